@@ -1,0 +1,227 @@
+"""The tables, once, for SQLite and PostgreSQL. Alembic's migrations in `migrations/` bring a database to this form.
+
+Invariants
+- A row in `log_entry` or `feed_event` was put there by the leading keeper, in one transaction that checked its epoch; readers see only those.
+- Ids of `*_pending` rows are no order (on PostgreSQL a cursor over them loses rows): only `idx` and `offset` are.
+- Bodies stand in `vault` and nowhere else; other tables hold its ids.
+Times are Unix seconds as floats, digests raw bytes, structured values JSON text.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+_auto = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER PRIMARY KEY
+
+instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+# --- registry ---------------------------------------------------------------------------------------------------------
+agency = Table(
+    "agency",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name_vi", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON array of strings
+    Column("contact", Text, nullable=False),  # JSON object
+    Column("state", Text, nullable=False),  # active | suspended
+)
+system = Table(
+    "system",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("title_vi", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("formats", Text, nullable=False),  # JSON object: "<contract>/v<major>" -> format name
+    Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
+    Column("state", Text, nullable=False),  # active | suspended
+)
+system_key = Table(
+    "system_key",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("system", Text, nullable=False, index=True),
+    Column("use", Text, nullable=False),  # tls | sign
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of the DER certificate
+    Column("certificate", Text, nullable=False),  # PEM
+    Column("valid_from", Float, nullable=False),
+    Column("valid_until", Float, nullable=False),
+    Column("state", Text, nullable=False),  # active | revoked
+)
+access_grant = Table(
+    "access_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("body", Text, nullable=False),  # JSON of security.grants.Grant
+    Column("state", Text, nullable=False),  # active | suspended
+)
+route = Table(
+    "route",
+    metadata,
+    Column("id", _auto, primary_key=True, autoincrement=True),
+    Column("contract", Text, nullable=False),  # "<contract>/v<major>"
+    Column("operation", Text, nullable=False),
+    Column("when", Text, nullable=False),  # JSON object: canonical path -> list of values; {} is the fallback
+    Column("system", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("contract", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+contract_in_force = Table(
+    "contract_in_force",
+    metadata,
+    Column("contract", Text, primary_key=True),  # "<contract>/v<major>"
+    Column("digest", Text, nullable=False),
+)
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+process = Table(
+    "process",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # door | keeper
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("state", Text, nullable=False),  # alive | ended | dead
+)
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+)
+replay = Table(
+    "replay",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),  # SHA-256 of (key id, digest of what was signed)
+    Column("expires", Float, nullable=False, index=True),
+)
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("caller_system", Text, nullable=False),
+    Column("caller_agency", Text, nullable=False),
+    Column("contract", Text, nullable=False),  # "<contract>/v<major>"
+    Column("bundle", Text, nullable=False),  # digest of the contract in force then
+    Column("operation", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("payload_digest", LargeBinary, nullable=False),
+    Column("grant_id", Text, nullable=False),
+    Column("provider", Text),
+    Column("process", Text),  # who may end it while forwarding
+    Column("idempotent", Boolean, nullable=False),
+    Column("received", Float, nullable=False),
+    Column("committed", Float, nullable=False),
+    Column("finished", Float),
+    Column("status", Integer),
+    Column("failure", Text),  # failure code
+    Column("answer_ref", Text),  # vault id of the canonical answer
+    Column("receipt", Text),  # JSON: {"intent": base64, "outcome": base64}
+    UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
+)
+Index("transfer_open", transfer.c.state, transfer.c.process)
+
+log_pending = Table(
+    "log_pending",
+    metadata,
+    Column("id", _auto, primary_key=True, autoincrement=True),
+    Column("transfer", Text, nullable=False),
+    Column("phase", Text, nullable=False),  # intent | outcome | refusal | repeat | in-doubt | registry | start | ...
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    UniqueConstraint("transfer", "phase", name="one_phase_pending"),
+)
+log_entry = Table(
+    "log_entry",
+    metadata,
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("sequenced", Float, nullable=False),
+    UniqueConstraint("transfer", "phase", name="one_phase"),
+)
+log_tile = Table(
+    "log_tile",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),  # up to 256 hashes of 32 bytes
+)
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed", Float, nullable=False),
+)
+feed_pending = Table(
+    "feed_pending",
+    metadata,
+    Column("id", _auto, primary_key=True, autoincrement=True),
+    Column("contract", Text, nullable=False),
+    Column("transfer", Text, nullable=False, unique=True),
+    Column("event", Text, nullable=False),  # CloudEvents attributes without data
+    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
+)
+feed_event = Table(
+    "feed_event",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False, unique=True),
+    Column("event", Text, nullable=False),
+    Column("body_ref", Text, nullable=False),
+    Column("sequenced", Float, nullable=False),
+)
+queue = Table(
+    "queue",
+    metadata,
+    Column("transfer", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
+    Column("state", Text, nullable=False),  # waiting | leased | done | dead
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("epoch", BigInteger),
+    Column("last_failure", Text),
+)
+Index("queue_due", queue.c.state, queue.c.next_at)
+vault = Table(
+    "vault",
+    metadata,
+    Column("id", Text, primary_key=True),  # "<transfer>/<part>"
+    Column("key_id", Text, nullable=False),  # day and retention class of the key that seals it
+    Column("size", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)

@@ -1,0 +1,120 @@
+"""What a process asks the journal to write, as one unit: all of it in one transaction, or none.
+
+The writer batches many units into one commit; a unit that meets a taken key is refused alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayKey:
+    key: bytes
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash."""
+
+    transfer: str
+    phase: str
+    entry: bytes
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRow:
+    """A sealed body; `id` is `<transfer>/<part>`."""
+
+    id: str
+    key_id: str
+    size: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    contract: str
+    transfer: str
+    event: str
+    body_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    transfer: str
+    provider: str
+    body_ref: str
+    next_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    """The columns of a new transfer (`gateway.journal.tables.transfer`)."""
+
+    id: str
+    state: str
+    pattern: str
+    caller_system: str
+    caller_agency: str
+    contract: str
+    bundle: str
+    operation: str
+    message_id: str
+    payload_digest: bytes
+    grant_id: str
+    provider: str | None
+    process: str
+    idempotent: bool
+    received: float
+    committed: float
+    finished: float | None = None
+    status: int | None = None
+    failure: str | None = None
+    answer_ref: str | None = None
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferChange:
+    """A step of a transfer: applied only while its state is `before` and, if given, `process` still owns it."""
+
+    id: str
+    before: str
+    process: str | None
+    state: str
+    finished: float | None = None
+    status: int | None = None
+    failure: str | None = None
+    answer_ref: str | None = None
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One unit. At most one of `transfer` (a new one) and `change` (a step of one) is given."""
+
+    replay: ReplayKey | None = None
+    transfer: TransferRow | None = None
+    change: TransferChange | None = None
+    log: tuple[LogRow, ...] = ()
+    vault: tuple[VaultRow, ...] = ()
+    feed: FeedRow | None = None
+    queue: QueueRow | None = None
+
+
+class Verdict(StrEnum):
+    COMMITTED = "committed"
+    REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
+    DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row
+    FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    verdict: Verdict
+    existing: Mapping[str, object] | None = None
