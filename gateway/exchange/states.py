@@ -34,6 +34,7 @@ class Event(StrEnum):
     PROVIDER_REFUSED = "provider refused"
     PROVIDER_DOWN = "provider down"
     PROCESS_DIED = "process died"
+    OUTCOME_UNKNOWN = "outcome unknown"
     TAKEN_UP = "taken up"
     GIVEN_UP = "given up"
     SAFE_TO_REPEAT = "safe to repeat"
@@ -51,6 +52,7 @@ TRANSITIONS: Final[Mapping[tuple[State | None, Event], State]] = {
     (State.FORWARDING, Event.PROVIDER_DOWN): State.FAILED,
     (State.FORWARDING, Event.PUT_ASIDE): State.QUEUED,
     (State.FORWARDING, Event.PROCESS_DIED): State.IN_DOUBT,
+    (State.FORWARDING, Event.OUTCOME_UNKNOWN): State.IN_DOUBT,
     (State.QUEUED, Event.TAKEN_UP): State.FORWARDING,
     (State.QUEUED, Event.GIVEN_UP): State.DEAD,
     (State.IN_DOUBT, Event.SAFE_TO_REPEAT): State.QUEUED,

@@ -1,0 +1,148 @@
+"""The stages of one transfer: each a frozen value that holds the one before it.
+
+    Received -> Authenticated -> Authorised -> Decoded -> Committed -> Answered
+
+A function that needs a checked caller takes `Authenticated`; it cannot be called with anything less. That is the whole point: a
+step cannot be skipped without the type checker saying so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from contracts.base.errors import Failure
+from contracts.compiled import Codec, CompiledContract
+from contracts.model import Operation
+from gateway.journal.write import ReplayKey
+from gateway.registry.snapshot import Snapshot, System
+from security.grants import Decision
+from security.keys import VerifyKey
+
+Message = dict[str, Any]
+
+
+class Face(StrEnum):
+    REST = "rest"
+    SOAP = "soap"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes that came in at a door, and what the channel says of who sent them. Nothing is believed yet."""
+
+    transfer: str
+    at: float
+    face: Face
+    method: str
+    path: str
+    target_uri: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    certificate: bytes | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """What the caller asks for: found before anything costly is done."""
+
+    received: Received
+    snapshot: Snapshot
+    contract: CompiledContract
+    operation: Operation | None  # of a SOAP call, known only from the verified Body
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Who: channel, token and signature name one system. Intact and fresh: the signature covers the content."""
+
+    addressed: Addressed
+    caller: System
+    key: VerifyKey
+    certificate_thumbprint: str
+    replay: ReplayKey
+    payload_digest: bytes
+    message_id: str
+    operation: Operation
+    request: str  # the message's name in the contract
+    content: Any  # what was verified: the body's bytes, the query string, or the element of the SOAP Body
+    reply_to: str | None = None  # SOAP: wsa:MessageID, for wsa:RelatesTo
+
+    @property
+    def received(self) -> Received:
+        return self.addressed.received
+
+    @property
+    def contract(self) -> CompiledContract:
+        return self.addressed.contract
+
+    @property
+    def codec(self) -> Codec:
+        name = self.contract.contract.name
+        return self.contract.codec(self.caller.formats.get(name, "canonical"))
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    authenticated: Authenticated
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    authorised: Authorised
+    message: Message
+
+    @property
+    def authenticated(self) -> Authenticated:
+        return self.authorised.authenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The intent is on disk. `at` is the time of commit."""
+
+    decoded: Decoded
+    transfer: str
+    provider: System | None
+    at: float
+    intent_leaf: bytes
+
+    @property
+    def authenticated(self) -> Authenticated:
+        return self.decoded.authenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an answer hands out: the leaves of the log that speak of it (RFC 6962 leaf hashes, 32 bytes each)."""
+
+    transfer: str
+    intent: bytes | None = None
+    outcome: bytes | None = None
+    refusal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` says what it is."""
+
+    authenticated: Authenticated
+    receipt: Receipt
+    answer: Message | None = None
+    queued: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The caller gets nothing but a reason. `authenticated` is there if the caller had proved who it is."""
+
+    received: Received
+    failure: Failure
+    receipt: Receipt
+    authenticated: Authenticated | None

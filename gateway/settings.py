@@ -1,0 +1,152 @@
+"""The settings of one instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` in the environment.
+
+Invariant: every setting is a field of `Settings` with words that say what it does; `docs/settings.md` is made from them, and nothing
+else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+FILE: Final = "settings.yaml"
+PREFIX: Final = "LGSP_"
+ALL_CORES: Final = 0
+
+
+def _setting(default: Any, help_en: str) -> Any:
+    return field(default=default, metadata={"help": help_en})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One instance. `data` is its folder; everything that must outlive a restart stands in it."""
+
+    data: Path
+    kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
+    name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
+    host: str = _setting("127.0.0.1", "address that the listeners bind")
+    exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)")
+    desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)")
+    public_base: str = _setting("", "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`")
+    origin: str = _setting("localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log")
+    database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
+    doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
+    body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
+    body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds")
+    provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
+    skew_seconds: float = _setting(5.0, "how far a caller's clock may run ahead, in seconds")
+    token_seconds: int = _setting(600, "life of an access token, in seconds")
+    drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
+    live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
+
+    @property
+    def base(self) -> str:
+        return self.public_base.rstrip("/") or f"https://localhost:{self.exchange_port}"
+
+    @property
+    def desk(self) -> str:
+        return f"http://{self.host}:{self.desk_port}"
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.data / "journal.lock"
+
+    @property
+    def authority(self) -> Path:
+        return self.data / "ca"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+    @property
+    def vault_keys(self) -> Path:
+        return self.data / "keys" / "vault"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.data / "log" / "checkpoint"
+
+    @property
+    def identities(self) -> Path:
+        return self.data / "identities"
+
+    @property
+    def run(self) -> Path:
+        return self.data / "run"
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.base}/oauth/token"
+
+    @property
+    def door_count(self) -> int:
+        return self.doors if self.doors > 0 else os.cpu_count() or 1
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be read; the text says which, where, and what would be right."""
+
+
+def default_data() -> Path:
+    """Where an instance lives unless told: `$LGSP_DATA`, else `lgsp-data` in the current folder."""
+    return Path(os.environ.get("LGSP_DATA") or "lgsp-data").absolute()
+
+
+def load(data: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the instance in `data`; `BadSetting` names what is wrong and where it stands."""
+    env = os.environ if environment is None else environment
+    folder = (data or default_data()).absolute()
+    settings = Settings(folder)
+    path = folder / FILE
+    if path.exists():
+        found = yaml.safe_load(path.read_text("utf-8")) or {}
+        if not isinstance(found, dict):
+            raise BadSetting(f"{path}: expected `name: value` lines")
+        settings = _with(settings, {str(key): value for key, value in found.items()}, str(path))
+    from_env = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
+    known = {item.name for item in fields(Settings)}
+    return _with(settings, {key: value for key, value in from_env.items() if key in known - {"data"}}, "the environment")
+
+
+def save(settings: Settings) -> None:
+    """Write what differs from the defaults into the data folder."""
+    plain = Settings(settings.data)
+    changed = {item.name: getattr(settings, item.name) for item in fields(Settings) if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)}
+    (settings.data / FILE).write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
+
+
+def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
+    known = {item.name: type(getattr(settings, item.name)) for item in fields(Settings) if item.name != "data"}
+    taken: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise BadSetting(f"{where}: there is no setting {name!r}; the settings are {', '.join(sorted(known))}")
+        taken[name] = _read(name, value, known[name], where)
+    settings = replace(settings, **taken)
+    if settings.kind not in ("sandbox", "production"):
+        raise BadSetting(f"{where}: kind is {settings.kind!r}; it must be sandbox or production")
+    return settings
+
+
+def _read(name: str, value: Any, wanted: type, where: str) -> Any:
+    try:
+        if wanted is bool:
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(value).lower()]
+        if wanted in (int, float):
+            return wanted(value)
+        return str(value)
+    except (KeyError, ValueError, TypeError):
+        raise BadSetting(f"{where}: {name} is {value!r}; a value of type {wanted.__name__} is expected") from None
