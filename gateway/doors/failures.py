@@ -1,0 +1,181 @@
+"""Kinds of failure that the doors raise: the channel, the address, the size, the shape of a request."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Branch, Kind, Words, register
+
+register(
+    [
+        Kind(
+            "channel.no-certificate",
+            Branch.THEIRS,
+            401,
+            Words("Thiếu chứng thư của máy khách", "No client certificate"),
+            Words("Kết nối TLS không kèm chứng thư của hệ thống gọi.", "The TLS connection bears no certificate of the calling system."),
+            Words(
+                "Kết nối lại với chứng thư TLS đã được cấp cho hệ thống của bạn (tệp tls.crt và tls.key).",
+                "Connect again with the TLS certificate that was issued to your system (files tls.crt and tls.key).",
+            ),
+        ),
+        Kind(
+            "channel.unknown-system",
+            Branch.POLICY,
+            403,
+            Words("Hệ thống chưa được đăng ký", "System not registered"),
+            Words(
+                "Chứng thư của kết nối (dấu vân tay {thumbprint}) không thuộc hệ thống nào đã đăng ký và còn hiệu lực.",
+                "The connection's certificate (thumbprint {thumbprint}) belongs to no registered system in force.",
+            ),
+            Words(
+                "Hỏi cơ quan vận hành trục liên thông để đăng ký chứng thư này, hoặc dùng chứng thư mới nhất của bạn.",
+                "Ask the operator of the gateway to register this certificate, or use your newest one.",
+            ),
+        ),
+        Kind(
+            "channel.mismatch",
+            Branch.POLICY,
+            403,
+            Words("Chứng thư, mã truy cập và chữ ký không cùng một hệ thống", "Certificate, token and signature name different systems"),
+            Words(
+                "Chứng thư TLS thuộc {channel}, còn {other_kind} thuộc {other}.",
+                "The TLS certificate belongs to {channel}, but the {other_kind} belongs to {other}.",
+            ),
+            Words("Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.", "Use key, token and certificate of one and the same system."),
+        ),
+        Kind(
+            "access.suspended",
+            Branch.POLICY,
+            403,
+            Words("Đang bị tạm dừng", "Suspended"),
+            Words("{who} đang bị tạm dừng trao đổi.", "{who} is suspended from exchange."),
+            Words(
+                "Liên hệ cơ quan vận hành để biết lý do và điều kiện mở lại.",
+                "Ask the operator for the reason and for the way back.",
+            ),
+        ),
+        Kind(
+            "access.denied",
+            Branch.POLICY,
+            403,
+            Words("Không có quyền", "No grant"),
+            Words(
+                "{agency} không có quyền gọi thao tác {operation} của hợp đồng {contract}: {why_vi}.",
+                "{agency} has no grant for operation {operation} of contract {contract}: {why_en}.",
+            ),
+            Words(
+                "Đề nghị {ask} cấp quyền, nêu rõ mục đích và căn cứ pháp lý.",
+                "Ask {ask} for a grant, naming the purpose and the legal basis.",
+            ),
+        ),
+        Kind(
+            "address.unknown",
+            Branch.THEIRS,
+            404,
+            Words("Không có địa chỉ này", "No such address"),
+            Words("Không có gì ở {method} {path}.", "There is nothing at {method} {path}."),
+            Words("Xem danh mục các hợp đồng tại {catalogue}.", "See the catalogue of contracts at {catalogue}."),
+        ),
+        Kind(
+            "address.method",
+            Branch.THEIRS,
+            405,
+            Words("Sai phương thức", "Wrong method"),
+            Words("{path} không nhận {method}, mà nhận {allowed}.", "{path} does not take {method}, it takes {allowed}."),
+            Words("Gọi lại bằng phương thức đúng.", "Call again with the right method."),
+        ),
+        Kind(
+            "body.too-large",
+            Branch.THEIRS,
+            413,
+            Words("Thân thư quá lớn", "Body too large"),
+            Words("Thân thư vượt giới hạn {limit} byte.", "The body is over the limit of {limit} bytes."),
+            Words("Chia nhỏ thông điệp, hoặc gửi tệp lớn bằng tham chiếu và mã băm.", "Split the message, or send large files by reference and digest."),
+        ),
+        Kind(
+            "body.too-slow",
+            Branch.THEIRS,
+            408,
+            Words("Thân thư đến quá chậm", "Body too slow"),
+            Words("Sau {seconds} giây thân thư vẫn chưa đến đủ.", "After {seconds} seconds the body had not arrived in full."),
+            Words("Kiểm tra đường truyền rồi gửi lại cùng mã thông điệp.", "Check the line, then send again with the same message id."),
+        ),
+        Kind(
+            "body.unexpected",
+            Branch.THEIRS,
+            400,
+            Words("Thao tác này không nhận thân thư", "This operation takes no body"),
+            Words("{method} {path} không nhận thân thư.", "{method} {path} takes no body."),
+            Words("Bỏ thân thư; tham số đặt trong địa chỉ.", "Leave the body out; parameters go into the address."),
+        ),
+        Kind(
+            "body.media-type",
+            Branch.THEIRS,
+            415,
+            Words("Sai kiểu nội dung", "Wrong media type"),
+            Words("Nhận được {got}; cần {expected}.", "Got {got}; {expected} is expected."),
+            Words("Đặt Content-Type đúng rồi ký và gửi lại.", "Set the right Content-Type, then sign and send again."),
+        ),
+        Kind(
+            "body.encoded",
+            Branch.THEIRS,
+            415,
+            Words("Không nhận thân thư nén", "Encoded bodies are not taken"),
+            Words("Content-Encoding: {got} không được nhận.", "Content-Encoding: {got} is not taken."),
+            Words("Gửi thân thư không nén.", "Send the body as it is."),
+        ),
+        Kind(
+            "request.header-twice",
+            Branch.THEIRS,
+            400,
+            Words("Tiêu đề lặp lại", "Header given twice"),
+            Words("Tiêu đề {header} xuất hiện nhiều lần.", "Header {header} appears more than once."),
+            Words("Gửi mỗi tiêu đề này đúng một lần.", "Send each of these headers exactly once."),
+        ),
+        Kind(
+            "request.no-token",
+            Branch.THEIRS,
+            401,
+            Words("Thiếu mã truy cập", "No access token"),
+            Words("Không có tiêu đề Authorization: Bearer.", "There is no Authorization: Bearer header."),
+            Words("Lấy mã truy cập tại {endpoint} rồi gọi lại.", "Fetch a token at {endpoint}, then call again."),
+        ),
+        Kind(
+            "request.no-message-id",
+            Branch.THEIRS,
+            400,
+            Words("Thiếu mã thông điệp", "No message id"),
+            Words("Thao tác {operation} cần {header} để không ghi trùng.", "Operation {operation} needs {header}, so that nothing is taken twice."),
+            Words(
+                "Thêm một mã duy nhất cho mỗi thông điệp (ví dụ UUID) và dùng lại mã đó khi gửi lại.",
+                "Add an id of its own to each message (such as a UUID), and use the same one when you send it again.",
+            ),
+        ),
+        Kind(
+            "soap.unknown-body",
+            Branch.THEIRS,
+            400,
+            Words("Nội dung Body không thuộc thao tác nào", "The Body's element belongs to no operation"),
+            Words(
+                "Phần tử {element} trong Body không thuộc định dạng {format} của hợp đồng {contract}; cần {expected}.",
+                "Element {element} in the Body is not in format {format} of contract {contract}; expected {expected}.",
+            ),
+            Words("Xem WSDL tại {wsdl}.", "See the WSDL at {wsdl}."),
+        ),
+        Kind(
+            "soap.action",
+            Branch.THEIRS,
+            400,
+            Words("SOAPAction không khớp", "SOAPAction does not agree"),
+            Words("SOAPAction là {got}, nhưng wsa:Action đã ký là {signed}.", "SOAPAction is {got}, but the signed wsa:Action is {signed}."),
+            Words("Đặt hai giá trị giống nhau.", "Give both the same value."),
+        ),
+        Kind(
+            "soap.not-for-us",
+            Branch.THEIRS,
+            400,
+            Words("Thư không gửi cho địa chỉ này", "Not addressed to this service"),
+            Words("wsa:To là {got}; địa chỉ này là {expected}.", "wsa:To is {got}; this address is {expected}."),
+            Words("Đặt wsa:To đúng địa chỉ trong WSDL, hoặc bỏ đi.", "Set wsa:To to the address in the WSDL, or leave it out."),
+        ),
+    ]
+)

@@ -1,0 +1,106 @@
+"""The HTTP server of a listener: uvicorn with httptools, the peer's certificate in the ASGI scope, and an end that loses nothing.
+
+- Client certificates are asked for, not required: a missing or unregistered one is refused by the door, in the caller's own protocol.
+  The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
+- TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
+- A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, telling the application who the peer is."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self._extensions = {"tls": {"client_cert_der": tls.getpeercert(binary_form=True) if tls is not None else None}}
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+
+class DrainingServer(uvicorn.Server):
+    """Stops in two steps: no new connections and `Connection: close` on every answer, then the end."""
+
+    def __init__(self, config: uvicorn.Config, drain_seconds: float, on_drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._on_drain = on_drain
+        self._drain_until: float | None = None
+
+    async def on_tick(self, counter: int) -> bool:
+        if not self.should_exit:
+            return await super().on_tick(counter)
+        now = time.monotonic()
+        if self._drain_until is None:
+            self._drain_until = now + self._drain_seconds
+            self._on_drain()
+            for server in self.servers:
+                server.close()
+        # Idle connections are closed by uvicorn's own shutdown; those in use get their answer first.
+        return self.force_exit or now >= self._drain_until
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def tls_context(certificate: Path, key: Path, client_authorities: Path) -> ssl.SSLContext:
+    """A server's context: `certificate` with its chain, and the authorities whose client certificates are understood."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_SUITES_12)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.load_cert_chain(certificate, key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_verify_locations(client_authorities)
+    return context
+
+
+def make_server(
+    app: Any,
+    *,
+    context: ssl.SSLContext | None,
+    drain_seconds: float,
+    on_drain: Callable[[], None],
+) -> DrainingServer:
+    config = uvicorn.Config(
+        app,
+        http=PeerProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=5,
+        ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
+    )
+    return DrainingServer(config, drain_seconds, on_drain)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket that child processes may inherit; OSError names the address when it is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
