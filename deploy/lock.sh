@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes both locks anew from pyproject.toml: requirements.lock (to run) and requirements-test.lock (on top, for ./lgsp test).
+# They hold exact versions and hashes for every platform, and no index address: where packages come from is the installer's setting.
+# Needs `uv` on the PATH. Give --upgrade to move to newer versions; without it what is pinned stays where it still fits.
+set -eu
+cd -- "$(dirname -- "$0")/.."
+
+compile() { # output, then the options of its own
+  output=$1
+  shift
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+    --no-emit-find-links --no-config --output-file "$output" "$@" pyproject.toml
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+compile requirements.lock "$@"
+# The test lock agrees with the run lock on what both hold, and leaves it out: it is installed on top.
+grep -E '^[a-z0-9A-Z._-]+(\[[^]]*\])?==' requirements.lock | sed -e 's/ *\\$//' -e 's/\[[^]]*\]//' >"$work/held.txt"
+cat requirements.lock requirements-test.lock >"$work/full.lock" 2>/dev/null || :
+compile "$work/full.lock" --extra test --constraint "$work/held.txt" "$@"
+awk '
+  function pin(line) { sub(/ *\\$/, "", line); sub(/\[[^]]*\]/, "", line); return line }
+  NR == FNR { held[$0] = 1; next }
+  /^[A-Za-z0-9]/ { keep = !(pin($0) in held) }
+  keep
+' "$work/held.txt" "$work/full.lock" >"$work/top.lock"
+mv "$work/top.lock" requirements-test.lock
+wc -l requirements.lock requirements-test.lock

@@ -1,0 +1,80 @@
+"""All checks of the project in one run: style, types, the import rule, then the tests. `./lgsp test` calls it.
+
+Pure tests run in parallel; tests that start real servers (marker `server`) run after them, one at a time, so that they
+share a server and their time bounds mean something. Every step runs even when one before it failed; the last line counts
+all of it in pytest's own form.
+
+Invariant: the exit code is 0 only if every step passed and at least one test of each pytest run was executed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+CHECKS: dict[str, list[str]] = {
+    "ruff check": [PYTHON, "-m", "ruff", "check", "--quiet", "."],
+    "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."],
+    "import rule": [PYTHON, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+    "mypy --strict": [PYTHON, "-m", "mypy"],
+}
+TESTS: dict[str, list[str]] = {
+    "tests, pure": ["-m", "not server", "-n", "2", "--dist", "loadfile"],
+    "tests, servers": ["-m", "server"],
+}
+
+
+@dataclass(slots=True)
+class Step:
+    name: str
+    ok: bool
+    seconds: float
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def run(name: str, command: list[str]) -> Step:
+    print(f"\n--- {name}", flush=True)
+    start = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    return Step(name, code == 0, time.monotonic() - start)
+
+
+def run_tests(name: str, options: list[str], folder: Path) -> Step:
+    report = folder / f"{len(list(folder.iterdir()))}.xml"
+    step = run(name, [PYTHON, "-m", "pytest", "tests", "-q", "--durations=5", f"--junitxml={report}", *options])
+    if report.exists():
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            failed, errors, skipped = (int(suite.get(key, "0")) for key in ("failures", "errors", "skipped"))
+            step.counts.update(failed=failed, errors=errors, skipped=skipped)
+            step.counts["passed"] += int(suite.get("tests", "0")) - failed - errors - skipped
+    return step
+
+
+def main() -> int:
+    start = time.monotonic()
+    steps = [run(name, command) for name, command in CHECKS.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        steps += [run_tests(name, options, Path(folder)) for name, options in TESTS.items()]
+    total: Counter[str] = Counter()
+    print("\n--- summary")
+    for step in steps:
+        total.update(step.counts)
+        counted = ", ".join(f"{count} {what}" for what, count in step.counts.items() if count)
+        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<16} {step.seconds:6.1f} s  {counted}")
+        if not step.ok and not step.counts["failed"] + step.counts["errors"]:
+            total["failed"] += 1  # a check, or a run that broke before its tests
+    words = [f"{total[what]} {what}" for what in ("failed", "errors", "passed", "skipped") if total[what] or what == "passed"]
+    print("\n" + f" {', '.join(words)} in {time.monotonic() - start:.2f}s ".center(100, "="))
+    return 0 if all(step.ok for step in steps) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
