@@ -18,7 +18,11 @@ class ReplayKey:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash."""
+    """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash.
+
+    (`transfer`, `phase`) is unique in the log. What is not a phase of a transfer (refusal, repeat, change of registry)
+    gets an id of its own in `transfer`, and names the transfer it concerns inside the entry.
+    """
 
     transfer: str
     phase: str
@@ -46,10 +50,15 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
+    """A transfer in the queue. A row that stands already is brought to these values, and its lease ends."""
+
     transfer: str
     provider: str
     body_ref: str
     next_at: float
+    state: str = "waiting"  # waiting | done | dead
+    tries: int = 0
+    last_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,11 @@ class TransferRow:
 
 @dataclass(frozen=True, slots=True)
 class TransferChange:
-    """A step of a transfer: applied only while its state is `before` and, if given, `process` still owns it."""
+    """A step of a transfer: applied only while its state is `before` and, if given, `process` still owns it.
+
+    `status` and `failure` are set as given. `finished`, `answer_ref`, `receipt` and `owner` (the process that owns the
+    transfer from now on) are set unless None, which leaves the column alone.
+    """
 
     id: str
     before: str
@@ -92,6 +105,7 @@ class TransferChange:
     failure: str | None = None
     answer_ref: str | None = None
     receipt: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,7 @@ class Write:
 class Verdict(StrEnum):
     COMMITTED = "committed"
     REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
-    DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row
+    DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
     FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
 
 

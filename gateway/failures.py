@@ -1,0 +1,177 @@
+"""The failures that the rooms of `gateway/` raise, with their words. Each room has its part; keep codes sorted within it."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Branch, Kind, Words, register
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "journal.busy",
+            Branch.OURS,
+            503,
+            Words("Trục đang quá tải", "The gateway is overloaded"),
+            Words(
+                "Quá nhiều thông điệp đang chờ ghi nhật ký; thông điệp này chưa được nhận.",
+                "Too many messages wait to be journalled; this one was not accepted.",
+            ),
+            Words(
+                "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới.",
+                "Send it again after the time in Retry-After, freshly signed.",
+            ),
+        ),
+        Kind(
+            "journal.row-refused",
+            Branch.OURS,
+            500,
+            Words("Không ghi được nhật ký cho thông điệp này", "This message could not be journalled"),
+            Words(
+                "Cơ sở dữ liệu từ chối một dòng của thông điệp này ({reason}); không có gì được ghi.",
+                "The database refused a row of this message ({reason}); nothing of it was written.",
+            ),
+            Words("Báo cho người vận hành trục, kèm thời điểm gửi.", "Tell the gateway's operators, with the time of sending."),
+        ),
+        Kind(
+            "journal.schema",
+            Branch.OURS,
+            500,
+            Words("Cơ sở dữ liệu không đúng phiên bản", "The database has another version"),
+            Words(
+                "Cơ sở dữ liệu ở phiên bản {found}, chương trình cần {expected}.",
+                "The database is at revision {found}, this program needs {expected}.",
+            ),
+            Words(
+                "Chạy `lgsp migrate`, hoặc dùng đúng phiên bản chương trình.",
+                "Run `lgsp migrate`, or use the matching version of the program.",
+            ),
+        ),
+        Kind(
+            "journal.unavailable",
+            Branch.OURS,
+            503,
+            Words("Nhật ký tạm thời không ghi được", "The journal cannot be written for now"),
+            Words(
+                "Trục không ghi được thông điệp xuống đĩa ({reason}); thông điệp chưa được chuyển đi.",
+                "The gateway could not bring the message to disk ({reason}); it was not forwarded.",
+            ),
+            Words(
+                "Gửi lại sau ít phút với chữ ký mới; trùng mã thông điệp không gây xử lý hai lần.",
+                "Send it again in a few minutes, freshly signed; the same message id is never handled twice.",
+            ),
+        ),
+    ]
+)
+
+# --- vault ------------------------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "vault.broken",
+            Branch.OURS,
+            500,
+            Words("Nội dung lưu trữ bị hỏng", "A stored body is damaged"),
+            Words(
+                "Nội dung {id} không giải mã được bằng khóa {key_id}: đã bị sửa hoặc hỏng.",
+                "Body {id} does not open with key {key_id}: it was changed or damaged.",
+            ),
+            Words(
+                "Khôi phục từ bản sao lưu và kiểm tra nhật ký bằng `lgsp audit verify`.",
+                "Restore it from a backup and check the log with `lgsp audit verify`.",
+            ),
+        ),
+        Kind(
+            "vault.expired",
+            Branch.OURS,
+            410,
+            Words("Nội dung đã hết hạn lưu trữ", "The body is past its retention"),
+            Words(
+                "Khóa {key_id} đã được hủy theo thời hạn lưu trữ; nội dung {id} không đọc được nữa.",
+                "Key {key_id} was destroyed when its retention ended; body {id} can no longer be read.",
+            ),
+            Words(
+                "Nhật ký vẫn giữ mã băm của nội dung; hãy hỏi cơ quan gửi nếu cần bản gốc.",
+                "The log still holds the digest; ask the sending agency for the original.",
+            ),
+        ),
+        Kind(
+            "vault.not-found",
+            Branch.OURS,
+            404,
+            Words("Không có nội dung này", "There is no such body"),
+            Words("Kho lưu trữ không có nội dung {id}.", "The vault holds no body {id}."),
+            Words("Kiểm tra lại mã giao dịch.", "Check the id of the transfer."),
+        ),
+    ]
+)
+
+# --- audit ------------------------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "audit.inconsistent",
+            Branch.OURS,
+            500,
+            Words("Nhật ký kiểm toán không nhất quán", "The audit log is inconsistent"),
+            Words("Trục từ chối ký tiếp nhật ký: {reason}.", "The gateway refuses to go on signing the log: {reason}."),
+            Words(
+                "Dừng ghi, giữ nguyên dữ liệu, chạy `lgsp audit verify` và báo người phụ trách an toàn thông tin.",
+                "Stop, leave the data as they are, run `lgsp audit verify` and tell the security officer.",
+            ),
+        ),
+        Kind(
+            "audit.lease-lost",
+            Branch.OURS,
+            503,
+            Words("Tiến trình này không còn giữ quyền ghi", "This process no longer leads"),
+            Words(
+                "Quyền điều hành '{name}' kỳ {epoch} đã thuộc về tiến trình khác; không có gì được ghi.",
+                "The lease '{name}' of epoch {epoch} belongs to another process now; nothing was written.",
+            ),
+            Words("Không cần làm gì: tiến trình đang giữ quyền sẽ làm tiếp.", "Nothing to do: the process that leads goes on."),
+        ),
+        Kind(
+            "audit.no-tile",
+            Branch.THEIRS,
+            404,
+            Words("Không có phần nhật ký này", "There is no such part of the log"),
+            Words("Nhật ký kiểm toán không có {path}.", "The audit log has no {path}."),
+            Words(
+                "Lấy điểm kiểm tra mới nhất và chỉ hỏi các phần nằm trong kích thước của nó.",
+                "Fetch the newest checkpoint and ask only for parts within its size.",
+            ),
+        ),
+        Kind(
+            "audit.not-logged",
+            Branch.THEIRS,
+            404,
+            Words("Giao dịch chưa có trong nhật ký", "The transfer is not in the log"),
+            Words("Nhật ký kiểm toán chưa có mục nào của giao dịch {transfer}.", "The audit log has no entry of transfer {transfer} yet."),
+            Words(
+                "Thử lại sau một giây; nếu vẫn không có, kiểm tra mã giao dịch.",
+                "Try again in a second; if it is still missing, check the id.",
+            ),
+        ),
+    ]
+)
+
+# --- feeds ------------------------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "feed.bad-cursor",
+            Branch.THEIRS,
+            400,
+            Words("Con trỏ nguồn tin không hợp lệ", "The feed cursor is not valid"),
+            Words(
+                "Con trỏ không dùng được cho nguồn tin {contract}: {reason}.", "The cursor cannot be used with feed {contract}: {reason}."
+            ),
+            Words(
+                "Dùng đúng con trỏ `next` mà trang trước trả về, hoặc đọc lại từ đầu, không kèm con trỏ.",
+                "Use the `next` cursor of the page before, unchanged, or read from the start without one.",
+            ),
+        ),
+    ]
+)
+
+# --- exchange, doors, registry, delivery add theirs below ----------------------------------------------------------------
