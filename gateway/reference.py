@@ -1,0 +1,94 @@
+"""The reference pages of `docs/`, made from what the code itself says: failure codes and settings.
+
+`python -m gateway.reference` writes them; a test of the project fails when a committed page is not what this makes.
+
+Invariant: every failure code that any room registers and every field of `Settings` is on its page, in both languages where it has them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+from contracts.base.errors import KINDS, Branch, Kind
+from gateway.settings import FILE, PREFIX, Settings
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+ROOMS: Final = ("contracts", "security", "adapters", "gateway")
+_BRANCHES: Final = {
+    Branch.THEIRS: ("What the caller can mend", "The message cannot be accepted as it is."),
+    Branch.POLICY: ("What the officers decide", "The message is sound, but it is not allowed."),
+    Branch.OURS: ("What is ours, or the provider's", "The gateway, or a component system behind it, could not do its part."),
+}
+
+
+def know_all_failures() -> None:
+    """Import every `failures` module of the house, so that `KINDS` is complete."""
+    for room in ROOMS:
+        package = importlib.import_module(room)
+        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
+            if found.name.rpartition(".")[2] == "failures":
+                importlib.import_module(found.name)
+
+
+def errors_page() -> str:
+    know_all_failures()
+    lines = [
+        "# Failures · Các lỗi",
+        "",
+        "Every refusal and every failure bears one of these codes, in REST as the problem document's `code` (and in its `type`, `urn:lgsp:problem:<code>`),",
+        "in SOAP as `lgsp:Code` in the Fault's detail. The words come in Vietnamese and in English; `…` stands for what the failure itself names.",
+        "This page is made from the code by `python -m gateway.reference`.",
+    ]
+    for branch, (title, what) in _BRANCHES.items():
+        kinds = sorted((kind for kind in KINDS.values() if kind.branch is branch), key=lambda kind: kind.code)
+        lines += ["", f"## {title}", "", what, "", "| code | HTTP | English | Tiếng Việt |", "|---|---|---|---|"]
+        lines += [f"| `{kind.code}` | {kind.status} | {_words(kind, 'en')} | {_words(kind, 'vi')} |" for kind in kinds]
+    return "\n".join(lines) + "\n"
+
+
+def _words(kind: Kind, language: str) -> str:
+    title, what, then = (getattr(words, language) for words in (kind.title, kind.what, kind.next))
+    return f"**{_cell(title)}.** {_cell(what)} *{_cell(then)}*"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").rstrip()
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings",
+        "",
+        f"An instance takes the defaults, then `{FILE}` in its data folder (`name: value` lines), then the environment (`{PREFIX}` and the name in capitals).",
+        "The data folder itself is named by `--data` or `LGSP_DATA`. This page is made from the code by `python -m gateway.reference`.",
+        "",
+        "| setting | environment | default | what it does |",
+        "|---|---|---|---|",
+    ]
+    for item in fields(Settings):
+        if item.name == "data":
+            continue
+        default = item.default if item.default not in ("", None) else "—"
+        shown = str(default).lower() if isinstance(default, bool) else str(default)
+        lines.append(f"| `{item.name}` | `{PREFIX}{item.name.upper()}` | {shown} | {_cell(str(item.metadata.get('help', '')))} |")
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """File name in `docs/` -> its text."""
+    return {"errors.md": errors_page(), "settings.md": settings_page()}
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, "utf-8")
+        sys.stdout.write(f"docs/{name}\n")
+
+
+if __name__ == "__main__":
+    main()

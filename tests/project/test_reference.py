@@ -1,0 +1,45 @@
+"""The pages made from code are up to date, and say everything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from contracts.base.errors import KINDS
+from gateway import reference
+from gateway.exchange import states
+from gateway.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize("name", ["errors.md", "settings.md"])
+def test_a_reference_page_is_what_the_code_makes(name: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == reference.pages()[name], "run: python -m gateway.reference"
+
+
+def test_every_failure_speaks_both_languages() -> None:
+    reference.know_all_failures()
+    assert len(KINDS) > 20
+    for kind in KINDS.values():
+        assert re.fullmatch(r"[a-z]+(\.[a-z0-9-]+)+", kind.code)
+        assert 400 <= kind.status <= 599
+        for words in (kind.title, kind.what, kind.next):
+            assert words.en.strip() and words.vi.strip() and words.en != words.vi, kind.code
+            placed = [set(re.findall(r"{(\w+)}", text)) for text in (words.vi, words.en)]
+            assert placed[0] == placed[1], f"{kind.code}: the two languages name different facts"
+
+
+def test_every_setting_is_explained() -> None:
+    page = (DOCS / "settings.md").read_text("utf-8")
+    for item in fields(Settings):
+        if item.name != "data":
+            assert item.metadata["help"] and f"LGSP_{item.name.upper()}" in page
+
+
+def test_the_drawing_of_the_states_is_made_from_the_table() -> None:
+    assert f"```mermaid\n{states.drawing()}```" in (DOCS / "architecture.md").read_text("utf-8")
