@@ -1,0 +1,38 @@
+"""What the channel says of a caller: the client certificate, looked up in the registry on each request.
+
+Connections outlive suspensions and revocations, so nothing is remembered from the handshake but the bytes of the certificate.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+from contracts.base.errors import Policy, Theirs
+from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    system: System
+    thumbprint: str  # base64url SHA-256 of the DER certificate, as in RFC 8705 `x5t#S256`
+
+
+def thumbprint_of(certificate: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
+
+
+def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:
+    """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
+    if certificate is None:
+        raise Theirs("channel.no-certificate")
+    thumbprint = thumbprint_of(certificate)
+    key = snapshot.key_by_thumbprint(thumbprint)
+    if key is None or key.use != "tls" or not key.in_force(now):
+        raise Policy("channel.unknown-system", thumbprint=thumbprint)
+    system = snapshot.systems[key.system]
+    if not system.active:
+        raise Policy("access.suspended", who=system.name)
+    return Channel(system, thumbprint)

@@ -1,0 +1,135 @@
+"""The SOAP 1.1 door: an envelope to a message and back (docs/wire.md, SOAP).
+
+The operation is known only from the verified Body: never from SOAPAction, which nobody signs, and never from a node that the signature
+does not cover.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.base.errors import Failure, Policy, Theirs
+from contracts.base.ids import new_id
+from contracts.wire import soap as wire
+from gateway.doors import faults
+from gateway.doors.channel import identify
+from gateway.doors.reply import Reply
+from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused
+from gateway.journal.write import ReplayKey
+from security import wssec
+from security.keys import SigningKey, VerifyKey
+
+MEDIA_TYPE: Final = "text/xml; charset=utf-8"
+_ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
+
+
+@dataclass(slots=True)
+class SoapDoor:
+    signing_key: SigningKey
+    checkpoint: Callable[[], str | None]
+    clock: Callable[[], float]
+
+    # --- in -----------------------------------------------------------------------------------------------------------
+
+    def authenticate(self, addressed: Addressed) -> Authenticated:
+        received, snapshot = addressed.received, addressed.snapshot
+        channel = identify(received.certificate, snapshot, received.at)
+        media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in _ACCEPTED_MEDIA:
+            raise Theirs("body.media-type", got=media or "—", expected=MEDIA_TYPE)
+        root = wire.parse_envelope(received.body)
+
+        def find_key(thumbprint: str) -> VerifyKey | None:
+            key = snapshot.key_by_thumbprint(thumbprint)
+            return key.verify if key is not None and key.use == "sign" and key.in_force(received.at) else None
+
+        envelope = wssec.verify_envelope(root, find_key, received.at)
+        if envelope.key.system != channel.system.id:
+            raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
+        if envelope.to is not None and envelope.to != received.target_uri:
+            raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
+        action = received.headers.get("soapaction", "").strip().strip('"')
+        if action and action != envelope.action:
+            raise Theirs("soap.action", got=action, signed=envelope.action)
+        operation, request, content = self._operation(addressed, channel.system.format(addressed.contract.contract.name), envelope)
+        return Authenticated(
+            addressed,
+            channel.system,
+            envelope.key,
+            channel.thumbprint,
+            ReplayKey(envelope.replay_key, envelope.expires),
+            envelope.payload_digest,
+            envelope.message_id,
+            addressed.contract.contract.operations[operation],
+            request,
+            content,
+            reply_to=envelope.message_id,
+        )
+
+    def _operation(self, addressed: Addressed, format_name: str, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
+        codec = addressed.contract.codec(format_name)
+        children = [child for child in envelope.body if isinstance(child.tag, str)]
+        tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
+        found = codec.soap_roots.get(tag)
+        if found is None:
+            raise Theirs(
+                "soap.unknown-body",
+                element=tag,
+                format=format_name,
+                contract=addressed.contract.contract.name,
+                expected=", ".join(sorted(codec.soap_roots)) or "—",
+                wsdl=addressed.received.target_uri + "?wsdl",
+            )
+        return found[0], found[1], children[0]
+
+    def decode(self, authorised: Authorised) -> Message:
+        who = authorised.authenticated
+        return who.codec.read_xml(who.request, who.content)
+
+    # --- out ----------------------------------------------------------------------------------------------------------
+
+    def render(self, ended: Answered | Refused) -> Reply:
+        if isinstance(ended, Refused):
+            return self._fault(ended.failure, ended.receipt, ended.authenticated)
+        if ended.failure is not None:
+            return self._fault(ended.failure, ended.receipt, ended.authenticated)
+        who = ended.authenticated
+        action = who.codec.soap_action(who.operation.name)
+        if ended.queued:
+            body = faults.queued(ended.receipt.transfer)
+            return self._signed(202, body, f"{action}:queued", ended.receipt, who)
+        assert ended.answer is not None
+        body = who.codec.write_xml(who.operation.answer, ended.answer, wrapper=f"{who.operation.name}Response")
+        return self._signed(200, body, f"{action}Response", ended.receipt, who)
+
+    def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated | None) -> Reply:
+        body = faults.fault(failure, receipt.transfer)
+        if who is None:
+            return Reply(500, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, wire.plain_envelope(body))
+        return self._signed(500, body, faults.ACTION, receipt, who)
+
+    def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
+        envelope = wssec.sign_envelope(
+            body,
+            self.signing_key,
+            self.clock(),
+            action=action,
+            message_id=f"urn:uuid:{new_id()}",
+            relates_to=who.reply_to,
+            blocks=(("receipt", self._receipt(receipt)),),
+        )
+        return Reply(status, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, envelope)
+
+    def _receipt(self, receipt: Receipt) -> bytes:
+        """`lgsp:Receipt` as its own exclusive C14N, so that it can be signed as it stands."""
+        parts = [f"<lgsp:Transfer>{receipt.transfer}</lgsp:Transfer>"]
+        for name, leaf in (("Intent", receipt.intent), ("Outcome", receipt.outcome), ("Refusal", receipt.refusal)):
+            if leaf is not None:
+                parts.append(f"<lgsp:{name}>{base64.b64encode(leaf).decode('ascii')}</lgsp:{name}>")
+        note = self.checkpoint()
+        if note is not None:
+            parts.append(f"<lgsp:Checkpoint>{base64.b64encode(note.encode()).decode('ascii')}</lgsp:Checkpoint>")
+        return f'<lgsp:Receipt xmlns:lgsp="{wire.LGSP}" xmlns:wsu="{wire.WSU}" wsu:Id="receipt">{"".join(parts)}</lgsp:Receipt>'.encode()

@@ -1,0 +1,17 @@
+"""The bytes that are kept as evidence of a request: its signed head and its body, as they came.
+
+Form: an HTTP/1.1 message (RFC 9112) with the full target URI in its first line, since the signature covers it.
+"""
+
+from __future__ import annotations
+
+from gateway.exchange.stages import Received
+
+# The token stays in, since the signature covers it: it is bound to the certificate and expires long before anybody opens the vault.
+_HEADERS = ("host", "content-type", "content-digest", "idempotency-key", "signature-input", "signature", "soapaction", "authorization")
+
+
+def request_bytes(received: Received) -> bytes:
+    head = [f"{received.method} {received.target_uri} HTTP/1.1"]
+    head += [f"{name}: {received.headers[name]}" for name in _HEADERS if name in received.headers]
+    return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body

@@ -1,0 +1,388 @@
+"""One transfer from authentication to outcome: what all doors do alike, written once.
+
+Invariants
+- Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed bytes, is.
+- Freshness is final only at commit: the replay key and the message id are unique rows of the intent's transaction.
+- A repeat (same id, same payload, fresh signature) gets the stored answer; it is logged, and appears nowhere twice.
+- Every refusal is in the log before the caller hears of it. If even that cannot be written, the caller is told that the gateway
+  is unavailable, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
+
+from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
+from contracts.base.times import rfc3339
+from contracts.compiled import CompiledContract
+from contracts.model import Pattern
+from contracts.wire.jsontext import read_json
+from gateway.delivery.forwarder import Forwarder
+from gateway.exchange import entries
+from gateway.exchange.evidence import request_bytes
+from gateway.exchange.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Committed,
+    Decoded,
+    Message,
+    Receipt,
+    Refused,
+)
+from gateway.exchange.states import Event, State, after
+from gateway.journal.writer import Journal
+from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, VaultRow, Verdict, Write
+from gateway.registry.records import System
+from gateway.vault.vault import Vault
+from security.grants import Request, decide
+
+BUSY_SECONDS = 1
+
+
+class Door(Protocol):
+    """What differs between the doors: bytes to message."""
+
+    def authenticate(self, addressed: Addressed) -> Authenticated: ...
+
+    def decode(self, authorised: Authorised) -> Message: ...
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Carries transfers. Shared by all doors of one process; holds no state of any transfer between two calls."""
+
+    journal: Journal
+    vault: Vault
+    forwarder: Forwarder
+    engine: Engine
+    process: str
+    hash_id: Callable[[str], str]  # keyed hash of a message id, for the log
+    clock: Callable[[], float]
+    provider_seconds: float
+
+    async def carry(self, addressed: Addressed, door: Door) -> Answered | Refused:
+        authenticated: Authenticated | None = None
+        try:
+            authenticated = door.authenticate(addressed)
+            authorised = self._authorise(authenticated)
+            decoded = Decoded(authorised, door.decode(authorised))
+            return await self._commit(decoded)
+        except Failure as failure:
+            return await self.refuse(addressed, failure, authenticated)
+
+    def _authorise(self, authenticated: Authenticated) -> Authorised:
+        caller, contract, operation = authenticated.caller, authenticated.contract.contract, authenticated.operation
+        snapshot = authenticated.addressed.snapshot
+        grants = snapshot.grants_of(caller.agency)
+        agency = snapshot.agencies[caller.agency]
+        request = Request(agency=caller.agency, roles=agency.roles, contract=contract.name, operation=operation.name)
+        decision = decide(grants, request, authenticated.received.at)
+        if not decision.allowed:
+            raise Policy(
+                "access.denied",
+                agency=caller.agency,
+                contract=contract.name,
+                operation=operation.name,
+                why_vi=decision.why.vi,
+                why_en=decision.why.en,
+                ask=snapshot.owner_of(contract),
+            )
+        return Authorised(authenticated, decision)
+
+    # --- intent -------------------------------------------------------------------------------------------------------
+
+    async def _commit(self, decoded: Decoded) -> Answered | Refused:
+        who = decoded.authenticated
+        if who.operation.pattern is Pattern.SUBMIT:
+            return await self._submit(decoded)
+        provider = self._provider(decoded)
+        put_aside = who.operation.pattern is Pattern.DISPATCH and self.forwarder.is_open(provider.id)
+        now = self.clock()
+        intent = entries.intent(decoded, provider, now, self.hash_id)
+        row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
+        stored = [self._seal(who, "request", request_bytes(who.received), now)]
+        if who.operation.pattern is Pattern.DISPATCH:
+            stored.append(self._seal(who, "canonical", _canonical(who, decoded.message), now))
+        write = Write(
+            replay=who.replay,
+            transfer=row,
+            log=(intent,),
+            vault=tuple(stored),
+            queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
+        )
+        done = await self._write_new(decoded, write)
+        if done is not None:
+            return done
+        committed = Committed(decoded, row.id, provider, now, intent.leaf)
+        if put_aside:
+            return Answered(who, Receipt(row.id, intent=intent.leaf), queued=True)
+        return await self._forward(committed)
+
+    def _provider(self, decoded: Decoded) -> System:
+        who = decoded.authenticated
+        snapshot = who.addressed.snapshot
+        name = snapshot.route(who.contract.contract.name, who.operation.name, decoded.message)
+        if name is None:
+            raise Ours("route.none", contract=who.contract.contract.name, operation=who.operation.name)
+        provider = snapshot.systems[name]
+        if not provider.active:
+            raise Ours("route.suspended", system=provider.id)
+        return provider
+
+    async def _submit(self, decoded: Decoded) -> Answered | Refused:
+        """Hand in: intent, feed and outcome in one transaction, since nobody else is asked."""
+        who = decoded.authenticated
+        transfer, now = who.received.transfer, self.clock()
+        answer: Message = {"transfer": transfer, "messageId": who.message_id, "acceptedAt": rfc3339(now)}
+        intent = entries.intent(decoded, None, now, self.hash_id)
+        canonical = _canonical(who, decoded.message)
+        outcome = entries.accepted(decoded, canonical, now)
+        receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
+        write = Write(
+            replay=who.replay,
+            transfer=self._row(decoded, now, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
+            log=(intent, outcome),
+            vault=(
+                self._seal(who, "request", request_bytes(who.received), now),
+                self._seal(who, "canonical", canonical, now),
+                self._seal(who, "answer", _plain_json(answer), now),
+            ),
+            feed=FeedRow(who.contract.contract.name, transfer, _event(decoded, now), f"{transfer}/canonical"),
+        )
+        done = await self._write_new(decoded, write)
+        return done if done is not None else Answered(who, receipt, answer=answer)
+
+    async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
+        """Commit a new transfer; None if it stands, else the end of the matter."""
+        written = await self.journal.commit(write)
+        if written.verdict is Verdict.COMMITTED:
+            return None
+        who = decoded.authenticated
+        if written.verdict is Verdict.REPLAYED:
+            raise Theirs("message.replayed")
+        if written.verdict is Verdict.FENCED:
+            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+        assert written.existing is not None
+        return await self._repeat(decoded.authorised, who, written.existing)
+
+    # --- forward and outcome ------------------------------------------------------------------------------------------
+
+    async def _forward(self, committed: Committed) -> Answered:
+        who = committed.authenticated
+        assert committed.provider is not None
+        try:
+            incoming = await self.forwarder.forward(
+                who.addressed.snapshot,
+                committed.provider,
+                who.contract,
+                who.operation,
+                committed.decoded.message,
+                transfer=committed.transfer,
+                caller=who.caller.name,
+                timeout=self.provider_seconds,
+            )
+        except Failure as failure:
+            return await self._forward_failed(committed, failure)
+        now = self.clock()
+        answer_json = _canonical_answer(who, incoming.answer)
+        outcome = entries.answered(committed, incoming, now)
+        receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
+        await self._step(
+            committed,
+            Event.ANSWER_CAME,
+            now,
+            outcome,
+            receipt=receipt,
+            status=200,
+            vault=(
+                self._seal(who, "forwarded", incoming.evidence_out, now),
+                self._seal(who, "provider-answer", incoming.evidence_in, now),
+                self._seal(who, "answer", answer_json, now),
+            ),
+        )
+        return Answered(who, receipt, answer=self._masked(who.contract, who.operation.answer, committed.decoded.authorised, incoming.answer))
+
+    async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
+        who, now = committed.authenticated, self.clock()
+        may_have_acted = getattr(failure, "may_have_acted", True)
+        dispatch = who.operation.pattern is Pattern.DISPATCH
+        waits = dispatch and failure.branch is Branch.OURS
+        assert committed.provider is not None
+        if waits and (who.operation.idempotent or not may_have_acted):
+            put_aside = entries.put_aside(committed, failure, now)
+            queue = self.forwarder.queue_row(committed.transfer, committed.provider.id, f"{committed.transfer}/canonical", failure, now)
+            await self._step(committed, Event.PUT_ASIDE, now, put_aside, receipt=None, status=None, queue=queue)
+            return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), queued=True)
+        if waits:
+            doubt = entries.in_doubt(committed, failure, now)
+            await self._step(committed, Event.OUTCOME_UNKNOWN, now, doubt, receipt=None, status=failure.status, failure=failure)
+            return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), failure=failure)
+        outcome = entries.failed(committed, failure, now)
+        receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
+        event = Event.PROVIDER_REFUSED if failure.branch is not Branch.OURS else Event.PROVIDER_DOWN
+        evidence = tuple(
+            self._seal(who, part, data, now)
+            for part, data in (("forwarded", getattr(failure, "evidence_out", b"")), ("provider-answer", getattr(failure, "evidence_in", b"")))
+            if data
+        )
+        await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
+        return Answered(who, receipt, failure=failure)
+
+    async def _step(
+        self,
+        committed: Committed,
+        event: Event,
+        now: float,
+        entry: LogRow,
+        *,
+        receipt: Receipt | None,
+        status: int | None,
+        failure: Failure | None = None,
+        vault: tuple[VaultRow, ...] = (),
+        queue: QueueRow | None = None,
+    ) -> None:
+        state = after(State.FORWARDING, event)
+        change = TransferChange(
+            committed.transfer,
+            State.FORWARDING,
+            self.process,
+            state,
+            finished=now if receipt is not None else None,
+            status=status,
+            failure=failure.code if failure is not None else None,
+            answer_ref=f"{committed.transfer}/answer" if state is State.ANSWERED else None,
+            receipt=_receipt_text(receipt) if receipt is not None else None,
+        )
+        written = await self.journal.commit(Write(change=change, log=(entry,), vault=vault, queue=queue))
+        if written.verdict is not Verdict.COMMITTED:
+            # The keeper took this process for dead and closed the transfer as in-doubt: its word stands, ours is void.
+            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+
+    # --- repeats ------------------------------------------------------------------------------------------------------
+
+    async def _repeat(self, authorised: Authorised, who: Authenticated, row: Mapping[str, Any]) -> Answered:
+        if row["payload_digest"] != who.payload_digest:
+            raise Theirs("message.other-body", message=who.message_id)
+        first, state = str(row["id"]), State(row["state"])
+        if state is State.FORWARDING:
+            raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
+        entry = entries.repeat(who, first, self.clock(), self.hash_id)
+        await self.journal.commit(Write(log=(entry,)))
+        receipt = _receipt_of(first, row["receipt"])
+        if state is State.QUEUED:
+            return Answered(who, receipt, queued=True)
+        if row["answer_ref"]:
+            sealed = await asyncio.to_thread(self._open, str(row["answer_ref"]))
+            answer = read_json(sealed)
+            return Answered(who, receipt, answer=self._masked(who.contract, who.operation.answer, authorised, answer))
+        return Answered(who, receipt, failure=_again(str(row["failure"] or "transfer.in-doubt"), first))
+
+    def _open(self, ref: str) -> bytes:
+        with self.engine.connect() as connection:
+            return self.vault.open(connection, ref)
+
+    # --- refusals -----------------------------------------------------------------------------------------------------
+
+    async def refuse(self, addressed: Addressed, failure: Failure, authenticated: Authenticated | None) -> Refused:
+        """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
+        received = addressed.received
+        entry = entries.refusal(addressed, failure, authenticated, self.clock(), self.hash_id)
+        try:
+            await self.journal.commit(Write(log=(entry,)))
+        except Ours as broken:
+            return Refused(received, broken, Receipt(received.transfer), authenticated)
+        return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
+
+    # --- small parts --------------------------------------------------------------------------------------------------
+
+    def _masked(self, contract: CompiledContract, message: str, authorised: Authorised, answer: Message) -> Message:
+        mask = contract.mask(message, authorised.decision.fields)
+        return answer if mask is None else mask(answer)
+
+    def _seal(self, who: Authenticated, part: str, data: bytes, now: float) -> VaultRow:
+        return self.vault.seal(who.received.transfer, part, data, now)
+
+    def _row(self, decoded: Decoded, now: float, *, state: State, provider: System | None, answered: Receipt | None = None) -> TransferRow:
+        who = decoded.authenticated
+        assert decoded.authorised.decision.grant is not None
+        return TransferRow(
+            id=who.received.transfer,
+            state=state,
+            pattern=who.operation.pattern,
+            caller_system=who.caller.id,
+            caller_agency=who.caller.agency,
+            contract=who.contract.contract.name,
+            bundle=who.contract.digest,
+            operation=who.operation.name,
+            message_id=who.message_id,
+            payload_digest=who.payload_digest,
+            grant_id=decoded.authorised.decision.grant.id,
+            provider=provider.id if provider is not None else None,
+            process=self.process,
+            idempotent=who.operation.idempotent and who.operation.pattern is Pattern.DISPATCH,
+            received=who.received.at,
+            committed=now,
+            finished=now if answered is not None else None,
+            status=200 if answered is not None else None,
+            answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
+            receipt=_receipt_text(answered) if answered is not None else None,
+        )
+
+
+def _canonical(who: Authenticated, message: Message) -> bytes:
+    return who.contract.codec("canonical").write_json(who.request, message)
+
+
+def _canonical_answer(who: Authenticated, answer: Message) -> bytes:
+    return who.contract.codec("canonical").write_json(who.operation.answer, answer)
+
+
+def _plain_json(value: Message) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _event(decoded: Decoded, now: float) -> str:
+    """The CloudEvents 1.0 attributes of a submitted message; its data is added from the vault when it is read."""
+    who = decoded.authenticated
+    contract = who.contract.contract
+    event = {
+        "specversion": "1.0",
+        "id": who.received.transfer,
+        "source": f"urn:lgsp:system:{who.caller.id}",
+        "type": f"{who.contract.namespace}:{who.operation.name}",
+        "time": rfc3339(now),
+        "datacontenttype": "application/json",
+        "lgspagency": who.caller.agency,
+        "lgspformat": who.caller.format(contract.name),
+        "lgspbundle": who.contract.digest,
+    }
+    key = decoded.message.get(who.operation.key) if who.operation.key else None
+    if isinstance(key, str):
+        event["subject"] = key
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _receipt_text(receipt: Receipt) -> str:
+    leaves = {"intent": receipt.intent, "outcome": receipt.outcome}
+    return json.dumps({name: base64.b64encode(leaf).decode() for name, leaf in leaves.items() if leaf is not None})
+
+
+def _receipt_of(transfer: str, text: object) -> Receipt:
+    leaves = json.loads(str(text)) if text else {}
+    return Receipt(transfer, **{name: base64.b64decode(leaf) for name, leaf in leaves.items()})
+
+
+def _again(code: str, transfer: str) -> Failure:
+    """The failure that a transfer ended with, told once more to the caller who repeats it."""
+    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
+    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
+    return branch(kind.code, transfer=transfer)

@@ -1,0 +1,200 @@
+"""The supervisor: binds the sockets, starts doors, desk and keeper, restarts what dies, and ends all of it cleanly.
+
+    supervisor --- door (one a core)   exchange listener, shared socket
+              |--- desk               people's listener
+              `--- keeper             sequencer, delivery, recovery
+
+Invariants
+- It holds no key and opens no message; a fault in it cannot leak anything.
+- Children hold the read end of a pipe whose write end is ours alone: when the supervisor dies, however it dies, they see the end of the
+  pipe and stop. So there is never a door without a supervisor.
+- A child that dies is started again, with a pause that grows while it keeps dying.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.doors.server import bind
+from gateway.settings import Settings
+
+READY: Final = b"ready\n"
+_PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
+_STEADY: Final = 30.0  # seconds after which a child counts as well again
+
+
+class NotStarted(RuntimeError):
+    """The instance could not be started; the text says why and what to do."""
+
+
+@dataclass(slots=True)
+class Child:
+    name: str
+    arguments: list[str]
+    sockets: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    deaths: int = 0
+    again_at: float = 0.0
+    ready: bool = False
+    ready_pipe: int = -1
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """`run()` blocks until SIGINT or SIGTERM, or until `stop()` is called from another thread."""
+
+    settings: Settings
+    on_ready: Callable[[], None] = lambda: None
+    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
+    ready_seconds: float = 30.0
+    _children: list[Child] = field(default_factory=list)
+    _stopping: bool = False
+    _lifeline: tuple[int, int] = (-1, -1)
+
+    def run(self) -> None:
+        settings = self.settings
+        listeners = [self._bind(settings.host, settings.exchange_port), self._bind(settings.host, settings.desk_port)]
+        self._lifeline = os.pipe()
+        settings.run.mkdir(parents=True, exist_ok=True)
+        exchange, desk = (listener.fileno() for listener in listeners)
+        data = str(settings.data)
+        self._children = [Child("keeper", ["keeper", "--data", data])]
+        self._children += [
+            Child(f"door-{number}", ["door", "--data", data, "--fd", str(exchange)], (exchange,)) for number in range(settings.door_count)
+        ]
+        self._children.append(Child("desk", ["desk", "--data", data, "--fd", str(desk)], (desk,)))
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)} if _in_main_thread() else {}
+        pid_file = settings.run / "supervisor.pid"
+        pid_file.write_text(f"{os.getpid()}\n", "ascii")
+        try:
+            for child in self._children:
+                self._start(child)
+            self._await_ready()
+            if not self._stopping:
+                self.on_ready()
+            while not self._stopping:
+                self._tend()
+                time.sleep(0.2)
+        finally:
+            self._end_all()
+            for listener in listeners:
+                listener.close()
+            pid_file.unlink(missing_ok=True)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def pids(self) -> dict[str, int]:
+        return {child.name: child.process.pid for child in self._children if child.process is not None}
+
+    def _bind(self, host: str, port: int) -> socket.socket:
+        try:
+            return bind(host, port)
+        except OSError as error:
+            raise NotStarted(
+                f"cannot listen on {host}:{port}: {error.strerror or error}. Is another instance running? "
+                f"Choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT. / "
+                f"Không mở được cổng {host}:{port}; có thể một phiên bản khác đang chạy, hãy chọn cổng khác."
+            ) from None
+
+    def _start(self, child: Child) -> None:
+        ready_read, ready_write = os.pipe()
+        command = [sys.executable, "-m", "gateway", *child.arguments, "--lifeline", str(self._lifeline[0]), "--ready", str(ready_write)]
+        child.process = subprocess.Popen(
+            command,
+            pass_fds=(*child.sockets, self._lifeline[0], ready_write),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which then tells the children
+        )
+        os.close(ready_write)
+        os.set_blocking(ready_read, False)
+        child.ready_pipe, child.ready, child.started = ready_read, False, time.monotonic()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + self.ready_seconds
+        while not self._stopping:
+            for child in self._children:
+                self._look(child)
+                if child.process is not None and child.process.poll() is not None:
+                    raise NotStarted(f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above")
+            if all(child.ready for child in self._children):
+                return
+            if time.monotonic() > deadline:
+                late = ", ".join(child.name for child in self._children if not child.ready)
+                raise NotStarted(f"not ready after {self.ready_seconds:.0f} s: {late}")
+            time.sleep(0.02)
+
+    def _look(self, child: Child) -> None:
+        if child.ready or child.ready_pipe < 0:
+            return
+        try:
+            text = os.read(child.ready_pipe, 64)
+        except BlockingIOError:
+            return
+        child.ready = text == READY
+        os.close(child.ready_pipe)
+        child.ready_pipe = -1
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            self._look(child)
+            if child.process is None:
+                if now >= child.again_at:
+                    self._start(child)
+                continue
+            code = child.process.poll()
+            if code is None:
+                if child.deaths and now - child.started > _STEADY:
+                    child.deaths = 0
+                continue
+            pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
+            self.say(f"{child.name} (pid {child.process.pid}) ended with {_ending(code)}; starting it again in {pause:g} s")
+            child.deaths += 1
+            child.again_at = now + pause
+            child.process = None
+
+    def _end_all(self) -> None:
+        alive = [child for child in self._children if child.process is not None]
+        for child in alive:
+            assert child.process is not None
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self.settings.drain_seconds + 15
+        for child in alive:
+            assert child.process is not None
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.say(f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt")
+                child.process.kill()
+                child.process.wait()
+        for child in self._children:
+            if child.ready_pipe >= 0:
+                os.close(child.ready_pipe)
+                child.ready_pipe = -1
+        for end in self._lifeline:
+            os.close(end)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
