@@ -1,0 +1,27 @@
+"""What can go wrong on the caller's side. An answer that does not prove itself is an error, never a result."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """Anything that keeps the client from a trustworthy answer."""
+
+
+class BadIdentity(ClientError):
+    """The identity folder is incomplete or contradicts itself."""
+
+
+class WrongAnswer(ClientError):
+    """The answer's signature, digest or binding to the request does not hold: treat it as not received."""
+
+
+class WrongRequest(ClientError):
+    """Seen from a provider: the request does not prove that it comes from the gateway."""
+
+
+class NoAnswer(ClientError):
+    """The connection was refused, broke, or nothing came in time."""
+
+
+class LogError(ClientError):
+    """The audit log contradicts itself or what it said before."""

@@ -1,0 +1,111 @@
+"""A system's identity folder, as an enrolment (or the sandbox) hands it out.
+
+    system.json        who we are, our keys' ids, the gateway's public address and key id
+    tls.crt, tls.key   the client certificate (a provider serves with it too)
+    sign.crt, sign.key the registered signing key
+    ca.crt             trust anchor of the gateway's TLS and signing certificates
+    gateway-sign.crt   the gateway's signing certificate, pinned
+    log.vkey           verifier key of the audit log (C2SP signed note); may be missing for an old enrolment
+
+Invariant: a loaded identity has keys that pair, and a gateway certificate that its anchor did not disown.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from examples.clients.errors import BadIdentity
+from examples.clients.signing import Signer, Verifier
+
+# TLS 1.3 picks its own; for 1.2 only AEAD with forward secrecy
+CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are towards the gateway."""
+
+    folder: Path
+    system: str
+    agency: str
+    signer: Signer
+    tls_key_id: str
+    gateway: str
+    gateway_keys: tuple[Verifier, ...]
+    log_vkey: str | None
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Identity:
+        place = Path(folder)
+        try:
+            about = json.loads((place / "system.json").read_text("utf-8"))
+            signer = Signer.from_pem(about["sign_key_id"], (place / "sign.key").read_bytes(), (place / "sign.crt").read_bytes())
+            chain = x509.load_pem_x509_certificates((place / "gateway-sign.crt").read_bytes())
+            anchors = x509.load_pem_x509_certificates((place / "ca.crt").read_bytes())
+            vkey = place / "log.vkey"
+            for needed in ("tls.crt", "tls.key"):
+                (place / needed).read_bytes()
+            leaves = [certificate for certificate in chain if not _is_authority(certificate)]
+            if not leaves:
+                raise BadIdentity(f"{place}/gateway-sign.crt holds no signing certificate")
+            for leaf in leaves:
+                _check_issuer(leaf, [*chain, *anchors])
+            return cls(
+                folder=place,
+                system=about["system"],
+                agency=about["agency"],
+                signer=signer,
+                tls_key_id=about["tls_key_id"],
+                gateway=about["gateway"].rstrip("/"),
+                gateway_keys=tuple(Verifier(about["gateway_key_id"], leaf) for leaf in leaves),
+                log_vkey=(vkey.read_text("utf-8").strip() or None) if vkey.exists() else None,
+            )
+        except (OSError, KeyError, TypeError, ValueError) as wrong:
+            raise BadIdentity(f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})") from wrong
+
+    def client_context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
+        """TLS towards the gateway; without our certificate only to see how that is refused."""
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(self.folder / "ca.crt"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS_12)
+        if with_certificate:
+            context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
+        return context
+
+    def server_context(self) -> ssl.SSLContext:
+        """TLS as a provider: whoever calls shows a certificate of the exchange's authority."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.folder / "ca.crt"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS_12)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
+        return context
+
+    def gateway_key(self, key_id: str) -> tuple[Verifier, ...]:
+        return tuple(key for key in self.gateway_keys if key.key_id == key_id)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _check_issuer(leaf: x509.Certificate, known: list[x509.Certificate]) -> None:
+    """Refuse a certificate that one of our anchors by that name did not sign; a missing link is left to the pin."""
+    issuers = [candidate for candidate in known if candidate.subject == leaf.issuer]
+    for issuer in issuers:
+        try:
+            leaf.verify_directly_issued_by(issuer)
+            return
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+    if issuers:
+        raise BadIdentity("gateway-sign.crt was not signed by the authority that it names")

@@ -1,0 +1,1 @@
+"""Stand-ins of component systems that really listen, over TLS with client certificates."""
