@@ -1,7 +1,8 @@
 """The tables, once, for SQLite and PostgreSQL. Alembic's migrations in `migrations/` bring a database to this form.
 
 Invariants
-- A row in `log_entry` or `feed_event` was put there by the leading keeper, in one transaction that checked its epoch; readers see only those.
+- A row in `log_entry` or `feed_event` was put there by the leading keeper, in one transaction that checked its epoch; readers see
+  only those.
 - Ids of `*_pending` rows are no order (on PostgreSQL a cursor over them loses rows): only `idx` and `offset` are.
 - Bodies stand in `vault` and nowhere else; other tables hold its ids.
 Times are Unix seconds as floats, digests raw bytes, structured values JSON text.

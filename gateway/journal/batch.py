@@ -1,0 +1,230 @@
+"""One batch of units inside one transaction: who is refused, and the rows of those who are not.
+
+Whatever the batch holds, the result is that of its units one after the other:
+1. a process that is no longer alive is FENCED;
+2. a replay key that stands already: REPLAYED, nothing is written;
+3. a message id (or transfer id) that stands already: DUPLICATE, the replay key is written and nothing else;
+4. a step whose guard fails: FENCED, nothing is written;
+5. else all rows of the unit are written: COMMITTED.
+`together` does so in a few statements for all units. Where units of one batch depend on each other it gives up before it has
+an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Row, Statements
+from gateway.journal.write import TransferChange, TransferRow, Verdict, Write, Written
+
+COMMITTED: Final = Written(Verdict.COMMITTED)
+REPLAYED: Final = Written(Verdict.REPLAYED)
+FENCED: Final = Written(Verdict.FENCED)
+
+_REPLAY: Final = ("key", "expires")
+_LOG: Final = ("transfer", "phase", "entry", "leaf")
+_VAULT: Final = ("id", "key_id", "size", "sealed")
+_FEED: Final = ("contract", "transfer", "event", "body_ref")
+_QUEUE: Final = ("transfer", "provider", "body_ref", "next_at", "state", "tries", "last_failure")
+
+
+class Entangled(Exception):
+    """Units of this batch depend on each other; take them one by one."""
+
+
+def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written]:
+    """The fast way."""
+    results: list[Written] = [COMMITTED] * len(units)
+    if len(units) > 1:
+        _check_entangled(units)
+    _replays(sql, cursor, units, results)
+    _transfers(sql, cursor, units, results)
+    _changes(sql, cursor, units, results)
+    log: list[Row] = []
+    vault: list[Row] = []
+    feed: list[Row] = []
+    queue: list[Row] = []
+    for unit, result in zip(units, results, strict=True):
+        if result is COMMITTED:
+            for entry in unit.log:
+                log.append((entry.transfer, entry.phase, entry.entry, entry.leaf))
+            for body in unit.vault:
+                vault.append((body.id, body.key_id, body.size, body.sealed))
+            if (event := unit.feed) is not None:
+                feed.append((event.contract, event.transfer, event.event, event.body_ref))
+            if (item := unit.queue) is not None:
+                queue.append((item.transfer, item.provider, item.body_ref, item.next_at, item.state, item.tries, item.last_failure))
+    if log:
+        sql.insert(cursor, "log_pending", _LOG, log)
+    if vault:
+        sql.insert(cursor, "vault", _VAULT, vault)
+    if feed:
+        sql.insert(cursor, "feed_pending", _FEED, feed)
+    if queue:
+        sql.insert(cursor, "queue", _QUEUE, queue, QUEUE_TAIL)
+    return results
+
+
+def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written | Exception]:
+    """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
+    results: list[Written | Exception] = []
+    for unit in units:
+        cursor.execute("SAVEPOINT unit")
+        try:
+            results.append(together(sql, cursor, [unit])[0])
+        except Exception as error:
+            if not sql.fault_of_unit(error):
+                raise
+            cursor.execute("ROLLBACK TO SAVEPOINT unit")
+            results.append(error)
+        cursor.execute("RELEASE SAVEPOINT unit")
+    return results
+
+
+def _check_entangled(units: Sequence[Write]) -> None:
+    """Give up where the order of units within the batch would matter to more than 'the first one wins'."""
+    transfers: set[str] = set()
+    queued: set[str] = set()
+    keys: set[bytes] = set()
+    guarded: set[bytes] = set()
+    for unit in units:
+        touched = unit.transfer.id if unit.transfer is not None else unit.change.id if unit.change is not None else None
+        if touched is not None:
+            if touched in transfers:
+                raise Entangled
+            transfers.add(touched)
+        if unit.queue is not None:
+            if unit.queue.transfer in queued:
+                raise Entangled  # an upsert takes a row once
+            queued.add(unit.queue.transfer)
+        if unit.replay is not None:
+            if unit.change is not None:
+                guarded.add(unit.replay.key)  # it stays only if the guard holds
+            keys.add(unit.replay.key)
+    if guarded and sum(1 for unit in units if unit.replay is not None and unit.replay.key in guarded) > len(guarded):
+        raise Entangled
+
+
+def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+    first: dict[bytes, float] = {}
+    for number, unit in enumerate(units):
+        if (replay := unit.replay) is not None:
+            if replay.key in first:
+                results[number] = REPLAYED
+            else:
+                first[replay.key] = replay.expires
+    if not first:
+        return
+    rows = list(first.items())
+    if len(rows) > 1:
+        rows.sort()  # one order for all processes: none waits for another in a circle
+    fresh = sql.insert_new(cursor, "replay", _REPLAY, rows, "key")
+    if len(fresh) < len(rows):
+        for number, unit in enumerate(units):
+            if unit.replay is not None and unit.replay.key not in fresh:
+                results[number] = REPLAYED
+
+
+def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+    wanted: dict[tuple[str, str, str, str], int] = {}
+    repeats: list[int] = []
+    for number, unit in enumerate(units):
+        if (row := unit.transfer) is not None and results[number] is COMMITTED:
+            key = _message(row)
+            if key in wanted:
+                repeats.append(number)
+            else:
+                wanted[key] = number
+    if not wanted:
+        return
+    order = sorted(wanted) if len(wanted) > 1 and not sql.sqlite else wanted
+    rows: list[Row] = []
+    for key in order:
+        rows.append(_transfer_row(units[wanted[key]].transfer))  # type: ignore[arg-type]  # only units with one are wanted
+    fresh = sql.insert_new(cursor, "transfer", TRANSFER_COLUMNS, rows, "id")
+    if len(fresh) == len(rows) and not repeats:
+        return
+    for number in (*wanted.values(), *repeats):
+        row = units[number].transfer
+        assert row is not None
+        if row.id not in fresh:
+            results[number] = _duplicate(sql, cursor, row)
+
+
+def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+    numbers: list[int] = []
+    rows: list[Row] = []
+    for number, unit in enumerate(units):
+        if (step := unit.change) is not None and results[number] is COMMITTED:
+            numbers.append(number)
+            rows.append(_change_row(step))
+    if not rows:
+        return
+    applied = sql.change(cursor, rows)
+    if len(applied) < len(rows):
+        for number in numbers:
+            unit = units[number]
+            assert unit.change is not None
+            if unit.change.id not in applied:
+                results[number] = FENCED
+                if unit.replay is not None:
+                    cursor.execute(sql.forget_replay, (unit.replay.key,))
+
+
+def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:
+    cursor.execute(sql.existing, _message(row))
+    found = cursor.fetchone()
+    if found is None:
+        cursor.execute(sql.existing_id, (row.id,))
+        found = cursor.fetchone()
+    if found is None:
+        raise Entangled  # it went away between the two statements: look again
+    existing = dict(zip(TRANSFER_COLUMNS, found, strict=True))
+    existing["idempotent"] = bool(existing["idempotent"])
+    return Written(Verdict.DUPLICATE, existing)
+
+
+def _message(row: TransferRow) -> tuple[str, str, str, str]:
+    return row.caller_system, row.contract, row.operation, row.message_id
+
+
+def _transfer_row(row: TransferRow) -> Row:
+    return (
+        row.id,
+        row.state,
+        row.pattern,
+        row.caller_system,
+        row.caller_agency,
+        row.contract,
+        row.bundle,
+        row.operation,
+        row.message_id,
+        row.payload_digest,
+        row.grant_id,
+        row.provider,
+        row.process,
+        row.idempotent,
+        row.received,
+        row.committed,
+        row.finished,
+        row.status,
+        row.failure,
+        row.answer_ref,
+        row.receipt,
+    )
+
+
+def _change_row(step: TransferChange) -> Row:
+    return (
+        step.id,
+        step.before,
+        step.process,
+        step.state,
+        step.finished,
+        step.status,
+        step.failure,
+        step.answer_ref,
+        step.receipt,
+        step.owner,
+    )

@@ -1,0 +1,129 @@
+"""Opening a database, SQLite or PostgreSQL, so that what is committed is on disk; and bringing it to the tables' form.
+
+Invariants
+- A commit returns only after the data are synced (`synchronous=FULL` in WAL mode; `synchronous_commit=on`).
+- Who writes does it in `writing()`: on SQLite that holds the file lock and begins IMMEDIATE, so that a transaction never
+  fails half-way because another one came between its reading and its writing.
+- Readers never wait for writers, and hold no transaction longer than one page takes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours
+from gateway.journal.filelock import FileLock
+
+_MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
+_IMMEDIATE: Final = "lgsp_immediate"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False})
+        event.listen(engine, "connect", _on_connect_sqlite)
+        event.listen(engine, "begin", _on_begin_sqlite)
+        return engine
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = create_engine(parsed, pool_pre_ping=True, pool_recycle=1800)
+    event.listen(engine, "connect", _on_connect_postgresql)
+    return engine
+
+
+def lock_path(engine: Engine) -> Path | None:
+    """Where the file lock of this database stands: beside a SQLite file; None for PostgreSQL, which needs none."""
+    if engine.dialect.name != "sqlite":
+        return None
+    database = engine.url.database
+    return Path(database).absolute().with_name("journal.lock") if database and database != ":memory:" else None
+
+
+_LOCKS: Final[dict[Path | None, FileLock]] = {None: FileLock(None)}
+
+
+def lock_of(engine: Engine) -> FileLock:
+    """The lock of this database, one object a process."""
+    path = lock_path(engine)
+    return _LOCKS.setdefault(path, FileLock(path))
+
+
+@contextmanager
+def writing(engine: Engine, lock: FileLock | None = None) -> Iterator[Connection]:
+    """One writing transaction: committed at the end, rolled back by an exception."""
+    with lock if lock is not None else lock_of(engine), engine.connect() as connection:
+        connection = connection.execution_options(**{_IMMEDIATE: True})
+        with connection.begin():
+            yield connection
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest revision. Several processes may call it at once: one does it, the others wait."""
+    from alembic import command
+    from alembic.config import Config
+
+    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder, writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision the database is at; None for one that was never migrated."""
+    try:
+        with connection.begin_nested():
+            row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    except DBAPIError:
+        return None
+    return str(row[0]) if row else None
+
+
+def check_revision(connection: Connection, expected: str) -> None:
+    """Refuse to work on a database that `migrate` has not brought to `expected`."""
+    found = revision(connection)
+    if found != expected:
+        raise Ours("journal.schema", found=found or "none", expected=expected)
+
+
+def _on_connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        "busy_timeout = 10000",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "wal_autocheckpoint = 4000",
+        "journal_size_limit = 67108864",
+        "cache_size = -8000",
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _on_connect_postgresql(connection: Any, _record: object) -> None:
+    before = connection.autocommit
+    connection.autocommit = True
+    connection.execute("SET synchronous_commit = on")
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = before

@@ -1,0 +1,69 @@
+"""A lock between all writers of one SQLite database, threads and processes alike, held around each batch.
+
+SQLite's own waiting polls, and starves; the kernel's queue does not. Two files make the queue fair: whoever waits for
+the lock holds the turnstile, so a writer that has just released the lock stands behind it.
+Invariants: a holder that dies loses the lock at once (`flock` belongs to the open file); a lock without a path does nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+
+class FileLock:
+    """Not reentrant. One object may be shared by threads; several objects on one path, in any process, exclude each other too."""
+
+    __slots__ = ("_files", "_owner", "_thread", "path")
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._thread = threading.Lock()
+        self._files: tuple[int, int] | None = None
+        self._owner = 0
+
+    def acquire(self) -> None:
+        if self.path is None:
+            return
+        self._thread.acquire()
+        try:
+            if self._files is None or self._owner != os.getpid():  # a fork shares its parent's lock: it needs files of its own
+                self._owner = os.getpid()
+                self._files = (_open(self.path), _open(self.path.with_name(self.path.name + ".turn")))
+            lock, turnstile = self._files
+            fcntl.flock(turnstile, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            finally:
+                fcntl.flock(turnstile, fcntl.LOCK_UN)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def release(self) -> None:
+        if self.path is None:
+            return
+        assert self._files is not None
+        fcntl.flock(self._files[0], fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        """Give the files back; the lock opens them again when it is next taken."""
+        with self._thread:
+            files, self._files = self._files, None
+            for file in files or ():
+                os.close(file)
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

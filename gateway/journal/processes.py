@@ -1,0 +1,78 @@
+"""The processes of an instance: each has a row, beats while it lives, and is declared dead by the leading keeper.
+
+Invariant: a row that is no longer `alive` never comes back to life; a process that starts takes a new id.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from gateway.journal import tables
+from gateway.journal.database import writing
+
+BEAT_SECONDS: Final = 2.0
+
+
+@cache
+def host() -> str:
+    """Name of this machine, its boot and its space of process numbers: only where all three agree does a pid mean anything."""
+    try:
+        boot, numbers = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8], os.readlink("/proc/self/ns/pid")
+    except OSError:
+        boot, numbers = "-", "-"
+    return f"{platform.node()} {boot} {numbers}"
+
+
+def register(engine: Engine, process_id: str, kind: str, now: float | None = None) -> None:
+    """Make the row of this process, alive from now on; a row of that id that stands already is left as it is."""
+    at = time.time() if now is None else now
+    insert = insert_sqlite if engine.dialect.name == "sqlite" else insert_postgresql
+    row = {"id": process_id, "kind": kind, "pid": os.getpid(), "host": host(), "started": at, "seen": at, "state": "alive"}
+    with writing(engine) as connection:
+        connection.execute(insert(tables.process).values(row).on_conflict_do_nothing())
+
+
+def end(engine: Engine, process_id: str) -> None:
+    """This process is done; what it left open is for the keeper."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(tables.process).where(tables.process.c.id == process_id, tables.process.c.state == "alive").values(state="ended")
+        )
+
+
+def gone(pid: int, row_host: str, started: float) -> bool | None:
+    """Whether the process of such a row is surely gone: None where it cannot be told from here.
+
+    A pid that was given to another process since then is told by its start time.
+    """
+    if row_host != host():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    begun = _begun(pid)
+    return None if begun is None else begun > started + 2.0
+
+
+def _begun(pid: int) -> float | None:
+    """When a process of this machine started, in Unix seconds; a zombie has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        if fields[0] in "ZX":
+            return float("inf")
+        up = float(Path("/proc/uptime").read_text("ascii").split()[0])
+        return time.time() - up + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,122 @@
+"""The journal's SQL, written once for both databases and kept as prepared text by number of rows.
+
+Many rows go in one statement: each statement of SQLite gives up and takes back the interpreter lock, which costs more than a row does.
+The texts are few (1 to 16 rows, then 64 at a time), so that the drivers' statement caches hold them all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+import psycopg
+
+from gateway.journal import tables
+
+Row = tuple[Any, ...]
+WIDE: Final = 64
+NARROW: Final = 16
+
+TRANSFER_COLUMNS: Final = tuple(column.name for column in tables.transfer.columns)
+_CHANGE_COLUMNS: Final = ("id", "before", "holder", "state", "finished", "status", "failure", "answer_ref", "receipt", "owner")
+_CHANGE_TYPES: Final = ("text", "text", "text", "text", "double precision", "integer", "text", "text", "text", "text")
+
+
+class Cursor(Protocol):
+    """What the DBAPI cursors of both drivers have in common."""
+
+    def execute(self, statement: str, parameters: Row = ..., /) -> object: ...
+    def fetchall(self) -> list[Row]: ...
+    def fetchone(self) -> Row | None: ...
+
+
+class Statements:
+    """All statements of one dialect; `name` is SQLAlchemy's name of it."""
+
+    def __init__(self, name: str) -> None:
+        self.sqlite: Final = name == "sqlite"
+        self._mark: Final = "?" if self.sqlite else "%b"  # binary parameters: no escaping of bodies
+        self.alive: Final = self._marked(
+            "SELECT state FROM process WHERE id = ?"
+            if self.sqlite
+            else "SELECT state, pg_current_xact_id()::text FROM process WHERE id = ? FOR SHARE"
+        )
+        self.beat: Final = self._marked("UPDATE process SET seen = ? WHERE id = ? AND state = 'alive'")
+        self.forget_replay: Final = self._marked("DELETE FROM replay WHERE key = ?")
+        self.xact_status: Final = self._marked("SELECT pg_xact_status(CAST(? AS xid8))")
+        names = ", ".join(TRANSFER_COLUMNS)
+        self.existing: Final = self._marked(
+            f"SELECT {names} FROM transfer WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
+        )
+        self.existing_id: Final = self._marked(f"SELECT {names} FROM transfer WHERE id = ?")
+        self._values = lru_cache(maxsize=2048)(self._make)
+
+    def fault_of_unit(self, error: Exception) -> bool:
+        """Whether the values of a unit made the statement fail, and not the state of the database or of the connection."""
+        if isinstance(error, sqlite3.Error | psycopg.Error):
+            return not isinstance(error, sqlite3.OperationalError | psycopg.OperationalError | psycopg.InterfaceError)
+        return True
+
+    def worth_repeating(self, error: Exception) -> bool:
+        """Whether another writer's transaction stood in the way, by chance."""
+        return isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
+
+    def connection_lost(self, error: Exception) -> bool:
+        if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return False
+        state = error.sqlstate
+        return state is None or state.startswith(("08", "57P"))
+
+    def insert(self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], tail: str = "") -> None:
+        self._run(cursor, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", columns, None, rows, tail)
+
+    def insert_new(self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], key: str) -> set[Any]:
+        """Insert what is new; the values of `key` of the rows that went in."""
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        return self._run(cursor, head, columns, None, rows, f" ON CONFLICT DO NOTHING RETURNING {key}")
+
+    def change(self, cursor: Cursor, rows: Sequence[Row]) -> set[Any]:
+        """Apply guarded steps; the ids of the transfers whose guard held. Each id at most once in `rows`."""
+        head = f"WITH step ({', '.join(_CHANGE_COLUMNS)}) AS (VALUES "
+        return self._run(cursor, head, _CHANGE_COLUMNS, None if self.sqlite else _CHANGE_TYPES, rows, _CHANGE_TAIL)
+
+    def _run(
+        self, cursor: Cursor, head: str, columns: tuple[str, ...], types: tuple[str, ...] | None, rows: Sequence[Row], tail: str
+    ) -> set[Any]:
+        back: set[Any] = set()
+        start, left = 0, len(rows)
+        returning = "RETURNING" in tail
+        while left:
+            size = left if left <= NARROW else WIDE if left >= WIDE else NARROW
+            parameters: list[Any] = []
+            for row in rows[start : start + size] if left != size or start else rows:
+                parameters += row
+            cursor.execute(self._values(head, len(columns), types, size, tail), tuple(parameters))
+            if returning:
+                back.update([row[0] for row in cursor.fetchall()])
+            start += size
+            left -= size
+        return back
+
+    def _make(self, head: str, width: int, types: tuple[str, ...] | None, size: int, tail: str) -> str:
+        row = "(" + ", ".join([self._mark] * width) + ")"
+        first = row if types is None else "(" + ", ".join(f"CAST({self._mark} AS {kind})" for kind in types) + ")"
+        return head + ", ".join([first] + [row] * (size - 1)) + tail
+
+    def _marked(self, text: str) -> str:
+        return text if self.sqlite else text.replace("?", self._mark)
+
+
+_CHANGE_TAIL: Final = (
+    ") UPDATE transfer SET state = step.state, process = COALESCE(step.owner, transfer.process), status = step.status,"
+    " failure = step.failure, finished = COALESCE(step.finished, transfer.finished), answer_ref = COALESCE(step.answer_ref, transfer.answer_ref),"
+    " receipt = COALESCE(step.receipt, transfer.receipt)"
+    " FROM step WHERE transfer.id = step.id AND transfer.state = step.before AND (step.holder IS NULL OR transfer.process = step.holder)"
+    " RETURNING transfer.id"
+)
+QUEUE_TAIL: Final = (
+    " ON CONFLICT (transfer) DO UPDATE SET provider = excluded.provider, body_ref = excluded.body_ref, state = excluded.state,"
+    " tries = excluded.tries, next_at = excluded.next_at, epoch = NULL, last_failure = excluded.last_failure"
+)

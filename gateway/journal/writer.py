@@ -1,0 +1,293 @@
+"""The journal: one writer thread a process, group commit.
+
+Theory of operation
+1. `commit()` puts a unit in the queue and gives a future. The thread takes all that waits, up to 256 units, as one transaction.
+2. The commit is synced, then all futures of the batch are resolved by one call into the event loop. *Acknowledged* means on disk.
+3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer goes on, with a new
+   connection.
+4. Where the connection broke during COMMIT, the journal asks the database afterwards whether the transaction stood. If it did although
+   its callers were told otherwise, this process declares itself fenced: it must end, and the keeper takes what it left open.
+5. The thread also beats the row of this process, so that a process which cannot write does not count as alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future as BlockingFuture
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours
+from gateway.journal import batch, processes
+from gateway.journal.filelock import FileLock
+from gateway.journal.statements import Cursor, Statements
+from gateway.journal.write import Write, Written
+
+BATCH: Final = 256
+LIMIT: Final = 4096
+_RECONNECT_SECONDS: Final = 5.0
+_log: Final = logging.getLogger(__name__)
+
+_Future = asyncio.Future[Written] | BlockingFuture[Written]
+_Job = tuple[Write, _Future, asyncio.AbstractEventLoop | None]
+_Results = Sequence[Written | Exception]
+
+
+class _Unsure(Exception):
+    """COMMIT was sent and its answer never came; `results` hold if it stood."""
+
+    def __init__(self, results: _Results) -> None:
+        super().__init__("the connection was lost during COMMIT")
+        self.results: Final = results
+
+
+class Journal:
+    """The writer of one process. `lock_path` None means that the database orders its writers itself (PostgreSQL)."""
+
+    def __init__(
+        self, engine: Engine, lock_path: Path | None, process_id: str, *, kind: str = "door", limit: int = LIMIT, batch_size: int = BATCH
+    ) -> None:
+        self.process_id: Final = process_id
+        self.fenced = False  # True: the keeper declared this process dead; nothing it writes counts any more, it must end
+        self._engine: Final = engine
+        self._kind: Final = kind
+        self._limit: Final = limit
+        self._size: Final = batch_size
+        self._sql: Final = Statements(engine.dialect.name)
+        self._lock: Final = FileLock(lock_path if engine.dialect.name == "sqlite" else None)
+        self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
+        self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
+        self._gate: Final = threading.Lock()
+        self._open = False
+        self._thread: threading.Thread | None = None
+        self._pooled: Any = None
+        self._cursor: Cursor | None = None
+        self._xact: str | None = None
+        self._doubtful: list[str] = []
+        self._beaten = 0.0
+
+    # --- for callers --------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Register this process and begin to write."""
+        processes.register(self._engine, self.process_id, self._kind)
+        self._beaten = time.monotonic()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name=f"journal {self.process_id}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end; the process's row becomes `ended`."""
+        with self._gate:
+            was_open, self._open = self._open, False
+        if not was_open or self._thread is None:
+            return
+        self._queue.put(None)
+        self._thread.join()
+        with suppress(Exception):  # a database that is away must not hold up the end; the keeper finds the row anyway
+            processes.end(self._engine, self.process_id)
+
+    def commit(self, write: Write) -> asyncio.Future[Written]:
+        """Hand a unit in; the future is done when it is on disk, or refused."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Written] = loop.create_future()
+        self._put((write, future, loop))
+        return future
+
+    def commit_blocking(self, write: Write, timeout: float | None = 30.0) -> Written:
+        """The same for callers without an event loop."""
+        future: BlockingFuture[Written] = BlockingFuture()
+        self._put((write, future, None))
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            raise Ours("journal.unavailable", reason="no answer in time") from None
+
+    @property
+    def waiting(self) -> int:
+        """Units in the queue now."""
+        return self._queue.qsize()
+
+    def _put(self, job: _Job) -> None:
+        with self._gate:
+            if not self._open:
+                raise Ours("journal.unavailable", reason="the journal is not running")
+            if self._queue.qsize() >= self._limit:
+                raise Ours("journal.busy", retry_after=1)
+            self._queue.put(job)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        going = True
+        while going:
+            jobs, going = self._take()
+            if jobs:
+                self._answer(jobs, self._write([job[0] for job in jobs]))
+            elif time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
+                self._write([])
+        self._disconnect()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        get, jobs = self._queue.get, []
+        wait = self._beaten + processes.BEAT_SECONDS - time.monotonic()
+        try:
+            job = get(timeout=max(wait, 0.01))
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) >= self._size:
+                    return jobs, True
+                job = get(block=False)
+        except Empty:
+            return jobs, True
+        return jobs, False
+
+    def _write(self, units: Sequence[Write]) -> _Results:
+        """One batch; whatever happens, a result for each unit."""
+        for _attempt in range(3):
+            try:
+                return self._transaction(units, careful=False)
+            except Exception as error:
+                self._rollback()
+                if isinstance(error, _Unsure):
+                    return self._after_doubt(units, error)
+                if isinstance(error, batch.Entangled) or self._sql.fault_of_unit(error):
+                    return self._write_carefully(units)
+                if not self._sql.worth_repeating(error):
+                    return self._unavailable(units, error)
+        return self._unavailable(units, TimeoutError("other writers kept interfering"))
+
+    def _write_carefully(self, units: Sequence[Write]) -> _Results:
+        try:
+            return self._transaction(units, careful=True)
+        except Exception as error:
+            self._rollback()
+            if isinstance(error, _Unsure):
+                return self._after_doubt(units, error)
+            return self._unavailable(units, error)
+
+    def _transaction(self, units: Sequence[Write], *, careful: bool) -> _Results:
+        with self._lock:
+            cursor = self._cursor or self._connect()
+            if self._doubtful:
+                self._settle_doubts(cursor)
+            cursor.execute(self._begin)
+            cursor.execute(self._sql.alive, (self.process_id,))
+            row = cursor.fetchone()
+            if row is None or row[0] != "alive" or self.fenced:
+                cursor.execute("ROLLBACK")
+                self._fence("the keeper declared this process dead")
+                return [batch.FENCED] * len(units)
+            self._xact = None if self._sql.sqlite else str(row[1])
+            if time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
+                cursor.execute(self._sql.beat, (time.time(), self.process_id))
+                self._beaten = time.monotonic()
+            results: _Results = batch.one_by_one(self._sql, cursor, units) if careful else batch.together(self._sql, cursor, units)
+            try:
+                cursor.execute("COMMIT")
+            except Exception as error:
+                if self._sql.sqlite or not self._sql.connection_lost(error):
+                    raise  # it answered: the transaction does not stand
+                raise _Unsure(results) from error
+            return results
+
+    # --- when something failed ----------------------------------------------------------------------------------------
+    def _after_doubt(self, units: Sequence[Write], error: _Unsure) -> _Results:
+        """The answer to COMMIT is missing: what its units wrote can only be told by the database."""
+        xact = self._xact
+        assert xact is not None
+        until = time.monotonic() + _RECONNECT_SECONDS
+        self._disconnect()
+        while time.monotonic() < until:
+            try:
+                stood = self._stands(self._cursor or self._connect(), xact)
+            except Exception:
+                self._disconnect()
+                time.sleep(0.1)
+                continue
+            return error.results if stood else self._unavailable(units, error)
+        self._doubtful.append(xact)
+        return self._unavailable(units, error)
+
+    def _settle_doubts(self, cursor: Cursor) -> None:
+        """Callers were told that these transactions failed; if one stood after all, only the keeper can put it right."""
+        while self._doubtful:
+            if self._stands(cursor, self._doubtful[-1]):
+                self._fence("a transaction stood although its callers were told that it failed")
+            self._doubtful.pop()
+
+    def _stands(self, cursor: Cursor, xact: str) -> bool:
+        while True:
+            cursor.execute(self._sql.xact_status, (xact,))
+            row = cursor.fetchone()
+            if row is None or row[0] != "in progress":
+                return row is not None and row[0] == "committed"
+            time.sleep(0.05)
+
+    def _unavailable(self, units: Sequence[Write], error: BaseException) -> _Results:
+        _log.error("a batch of %d units was not written: %s", len(units), error)
+        self._disconnect()
+        return [Ours("journal.unavailable", reason=type(error).__name__) for _unit in units]
+
+    def _fence(self, reason: str) -> None:
+        if not self.fenced:
+            _log.critical("process %s is fenced: %s", self.process_id, reason)
+        self.fenced = True
+        self._beaten = time.monotonic()
+
+    def _rollback(self) -> None:
+        if self._cursor is not None:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except Exception:  # SQLite rolled back by itself, or the connection is gone
+                if not self._sql.sqlite:
+                    self._disconnect()
+
+    def _connect(self) -> Cursor:
+        self._pooled = self._engine.raw_connection()
+        driver = self._pooled.driver_connection
+        if self._sql.sqlite:
+            self._cursor = driver.cursor()
+        else:
+            driver.autocommit = True  # we say BEGIN and COMMIT ourselves
+            self._cursor = driver.cursor(binary=True)
+        return self._cursor
+
+    def _disconnect(self) -> None:
+        if self._pooled is not None:
+            with suppress(Exception):
+                self._pooled.invalidate()
+        self._pooled = self._cursor = None
+
+    def _answer(self, jobs: Sequence[_Job], results: _Results) -> None:
+        """All futures of one event loop by one call into it."""
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
+        for (_unit, future, loop), result in zip(jobs, results, strict=True):
+            if isinstance(result, Exception) and not isinstance(result, Ours):
+                result = Ours("journal.row-refused", reason=str(result).splitlines()[0] if str(result) else type(result).__name__)
+            if isinstance(future, BlockingFuture):
+                if isinstance(result, Written):
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+            elif loop is not None:
+                loops.setdefault(loop, []).append((future, result))
+        for loop, pairs in loops.items():
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, pairs)
+
+
+def _resolve(pairs: Sequence[tuple[asyncio.Future[Written], Written | Exception]]) -> None:
+    for future, result in pairs:
+        if not future.done():
+            if isinstance(result, Written):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
