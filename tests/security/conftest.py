@@ -1,0 +1,63 @@
+"""Keys for the tests of this room, made anew at each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from security.authority import Authority, KeyType, issue_signing, make_issuer, make_root, new_private
+from security.keys import SigningKey, VerifyKey
+
+NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
+
+
+@dataclass(frozen=True)
+class Pair:
+    sign: SigningKey
+    verify: VerifyKey
+
+
+@dataclass(frozen=True)
+class House:
+    root: Authority
+    tls: Authority
+    signing: Authority
+
+
+@pytest.fixture(scope="session")
+def house() -> House:
+    root = make_root("Root", NOW - 86400)
+    return House(root, make_issuer(root, "TLS", NOW - 86400), make_issuer(root, "Signing", NOW - 86400))
+
+
+def _pair(house: House, kind: KeyType, system: str, algorithm: str | None = None) -> Pair:
+    private = new_private(kind)
+    certificate = issue_signing(house.signing, system, private.public_key(), NOW - 3600)
+    key = SigningKey.make(f"{system}.sign-1", private, certificate, algorithm=algorithm, system=system)
+    return Pair(key, key.verify_key())
+
+
+@pytest.fixture(scope="session")
+def p256(house: House) -> Pair:
+    return _pair(house, "P-256", "canh-bao")
+
+
+@pytest.fixture(scope="session")
+def other(house: House) -> Pair:
+    return _pair(house, "P-256", "bao-chay")
+
+
+@pytest.fixture(scope="session")
+def ed25519_pair(house: House) -> Pair:
+    return _pair(house, "Ed25519", "phan-anh")
+
+
+@pytest.fixture(scope="session")
+def rsa_pair(house: House) -> Pair:
+    return _pair(house, "RSA-2048", "kinh-te")
+
+
+@pytest.fixture(scope="session")
+def pss_pair(house: House) -> Pair:
+    return _pair(house, "RSA-2048", "y-te", "rsa-pss-sha512")
