@@ -11,7 +11,6 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
-
 _KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*")
 _INTEGER = re.compile(r"-?[0-9]{1,15}")

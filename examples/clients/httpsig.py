@@ -86,6 +86,8 @@ def _value(component: Item, message: Message) -> str:
             raise BadField("only an answer refers to its request")
         message = message.request
     key = params.pop("key", None)
+    if key is not None and not isinstance(key, str):
+        raise BadField("key names a member")
     if params:
         raise BadField(f"parameter of a component not known: {next(iter(params))}")
     if name.startswith("@"):
@@ -97,7 +99,7 @@ def _value(component: Item, message: Message) -> str:
     value = " ".join(line.strip() for line in message.headers[name].strip().splitlines())
     if key is None:
         return value
-    member = read_dictionary(value).get(str(key))
+    member = read_dictionary(value).get(key)
     if member is None:
         raise BadField(f"member {key} of {name} is covered but missing")
     return str(member)
