@@ -1,0 +1,175 @@
+"""One HTTP/1.1 call over mutual TLS (RFC 9112, RFC 8446), for every adapter that speaks HTTP.
+
+Invariants
+- What is returned as evidence is what travelled: head and body, byte for byte, both ways. So nothing is added behind our back (no
+  default headers, no redirect, no cookie, no proxy from the environment, no decompression).
+- A failure says whether anything may have left: a connection that never opened sent nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from adapters.failures import Acted, ProviderFailure
+
+ANSWER_LIMIT: Final = 5_000_000
+KEEP_ALIVE: Final = 4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
+CONNECT_SECONDS: Final = 5.0
+_SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer read to its end. Header names are lower-case; a field that came twice is joined by `, ` (RFC 9110 §5.3)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    evidence_out: bytes
+    evidence_in: bytes
+    seconds: float
+
+
+def client_context(authority: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS as a client that shows its certificate and trusts the given authorities only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.load_verify_locations(authority)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int = 64) -> aiohttp.ClientSession:
+    """The one session of a process; to be made inside its event loop."""
+    connector = aiohttp.TCPConnector(ssl=tls, limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=_SKIP,
+        raise_for_status=False,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _address(url: str) -> tuple[URL, str]:
+    parsed = URL(url, encoded=True)
+    host = parsed.raw_host or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return parsed, host if parsed.is_default_port() else f"{host}:{parsed.port}"
+
+
+async def send(
+    session: aiohttp.ClientSession,
+    system: str,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout: float,
+    limit: int = ANSWER_LIMIT,
+) -> HttpAnswer:
+    """Send and read the answer; `ProviderFailure` if there is none."""
+    address, host = _address(url) if "?" not in url else _address.__wrapped__(url)
+    fields = {"Host": host, **headers}
+    if body is not None:
+        fields["Content-Length"] = str(len(body))
+    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    evidence_out = head.encode("latin-1") + b"\r\n" + (body or b"")
+    limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout * 0.6))
+    started = time.perf_counter()
+    try:
+        async with session.request(method, address, headers=fields, data=body, allow_redirects=False, timeout=limits) as response:
+            content = await _read(response, limit)
+            if content is None:
+                raise ProviderFailure(
+                    "provider.answer-too-large", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, limit=limit
+                )
+            version = response.version
+            line = f"HTTP/{version.major}.{version.minor} " if version else "HTTP/1.1 "
+            evidence_in = (
+                f"{line}{response.status} {response.reason or ''}\r\n".encode("latin-1")
+                + b"".join(name + b": " + value + b"\r\n" for name, value in response.raw_headers)
+                + b"\r\n"
+                + content
+            )
+            return HttpAnswer(
+                response.status, _joined(response.raw_headers), content, evidence_out, evidence_in, time.perf_counter() - started
+            )
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
+        raise ProviderFailure(
+            "provider.down", acted=Acted.NO, evidence_out=evidence_out, system=system, reason=_reason(trouble)
+        ) from trouble
+    except TimeoutError as trouble:
+        raise ProviderFailure(
+            "provider.timeout", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, seconds=f"{timeout:g}"
+        ) from trouble
+    except aiohttp.ClientResponseError as trouble:
+        raise ProviderFailure(
+            "provider.bad-answer", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason="not HTTP/1.1"
+        ) from trouble
+    except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as trouble:
+        raise ProviderFailure(
+            "provider.dropped", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason=_reason(trouble)
+        ) from trouble
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole body, or None as soon as it is known to exceed the limit."""
+    declared = response.content_length
+    if declared is not None:
+        return None if declared > limit else await response.read()
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _reason(trouble: BaseException) -> str:
+    """In a few words for people; never a path or an address of ours."""
+    if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
+        return "its TLS certificate is not trusted"
+    if isinstance(trouble, aiohttp.ClientConnectorDNSError):
+        return "its name is not known"
+    if isinstance(trouble, aiohttp.ClientSSLError):
+        return "TLS handshake failed"
+    if isinstance(trouble, aiohttp.ConnectionTimeoutError):
+        return "no connection in time"
+    if isinstance(trouble, aiohttp.InvalidURL):
+        return "its address is malformed"
+    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(cause, ssl.SSLError):
+        return "TLS failed"
+    if isinstance(cause, socket.gaierror):
+        return "its name is not known"
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        return "closed by the other side"
+    return "connection failed"

@@ -1,0 +1,67 @@
+"""What an adapter is given and what it gives back; one shape for every kind of component system.
+
+Invariant: an adapter knows no contract and no format. It moves a canonical message through the codec that it is handed, and an answer
+that is not signed by a key of that very system never becomes an `Incoming`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from contracts.compiled import Codec
+from contracts.model import Operation
+from security.keys import VerifyKey
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a system is reached. `keys_by_id` and `keys_by_thumbprint` hold that system's own signing keys and no other's."""
+
+    system: str
+    kind: Literal["rest", "soap"]
+    url: str
+    keys_by_id: Mapping[str, VerifyKey] = field(default_factory=dict)
+    keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One canonical message on its way to a provider."""
+
+    transfer: str
+    caller: str  # "agency/system"
+    operation: Operation
+    codec: Codec
+    message: Message
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The provider's verified answer, canonical, with what proves it: the exact bytes that went out and came back."""
+
+    answer: Message
+    evidence_out: bytes
+    evidence_in: bytes
+    key_id: str
+    status: int
+    sent_digest: bytes  # SHA-256 of the body sent (of the query string, for a GET)
+    answer_digest: bytes
+    sent_size: int
+    answer_size: int
+    seconds: float
+
+
+class Adapter(Protocol):
+    async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
+        """Raises `ProviderFailure` or `ProviderMissing`."""
+        ...
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -1,0 +1,128 @@
+"""Calling a REST component system: JSON over HTTP, signed per RFC 9421 with RFC 9530 digests (`docs/wire.md`, "When the gateway calls").
+
+The gateway signs with its own key and names the real caller in `Lgsp-Caller`, which the signature covers. Invariant: an answer is
+read only after the signature of that very system over its status, type, digest and our request's signature was verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.http import ANSWER_LIMIT, HttpAnswer, send
+from adapters.model import Endpoint, Incoming, Message, Outgoing, digest
+from contracts.base.errors import Failure
+from security.httpsig import HttpRequest, sign_request, verify_response
+from security.keys import SigningKey
+
+JSON: Final = "application/json"
+
+
+class RestAdapter:
+    """Stateless but for the shared session. `clock` gives Unix seconds."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float], *, answer_limit: int = ANSWER_LIMIT
+    ) -> None:
+        self._session = session
+        self._key = key
+        self._clock = clock
+        self._limit = answer_limit
+
+    async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
+        operation = outgoing.operation
+        at = outgoing.codec.rest[operation.name]
+        url = endpoint.url.rstrip("/") + at.path
+        headers = {"accept": JSON, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer, "lgsp-caller": outgoing.caller}
+        body: bytes | None
+        if at.method == "GET":
+            query = write_query(outgoing.message)
+            if query:
+                url = f"{url}?{query}"
+            body, sent = None, query.encode()
+        else:
+            body = sent = outgoing.codec.write_json(operation.request, outgoing.message)
+            headers["content-type"] = JSON
+            headers["idempotency-key"] = f'"{outgoing.transfer}"'
+        request = HttpRequest(at.method, url, headers, body or b"")
+        headers.update(sign_request(request, self._key, self._clock()))
+        answer = await send(self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit)
+        key_id, why = self._verify(endpoint, answer, headers)
+        if not 200 <= answer.status < 300:
+            raise _failure(endpoint.system, answer, signed=key_id is not None)
+        if key_id is None:
+            raise _failed("provider.bad-signature", endpoint, answer, reason=why)
+        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON or "content-encoding" in answer.headers:
+            raise _failed("provider.bad-answer", endpoint, answer, reason="not application/json")
+        try:
+            message = outgoing.codec.read_json(operation.answer, answer.body)
+        except Failure as trouble:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings) from trouble
+        return Incoming(
+            answer=message,
+            evidence_out=answer.evidence_out,
+            evidence_in=answer.evidence_in,
+            key_id=key_id,
+            status=answer.status,
+            sent_digest=digest(sent),
+            answer_digest=digest(answer.body),
+            sent_size=len(sent),
+            answer_size=len(answer.body),
+            seconds=answer.seconds,
+        )
+
+    def _verify(self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]) -> tuple[str | None, str]:
+        """The id of the system's key that signed this answer, or None and why not."""
+        signature_input = answer.headers.get("signature-input")
+        if not signature_input:
+            return None, "not signed"
+        now = self._clock()
+        for key_id, key in endpoint.keys_by_id.items():
+            if f'keyid="{key_id}"' in signature_input:
+                try:
+                    verify_response(answer.status, answer.headers, answer.body, sent_headers, key, now)
+                except Failure as trouble:
+                    return None, trouble.code
+                return key_id, ""
+        return None, "unknown key"
+
+
+def write_query(message: Message) -> str:
+    """A flat canonical message as a query string (RFC 3986), in the order of its fields; what is absent is left out."""
+    pairs: list[str] = []
+    for name, value in message.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is None or isinstance(item, dict):
+                continue
+            text = ("true" if item else "false") if isinstance(item, bool) else str(item)
+            pairs.append(f"{quote(name, safe='')}={quote(text, safe='')}")
+    return "&".join(pairs)
+
+
+def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:
+    """A status other than 2xx. Only what the system signed counts as its word that it did not act."""
+    evidence: dict[str, Any] = {"evidence_out": answer.evidence_out, "evidence_in": answer.evidence_in, "system": system}
+    if answer.status == 404 and signed:
+        return ProviderMissing("provider.not-found", **evidence)
+    evidence["provider_status"] = answer.status
+    if 400 <= answer.status < 500 and answer.status != 429:
+        return ProviderFailure("provider.refused", acted=Acted.NO if signed else Acted.MAYBE, **evidence)
+    if answer.status >= 500 or answer.status == 429:
+        after = answer.headers.get("retry-after", "")
+        return ProviderFailure(
+            "provider.fault",
+            acted=Acted.NO if signed and answer.status in (429, 503) else Acted.MAYBE,
+            retry_after=int(after) if after.isdecimal() and len(after) < 6 else None,
+            **evidence,
+        )
+    return ProviderFailure("provider.bad-answer", acted=Acted.MAYBE, reason=f"status {answer.status}", **evidence)
+
+
+def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
+    return ProviderFailure(
+        code, acted=Acted.MAYBE, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
+    )

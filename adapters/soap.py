@@ -1,0 +1,126 @@
+"""Calling a SOAP 1.1 component system: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
+
+`wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Invariant: only the verified Body of an
+envelope that is signed by that very system, and that relates to our message, is ever decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+from lxml import etree
+
+from adapters.failures import Acted, ProviderFailure
+from adapters.http import ANSWER_LIMIT, HttpAnswer, send
+from adapters.model import Endpoint, Incoming, Outgoing, digest
+from contracts.base.errors import Failure
+from contracts.wire import soap
+from security.keys import SigningKey
+from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
+
+_XML: Final = frozenset({"text/xml", "application/xml"})
+
+
+class SoapAdapter:
+    """Stateless but for the shared session. `clock` gives Unix seconds."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float], *, answer_limit: int = ANSWER_LIMIT
+    ) -> None:
+        self._session = session
+        self._key = key
+        self._clock = clock
+        self._limit = answer_limit
+
+    async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
+        operation, codec = outgoing.operation, outgoing.codec
+        message_id = f"urn:uuid:{outgoing.transfer}"
+        action = codec.soap_action(operation.name)
+        content = codec.write_xml(operation.request, outgoing.message, operation.name)
+        agency, _, system = outgoing.caller.partition("/")
+        body = sign_envelope(
+            content, self._key, self._clock(), action=action, message_id=message_id, to=endpoint.url, blocks=[caller_block(agency, system)]
+        )
+        headers = {
+            "content-type": soap.MEDIA_TYPE,
+            "soapaction": f'"{action}"',
+            "accept": "text/xml",
+            "accept-encoding": "identity",
+            "lgsp-transfer": outgoing.transfer,
+        }
+        answer = await send(self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit)
+        envelope, element = self._verified(endpoint, answer, message_id)
+        try:
+            message = codec.read_xml(operation.answer, element)
+        except Failure as trouble:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings) from trouble
+        return Incoming(
+            answer=message,
+            evidence_out=answer.evidence_out,
+            evidence_in=answer.evidence_in,
+            key_id=envelope.key.key_id,
+            status=answer.status,
+            sent_digest=digest(body),
+            answer_digest=digest(answer.body),
+            sent_size=len(body),
+            answer_size=len(answer.body),
+            seconds=answer.seconds,
+        )
+
+    def _verified(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> tuple[VerifiedEnvelope, etree._Element]:
+        """The envelope and the element in its verified Body; a failure for everything else that may have come."""
+        media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in _XML or "content-encoding" in answer.headers:
+            raise _plain_failure(endpoint, answer, "not text/xml")
+        try:
+            root = soap.parse_xml(answer.body)
+        except Failure as trouble:
+            raise _plain_failure(endpoint, answer, trouble.code) from trouble
+        try:
+            envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self._clock())
+            if envelope.relates_to != message_id:
+                raise _failed("provider.bad-signature", endpoint, answer, reason="wsa:RelatesTo")
+        except Failure as trouble:
+            if isinstance(trouble, ProviderFailure):
+                raise
+            fault = _fault_of(root)
+            if fault is not None:
+                raise _faulted(endpoint, answer, fault, signed=False) from trouble
+            raise _failed("provider.bad-signature", endpoint, answer, reason=trouble.code) from trouble
+        children = [child for child in envelope.body if isinstance(child.tag, str)]
+        if len(children) == 1 and children[0].tag == soap.FAULT:
+            raise _faulted(endpoint, answer, children[0], signed=True)
+        if len(children) != 1 or answer.status != 200:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=f"status {answer.status}, {len(children)} elements in the Body")
+        return envelope, children[0]
+
+
+def _fault_of(root: etree._Element) -> etree._Element | None:
+    """A Fault in an envelope that is not verified: it tells that something went wrong, and is believed in nothing else."""
+    return root.find(f"{soap.BODY}/{soap.FAULT}")
+
+
+def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, signed: bool) -> ProviderFailure:
+    """`soap:Client` means that the message was refused (SOAP 1.1 §4.4.1); only signed, that it was not acted on."""
+    code = (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0]
+    if code in ("Client", "VersionMismatch", "MustUnderstand"):
+        acted = Acted.NO if signed else Acted.MAYBE
+        return _failed("provider.refused", endpoint, answer, acted=acted, provider_status=f"soap:{code}")
+    return _failed("provider.fault", endpoint, answer, provider_status=f"soap:{code or 'Fault'}")
+
+
+def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> ProviderFailure:
+    """Something that is no envelope at all, as an error page of a server in between."""
+    if answer.status >= 500:
+        return _failed("provider.fault", endpoint, answer, provider_status=answer.status)
+    if 400 <= answer.status < 500:
+        return _failed("provider.refused", endpoint, answer, provider_status=answer.status)
+    return _failed("provider.bad-answer", endpoint, answer, reason=reason)
+
+
+def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any) -> ProviderFailure:
+    return ProviderFailure(
+        code, acted=acted, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
+    )

@@ -1,0 +1,49 @@
+"""The failures of delivery itself; those of the provider stand in `adapters.failures`."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Branch, Kind, Words, register
+
+register(
+    [
+        Kind(
+            "provider.resting",
+            Branch.OURS,
+            503,
+            Words("Tạm ngừng gọi hệ thống đích", "The receiving system is being left alone"),
+            Words(
+                "Hệ thống {system} đã lỗi nhiều lần liên tiếp; trục tạm ngừng gọi trong {seconds} giây. Chưa có dữ liệu nào được gửi đi.",
+                "The system {system} failed several times in a row; the gateway leaves it alone for {seconds} seconds. Nothing was sent.",
+            ),
+            Words(
+                "Gửi lại sau thời gian ghi trong Retry-After, với cùng mã thông điệp.",
+                "Try again after the time in Retry-After, with the same message id.",
+            ),
+        ),
+        Kind(
+            "provider.no-endpoint",
+            Branch.OURS,
+            502,
+            Words("Hệ thống đích chưa đăng ký địa chỉ", "The receiving system has no address"),
+            Words(
+                "Hệ thống {system} không có địa chỉ hoặc khóa ký đã đăng ký để nhận thông điệp.",
+                "The system {system} has no registered address or signing key to receive messages.",
+            ),
+            Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
+        ),
+        Kind(
+            "delivery.given-up",
+            Branch.OURS,
+            502,
+            Words("Đã ngừng thử gửi", "Delivery was given up"),
+            Words(
+                "Sau {tries} lần thử, thông điệp vẫn chưa tới được hệ thống {system}; lỗi sau cùng: {last}.",
+                "After {tries} tries the message did not reach the system {system}; the last failure was {last}.",
+            ),
+            Words(
+                "Người vận hành có thể cho gửi lại khi hệ thống đích hoạt động trở lại.",
+                "The operators can have it sent again when the receiving system is back.",
+            ),
+        ),
+    ]
+)

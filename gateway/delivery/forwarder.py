@@ -1,0 +1,102 @@
+"""Forwarding one canonical message to its provider: shared by the doors, where somebody waits, and by the keeper, for what is queued.
+
+Invariants
+- The adapter is chosen by the kind of the endpoint, the codec by the provider's registration; nothing else differs.
+- A system that keeps failing is left alone (`breaker`), and what is refused for that reason was not sent.
+- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh signature.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Final
+
+import gateway.delivery.failures  # noqa: F401  (registers the codes)
+from adapters.failures import SOUND, Acted, ProviderFailure
+from adapters.model import Adapter, Incoming, Message, Outgoing
+from contracts.base.errors import Failure
+from contracts.compiled import CompiledContract
+from contracts.model import Operation
+from gateway.delivery.breaker import Breakers, Position
+from gateway.delivery.policy import STANDARD, RetryPolicy
+from gateway.journal.write import QueueRow
+from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
+
+_SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
+
+
+class Forwarder:
+    """One a process. `adapters` maps the kind of an endpoint to its adapter; `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        clock: Callable[[], float],
+        *,
+        breakers: Breakers | None = None,
+        policy: RetryPolicy = STANDARD,
+        rng: Random | None = None,
+    ) -> None:
+        self._adapters = adapters
+        self._clock = clock
+        self._rng = rng or Random()
+        self.breakers: Final = breakers or Breakers()
+        self.policy: Final = policy
+
+    async def forward(
+        self,
+        snapshot: Snapshot,
+        provider: System,
+        contract: CompiledContract,
+        operation: Operation,
+        message: Message,
+        *,
+        transfer: str,
+        caller: str,
+        timeout: float,
+    ) -> Incoming:
+        """The verified answer, or a failure that says whether the provider may have acted. `snapshot` is the one that chose `provider`."""
+        endpoint = provider.endpoint
+        if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
+            raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=provider.id)
+        breaker = self.breakers.of(provider.id)
+        wait = breaker.admit(self._clock())
+        if wait > 0:
+            seconds = math.ceil(wait)
+            raise ProviderFailure("provider.resting", acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
+        codec = contract.codec(provider.format(contract.contract.name))
+        outgoing = Outgoing(transfer, caller, operation, codec, message, timeout)
+        adapter = self._adapters[endpoint.kind]
+        try:
+            try:
+                incoming = await adapter.call(endpoint, outgoing)
+            except ProviderFailure as failure:
+                if failure.code != "provider.dropped" or not operation.idempotent:
+                    raise
+                incoming = await adapter.call(endpoint, outgoing)
+        except Failure as failure:
+            if failure.code in SOUND:
+                breaker.succeeded()
+            else:
+                breaker.failed(self._clock())
+            raise
+        except BaseException:  # cancelled, or a fault of ours
+            breaker.abandoned()
+            raise
+        breaker.succeeded()
+        return incoming
+
+    def is_open(self, system: str) -> bool:
+        """Whether calls to this system are held back just now."""
+        return self.breakers.of(system).wait(self._clock()) > 0
+
+    def positions(self) -> dict[str, Position]:
+        return self.breakers.positions(self._clock())
+
+    def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Failure, now: float, *, tries: int = 1) -> QueueRow:
+        """The row of a message that is put aside after its first try failed."""
+        at = self.policy.next_try(tries, now, now, self._rng, retry_after=failure.retry_after)
+        return QueueRow(transfer, provider, body_ref, max(now + _SOONEST, at or now), tries=tries, last_failure=failure.code)

@@ -1,0 +1,319 @@
+"""The registry document: agencies, systems, routes and grants of an instance, as YAML that officers can read and review.
+
+It follows articles 12.3 (a contact an agency) and 12.2 (routing) of the regulation. Invariant: a document is taken whole or not at all,
+and everything wrong with it is reported at once, each with its path; nothing here touches a database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
+
+import yaml
+
+import gateway.registry.failures  # noqa: F401  (registers the codes)
+from adapters.model import Endpoint
+from contracts.base.errors import Finding, Theirs, Words
+from contracts.compiled import CompiledContract
+from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Route, System
+from security.grants import Grant
+
+VIETNAM: Final = timezone(timedelta(hours=7))
+_AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
+_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
+FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A checked document. `stated` holds the ids of agencies and systems whose state it gives; the others keep theirs."""
+
+    agencies: tuple[Agency, ...] = ()
+    systems: tuple[System, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    stated: frozenset[str] = field(default_factory=frozenset)
+
+
+def parse(text: str | bytes, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str] | None = None) -> Document:
+    """Read and check a document. `fill` gives the addresses for `{name}` placeholders; `Theirs("registry.invalid")` lists all mistakes."""
+    reader = _Reader(contracts, fill or {})
+    try:
+        raw = yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except yaml.YAMLError as trouble:
+        mark = getattr(trouble, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "document"
+        problem = getattr(trouble, "problem", None) or "not YAML"
+        raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
+    document = reader.document(raw)
+    if reader.findings:
+        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+    return document
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Reader:
+    """Walks the raw document and gathers findings instead of stopping at the first."""
+
+    def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str]) -> None:
+        self.findings: list[Finding] = []
+        self._contracts = contracts
+        self._fill = fill
+        self._agencies: dict[str, Agency] = {}
+        self._systems: dict[str, System] = {}
+        self._stated: set[str] = set()
+
+    # --- the parts ----------------------------------------------------------------------------------------------------
+
+    def document(self, raw: Any) -> Document:
+        top = self._mapping("", raw, {"agencies", "systems", "routes", "grants"})
+        for path, item in self._list("agencies", top.get("agencies", [])):
+            self._agency(path, item)
+        for path, item in self._list("systems", top.get("systems", [])):
+            self._system(path, item)
+        routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
+        self._fallbacks([route for route in routes if route])
+        grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
+        seen: set[str] = set()
+        for number, grant in enumerate(grants):
+            if grant and grant.id in seen:
+                self._wrong(f"grants[{number}].id", "unique", "an id of its own", f"{grant.id}, used before")
+            if grant:
+                seen.add(grant.id)
+        return Document(
+            tuple(self._agencies.values()),
+            tuple(self._systems.values()),
+            tuple(route for route in routes if route),
+            tuple(grant for grant in grants if grant),
+            frozenset(self._stated),
+        )
+
+    def _agency(self, path: str, raw: Any) -> None:
+        item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
+        code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
+        contact = self._mapping(f"{path}.contact", item.get("contact"), {"office", "phone", "email", "address"})
+        texts = {name: self._text(f"{path}.contact.{name}", value) for name, value in contact.items()}
+        for name in ("office", "phone", "email"):
+            if name not in texts:
+                self._wrong(f"{path}.contact.{name}", "required", "how the agency's contact is reached (article 12.3)", "nothing")
+        agency = Agency(
+            code,
+            self._words(f"{path}.name", item.get("name")),
+            self._text(f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")),
+            tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
+            texts,
+            self._state(path, item, f"agency {code}"),
+        )
+        if code in self._agencies:
+            self._wrong(f"{path}.code", "unique", "a code of its own", f"{code}, used before")
+        self._agencies[code] = agency
+
+    def _system(self, path: str, raw: Any) -> None:
+        item = self._mapping(path, raw, {"id", "agency", "title", "formats", "endpoint", "state"})
+        name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
+        agency = self._text(f"{path}.agency", item.get("agency"))
+        if agency and agency not in self._agencies:
+            self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", agency)
+        formats: dict[str, str] = {}
+        for contract, value in self._mapping(f"{path}.formats", item.get("formats", {})).items():
+            at = f"{path}.formats.{contract}"
+            compiled = self._contract(at, contract)
+            formats[contract] = self._text(at, value)
+            if compiled and formats[contract] not in compiled.formats:
+                self._wrong(at, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
+        endpoint = None
+        if item.get("endpoint") is not None:
+            endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
+        if name in self._systems:
+            self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
+        title = self._words(f"{path}.title", item.get("title"))
+        self._systems[name] = System(name, agency, title, formats, endpoint, self._state(path, item, f"system {name}"))
+
+    def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
+        item = self._mapping(path, raw, {"kind", "url"})
+        kind = self._text(f"{path}.kind", item.get("kind"), choice=("rest", "soap"))
+        url = self._text(f"{path}.url", item.get("url"))
+
+        def filled(match: re.Match[str]) -> str:
+            if match[1] not in self._fill:
+                self._wrong(f"{path}.url", "placeholder", "a placeholder whose address is given", match[0])
+            return self._fill.get(match[1], match[0])
+
+        before = len(self.findings)
+        url = _PLACEHOLDER.sub(filled, url)
+        parts = urlsplit(url)
+        if len(self.findings) == before and url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+            self._wrong(f"{path}.url", "format", "an https address without query", url)
+        return Endpoint(system, cast(Literal["rest", "soap"], kind), url)
+
+    def _route(self, path: str, raw: Any) -> Route | None:
+        item = self._mapping(path, raw, {"contract", "operation", "when", "system"})
+        contract = self._text(f"{path}.contract", item.get("contract"))
+        operation = self._text(f"{path}.operation", item.get("operation"))
+        system = self._text(f"{path}.system", item.get("system"))
+        compiled = self._contract(f"{path}.contract", contract)
+        when: dict[str, tuple[str, ...]] = {}
+        for key, values in self._mapping(f"{path}.when", item.get("when", {})).items():
+            at = f"{path}.when.{key}"
+            when[key] = tuple(self._text(place, value) for place, value in self._list(at, values))
+            if not when[key]:
+                self._wrong(at, "required", "at least one value", "none")
+        if compiled and operation not in compiled.contract.operations:
+            self._wrong(f"{path}.operation", "reference", f"one of {', '.join(compiled.contract.operations)}", operation)
+            compiled = None
+        if compiled and when:
+            message = compiled.contract.operations[operation].request
+            for problem in compiled.check_fields(message, list(when)):
+                self._wrong(f"{path}.when", "reference", f"paths of {message}", problem)
+        if system and system not in self._systems:
+            self._wrong(f"{path}.system", "reference", "the id of a system of this document", system)
+        elif system and self._systems[system].endpoint is None:
+            self._wrong(f"{path}.system", "reference", "a system that has an endpoint", system)
+        return Route(contract, operation, when, system)
+
+    def _fallbacks(self, routes: list[Route]) -> None:
+        """Article 12.2: what no route names goes to a fallback, never lost. More than one would make the second dead."""
+        count: dict[tuple[str, str], int] = {}
+        for route in routes:
+            key = (route.contract, route.operation)
+            count[key] = count.get(key, 0) + (not route.when)
+        for (contract, operation), fallbacks in count.items():
+            if fallbacks != 1:
+                self._wrong("routes", "fallback", f"one route without `when` for {contract} {operation}", f"{fallbacks} of them")
+
+    def _grant(self, path: str, raw: Any) -> Grant | None:
+        names = {"id", "agency", "role", "contract", "operations", "fields", "purpose", "legal_basis", "valid_from", "valid_until", "approved_by"}
+        item = self._mapping(path, raw, names)
+        before = len(self.findings)
+        agency, role = item.get("agency"), item.get("role")
+        if (agency is None) == (role is None):
+            self._wrong(path, "choice", "either an agency or a role", "both" if agency else "neither")
+        if agency is not None and agency not in self._agencies:
+            self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", str(agency))
+        if role is not None and role not in {each for known in self._agencies.values() for each in known.roles}:
+            self._wrong(f"{path}.role", "reference", "a role of some agency of this document", str(role))
+        contract = self._text(f"{path}.contract", item.get("contract"))
+        compiled = self._contract(f"{path}.contract", contract)
+        operations = [self._text(at, value) for at, value in self._list(f"{path}.operations", item.get("operations"))]
+        fields = [self._text(at, value) for at, value in self._list(f"{path}.fields", item.get("fields", ["*"]))]
+        if not operations:
+            self._wrong(f"{path}.operations", "required", "at least one operation", "none")
+        if compiled:
+            self._granted(path, compiled, operations, fields)
+        officers = [self._text(at, value) for at, value in self._list(f"{path}.approved_by", item.get("approved_by"))]
+        if len(set(officers)) < 2:
+            self._wrong(f"{path}.approved_by", "officers", "two different officers", f"{len(set(officers))}")
+        start = self._day(f"{path}.valid_from", item.get("valid_from"))
+        end = self._day(f"{path}.valid_until", item.get("valid_until")) + 86400  # the last day counts
+        if end <= start:
+            self._wrong(f"{path}.valid_until", "range", "a day after valid_from", "an earlier one")
+        name = self._text(f"{path}.id", item.get("id"), _GRANT_ID, limit=64)
+        purpose, basis = self._text(f"{path}.purpose", item.get("purpose")), self._text(f"{path}.legal_basis", item.get("legal_basis"))
+        if len(self.findings) > before:
+            return None
+        return Grant(
+            id=name,
+            agency=agency,
+            role=role,
+            contract=contract,
+            operations=tuple(operations),
+            fields=tuple(fields),
+            purpose=purpose,
+            legal_basis=basis,
+            valid_from=start,
+            valid_until=end,
+            approved_by=tuple(officers),
+        )
+
+    def _granted(self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str]) -> None:
+        """Fields are those of what the holder of the grant gets to see: an operation's answer, or the event of a feed."""
+        known = compiled.contract.operations
+        checked: set[str] = set()
+        for number, name in enumerate(operations):
+            if name == FEED:
+                checked.update(operation.request for operation in known.values())
+            elif name in known:
+                checked.add(known[name].answer)
+            elif name:
+                self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED])}", name)
+        for message in sorted(checked):
+            for problem in compiled.check_fields(message, fields):
+                self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
+
+    # --- the kinds of value ---------------------------------------------------------------------------------------------
+
+    def _wrong(self, path: str, rule: str, expected: str, got: str) -> None:
+        self.findings.append(Finding(path or "document", "", got, rule, expected))
+
+    def _mapping(self, path: str, value: Any, known: set[str] | None = None) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._wrong(path, "type", "names and values", _kind(value))
+            return {}
+        for key in value:
+            if not isinstance(key, str) or known is not None and key not in known:
+                self._wrong(f"{path}.{key}".lstrip("."), "unknown", f"one of {', '.join(sorted(known or ()))}", "an unknown name")
+        return {key: item for key, item in value.items() if isinstance(key, str)}
+
+    def _list(self, path: str, value: Any) -> list[tuple[str, Any]]:
+        if not isinstance(value, list):
+            self._wrong(path, "type", "a list", _kind(value))
+            return []
+        return [(f"{path}[{number}]", item) for number, item in enumerate(value)]
+
+    def _text(self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self._wrong(path, "required" if value is None else "type", "a text", _kind(value))
+            return ""
+        if pattern and not pattern.fullmatch(value):
+            self._wrong(path, "pattern", pattern.pattern, value)
+        if len(value) > limit:
+            self._wrong(path, "length", f"at most {limit} characters", f"{len(value)} characters")
+        if choice and value not in choice:
+            self._wrong(path, "code", f"one of {', '.join(choice)}", value)
+        return value
+
+    def _words(self, path: str, value: Any) -> Words:
+        item = self._mapping(path, value, {"vi", "en"})
+        return Words(self._text(f"{path}.vi", item.get("vi")), self._text(f"{path}.en", item.get("en")))
+
+    def _day(self, path: str, value: Any) -> float:
+        """A day as Vietnam counts it: from midnight at +07:00."""
+        if not isinstance(value, date) or isinstance(value, datetime):
+            self._wrong(path, "required" if value is None else "type", "a day (YYYY-MM-DD)", _kind(value))
+            return 0.0
+        return datetime(value.year, value.month, value.day, tzinfo=VIETNAM).timestamp()
+
+    def _state(self, path: str, item: dict[str, Any], name: str) -> str:
+        if "state" not in item:
+            return ACTIVE
+        self._stated.add(name)
+        return self._text(f"{path}.state", item["state"], choice=(ACTIVE, SUSPENDED))
+
+    def _contract(self, path: str, name: str) -> CompiledContract | None:
+        found = self._contracts.get(name)
+        if found is None and name:
+            self._wrong(path, "reference", f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})", name)
+        return found
+
+
+def _kind(value: Any) -> str:
+    names: dict[type, str] = {type(None): "nothing", str: "a text", dict: "names and values", list: "a list"}
+    return names.get(type(value), type(value).__name__)

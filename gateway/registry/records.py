@@ -1,0 +1,87 @@
+"""What the registry knows, as typed values: agencies, systems, keys, routes.
+
+The shapes follow article 12.3 of the regulation (a named contact an agency) and QĐ 20/2020 (agency codes). Invariant: these are plain
+frozen values; how they are stored is known to `store`, how they are looked up to `snapshot`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from adapters.model import Endpoint
+from contracts.base.errors import Words
+from security.keys import VerifyKey
+
+ACTIVE: Final = "active"
+SUSPENDED: Final = "suspended"
+REVOKED: Final = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    code: str
+    name: Words
+    level: str
+    roles: tuple[str, ...]
+    contact: Mapping[str, str]
+    state: str = ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A component system. `active` is false if it or its agency is suspended; `endpoint` is None for one that only calls."""
+
+    id: str
+    agency: str
+    title: Words
+    formats: Mapping[str, str]  # "<contract>/v<major>" -> name of the format that it speaks
+    endpoint: Endpoint | None
+    state: str = ACTIVE
+    active: bool = True
+
+    @property
+    def name(self) -> str:
+        """`agency/system`, as it travels in `Lgsp-Caller`."""
+        return f"{self.agency}/{self.id}"
+
+    def format(self, contract: str) -> str:
+        return self.formats.get(contract, "canonical")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A registered certificate. `verify` is prepared once, for signing keys only."""
+
+    key_id: str
+    system: str
+    use: Literal["tls", "sign"]
+    thumbprint: str
+    valid_from: float
+    valid_until: float
+    state: str
+    verify: VerifyKey | None
+
+    def in_force(self, now: float) -> bool:
+        return self.state == ACTIVE and self.valid_from <= now < self.valid_until
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an operation's messages go: to `system` if each path of `when` holds one of its values. An empty `when` is the fallback."""
+
+    contract: str
+    operation: str
+    when: Mapping[str, tuple[str, ...]]
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that an act on the registry changed, enough for an entry of the audit log."""
+
+    what: Literal["agency", "system", "grant", "route", "key", "bundle", "contract"]
+    id: str
+    how: Literal["added", "changed", "removed", "suspended", "resumed", "revoked", "published"]
+    fields: tuple[str, ...] = ()

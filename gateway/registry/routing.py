@@ -1,0 +1,64 @@
+"""Which system handles a message (article 12.2): the first route, in the order of the table, whose conditions all hold; else the fallback.
+
+Invariant: with a fallback no message is unroutable. Routes with one condition, the usual kind (a commune's code), are found by one
+dictionary access however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.registry.records import Route
+
+Path = tuple[str, ...]
+
+
+class RouteTable:
+    """Compiled from the routes of one operation."""
+
+    __slots__ = ("_by_value", "_fallback", "_others", "systems")
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.systems = [route.system for route in routes]
+        self._fallback: str | None = next((route.system for route in routes if not route.when), None)
+        self._by_value: dict[Path, dict[str, int]] = {}
+        self._others: list[tuple[int, tuple[tuple[Path, frozenset[str]], ...]]] = []
+        for position, route in enumerate(routes):
+            if len(route.when) == 1:
+                ((path, values),) = route.when.items()
+                known = self._by_value.setdefault(_path(path), {})
+                for value in values:
+                    known.setdefault(value, position)
+            elif route.when:
+                self._others.append((position, tuple((_path(path), frozenset(values)) for path, values in route.when.items())))
+
+    def find(self, message: Mapping[str, Any]) -> str | None:
+        best = len(self.systems)
+        for path, known in self._by_value.items():
+            for value in _values(message, path):
+                best = min(best, known.get(value, best))
+        for position, conditions in self._others:
+            if position > best:
+                break
+            if all(any(value in wanted for value in _values(message, path)) for path, wanted in conditions):
+                best = position
+        return self.systems[best] if best < len(self.systems) else self._fallback
+
+
+def _path(text: str) -> Path:
+    """`info[].area[].code` -> ("info", "area", "code"): lists are walked wherever they occur."""
+    return tuple(step.removesuffix("[]") for step in text.split("."))
+
+
+def _values(value: Any, path: Path) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item, path)
+    elif path:
+        if isinstance(value, Mapping) and path[0] in value:
+            yield from _values(value[path[0]], path[1:])
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif value is not None and not isinstance(value, Mapping):
+        yield str(value)

@@ -1,0 +1,221 @@
+"""The registry as one frozen value, made for looking up: what a request needs is one dictionary access away.
+
+Invariants
+- A snapshot never changes; a new revision is a new snapshot, swapped between two calls. What is costly (compiled contracts, parsed
+  public keys) is taken over from the snapshot before, by digest and thumbprint.
+- Whatever is suspended or revoked is not found by the look-ups that grant something; `system` finds it, so that a refusal can say why.
+- Cost does not grow with the number of agencies, contracts or routes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, cast
+
+from sqlalchemy import Connection, select
+
+from adapters.model import Endpoint
+from contracts.base.errors import Words
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.model import Contract, Operation
+from gateway.journal import tables
+from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System
+from gateway.registry.routing import RouteTable
+from gateway.registry.store import load_bundle, revision
+from security.grants import Grant
+from security.keys import VerifyKey
+
+__all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
+
+Mask = Callable[[dict[str, Any]], dict[str, Any]]
+CENTRE: Final = "centre"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is registered and in force at one revision."""
+
+    revision: int
+    agencies: Mapping[str, Agency]
+    systems: Mapping[str, System]
+    keys: Mapping[str, Key]
+    contracts: Mapping[str, CompiledContract]  # "<id>/v<major>" -> the one in force
+    compiled: Mapping[str, CompiledContract]  # those in force, by digest
+    _keys_by_thumbprint: Mapping[str, Key]
+    _grants: Mapping[str, tuple[Grant, ...]]  # by agency, those of its roles included
+    _routes: Mapping[tuple[str, str], RouteTable]
+    _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
+    _methods: Mapping[str, frozenset[str]]
+    _masks: dict[tuple[str, str, tuple[str, ...]], Mask | None] = field(default_factory=dict, compare=False, repr=False)
+
+    # --- who ----------------------------------------------------------------------------------------------------------
+
+    def system(self, name: str) -> System | None:
+        return self.systems.get(name)
+
+    def agency(self, code: str) -> Agency | None:
+        return self.agencies.get(code)
+
+    def key_by_id(self, key_id: str) -> Key | None:
+        """A registered key, whatever its state: ask `Key.in_force`."""
+        return self.keys.get(key_id)
+
+    def key_by_thumbprint(self, thumbprint: str) -> Key | None:
+        """The registration of a certificate, TLS or signing, whatever its state: ask `Key.in_force`."""
+        return self._keys_by_thumbprint.get(thumbprint)
+
+    # --- may ----------------------------------------------------------------------------------------------------------
+
+    def grants_of(self, agency: str) -> tuple[Grant, ...]:
+        """All grants an agency holds, by itself or by a role."""
+        return self._grants.get(agency, ())
+
+    def mask(self, contract: CompiledContract, message: str, fields: Iterable[str]) -> Mask | None:
+        """The compiled mask for these fields, kept; None where all is visible."""
+        wanted = tuple(fields)
+        key = (contract.digest, message, wanted)
+        if key not in self._masks:
+            self._masks[key] = contract.mask(message, wanted)
+        return self._masks[key]
+
+    def owner_of(self, contract: Contract) -> str:
+        """Whom to ask for a grant: the one agency with the owner's role, else that of the contract's provider, else the centre."""
+        owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
+        if len(owners) != 1:
+            provided = {self.systems[system].agency for (name, _), table in self._routes.items() if name == contract.name for system in table.systems}
+            owners = [agency for agency in owners if agency.code in provided] or owners
+        if not owners:
+            owners = [agency for agency in self.agencies.values() if CENTRE in agency.roles]
+        return f"{owners[0].name.vi} ({owners[0].code})" if owners else contract.owner_role
+
+    # --- where --------------------------------------------------------------------------------------------------------
+
+    def contract(self, name: str) -> CompiledContract | None:
+        return self.contracts.get(name)
+
+    def rest_operation(self, method: str, path: str) -> tuple[CompiledContract, Operation] | None:
+        """The operation at a REST address, `/<contract>/v<major>/…`."""
+        return self._rest.get((method, path))
+
+    def rest_methods(self, path: str) -> frozenset[str]:
+        """The methods that an address has; empty where there is no such address."""
+        return self._methods.get(path, frozenset())
+
+    def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
+        """The id of the system that handles this message; None for an operation without routes."""
+        table = self._routes.get((contract, operation))
+        return None if table is None else table.find(message)
+
+    def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
+        name = self.route(contract, operation, message)
+        return None if name is None else self.systems.get(name)
+
+
+def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Snapshot:
+    """Read the registry as it stands in this transaction."""
+    number = revision(connection)
+    agencies = {row["code"]: _agency(row) for row in _rows(connection, tables.agency)}
+    known_keys = before.keys if before else {}
+    keys = {row["key_id"]: _key(row, known_keys.get(row["key_id"])) for row in _rows(connection, tables.system_key)}
+    own: dict[str, list[VerifyKey]] = {}
+    for key in keys.values():
+        if key.verify is not None and key.state == ACTIVE:
+            own.setdefault(key.system, []).append(key.verify)
+    systems = {row["id"]: _system(row, agencies, own.get(row["id"], [])) for row in _rows(connection, tables.system)}
+    known = before.compiled if before else {}
+    compiled: dict[str, CompiledContract] = {}
+    in_force: dict[str, CompiledContract] = {}
+    for row in _rows(connection, tables.contract_in_force):
+        digest = row["digest"]
+        compiled[digest] = known[digest] if digest in known else compile_bundle(load_bundle(connection, digest))
+        in_force[row["contract"]] = compiled[digest]
+    rest = {
+        (operation.method, f"/{name}{operation.path}"): (contract, operation)
+        for name, contract in in_force.items()
+        for operation in contract.contract.operations.values()
+    }
+    methods: dict[str, frozenset[str]] = {}
+    for method, path in rest:
+        methods[path] = methods.get(path, frozenset()) | {method}
+    same = before is not None and set(before.compiled) == set(compiled)
+    return Snapshot(
+        number,
+        agencies,
+        systems,
+        keys,
+        in_force,
+        compiled,
+        {key.thumbprint: key for key in keys.values()},
+        _grants(connection, agencies),
+        _routes(connection),
+        rest,
+        methods,
+        before._masks if before is not None and same else {},
+    )
+
+
+def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
+    return [cast(Mapping[str, Any], row) for row in connection.execute(select(table)).mappings()]
+
+
+def _agency(row: Mapping[str, Any]) -> Agency:
+    return Agency(
+        row["code"], Words(row["name_vi"], row["name_en"]), row["level"], tuple(json.loads(row["roles"])), json.loads(row["contact"]), row["state"]
+    )
+
+
+def _key(row: Mapping[str, Any], known: Key | None) -> Key:
+    verify = None
+    if row["use"] == "sign":
+        if known is not None and known.thumbprint == row["thumbprint"] and known.system == row["system"]:
+            verify = known.verify
+        else:
+            verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"])
+    use = cast(Literal["tls", "sign"], row["use"])
+    return Key(row["key_id"], row["system"], use, row["thumbprint"], row["valid_from"], row["valid_until"], row["state"], verify)
+
+
+def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey]) -> System:
+    endpoint = None
+    if row["endpoint"] is not None:
+        at = json.loads(row["endpoint"])
+        endpoint = Endpoint(row["id"], at["kind"], at["url"], {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys})
+    agency = agencies.get(row["agency"])
+    return System(
+        row["id"],
+        row["agency"],
+        Words(row["title_vi"], row["title_en"]),
+        json.loads(row["formats"]),
+        endpoint,
+        row["state"],
+        row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
+    )
+
+
+def _grants(connection: Connection, agencies: Mapping[str, Agency]) -> dict[str, tuple[Grant, ...]]:
+    by_agency: dict[str, list[Grant]] = {}
+    by_role: dict[str, list[Grant]] = {}
+    table = tables.access_grant
+    for row in connection.execute(select(table.c.body).where(table.c.state == ACTIVE).order_by(table.c.id)):
+        body = json.loads(row.body)
+        grant = Grant(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+        if grant.agency is not None:
+            by_agency.setdefault(grant.agency, []).append(grant)
+        elif grant.role is not None:
+            by_role.setdefault(grant.role, []).append(grant)
+    return {
+        code: tuple(by_agency.get(code, [])) + tuple(grant for role in agency.roles for grant in by_role.get(role, []))
+        for code, agency in agencies.items()
+    }
+
+
+def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
+    found: dict[tuple[str, str], list[Route]] = {}
+    table = tables.route
+    for row in connection.execute(select(table).order_by(table.c.contract, table.c.operation, table.c.position)).mappings():
+        when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
+        route = Route(row["contract"], row["operation"], when, row["system"])
+        found.setdefault((route.contract, route.operation), []).append(route)
+    return {key: RouteTable(routes) for key, routes in found.items()}

@@ -1,0 +1,273 @@
+"""Writing the registry: applying a document, publishing contracts, enrolling and revoking keys.
+
+Invariants
+- A document declares the whole: a grant or route that it no longer holds is gone, an agency or system that it no longer holds is
+  suspended (transfers name it, so it is never deleted). A state that it does not mention stays as it is: applying the document again
+  does not lift a suspension.
+- Every act that changes something raises the revision in the same transaction, so that each process sees it, and returns what it
+  changed, so that the caller logs it in the audit log.
+- A bundle, once stored, never changes; publishing moves a pointer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, Literal
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+
+import gateway.registry.failures  # noqa: F401  (registers the codes)
+from contracts.base.errors import Theirs
+from contracts.bundle import Bundle
+from contracts.compiled import CompiledContract, compile_bundle
+from gateway.journal import tables
+from gateway.registry.document import Document
+from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
+from security.grants import Grant
+from security.keys import VerifyKey, load_certificate
+
+REVISION: Final = "registry.revision"
+
+
+def revision(connection: Connection) -> int:
+    """The number of changes so far; 0 for an empty registry."""
+    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == REVISION))
+    return int(value) if value is not None else 0
+
+
+def _raise_revision(connection: Connection) -> None:
+    done = connection.execute(
+        update(tables.instance).where(tables.instance.c.key == REVISION).values(value=str(revision(connection) + 1))
+    )
+    if not done.rowcount:
+        connection.execute(insert(tables.instance).values(key=REVISION, value="1"))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def apply(document: Document, connection: Connection, now: float) -> list[Change]:
+    """Bring the registry to what the document declares; what was changed, in order. `now` decides nothing but is kept with the revision."""
+    changes: list[Change] = []
+    agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
+    systems = {system.id: _system_row(system) for system in document.systems}
+    stated = document.stated
+    changes += _merge(connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated})
+    changes += _merge(connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated})
+    changes += _grants(connection, document.grants)
+    changes += _routes(connection, document)
+    if changes:
+        _raise_revision(connection)
+        _remember(connection, "registry.applied", repr(now))
+    return changes
+
+
+def _agency_row(agency: Agency) -> dict[str, Any]:
+    return {
+        "code": agency.code,
+        "name_vi": agency.name.vi,
+        "name_en": agency.name.en,
+        "level": agency.level,
+        "roles": _text(list(agency.roles)),
+        "contact": _text(dict(agency.contact)),
+        "state": agency.state,
+    }
+
+
+def _system_row(system: System) -> dict[str, Any]:
+    endpoint = system.endpoint
+    return {
+        "id": system.id,
+        "agency": system.agency,
+        "title_vi": system.title.vi,
+        "title_en": system.title.en,
+        "formats": _text(dict(system.formats)),
+        "endpoint": None if endpoint is None else _text({"kind": endpoint.kind, "url": endpoint.url}),
+        "state": system.state,
+    }
+
+
+def _merge(
+    connection: Connection, table: Table, key: str, what: Literal["agency", "system"], wanted: Mapping[str, dict[str, Any]], stated: set[str]
+) -> list[Change]:
+    changes: list[Change] = []
+    column = table.c[key]
+    found: dict[str, dict[str, Any]] = {row[key]: dict(row) for row in connection.execute(select(table)).mappings()}
+    for name, row in wanted.items():
+        before = found.pop(name, None)
+        if before is None:
+            connection.execute(insert(table).values(row))
+            changes.append(Change(what, name, "added", tuple(sorted(set(row) - {key}))))
+            continue
+        if name not in stated:
+            row = {**row, "state": before["state"]}
+        fields = tuple(sorted(field for field, value in row.items() if before[field] != value))
+        if fields:
+            connection.execute(update(table).where(column == name).values({field: row[field] for field in fields}))
+            only_state = fields == ("state",)
+            how: Literal["changed", "suspended", "resumed"] = "changed"
+            if only_state:
+                how = "suspended" if row["state"] == SUSPENDED else "resumed"
+            changes.append(Change(what, name, how, fields))
+    for name, before in found.items():
+        if before["state"] != SUSPENDED:
+            connection.execute(update(table).where(column == name).values(state=SUSPENDED))
+            changes.append(Change(what, name, "suspended", ("state",)))
+    return changes
+
+
+def _grants(connection: Connection, grants: tuple[Grant, ...]) -> list[Change]:
+    changes: list[Change] = []
+    table = tables.access_grant
+    found = {row["id"]: row["body"] for row in connection.execute(select(table.c.id, table.c.body)).mappings()}
+    for grant in grants:
+        body = _text(asdict(grant))
+        before = found.pop(grant.id, None)
+        if before is None:
+            connection.execute(insert(table).values(id=grant.id, body=body, state=ACTIVE))
+            changes.append(Change("grant", grant.id, "added"))
+        elif before != body:
+            old, new = json.loads(before), json.loads(body)
+            connection.execute(update(table).where(table.c.id == grant.id).values(body=body))
+            changes.append(Change("grant", grant.id, "changed", tuple(sorted(name for name in new if old.get(name) != new[name]))))
+    for name in found:
+        connection.execute(delete(table).where(table.c.id == name))
+        changes.append(Change("grant", name, "removed"))
+    return changes
+
+
+def _routes(connection: Connection, document: Document) -> list[Change]:
+    """Routes are an ordered table: one that differs anywhere is written anew as a whole, an operation at a time."""
+    changes: list[Change] = []
+    table = tables.route
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in connection.execute(select(table).order_by(table.c.position)).mappings():
+        found.setdefault((row["contract"], row["operation"]), []).append((row["when"], row["system"]))
+    wanted: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for route in document.routes:
+        when = _text({path: list(values) for path, values in route.when.items()})
+        wanted.setdefault((route.contract, route.operation), []).append((when, route.system))
+    for key in sorted(set(found) | set(wanted)):
+        before, after = found.get(key, []), wanted.get(key, [])
+        if before == after:
+            continue
+        contract, operation = key
+        connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
+        for position, (when, system) in enumerate(after):
+            connection.execute(
+                insert(table).values(contract=contract, operation=operation, when=when, system=system, position=position)
+            )
+        how: Literal["added", "removed", "changed"] = "added" if not before else "removed" if not after else "changed"
+        changes.append(Change("route", f"{contract} {operation}", how))
+    return changes
+
+
+def set_state(connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool) -> list[Change]:
+    """Suspend or resume one agency, system or grant."""
+    table, column = {
+        "agency": (tables.agency, tables.agency.c.code),
+        "system": (tables.system, tables.system.c.id),
+        "grant": (tables.access_grant, tables.access_grant.c.id),
+    }[what]
+    before = connection.scalar(select(table.c.state).where(column == name))
+    if before is None:
+        raise Theirs("registry.unknown", what=what, id=name)
+    after = ACTIVE if active else SUSPENDED
+    if before == after:
+        return []
+    connection.execute(update(table).where(column == name).values(state=after))
+    _raise_revision(connection)
+    return [Change(what, name, "resumed" if active else "suspended", ("state",))]
+
+
+# --- contracts --------------------------------------------------------------------------------------------------------
+
+
+def publish_bundle(connection: Connection, bundle: Bundle, compiled: CompiledContract | None = None) -> list[Change]:
+    """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published."""
+    compiled = compiled or compile_bundle(bundle)
+    contract = compiled.contract
+    changes: list[Change] = []
+    table, force = tables.bundle, tables.contract_in_force
+    if connection.scalar(select(func.count()).select_from(table).where(table.c.digest == bundle.digest)) == 0:
+        connection.execute(
+            insert(table).values(digest=bundle.digest, contract=contract.name, version=contract.version, content=bundle.to_bytes())
+        )
+        changes.append(Change("bundle", bundle.digest, "added"))
+    before = connection.scalar(select(force.c.digest).where(force.c.contract == contract.name))
+    if before is None:
+        connection.execute(insert(force).values(contract=contract.name, digest=bundle.digest))
+    elif before != bundle.digest:
+        connection.execute(update(force).where(force.c.contract == contract.name).values(digest=bundle.digest))
+    if before != bundle.digest:
+        changes.append(Change("contract", contract.name, "published", (bundle.digest,)))
+        _raise_revision(connection)
+    return changes
+
+
+def load_bundle(connection: Connection, digest: str) -> Bundle:
+    """A stored bundle, in force or not: queued messages keep theirs."""
+    content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
+    if content is None:
+        raise Theirs("registry.unknown", what="bundle", id=digest)
+    return Bundle.from_bytes(content)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def add_key(connection: Connection, key_id: str, system: str, use: Literal["tls", "sign"], certificate: str | bytes) -> list[Change]:
+    """Enrol a certificate (PEM or DER). The same again changes nothing; a taken id or certificate is refused."""
+    parsed = load_certificate(certificate)
+    key = VerifyKey.from_certificate(key_id, system, certificate)  # refuses weak keys, for TLS too
+    table = tables.system_key
+    if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
+        raise Theirs("registry.unknown", what="system", id=system)
+    taken = connection.execute(
+        select(table.c.key_id, table.c.system, table.c.use, table.c.thumbprint).where(
+            (table.c.key_id == key_id) | (table.c.thumbprint == key.thumbprint)
+        )
+    ).all()
+    if taken:
+        if [tuple(row) for row in taken] == [(key_id, system, use, key.thumbprint)]:
+            return []
+        raise Theirs("registry.key-taken", id=key_id, system=taken[0].system)
+    connection.execute(
+        insert(table).values(
+            key_id=key_id,
+            system=system,
+            use=use,
+            thumbprint=key.thumbprint,
+            certificate=parsed.public_bytes(Encoding.PEM).decode("ascii"),
+            valid_from=key.valid_from,
+            valid_until=key.valid_until,
+            state=ACTIVE,
+        )
+    )
+    _raise_revision(connection)
+    return [Change("key", key_id, "added", (use, key.thumbprint))]
+
+
+def revoke_key(connection: Connection, key_id: str) -> list[Change]:
+    """From the next request on, in every process within its polling time, the key proves nothing."""
+    table = tables.system_key
+    before = connection.scalar(select(table.c.state).where(table.c.key_id == key_id))
+    if before is None:
+        raise Theirs("registry.unknown", what="key", id=key_id)
+    if before == REVOKED:
+        return []
+    connection.execute(update(table).where(table.c.key_id == key_id).values(state=REVOKED))
+    _raise_revision(connection)
+    return [Change("key", key_id, "revoked", ("state",))]
+
+
+def _remember(connection: Connection, key: str, value: str) -> None:
+    if not connection.execute(update(tables.instance).where(tables.instance.c.key == key).values(value=value)).rowcount:
+        connection.execute(insert(tables.instance).values(key=key, value=value))
