@@ -22,6 +22,20 @@ register(
             ),
         ),
         Kind(
+            "journal.fenced",
+            Branch.OURS,
+            503,
+            Words("Tiến trình này đã bị thay thế", "This process was replaced"),
+            Words(
+                "Tiến trình xử lý thông điệp bị coi là đã dừng; giao dịch được chuyển sang trạng thái chờ xác minh.",
+                "The process that handled the message was taken for dead; the transfer was closed as in doubt.",
+            ),
+            Words(
+                "Gửi lại cùng mã thông điệp với chữ ký mới để biết trạng thái giao dịch.",
+                "Repeat the same message id, freshly signed, to learn the state of the transfer.",
+            ),
+        ),
+        Kind(
             "journal.row-refused",
             Branch.OURS,
             500,
