@@ -1,0 +1,75 @@
+"""The bench's processes: pinned to a core where the system can, started, waited for, and always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def pin(core: int | None) -> None:
+    """Keep this process on one core, where the system allows it and has that many."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[core % len(allowed)]})
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class NotUp(RuntimeError):
+    """A process of the bench ended, or did not listen in time; the text holds what it said last."""
+
+
+@contextlib.contextmanager
+def running(module: str, arguments: Sequence[str], log: Path, *, fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process of this environment, ended with the block: asked first, killed after five seconds."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=fds
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def await_port(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+            return
+        time.sleep(0.02)
+    last = "\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])
+    raise NotUp(f"{process.args!r} does not listen on port {port}:\n{last}")
+
+
+def memory_mib(pid: int) -> float:
+    """Resident memory of a process in MiB, from /proc; 0.0 where there is none."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0

@@ -1,0 +1,127 @@
+"""The provider of the bench: one process, the same answer for both stacks; plain SOAP for the one, WS-Security signed for the other.
+
+A raw asyncio protocol on uvloop and answers from a template, so that it is never the bottleneck: it reads the request's number and
+message id out of the bytes and believes the rest (the load generator checks that numbers come back right). Run as a process of its own:
+`python -m bench.provider --port … --folder … [--signed-port … --identity …] [--core 1]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, cast
+
+import uvloop
+
+from bench.message import NAMESPACE, answer_xml
+from bench.process import pin
+from examples.clients.identity import Identity
+from security.keys import SigningKey
+from security.wssign import sign_envelope
+
+Answer = Callable[[bytes], bytes]
+_MARK: Final = re.compile(rb"bench-\d{8}")
+_MESSAGE_ID: Final = re.compile(rb"MessageID[^>]*>([^<]+)<")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_PLAIN_OPEN: Final = '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
+_PLAIN_CLOSE: Final = "</soap:Body></soap:Envelope>"
+
+
+def _marked(body: bytes) -> str:
+    found = _MARK.search(body)
+    if found is None:
+        raise ValueError(f"a request without its number: {body[:300]!r}")
+    return found.group().decode("ascii")
+
+
+def plain_answer(body: bytes) -> bytes:
+    return f"{_PLAIN_OPEN}{answer_xml(_marked(body))}{_PLAIN_CLOSE}".encode()
+
+
+def signed_answers(folder: Path) -> Answer:
+    """Answers signed with the key of the identity in `folder`, each bound to its request's message id."""
+    about = Identity.load(folder)
+    key = SigningKey.from_pem(
+        about.signer.key_id, (folder / "sign.key").read_bytes(), (folder / "sign.crt").read_bytes(), system=about.system
+    )
+    action = f"{NAMESPACE}:TiepNhanPhanAnhResponse"
+
+    def answer(body: bytes) -> bytes:
+        asked = _MESSAGE_ID.search(body)
+        if asked is None:
+            raise ValueError("a request without wsa:MessageID")
+        marked = _marked(body)
+        relates = asked.group(1).decode("ascii")
+        return sign_envelope(
+            answer_xml(marked).encode(), key, time.time(), action=action, message_id=f"urn:uuid:{marked}", relates_to=relates
+        )
+
+    return answer
+
+
+class Serving(asyncio.Protocol):
+    """HTTP/1.1, kept alive, one request after the other: as much of it as SOAP clients use."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            length = _LENGTH.search(self._buffer, 0, end + 2)
+            size = int(length.group(1)) if length else 0
+            if len(self._buffer) < end + 4 + size:
+                return
+            body, self._buffer = self._buffer[end + 4 : end + 4 + size], self._buffer[end + 4 + size :]
+            assert self._transport is not None
+            try:
+                content, status = self._answer(body), b"200 OK"
+            except ValueError as wrong:
+                content, status = str(wrong).encode(), b"400 Bad Request"
+            self._transport.write(
+                b"HTTP/1.1 %b\r\ncontent-type: text/xml; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b" % (status, len(content), content)
+            )
+
+
+async def serve(listeners: list[tuple[int, ssl.SSLContext, Answer]]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def served(answer: Answer) -> Callable[[], Serving]:
+        return lambda: Serving(answer)
+
+    servers = [await loop.create_server(served(answer), "127.0.0.1", port, ssl=context) for port, context, answer in listeners]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("bench.provider", description=__doc__)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--folder", type=Path, help="holds server.pem and server.key of the plain side")
+    parser.add_argument("--signed-port", type=int)
+    parser.add_argument("--identity", type=Path, help="the provider's identity folder, for the signed side")
+    parser.add_argument("--core", type=int)
+    got = parser.parse_args(arguments)
+    pin(got.core)
+    listeners: list[tuple[int, ssl.SSLContext, Answer]] = []
+    if got.port:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(got.folder / "server.pem", got.folder / "server.key")
+        listeners.append((got.port, context, plain_answer))
+    if got.signed_port:
+        listeners.append((got.signed_port, Identity.load(got.identity).server_context(), signed_answers(got.identity)))
+    uvloop.run(serve(listeners))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
