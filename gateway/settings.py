@@ -40,7 +40,6 @@ class Settings:
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds")
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
-    skew_seconds: float = _setting(5.0, "how far a caller's clock may run ahead, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")

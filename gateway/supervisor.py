@@ -24,10 +24,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.child import READY
 from gateway.doors.server import bind
 from gateway.settings import Settings
 
-READY: Final = b"ready\n"
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
 
@@ -86,9 +86,9 @@ class Supervisor:
                 self._tend()
                 time.sleep(0.2)
         finally:
-            self._end_all()
-            for listener in listeners:
+            for listener in listeners:  # first, so that nobody waits in a queue that no door will take up
                 listener.close()
+            self._end_all()
             pid_file.unlink(missing_ok=True)
             for number, handler in before.items():
                 signal.signal(number, handler)

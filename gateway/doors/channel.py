@@ -5,13 +5,12 @@ Connections outlive suspensions and revocations, so nothing is remembered from t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 
 from contracts.base.errors import Policy, Theirs
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from security.keys import thumbprint as thumbprint_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +19,13 @@ class Channel:
     thumbprint: str  # base64url SHA-256 of the DER certificate, as in RFC 8705 `x5t#S256`
 
 
-def thumbprint_of(certificate: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
-
-
 def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Channel:
     """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
     if certificate is None:
         raise Theirs("channel.no-certificate")
     thumbprint = thumbprint_of(certificate)
-    key = snapshot.key_by_thumbprint(thumbprint)
-    if key is None or key.use != "tls" or not key.in_force(now):
+    key = snapshot.tls_key(thumbprint)
+    if key is None or not key.in_force(now):
         raise Policy("channel.unknown-system", thumbprint=thumbprint)
     system = snapshot.systems[key.system]
     if not system.active:

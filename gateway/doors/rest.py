@@ -76,13 +76,8 @@ class RestDoor:
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
-
-        def find_key(key_id: str) -> VerifyKey | None:
-            key = snapshot.key_by_id(key_id)
-            return key.verify if key is not None and key.use == "sign" and key.in_force(received.at) else None
-
         request = httpsig.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = httpsig.verify_request(request, find_key, received.at)
+        signature = httpsig.verify_request(request, snapshot.key, received.at)
         if signature.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature")
         return Proof(channel, signature)

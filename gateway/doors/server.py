@@ -57,7 +57,13 @@ class DrainingServer(uvicorn.Server):
         return self.force_exit or now >= self._drain_until
 
     def stop(self) -> None:
+        """From any thread, or a signal handler."""
         self.should_exit = True
+
+    async def serve_on(self, listener: socket.socket) -> None:
+        """Serve until `stop`, leaving signals to the process that owns them."""
+        listener.setblocking(False)
+        await self._serve([listener])
 
 
 def tls_context(certificate: Path, key: Path, client_authorities: Path) -> ssl.SSLContext:

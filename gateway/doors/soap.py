@@ -20,7 +20,7 @@ from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused
 from gateway.journal.write import ReplayKey
 from security import wssec
-from security.keys import SigningKey, VerifyKey
+from security.keys import SigningKey
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 _ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
@@ -41,12 +41,7 @@ class SoapDoor:
         if media not in _ACCEPTED_MEDIA:
             raise Theirs("body.media-type", got=media or "—", expected=MEDIA_TYPE)
         root = wire.parse_envelope(received.body)
-
-        def find_key(thumbprint: str) -> VerifyKey | None:
-            key = snapshot.key_by_thumbprint(thumbprint)
-            return key.verify if key is not None and key.use == "sign" and key.in_force(received.at) else None
-
-        envelope = wssec.verify_envelope(root, find_key, received.at)
+        envelope = wssec.verify_envelope(root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
         if envelope.to is not None and envelope.to != received.target_uri:

@@ -21,7 +21,6 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from contracts.base.times import rfc3339
-from contracts.compiled import CompiledContract
 from contracts.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
@@ -36,12 +35,14 @@ from gateway.exchange.stages import (
     Decoded,
     Message,
     Receipt,
+    Received,
     Refused,
 )
 from gateway.exchange.states import Event, State, after
 from gateway.journal.writer import Journal
 from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, VaultRow, Verdict, Write
 from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
 from gateway.vault.vault import Vault
 from security.grants import Request, decide
 
@@ -77,12 +78,12 @@ class Exchange:
             decoded = Decoded(authorised, door.decode(authorised))
             return await self._commit(decoded)
         except Failure as failure:
-            return await self.refuse(addressed, failure, authenticated)
+            return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated)
 
     def _authorise(self, authenticated: Authenticated) -> Authorised:
         caller, contract, operation = authenticated.caller, authenticated.contract.contract, authenticated.operation
         snapshot = authenticated.addressed.snapshot
-        grants = snapshot.grants_of(caller.agency)
+        grants = snapshot.grants(caller.agency)
         agency = snapshot.agencies[caller.agency]
         request = Request(agency=caller.agency, roles=agency.roles, contract=contract.name, operation=operation.name)
         decision = decide(grants, request, authenticated.received.at)
@@ -209,7 +210,7 @@ class Exchange:
                 self._seal(who, "answer", answer_json, now),
             ),
         )
-        return Answered(who, receipt, answer=self._masked(who.contract, who.operation.answer, committed.decoded.authorised, incoming.answer))
+        return Answered(who, receipt, answer=_masked(committed.decoded.authorised, incoming.answer))
 
     async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
         who, now = committed.authenticated, self.clock()
@@ -282,8 +283,7 @@ class Exchange:
             return Answered(who, receipt, queued=True)
         if row["answer_ref"]:
             sealed = await asyncio.to_thread(self._open, str(row["answer_ref"]))
-            answer = read_json(sealed)
-            return Answered(who, receipt, answer=self._masked(who.contract, who.operation.answer, authorised, answer))
+            return Answered(who, receipt, answer=_masked(authorised, read_json(sealed)))
         return Answered(who, receipt, failure=_again(str(row["failure"] or "transfer.in-doubt"), first))
 
     def _open(self, ref: str) -> bytes:
@@ -292,10 +292,16 @@ class Exchange:
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
-    async def refuse(self, addressed: Addressed, failure: Failure, authenticated: Authenticated | None) -> Refused:
+    async def refuse(
+        self,
+        received: Received,
+        snapshot: Snapshot,
+        failure: Failure,
+        addressed: Addressed | None = None,
+        authenticated: Authenticated | None = None,
+    ) -> Refused:
         """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
-        received = addressed.received
-        entry = entries.refusal(addressed, failure, authenticated, self.clock(), self.hash_id)
+        entry = entries.refusal(received, snapshot, failure, addressed, authenticated, self.clock(), self.hash_id)
         try:
             await self.journal.commit(Write(log=(entry,)))
         except Ours as broken:
@@ -303,10 +309,6 @@ class Exchange:
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
 
     # --- small parts --------------------------------------------------------------------------------------------------
-
-    def _masked(self, contract: CompiledContract, message: str, authorised: Authorised, answer: Message) -> Message:
-        mask = contract.mask(message, authorised.decision.fields)
-        return answer if mask is None else mask(answer)
 
     def _seal(self, who: Authenticated, part: str, data: bytes, now: float) -> VaultRow:
         return self.vault.seal(who.received.transfer, part, data, now)
@@ -336,6 +338,12 @@ class Exchange:
             answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
             receipt=_receipt_text(answered) if answered is not None else None,
         )
+
+
+def _masked(authorised: Authorised, answer: Message) -> Message:
+    who = authorised.authenticated
+    mask = who.addressed.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
+    return answer if mask is None else mask(answer)
 
 
 def _canonical(who: Authenticated, message: Message) -> bytes:

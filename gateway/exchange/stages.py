@@ -17,7 +17,8 @@ from contracts.base.errors import Failure
 from contracts.compiled import Codec, CompiledContract
 from contracts.model import Operation
 from gateway.journal.write import ReplayKey
-from gateway.registry.snapshot import Snapshot, System
+from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
 from security.grants import Decision
 from security.keys import VerifyKey
 
@@ -82,8 +83,7 @@ class Authenticated:
 
     @property
     def codec(self) -> Codec:
-        name = self.contract.contract.name
-        return self.contract.codec(self.caller.formats.get(name, "canonical"))
+        return self.contract.codec(self.caller.format(self.contract.contract.name))
 
 
 @dataclass(frozen=True, slots=True)

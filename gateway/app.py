@@ -1,0 +1,135 @@
+"""A door process, put together: one event loop, one journal thread, one registry thread; stateless, one a core.
+
+Invariant: everything that a request needs is made before the door says that it is ready; nothing is compiled, loaded or connected by the
+first caller, but for the connection to a provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import uvloop
+from sqlalchemy import Engine
+
+from adapters.http import client_context, open_session
+from adapters.rest import RestAdapter
+from adapters.soap import SoapAdapter
+from contracts.base.ids import new_id
+from gateway import child
+from gateway.audit.checkpoints import NewestCheckpoint
+from gateway.delivery.forwarder import Forwarder
+from gateway.doors.apis import build_apis
+from gateway.doors.api_services import Services
+from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.rest import RestDoor, TokenKeeper
+from gateway.doors.server import make_server, tls_context
+from gateway.doors.soap import SoapDoor
+from gateway.exchange.exchange import Exchange
+from gateway.journal import processes
+from gateway.journal.database import lock_of, open_engine
+from gateway.journal.writer import Journal
+from gateway.keyring import Keyring
+from gateway.registry.registry import Registry
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+
+
+@dataclass(slots=True)
+class DoorParts:
+    """What lives as long as the process."""
+
+    engine: Engine
+    registry: Registry
+    journal: Journal
+    app: ExchangeApp
+    session: aiohttp.ClientSession
+
+
+def keyed_hash(key: bytes) -> Callable[[str], str]:
+    """HMAC-SHA-256 of a business id: the log can be searched for an id that one knows, and tells no other."""
+    start = hmac.new(key, digestmod=hashlib.sha256)
+
+    def hash_id(text: str) -> str:
+        mac = start.copy()
+        mac.update(text.encode())
+        return mac.hexdigest()[:32]
+
+    return hash_id
+
+
+async def assemble(settings: Settings, process_id: str) -> DoorParts:
+    clock = time.time
+    keyring = Keyring(settings)
+    engine = open_engine(settings.database_url)
+    registry = Registry(engine)
+    registry.start()
+    processes.register(engine, process_id, "door")
+    journal = Journal(engine, lock_of(engine), process_id)
+    journal.start()
+    vault = Vault(settings.vault_keys)
+    newest = NewestCheckpoint(settings.checkpoint_file)
+    signing = keyring.signing_key()
+    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    forwarder = Forwarder({"rest": RestAdapter(session, signing, clock), "soap": SoapAdapter(session, signing, clock)}, clock)
+    exchange = Exchange(
+        journal, vault, forwarder, engine, process_id, keyed_hash(keyring.hash_key()), clock, settings.provider_seconds
+    )
+    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.note, clock)
+    soap = SoapDoor(signing, newest.note, clock)
+    services = Services(
+        engine=engine,
+        registry=registry,
+        journal=journal,
+        vault=vault,
+        newest_checkpoint=newest,
+        token_key=signing,
+        settings=settings,
+        rest=rest,
+        exchange=exchange,
+        clock=clock,
+    )
+    app = ExchangeApp(
+        registry, exchange, rest, soap, build_apis(services), settings.base, settings.body_limit, settings.body_seconds, clock
+    )
+    return DoorParts(engine, registry, journal, app, session)
+
+
+def run_door(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    """Serve the exchange listener on an inherited socket until told to stop."""
+    child.set_up_logging()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, lifeline, ready))
+
+
+async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    process_id = f"door-{new_id()}"
+    parts = await assemble(settings, process_id)
+    keyring = Keyring(settings)
+
+    def drain() -> None:
+        parts.app.draining = True
+
+    server = make_server(
+        parts.app,
+        context=tls_context(keyring.server_certificate, keyring.server_key, keyring.client_anchors),
+        drain_seconds=settings.drain_seconds,
+        on_drain=drain,
+    )
+    child.stop_when_told(server.stop, lifeline)
+    child.say_ready(ready)
+    try:
+        await server.serve_on(socket.socket(fileno=listener))
+    finally:
+        await parts.session.close()
+        await asyncio.to_thread(parts.journal.stop)
+        parts.registry.stop()
+        await asyncio.to_thread(processes.end, parts.engine, process_id)
+        parts.engine.dispose()
+

@@ -1,0 +1,85 @@
+"""A request's bytes, read with limits before any of them is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from contracts.base.errors import Theirs
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# A second one of these could mean one thing to the signature and another to us.
+_ONCE: Final = frozenset(
+    {
+        "authorization",
+        "content-type",
+        "content-length",
+        "content-digest",
+        "content-encoding",
+        "idempotency-key",
+        "signature-input",
+        "signature",
+        "soapaction",
+        "host",
+    }
+)
+
+
+class Gone(Exception):
+    """The caller closed the connection before its request was complete."""
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1")
+        value = raw_value.decode("latin-1").strip()
+        if name in headers:
+            if name in _ONCE:
+                raise Theirs("request.header-twice", header=name)
+            headers[name] = f"{headers[name]}, {value}"
+        else:
+            headers[name] = value
+    return headers
+
+
+async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float) -> bytes:
+    """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise Theirs("body.encoded", got=encoding)
+    declared = headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        raise Theirs("body.too-large", limit=limit)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        first: bytes = message.get("body", b"")
+        if len(first) > limit:
+            raise Theirs("body.too-large", limit=limit)
+        return first
+    try:
+        async with asyncio.timeout(seconds):
+            return await _collect(receive, message, limit)
+    except TimeoutError:
+        raise Theirs("body.too-slow", seconds=seconds) from None
+
+
+async def _collect(receive: Receive, message: MutableMapping[str, Any], limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise Theirs("body.too-large", limit=limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()

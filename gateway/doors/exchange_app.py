@@ -1,0 +1,154 @@
+"""The application of the exchange listener: one look-up sends a request to a door, a document, or the gateway's own APIs.
+
+What is known of a request before its body is read: its address and its operation. Whatever fails from there on is refused through the
+exchange, so that it is logged, and rendered by the door that was addressed, so that the caller hears it in its own protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.ids import new_id
+from contracts.compiled import CompiledContract
+from contracts.model import Operation
+from gateway.doors import documents
+from gateway.doors.body import Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors.reply import Reply
+from gateway.doors.rest import RestDoor
+from gateway.doors.soap import SoapDoor
+from gateway.exchange.exchange import Exchange
+from gateway.exchange.stages import Addressed, Face, Received
+from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
+
+log = logging.getLogger("lgsp.door")
+SOAP_PREFIX: Final = "/soap/"
+Asgi = Callable[[Scope, Receive, Send], Any]
+
+
+@dataclass(slots=True)
+class ExchangeApp:
+    """ASGI. `draining` makes every answer close its connection."""
+
+    registry: Registry
+    exchange: Exchange
+    rest: RestDoor
+    soap: SoapDoor
+    apis: Asgi
+    base: str
+    body_limit: int
+    body_seconds: float
+    clock: Callable[[], float]
+    draining: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            reply = await self._reply(scope, receive, send)
+        except Gone:
+            return
+        if reply is not None:
+            await self._send(reply, send)
+
+    async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
+        path: str = scope["path"]
+        snapshot = self.registry.snapshot
+        method = scope["method"]
+        if path.startswith(SOAP_PREFIX):
+            contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
+            if method == "GET":
+                found = documents.soap_document(contract, scope["query_string"], self.base + path)
+                if found is not None:
+                    return found
+            return await self._carry(scope, receive, Face.SOAP, snapshot, contract, None)
+        target = snapshot.rest_operation(method, path)
+        if target is not None:
+            return await self._carry(scope, receive, Face.REST, snapshot, target[0], target[1])
+        if documents.is_document(path):
+            return documents.document(snapshot, scope, self.base)
+        if snapshot.names_contract(path):
+            return await self._carry(scope, receive, Face.REST, snapshot, None, None)
+        if self.draining:
+            send = _closing(send)
+        await self.apis(scope, receive, send)
+        return None
+
+    async def _carry(
+        self,
+        scope: Scope,
+        receive: Receive,
+        face: Face,
+        snapshot: Snapshot,
+        contract: CompiledContract | None,
+        operation: Operation | None,
+    ) -> Reply:
+        door = self.soap if face is Face.SOAP else self.rest
+        at = self.clock()
+        raw_path = scope["raw_path"].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        headers: dict[str, str] = {}
+        body = b""
+        early: Failure | None = None
+        try:
+            headers = headers_of(scope)
+            body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
+        except Failure as failure:
+            early = failure
+        peer = scope.get("client")
+        received = Received(
+            transfer=new_id(int(at * 1000)),
+            at=at,
+            face=face,
+            method=scope["method"],
+            path=scope["path"],
+            target_uri=f"{self.base}{raw_path}" + (f"?{query}" if query else ""),
+            query=query,
+            headers=headers,
+            body=body,
+            certificate=scope["extensions"]["tls"]["client_cert_der"],
+            source=str(peer[0]) if peer else "",
+        )
+        try:
+            if early is None and (contract is None or operation is None and (face is Face.REST or received.method != "POST")):
+                early = self._misaddressed(received, snapshot)
+            if early is not None or contract is None:
+                assert early is not None
+                return door.render(await self.exchange.refuse(received, snapshot, early))
+            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door))
+        except Exception:
+            # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
+            log.exception("transfer %s: unexpected fault", received.transfer)
+            fault = Ours("gateway.fault", transfer=received.transfer)
+            return door.render(await self.exchange.refuse(received, snapshot, fault))
+
+    def _misaddressed(self, received: Received, snapshot: Snapshot) -> Failure:
+        if received.face is Face.SOAP:
+            known = snapshot.contract(received.path.removeprefix(SOAP_PREFIX)) is not None
+            allowed = ["GET ?wsdl", "GET ?xsd", "POST"] if known else []
+        else:
+            allowed = sorted(snapshot.rest_methods(received.path))
+        if allowed:
+            return Theirs("address.method", method=received.method, path=received.path, allowed=", ".join(allowed))
+        return Theirs("address.unknown", method=received.method, path=received.path, catalogue=f"{self.base}/contracts")
+
+    async def _send(self, reply: Reply, send: Send) -> None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
+        if self.draining:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+def _closing(send: Send) -> Send:
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return closing

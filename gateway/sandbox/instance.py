@@ -1,0 +1,126 @@
+"""Making an instance: its folder, keys, database, contracts; and for a sandbox a whole province with an identity for each system.
+
+Invariant: an instance is made whole or not at all. It is built beside its place and moved there by one rename, so that a Ctrl-C or a full disk
+leaves nothing that looks like one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from typing import Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import CompiledContract, compile_bundle
+from gateway.audit.logkey import make_log_key
+from gateway.exchange import entries
+from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.append import append
+from gateway.keyring import SIGN_KEY_ID, Keyring, make_keys, write_secret
+from gateway.registry import store
+from gateway.registry.document import Document, parse
+from gateway.registry.records import Change
+from gateway.settings import FILE, Settings, save
+from security import authority
+
+PROVINCE: Final = "province.yaml"
+
+
+class InstanceExists(FileExistsError):
+    """There is an instance in this folder already."""
+
+
+def exists(settings: Settings) -> bool:
+    return (settings.data / FILE).exists()
+
+
+def make_sandbox(settings: Settings, endpoints: Mapping[str, str], now: float) -> None:
+    """A sandbox instance in `settings.data`. `endpoints` gives the address of each stand-in system, by the system's id."""
+    place = settings.data
+    if exists(settings):
+        raise InstanceExists(str(place))
+    building = place.with_name(f".{place.name}.new")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True, mode=0o700)
+    made = replace(settings, data=building)
+    make_keys(made, now, hosts=_hosts(settings))
+    (building / "log").mkdir()
+    make_log_key(Keyring(made).log_key, Keyring(made).log_vkey, settings.origin)
+    engine = open_engine(made.database_url)
+    try:
+        migrate(engine)
+        with writing(engine) as connection:
+            changes = _fill(connection, made, settings.base, endpoints, now)
+            append(connection, [entries.note("registry", {"changes": len(changes), "what": _summary(changes)}, now)])
+    finally:
+        engine.dispose()
+    save(made)
+    if place.exists():
+        place.rmdir()  # an empty folder may stand there; anything else is somebody's
+    building.rename(place)
+
+
+def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float) -> list[Change]:
+    contracts: dict[str, CompiledContract] = {}
+    changes: list[Change] = []
+    for folder in catalogue_folders():
+        bundle = Bundle.from_folder(folder)
+        compiled = compile_bundle(bundle)
+        contracts[compiled.contract.name] = compiled
+        changes += store.publish_bundle(connection, bundle, compiled)
+    document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, endpoints)
+    changes += store.apply(document, connection, now)
+    changes += _enrol(connection, settings, base, document, now)
+    return changes
+
+
+def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:
+    """Keys, certificates and an identity folder for each system of the province."""
+    keyring = Keyring(settings)
+    tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
+    changes: list[Change] = []
+    for system in document.systems:
+        folder = settings.identities / system.id
+        folder.mkdir(parents=True, mode=0o700)
+        tls_key, sign_key = authority.new_private(), authority.new_private()
+        hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
+        tls_certificate = authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency)
+        sign_certificate = authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=system.agency)
+        write_secret(folder / "tls.key", authority.private_pem(tls_key))
+        write_secret(folder / "sign.key", authority.private_pem(sign_key))
+        (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
+        (folder / "sign.crt").write_bytes(sign_certificate)
+        shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
+        shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
+        shutil.copyfile(keyring.log_vkey, folder / "log.vkey")
+        about = {
+            "system": system.id,
+            "agency": system.agency,
+            "sign_key_id": f"{system.id}.sign-1",
+            "tls_key_id": f"{system.id}.tls-1",
+            "gateway": base,
+            "gateway_key_id": SIGN_KEY_ID,
+        }
+        (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
+        changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
+    return changes
+
+
+def _hosts(settings: Settings) -> tuple[str, ...]:
+    host = urlsplit(settings.base).hostname or "localhost"
+    return tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
+
+
+def _summary(changes: list[Change]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for change in changes:
+        name = f"{change.what} {change.how}"
+        counts[name] = counts.get(name, 0) + 1
+    return counts
