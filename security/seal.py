@@ -1,0 +1,117 @@
+"""Sealing what is kept: AES-256-GCM under a key of its own for each message (HKDF-SHA256, RFC 5869), in chunks of 64 KiB.
+
+Form: version (1 byte) · salt (32) · chunks, each with its tag. The nonce and the authenticated data of a chunk are its number
+and whether it is the last; the context is bound through the key. Because each message has its own key, a counter is a safe nonce.
+Invariant: a record that was edited, cut, lengthened, reordered, or moved to another context does not open, in whole or in part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from contracts.base.errors import Ours
+
+CHUNK: Final = 65536
+TAG: Final = 16
+KEY: Final = 32
+_VERSION: Final = b"\x01"
+_SALT: Final = 32
+_HEAD: Final = 1 + _SALT
+_SEALED: Final = CHUNK + TAG
+_INFO: Final = b"lgsp seal v1\x00"
+
+
+def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
+    """`context` says what is sealed (as `<transfer>/<part>`) and must be given again to open it; `salt` is for tests only."""
+    salt = os.urandom(_SALT) if salt is None else salt
+    if len(salt) != _SALT:
+        raise ValueError(f"a salt has {_SALT} bytes")
+    cipher = _cipher(key, salt, context)
+    if len(plain) <= CHUNK:
+        return _VERSION + salt + cipher.encrypt(bytes(12), plain, _data(0, last=True))
+    view = memoryview(plain)
+    count = -(-len(plain) // CHUNK)
+    parts = [_VERSION, salt]
+    for number in range(count):
+        part = view[number * CHUNK : (number + 1) * CHUNK]
+        parts.append(cipher.encrypt(_nonce(number), part, _data(number, last=number == count - 1)))
+    return b"".join(parts)
+
+
+def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
+    """The plain bytes; Ours("seal.broken") for anything but what `seal` made."""
+    count = _count(len(sealed), context)
+    cipher = _cipher(key, _salt(sealed, context), context)
+    return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
+
+
+def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: int, length: int) -> bytes:
+    """A part of the plain bytes; only the chunks that it touches are opened."""
+    count = _count(len(sealed), context)
+    cipher = _cipher(key, _salt(sealed, context), context)
+    size = plain_size(len(sealed))
+    start, stop = max(0, min(start, size)), max(0, min(start + length, size))
+    if stop <= start:
+        return b""
+    first = start // CHUNK
+    plain = b"".join([_open(cipher, sealed, n, count, context) for n in range(first, (stop - 1) // CHUNK + 1)])
+    return plain[start - first * CHUNK : stop - first * CHUNK]
+
+
+def plain_size(sealed_size: int) -> int:
+    """How many plain bytes a sealed record of that size holds."""
+    body = sealed_size - _HEAD
+    return body - TAG * max(1, -(-body // _SEALED))
+
+
+def derive(key: bytes, salt: bytes, info: bytes) -> bytes:
+    """HKDF-SHA256 for one output block of 32 bytes."""
+    return hmac.digest(hmac.digest(salt, key, hashlib.sha256), info + b"\x01", hashlib.sha256)
+
+
+def _cipher(key: bytes, salt: bytes, context: bytes) -> AESGCM:
+    if len(key) != KEY:
+        raise ValueError(f"a sealing key has {KEY} bytes")
+    return AESGCM(derive(key, salt, _INFO + context))
+
+
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(12, "big")
+
+
+def _data(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(8, "big") + (b"\x01" if last else b"\x00")
+
+
+def _broken(context: bytes, where: str) -> Ours:
+    return Ours("seal.broken", where=f"{context.decode('utf-8', 'replace')}, {where}")
+
+
+def _count(size: int, context: bytes) -> int:
+    body = size - _HEAD
+    if body < TAG:
+        raise _broken(context, f"{size} bytes")
+    count, rest = divmod(body, _SEALED)
+    if rest and rest < TAG + (1 if count else 0):
+        raise _broken(context, f"{size} bytes")
+    return count + (1 if rest else 0)
+
+
+def _salt(sealed: bytes | memoryview, context: bytes) -> bytes:
+    if bytes(sealed[:1]) != _VERSION:
+        raise _broken(context, "version")
+    return bytes(sealed[1:_HEAD])
+
+
+def _open(cipher: AESGCM, sealed: bytes | memoryview, number: int, count: int, context: bytes) -> bytes:
+    start = _HEAD + number * _SEALED
+    try:
+        return cipher.decrypt(_nonce(number), sealed[start : start + _SEALED], _data(number, last=number == count - 1))
+    except InvalidTag:
+        raise _broken(context, f"chunk {number}") from None
