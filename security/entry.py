@@ -1,0 +1,209 @@
+"""Entries of the audit log: typed values, frozen as canonical JSON (RFC 8785) with their RFC 6962 leaf hash.
+
+No personal data: ids of messages go in as keyed hashes, contents as salted digests whose salts stay with the evidence, causes as
+codes. An absent value is left out. An entry does not know its index; the sequencer gives that.
+Invariant: equal values give equal bytes, on every platform and version, for the leaf is what the tree holds for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.base import jcs
+from contracts.base.times import rfc3339
+from security.merkle import leaf_hash
+
+VERSION: Final = 1
+SALT: Final = 16
+Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Salted SHA-256 of bytes, and how many they are."""
+
+    sha256: bytes
+    size: int
+
+
+def salted(salt: bytes, data: bytes) -> Digest:
+    """SHA-256(salt || data): without the salt nobody can try out guesses of the content."""
+    if len(salt) != SALT:
+        raise ValueError(f"a salt has {SALT} bytes")
+    return Digest(hashlib.sha256(salt + data).digest(), len(data))
+
+
+def keyed(key: bytes, text: str) -> str:
+    """HMAC-SHA256 of an id, in hex: equal ids can be found again by whoever holds the key, and by nobody else."""
+    return hmac.digest(key, text.encode(), hashlib.sha256).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called, as proven: the certificate of the connection, the key of the signature."""
+
+    agency: str
+    system: str
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A transfer is taken in, and will be sent on."""
+
+    transfer: str
+    at: float
+    door: str
+    caller: Caller
+    contract: str
+    operation: str
+    bundle: str
+    message: str
+    grant: str
+    provider: str | None
+    came_in: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a transfer ended: what went to the provider, what came back, what the caller was answered."""
+
+    transfer: str
+    at: float
+    status: int
+    provider: str | None = None
+    failure: str | None = None
+    sent: Digest | None = None
+    came_back: Digest | None = None
+    answered: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something was refused. `source` is the address of a caller who proved nothing; `count` sums up many such."""
+
+    transfer: str
+    at: float
+    door: str
+    failure: str
+    status: int
+    caller: Caller | None = None
+    source: str | None = None
+    contract: str | None = None
+    operation: str | None = None
+    message: str | None = None
+    came_in: Digest | None = None
+    nearest: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """An accepted message came again, freshly signed, and got the stored answer of the transfer `of`."""
+
+    transfer: str
+    at: float
+    door: str
+    caller: Caller
+    of: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A process died between forwarding and outcome; nobody knows whether the other side acted."""
+
+    transfer: str
+    at: float
+    process: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything else that must be accounted for: registry changes, start and stop, readings of bodies, a new log.
+
+    `transfer` is an id of its own, unless the note is about a transfer; `what` becomes the phase.
+    """
+
+    transfer: str
+    at: float
+    what: str
+    actor: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+Entry = Intent | Outcome | Refusal | Repeat | InDoubt | Note
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenEntry:
+    """What goes to the journal: (transfer, phase) is unique there."""
+
+    transfer: str
+    phase: str
+    entry: bytes
+    leaf: bytes
+
+
+def freeze(entry: Entry) -> FrozenEntry:
+    """The canonical bytes of an entry and their leaf hash."""
+    value: dict[str, Json] = {"v": VERSION, "transfer": entry.transfer, "at": rfc3339(entry.at)}
+    match entry:
+        case Intent():
+            phase = "intent"
+            value |= _intent(entry)
+        case Outcome():
+            phase = "outcome"
+            value |= {
+                "status": entry.status, "provider": entry.provider, "failure": entry.failure, "sent": _digest(entry.sent),
+                "back": _digest(entry.came_back), "out": _digest(entry.answered),
+            }
+        case Refusal():
+            phase = "refusal"
+            value |= _refusal(entry)
+        case Repeat():
+            phase = "repeat"
+            value |= {"door": entry.door, "caller": _caller(entry.caller), "of": entry.of, "status": entry.status}
+        case InDoubt():
+            phase = "in-doubt"
+            value |= {"process": entry.process, "reason": entry.reason}
+        case Note():
+            phase = entry.what
+            value |= {"actor": entry.actor, "facts": dict(entry.facts)}
+    value["kind"] = "note" if isinstance(entry, Note) else phase
+    if isinstance(entry, Note):
+        value["what"] = entry.what
+    raw = jcs.encode({name: one for name, one in value.items() if one is not None})
+    return FrozenEntry(entry.transfer, phase, raw, leaf_hash(raw))
+
+
+def _intent(entry: Intent) -> dict[str, Json]:
+    return {
+        "door": entry.door, "caller": _caller(entry.caller), "contract": entry.contract, "operation": entry.operation, "bundle": entry.bundle,
+        "message": entry.message, "grant": entry.grant, "provider": entry.provider, "in": _digest(entry.came_in),
+    }
+
+
+def _refusal(entry: Refusal) -> dict[str, Json]:
+    return {
+        "door": entry.door, "failure": entry.failure, "status": entry.status, "caller": _caller(entry.caller), "source": entry.source,
+        "contract": entry.contract, "operation": entry.operation, "message": entry.message, "in": _digest(entry.came_in),
+        "nearest": entry.nearest, "count": entry.count if entry.count > 1 else None,
+    }
+
+
+def _digest(digest: Digest | None) -> Json:
+    return None if digest is None else {"sha256": digest.sha256.hex(), "size": digest.size}
+
+
+def _caller(caller: Caller | None) -> Json:
+    if caller is None:
+        return None
+    value = {"agency": caller.agency, "system": caller.system, "certificate": caller.certificate, "key": caller.key}
+    return {name: one for name, one in value.items() if one is not None}

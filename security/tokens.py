@@ -1,0 +1,196 @@
+"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), by PyJWT.
+
+The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked here,
+against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
+Invariant: nothing of a token is used before its signature was verified, but `kid`, which only chooses the key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jwt import api_jws
+from jwt.exceptions import DecodeError, InvalidAlgorithmError, InvalidSignatureError, PyJWTError
+
+from contracts.base.errors import Theirs
+from security.keys import ECDSA_P256, ED25519, RSA_PKCS1, RSA_PSS, SigningKey, VerifyKey
+
+ISSUER: Final = "gateway"
+LIFETIME: Final = 600
+ASSERTION_LIFETIME: Final = 60
+SKEW: Final = 5
+MAX_LENGTH: Final = 8192
+ACCESS_TYPE: Final = "at+jwt"
+
+_JOSE: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA", RSA_PKCS1: "PS256", RSA_PSS: "PS256"}
+_JWS: Final = api_jws.PyJWS(algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True})
+_HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
+_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a verified access token says."""
+
+    system: str
+    agency: str
+    thumbprint: str
+    jti: str
+    issued: int
+    expires: int
+
+    def check_certificate(self, thumbprint: str | None) -> None:
+        """Theirs("token.other-certificate") unless the connection's certificate is the one the token was issued to."""
+        if thumbprint != self.thumbprint:
+            raise Theirs("token.other-certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What a verified client assertion says; `jti` must be recorded until `exp` + SKEW and be refused a second time."""
+
+    system: str
+    jti: str
+    exp: int
+    key: VerifyKey
+
+
+def issue_token(
+    system: str, agency: str, thumbprint: str, key: SigningKey, now: float, audience: str, lifetime: int = LIFETIME, *, issuer: str = ISSUER
+) -> str:
+    issued = int(now)
+    claims = {
+        "iss": issuer, "sub": system, "client_id": system, "aud": audience, "iat": issued, "exp": issued + lifetime,
+        "jti": secrets.token_urlsafe(16), "agency": agency, "cnf": {"x5t#S256": thumbprint},
+    }
+    return _encode(claims, key, ACCESS_TYPE)
+
+
+def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issuer: str = ISSUER) -> Token:
+    header = _header(token)
+    if header.get("typ") != ACCESS_TYPE:
+        raise Theirs("token.malformed", rule=f'"typ":"{ACCESS_TYPE}"')
+    if header.get("kid") != key.key_id:
+        raise Theirs("token.unknown-key", key=str(header.get("kid"))[:80])
+    claims = _verified(token, header, key)
+    if claims.get("iss") != issuer:
+        raise Theirs("token.claim", claim="iss", rule=issuer)
+    _check_audience(claims, audience)
+    issued, expires = _times(claims, now)
+    confirmation = claims.get("cnf")
+    thumbprint = confirmation.get("x5t#S256") if isinstance(confirmation, dict) else None
+    if not isinstance(thumbprint, str):
+        raise Theirs("token.claim", claim="cnf", rule='{"x5t#S256":"…"}')
+    return Token(_text(claims, "sub"), _text(claims, "agency"), thumbprint, _text(claims, "jti"), issued, expires)
+
+
+def make_assertion(system: str, key: SigningKey, now: float, audience: str, *, lifetime: int = ASSERTION_LIFETIME, jti: str | None = None) -> str:
+    issued = int(now)
+    claims = {
+        "iss": system, "sub": system, "aud": audience, "iat": issued, "exp": issued + lifetime, "jti": jti or secrets.token_urlsafe(16)
+    }
+    return _encode(claims, key, "JWT")
+
+
+def verify_assertion(assertion: str, find_key: Callable[[str], VerifyKey | None], now: float, audience: str | Sequence[str]) -> Assertion:
+    """`audience`: the token endpoint's URL; or several, where the issuer's own name is accepted too."""
+    header = _header(assertion)
+    if str(header.get("typ", "JWT")).upper() not in ("JWT", "CLIENT-AUTHENTICATION+JWT"):
+        raise Theirs("token.malformed", rule='"typ":"JWT"')
+    kid = header.get("kid")
+    if not isinstance(kid, str):
+        raise Theirs("token.malformed", rule='"kid":"…"')
+    key = find_key(kid)
+    if key is None:
+        raise Theirs("token.unknown-key", key=kid[:80])
+    key.check_time(now)
+    claims = _verified(assertion, header, key)
+    for claim in ("iss", "sub"):
+        if claims.get(claim) != key.system:
+            raise Theirs("token.claim", claim=claim, rule=key.system)
+    _check_audience(claims, audience)
+    issued, expires = _times(claims, now)
+    if expires - issued > ASSERTION_LIFETIME or expires > now + ASSERTION_LIFETIME + SKEW:
+        raise Theirs("token.claim", claim="exp", rule=f"exp - iat <= {ASSERTION_LIFETIME}")
+    return Assertion(key.system, _text(claims, "jti"), expires, key)
+
+
+def _encode(claims: dict[str, Any], key: SigningKey, kind: str) -> str:
+    payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
+    return _JWS.encode(payload, key.private, _JOSE[key.algorithm], headers={"kid": key.key_id, "typ": kind})
+
+
+def _header(token: str) -> dict[str, Any]:
+    if len(token) > MAX_LENGTH or token.count(".") != 2:
+        raise Theirs("token.malformed", rule=f"JWS compact, <= {MAX_LENGTH}")
+    try:
+        header = _JWS.get_unverified_header(token)
+    except (PyJWTError, ValueError):
+        raise Theirs("token.malformed", rule="JWS header") from None
+    for name in header:
+        if name not in _HEADER_KNOWN:  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
+            raise Theirs("token.malformed", rule=f"alg, kid, typ; ≠ {str(name)[:40]}")
+    return header
+
+
+def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
+    algorithm = _JOSE[key.algorithm]
+    if header.get("alg") != algorithm:
+        raise Theirs("token.algorithm", algorithm=str(header.get("alg"))[:40], expected=algorithm)
+    try:
+        payload = _JWS.decode(token, key.public, [algorithm])
+    except InvalidSignatureError:
+        raise Theirs("token.wrong", key=key.key_id) from None
+    except InvalidAlgorithmError:
+        raise Theirs("token.algorithm", algorithm=str(header.get("alg"))[:40], expected=algorithm) from None
+    except (DecodeError, PyJWTError, ValueError):
+        raise Theirs("token.malformed", rule="JWS compact") from None
+    try:
+        claims = json.loads(payload, object_pairs_hook=_once)
+    except ValueError:
+        raise Theirs("token.malformed", rule="JSON") from None
+    if not isinstance(claims, dict):
+        raise Theirs("token.malformed", rule="JSON {…}")
+    return claims
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice")
+    return made
+
+
+def _text(claims: dict[str, Any], claim: str) -> str:
+    value = claims.get(claim)
+    if not isinstance(value, str) or _ID.fullmatch(value) is None:
+        raise Theirs("token.claim", claim=claim, rule="1…128 × ASCII")
+    return value
+
+
+def _check_audience(claims: dict[str, Any], audience: str | Sequence[str]) -> None:
+    given = claims.get("aud")
+    wanted = (audience,) if isinstance(audience, str) else tuple(audience)
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
+    if given not in wanted:
+        raise Theirs("token.claim", claim="aud", rule=wanted[0])
+
+
+def _times(claims: dict[str, Any], now: float) -> tuple[int, int]:
+    for claim in ("iat", "exp"):
+        if type(claims.get(claim)) is not int:
+            raise Theirs("token.claim", claim=claim, rule="<Unix seconds>")
+    issued, expires = claims["iat"], claims["exp"]
+    if issued > now + SKEW:
+        raise Theirs("token.from-future", skew=round(issued - now, 1))
+    if "nbf" in claims and (type(claims["nbf"]) is not int or claims["nbf"] > now + SKEW):
+        raise Theirs("token.claim", claim="nbf", rule="<= now")
+    if expires <= now:
+        raise Theirs("token.expired", late=round(now - expires, 1))
+    return issued, expires
