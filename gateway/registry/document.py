@@ -20,13 +20,14 @@ from adapters.model import Endpoint
 from contracts.base.errors import Finding, Theirs, Words
 from contracts.compiled import CompiledContract
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Route, System
-from security.grants import Grant
+from security.grants import ALL, Grant
 
 VIETNAM: Final = timezone(timedelta(hours=7))
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
+_GRANT_NAMES: Final = {*Grant.__slots__} - {"state"}
 FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
 
 
@@ -200,8 +201,7 @@ class _Reader:
                 self._wrong("routes", "fallback", f"one route without `when` for {contract} {operation}", f"{fallbacks} of them")
 
     def _grant(self, path: str, raw: Any) -> Grant | None:
-        names = {"id", "agency", "role", "contract", "operations", "fields", "purpose", "legal_basis", "valid_from", "valid_until", "approved_by"}
-        item = self._mapping(path, raw, names)
+        item = self._mapping(path, raw, _GRANT_NAMES)
         before = len(self.findings)
         agency, role = item.get("agency"), item.get("role")
         if (agency is None) == (role is None):
@@ -218,8 +218,11 @@ class _Reader:
             self._wrong(f"{path}.operations", "required", "at least one operation", "none")
         if compiled:
             self._granted(path, compiled, operations, fields)
+        denies = item.get("denies", False)
+        if not isinstance(denies, bool):
+            self._wrong(f"{path}.denies", "type", "true or false", _kind(denies))
         officers = [self._text(at, value) for at, value in self._list(f"{path}.approved_by", item.get("approved_by"))]
-        if len(set(officers)) < 2:
+        if len(set(officers)) < 2 and not denies:
             self._wrong(f"{path}.approved_by", "officers", "two different officers", f"{len(set(officers))}")
         start = self._day(f"{path}.valid_from", item.get("valid_from"))
         end = self._day(f"{path}.valid_until", item.get("valid_until")) + 86400  # the last day counts
@@ -241,6 +244,7 @@ class _Reader:
             valid_from=start,
             valid_until=end,
             approved_by=tuple(officers),
+            denies=denies,
         )
 
     def _granted(self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str]) -> None:
@@ -248,12 +252,14 @@ class _Reader:
         known = compiled.contract.operations
         checked: set[str] = set()
         for number, name in enumerate(operations):
-            if name == FEED:
+            if name == ALL:
+                checked.update(operation.answer for operation in known.values())
+            elif name == FEED:
                 checked.update(operation.request for operation in known.values())
             elif name in known:
                 checked.add(known[name].answer)
             elif name:
-                self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED])}", name)
+                self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED, ALL])}", name)
         for message in sorted(checked):
             for problem in compiled.check_fields(message, fields):
                 self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)

@@ -24,7 +24,7 @@ from gateway.journal import tables
 from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System
 from gateway.registry.routing import RouteTable
 from gateway.registry.store import load_bundle, revision
-from security.grants import Grant
+from security.grants import Decision, Grant, Request, decide
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
@@ -48,6 +48,7 @@ class Snapshot:
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
+    _ids: frozenset[str]
     _masks: dict[tuple[str, str, tuple[str, ...]], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
     # --- who ----------------------------------------------------------------------------------------------------------
@@ -80,6 +81,12 @@ class Snapshot:
             self._masks[key] = contract.mask(message, wanted)
         return self._masks[key]
 
+    def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
+        """May this agency do that, and what does it get to see."""
+        found = self.agencies.get(agency)
+        roles = frozenset(found.roles) if found is not None else frozenset()
+        return decide(self.grants_of(agency), Request(agency, roles, contract, operation), now)
+
     def owner_of(self, contract: Contract) -> str:
         """Whom to ask for a grant: the one agency with the owner's role, else that of the contract's provider, else the centre."""
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
@@ -98,6 +105,10 @@ class Snapshot:
     def rest_operation(self, method: str, path: str) -> tuple[CompiledContract, Operation] | None:
         """The operation at a REST address, `/<contract>/v<major>/…`."""
         return self._rest.get((method, path))
+
+    def names_contract(self, path: str) -> bool:
+        """Whether the first word of a path is the id of a contract, be the rest right or wrong."""
+        return path.split("/", 2)[1] in self._ids if path.startswith("/") else False
 
     def rest_methods(self, path: str) -> frozenset[str]:
         """The methods that an address has; empty where there is no such address."""
@@ -152,6 +163,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         _routes(connection),
         rest,
         methods,
+        frozenset(contract.contract.id for contract in in_force.values()),
         before._masks if before is not None and same else {},
     )
 
@@ -198,9 +210,8 @@ def _grants(connection: Connection, agencies: Mapping[str, Agency]) -> dict[str,
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
     table = tables.access_grant
-    for row in connection.execute(select(table.c.body).where(table.c.state == ACTIVE).order_by(table.c.id)):
-        body = json.loads(row.body)
-        grant = Grant(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+    for row in connection.execute(select(table.c.body, table.c.state).order_by(table.c.id)):
+        grant = Grant.from_json({**json.loads(row.body), "state": row.state})
         if grant.agency is not None:
             by_agency.setdefault(grant.agency, []).append(grant)
         elif grant.role is not None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Final, Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -128,7 +127,7 @@ def _grants(connection: Connection, grants: tuple[Grant, ...]) -> list[Change]:
     table = tables.access_grant
     found = {row["id"]: row["body"] for row in connection.execute(select(table.c.id, table.c.body)).mappings()}
     for grant in grants:
-        body = _text(asdict(grant))
+        body = _text({name: value for name, value in grant.to_json().items() if name != "state"})
         before = found.pop(grant.id, None)
         if before is None:
             connection.execute(insert(table).values(id=grant.id, body=body, state=ACTIVE))
