@@ -2,7 +2,7 @@
 
 A connexion application with its OpenAPI file (JSON checked against the schema), PyJWT for the bearer token, a zeep client on a
 kept-alive requests session over HTTPS. It signs nothing, checks no signature, decides no grant and keeps nothing on disk.
-Run as a process of its own: `python -m bench.plain --port … --provider https://… --folder … [--core 0]`.
+Run as a process of its own: `python -m bench.plain --port … --provider https://… --folder …`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import zeep
 from connexion.exceptions import OAuthProblem
 from connexion.options import SwaggerUIOptions
 from requests.adapters import HTTPAdapter
-
-from bench.process import pin
 
 HERE: Final = Path(__file__).parent
 AUDIENCE: Final = "plain"
@@ -85,9 +83,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--provider", required=True)
     parser.add_argument("--folder", type=Path, required=True, help="holds server.pem, server.key, authority.pem, token.pem")
-    parser.add_argument("--core", type=int)
     got = parser.parse_args(arguments)
-    pin(got.core)
     app = make_application(got.provider, got.folder)
     uvicorn.run(
         app, host="127.0.0.1", port=got.port, loop="uvloop", http="httptools", access_log=False, log_level="warning", timeout_keep_alive=65,

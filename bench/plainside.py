@@ -47,7 +47,6 @@ def plain_side(folder: Path, pair: Pair, provider: str, core: int | None) -> Ite
     now = int(time.time())
     token = jwt.encode({"sub": "phan-anh", "aud": AUDIENCE, "iat": now, "exp": now + 3600}, key, algorithm="ES256")
     port, log = free_port(), folder / "plain.log"
-    pinned = [] if core is None else ["--core", str(core)]
-    with running("bench.plain", ["--port", str(port), "--provider", provider, "--folder", str(folder), *pinned], log) as process:
+    with running("bench.plain", ["--port", str(port), "--provider", provider, "--folder", str(folder)], log, core=core) as process:
         await_port(process, port, log)
         yield PlainSide(port, process.pid, ssl.create_default_context(cafile=str(pair.authority)), token)

@@ -13,15 +13,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
-def pin(core: int | None) -> None:
-    """Keep this process on one core, where the system allows it and has that many."""
-    if core is not None and hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[core % len(allowed)]})
+@contextlib.contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """Keep this thread, and what it starts, on one core while the block lasts, where the system lets us choose."""
+    if core is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def two_cores() -> tuple[int | None, int | None]:
+    """A core for what is measured and another for what measures it; none where there are not two to choose from."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
 
 
 def free_port() -> int:
@@ -35,7 +44,9 @@ class NotUp(RuntimeError):
 
 
 @contextlib.contextmanager
-def running(module: str, arguments: Sequence[str], log: Path, *, fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    module: str, arguments: Sequence[str], log: Path, *, fds: Sequence[int] = (), core: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process of this environment, ended with the block: asked first, killed after five seconds."""
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -60,8 +71,11 @@ def await_port(process: subprocess.Popen[bytes], port: int, log: Path, seconds: 
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
             return
         time.sleep(0.02)
-    last = "\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])
-    raise NotUp(f"{process.args!r} does not listen on port {port}:\n{last}")
+    raise NotUp(f"{process.args!r} does not listen on port {port}:\n{last_lines(log)}")
+
+
+def last_lines(log: Path, count: int = 15) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-count:])
 
 
 def memory_mib(pid: int) -> float:

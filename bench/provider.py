@@ -2,7 +2,7 @@
 
 A raw asyncio protocol on uvloop and answers from a template, so that it is never the bottleneck: it reads the request's number and
 message id out of the bytes and believes the rest (the load generator checks that numbers come back right). Run as a process of its own:
-`python -m bench.provider --port … --folder … [--signed-port … --identity …] [--core 1]`.
+`python -m bench.provider --port … --folder … [--signed-port … --identity …]`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Final, cast
 import uvloop
 
 from bench.message import NAMESPACE, answer_xml
-from bench.process import pin
 from examples.clients.identity import Identity
 from security.keys import SigningKey
 from security.wssign import sign_envelope
@@ -110,9 +109,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--folder", type=Path, help="holds server.pem and server.key of the plain side")
     parser.add_argument("--signed-port", type=int)
     parser.add_argument("--identity", type=Path, help="the provider's identity folder, for the signed side")
-    parser.add_argument("--core", type=int)
     got = parser.parse_args(arguments)
-    pin(got.core)
     listeners: list[tuple[int, ssl.SSLContext, Answer]] = []
     if got.port:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

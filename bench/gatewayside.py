@@ -1,0 +1,107 @@
+"""The gateway as a side of a comparison: an instance of its own with one door and its keeper, and the requests of one system.
+
+Requests are prepared and answers verified by the clients of `examples/`, which share no code with the gateway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench import message
+from bench.load import Reply, Shot, WrongAnswers, http_bytes
+from bench.process import NotUp, free_port, last_lines, running
+from examples.clients.identity import Identity
+from examples.clients.rest import Prepared, RestClient
+from examples.clients.transport import RawAnswer
+from gateway.doors.server import bind
+from gateway.sandbox.instance import make_sandbox
+from gateway.settings import Settings
+
+PATH: Final = "/field-report/v1/requests"
+CALLER: Final = "phan-anh"
+PROVIDER: Final = "do-thi"
+READY_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySide:
+    """A running gateway. `started` is the time from the door's process to its being ready, in seconds."""
+
+    settings: Settings
+    client: RestClient
+    context: ssl.SSLContext
+    door_pid: int
+    started: float
+
+    @property
+    def port(self) -> int:
+        return self.settings.exchange_port
+
+    def prepare(self, first: int, count: int) -> list[tuple[Shot, Prepared]]:
+        """Signed just now: each is good for a minute and for one use."""
+        token = self.client.token()
+        made = []
+        for number in range(first, first + count):
+            body = message.request(number)
+            request = self.client.prepare("POST", PATH, body, message_id=message.mark(number), token=token)
+            wire = http_bytes("POST", PATH, f"localhost:{self.port}", list(request.headers.items()), request.body)
+            made.append((Shot(wire, message.expected(number)), request))
+        return made
+
+    def verify(self, prepared: Sequence[tuple[Shot, Prepared]], replies: Mapping[int, Reply]) -> int:
+        """Check whole answers: signature, binding to the request, receipt, checkpoint. The number of those that held."""
+        for number, reply in replies.items():
+            answer = self.client.judge(prepared[number][1], RawAnswer(reply.status, _headers(reply.head), reply.body))
+            if answer.receipt is None or not {"intent", "outcome"} <= answer.receipt.leaves.keys():
+                raise WrongAnswers(f"answer {number} bears no receipt of its intent and its outcome")
+        return len(replies)
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        found[name.lower()] = f"{found[name.lower()]}, {value.strip()}" if name.lower() in found else value.strip()
+    return found
+
+
+@contextlib.contextmanager
+def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[GatewaySide]:
+    """`folder` becomes the instance; `provider` is the address of its one provider that matters here."""
+    settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
+    nobody = f"https://localhost:{free_port()}/"
+    make_sandbox(settings, {PROVIDER: provider, "kinh-te": nobody, "truong-ha": nobody}, time.time())
+    log = folder.with_name("gateway.log")
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(bind(settings.host, settings.exchange_port))
+        stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
+        start = time.monotonic()
+        door = ["door", "--data", str(folder), "--fd", str(listener.fileno())]
+        pid = stack.enter_context(_child(door, log, core, listener.fileno()))
+        identity = Identity.load(settings.identities / CALLER)
+        yield GatewaySide(settings, RestClient(identity), identity.client_context(), pid, time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -> Iterator[int]:
+    """A process of the gateway as the supervisor would start it, once it says that it is ready."""
+    read, write = os.pipe()
+    try:
+        with running("gateway", [*arguments, "--ready", str(write)], log, fds=(*inherited, write), core=core) as process:
+            os.close(write)
+            write = -1
+            if not select.select([read], [], [], READY_SECONDS)[0] or not os.read(read, 16):
+                raise NotUp(f"{arguments[0]} was not ready in {READY_SECONDS:.0f} s:\n{last_lines(log)}")
+            yield process.pid
+    finally:
+        os.close(read)
+        if write >= 0:
+            os.close(write)

@@ -1,0 +1,112 @@
+"""The first row: a field report of 1 KB, handed in by REST, answered by a SOAP system; fully secured against the plain stack.
+
+Both sides in one run on one machine, TLS on both ways of both sides, the gateway's processes or the plain stack on core 0, load generator
+and provider on core 1; rounds take turns. The gateway verifies the caller's token and RFC 9421 signature, decides the grant, validates,
+translates, writes the intent to disk, signs with WS-Security, verifies the provider's signature, translates back, writes the outcome to
+disk and signs its answer; its keeper, which builds the log, runs on the same core. The plain stack checks a token and translates.
+
+Invariant: each answer is checked for its number as it comes, and every fiftieth of the gateway's is verified whole afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from bench.gatewayside import PROVIDER, gateway_side
+from bench.load import Round, Shot, fire
+from bench.plainside import plain_side
+from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
+from bench.rows import Row, row
+from bench.tls import throwaway
+
+NAME: Final = "secured-exchange-rest-soap-1k"
+ROUNDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many requests each side gets in a round; the slower side fewer, so that both rounds take about as long."""
+
+    plain: int
+    gateway: int
+    warm: int
+
+
+QUICK: Final = Size(plain=500, gateway=2500, warm=300)
+FULL: Final = Size(plain=2000, gateway=10_000, warm=1000)
+
+
+def measure(quick: bool, say: Callable[[str], None]) -> Row:
+    size = QUICK if quick else FULL
+    ours, theirs = two_cores()
+    with contextlib.ExitStack() as stack, pinned(theirs):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgsp-bench-")))
+        pair = throwaway(folder)
+        plain_port, signed_port = free_port(), free_port()
+        side = stack.enter_context(gateway_side(folder / "instance", f"https://localhost:{signed_port}/do-thi", ours))
+        log = folder / "provider.log"
+        arguments = [
+            "--port",
+            str(plain_port),
+            "--folder",
+            str(folder),
+            "--signed-port",
+            str(signed_port),
+            "--identity",
+            str(side.settings.identities / PROVIDER),
+        ]
+        provider = stack.enter_context(running("bench.provider", arguments, log, core=theirs))
+        for port in (plain_port, signed_port):
+            await_port(provider, port, log)
+        plain = stack.enter_context(plain_side(folder, pair, f"https://localhost:{plain_port}/plain", ours))
+
+        numbers = iter(range(0, 99_000_000, 100_000))  # each round's messages are new ones
+
+        def plain_round(count: int) -> Round:
+            return _fire(plain.shots(next(numbers), count), plain.port, plain.context)
+
+        def gateway_round(count: int) -> Round:
+            prepared = side.prepare(next(numbers), count)
+            measured = _fire([shot for shot, _ in prepared], side.port, side.context)
+            side.verify(prepared, measured.replies)
+            return measured
+
+        say("warming up")
+        plain_round(size.warm // 3)
+        gateway_round(size.warm)
+        pairs = []
+        for number in range(1, ROUNDS + 1):
+            pairs.append((gateway_round(size.gateway), plain_round(size.plain)))
+            say(f"round {number} of {ROUNDS}: secured {pairs[-1][0].per_second:,.0f}/s, plain {pairs[-1][1].per_second:,.0f}/s")
+        return row(
+            NAME,
+            "exchanges/s",
+            [secured.per_second for secured, _ in pairs],
+            {"plain": [other.per_second for _, other in pairs]},
+            {
+                "p99_ms": _middle([secured.percentile_ms(0.99) for secured, _ in pairs]),
+                "plain_per_second": _middle([other.per_second for _, other in pairs]),
+                "plain_p99_ms": _middle([other.percentile_ms(0.99) for _, other in pairs]),
+                "door_memory_mib": memory_mib(side.door_pid),
+                "plain_memory_mib": memory_mib(plain.pid),
+                "cores": 1.0 if ours is None else 2.0,
+            },
+        )
+
+
+def _fire(shots: Sequence[Shot], port: int, context: ssl.SSLContext) -> Round:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(fire(shots, port, context))
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
