@@ -1,0 +1,82 @@
+"""A contract folder as an immutable value, known by its digest.
+
+The byte form is JSON by RFC 8785 with the files sorted by path and their bytes in base64, so that the same files give
+the same bytes and the same digest on every machine. Invariant: a path never leaves the folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base import jcs
+from contracts.base.errors import Finding, Theirs
+
+FORMAT: Final = "lgsp-contract-bundle/1"
+MAX_FILES: Final = 2_000
+MAX_BYTES: Final = 20_000_000
+_KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    files: Mapping[str, bytes]
+    digest: str
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> Bundle:
+        for path in files:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path:
+                raise _refused(path, "a path inside the folder, with slashes")
+        if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
+            raise _refused("", f"at most {MAX_FILES} files and {MAX_BYTES} bytes")
+        ordered = {path: files[path] for path in sorted(files)}
+        return cls(ordered, "sha256:" + hashlib.sha256(_bytes_of(ordered)).hexdigest())
+
+    @classmethod
+    def from_folder(cls, path: Path) -> Bundle:
+        """All YAML, JSON, CSV and XML files below `path`; hidden files and links are left out."""
+        if not path.is_dir():
+            raise _refused(path.name, "a folder")
+        files: dict[str, bytes] = {}
+        for found in sorted(path.rglob("*")):
+            inside = found.relative_to(path)
+            if found.is_symlink() or not found.is_file() or any(part.startswith(".") for part in inside.parts):
+                continue
+            if found.suffix in _KINDS:
+                files[inside.as_posix()] = found.read_bytes()
+        return cls.of(files)
+
+    def to_bytes(self) -> bytes:
+        return _bytes_of(self.files)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Bundle:
+        try:
+            document = json.loads(raw)
+            if document["format"] != FORMAT:
+                raise ValueError
+            files = {str(path): base64.b64decode(text, validate=True) for path, text in document["files"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _refused("", f"a bundle of the form {FORMAT}") from None
+        return cls.of(files)
+
+
+def catalogue_folders() -> list[Path]:
+    """The contract folders that come with the package: catalogue/<contract>/v<major>."""
+    return sorted(path for path in (Path(__file__).parent / "catalogue").glob("*/v*") if path.is_dir())
+
+
+def _bytes_of(files: Mapping[str, bytes]) -> bytes:
+    return jcs.encode({"format": FORMAT, "files": {path: base64.b64encode(raw).decode() for path, raw in files.items()}})
+
+
+def _refused(where: str, expected: str) -> Theirs:
+    return Theirs("contract.invalid", findings=[Finding(where, "", "something else", "bundle", expected)], count=1)

@@ -1,0 +1,153 @@
+"""YAML, JSON and CSV files read with the line of every value, so that a finding can name file and line.
+
+Only plain data: YAML tags, anchors and duplicate keys are refused. Invariant: reading never raises; what is wrong becomes
+a finding, and the reader gets None.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from contracts.base.errors import Finding, Theirs
+from contracts.model import CodeRow, CodeTable
+from contracts.wire import jsontext
+
+Path = tuple[str | int, ...]
+
+_PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what is wrong in one contract folder; `add` is the only way in."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def add(self, file: str, line: int, where: str, got: str, rule: str, expected: str) -> None:
+        self.found.append(Finding(f"{file}:{line}" if line else file, where, got, rule, expected))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A document and the line of each of its values."""
+
+    file: str
+    value: Any
+    lines: Mapping[Path, int]
+
+    def line(self, path: Path) -> int:
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
+    try:
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError:
+        findings.add(file, 0, "", "bytes that are not UTF-8", "yaml", "UTF-8")
+        return None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        findings.add(file, mark.line + 1 if mark else 0, "", str(getattr(error, "problem", None) or "not YAML"), "yaml", "well-formed YAML")
+        return None
+    if node is None:
+        findings.add(file, 0, "", "an empty file", "yaml", "a mapping")
+        return None
+    lines: dict[Path, int] = {}
+    value = _plain(file, node, (), lines, findings)
+    return Located(file, value, lines)
+
+
+def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings) -> Any:
+    lines[path] = line = node.start_mark.line + 1
+    kind = str(node.tag).rsplit(":", 1)[-1]
+    if kind not in _PLAIN:
+        # A date or a YAML 1.1 oddity: taken as the text that stands there.
+        if isinstance(node, yaml.ScalarNode):
+            return node.value
+        findings.add(file, line, "", f"the tag {node.tag}", "yaml", "plain data")
+        return None
+    if isinstance(node, yaml.MappingNode):
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in made:
+                findings.add(file, key_node.start_mark.line + 1, ".".join(map(str, (*path, key))), "a key twice", "yaml", "each key once")
+            made[key] = _plain(file, value_node, (*path, key), lines, findings)
+            lines[(*path, key)] = key_node.start_mark.line + 1
+        return made
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
+    if kind == "float":
+        return node.value
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
+    """JSON by our strict reader; the lines come from YAML's reader, of which JSON is a subset."""
+    try:
+        value = jsontext.read(raw)
+    except Theirs as error:
+        line = error.facts.get("line")
+        findings.add(file, line if isinstance(line, int) else 0, "", str(error.facts.get("why")), "json", "JSON of RFC 8259")
+        return None
+    lines: dict[Path, int] = {}
+    try:
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+        _plain(file, node, (), lines, Findings())
+    except yaml.YAMLError:
+        lines = {(): 1}
+    return Located(file, value, lines)
+
+
+_COLUMNS: Final = {"code", "vi", "en", "valid_from", "valid_until", "replaced_by"}
+
+
+def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        findings.add(file, 0, "", "bytes that are not UTF-8", "csv", "UTF-8")
+        return None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns = set(reader.fieldnames or ())
+    if not columns >= _COLUMNS or not columns <= _COLUMNS | {"canonical"}:
+        findings.add(file, 1, "", ", ".join(sorted(columns)) or "nothing", "csv", "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical")
+        return None
+    rows: list[CodeRow] = []
+    seen: set[str] = set()
+    try:
+        for found in reader:
+            line = reader.line_num
+            if None in found or None in found.values():
+                findings.add(file, line, "", "a row of another width", "csv", f"{len(columns)} cells")
+                continue
+            row = CodeRow(
+                found["code"], found.get("canonical"), found["vi"], found["en"],
+                found["valid_from"], found["valid_until"], found["replaced_by"], line,
+            )
+            if not row.code or row.code in seen:
+                findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")
+            if row.canonical == "":
+                findings.add(file, line, row.code, "no canonical value", "csv", "the canonical value of the code")
+            if not row.vi or not row.en:
+                findings.add(file, line, row.code, "a code without words", "csv", "words in both languages")
+            seen.add(row.code)
+            rows.append(row)
+    except csv.Error as error:
+        findings.add(file, reader.line_num, "", str(error), "csv", "RFC 4180")
+        return None
+    for row in rows:
+        if row.replaced_by and row.replaced_by not in seen:
+            findings.add(file, row.line, row.code, "a successor that is not in the table", "csv", "a code of this table")
+    if not rows:
+        findings.add(file, 1, "", "no codes", "csv", "at least one code")
+        return None
+    return CodeTable(file.rsplit("/", 1)[-1].removesuffix(".csv"), tuple(rows))

@@ -1,0 +1,116 @@
+"""Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers kept as int and Decimal, never through a float.
+
+Refused: a field twice, NaN and Infinity, bytes that are not UTF-8, text that XML 1.0 cannot carry (so that both faces
+agree), numbers of more than 1,000 digits once written out. The writer emits a Decimal's digits as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any, Final
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+from contracts.wire.xmltext import ILLEGAL
+
+MAX_DIGITS: Final = 1_000
+
+# Only these can bring in a character that XML 1.0 lacks; bytes without them need no second look.
+_SUSPECT: Final = re.compile(rb"\\[bf]|\\u(?:00[01]|[dD][89a-fA-F]|[fF]{3}[eEfF])|\xef\xbf[\xbe\xbf]")
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f"the field {key[:60]!r} stands twice in one object")
+            seen.add(key)
+    return made
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if len(text) > 30 or "e" in text or "E" in text:
+        exponent = number.as_tuple().exponent
+        if not isinstance(exponent, int) or len(number.as_tuple().digits) + abs(exponent) > MAX_DIGITS:
+            raise _Refused(f"a number of more than {MAX_DIGITS} digits")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _Refused(f"a number of more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+def _constant(text: str) -> Any:
+    raise _Refused(f"{text} is not a number of JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
+
+
+def read(raw: bytes) -> Any:
+    """The value; Theirs("message.not-json") with the place of the fault."""
+    try:
+        text = raw.decode("utf-8")
+        if text.startswith("\ufeff"):
+            text = text[1:]
+        value = _DECODER.decode(text)
+    except _Refused as error:
+        raise Theirs("message.not-json", why=str(error), line="–", column="–") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Theirs("message.not-json", why="bytes that are not UTF-8", line=line, column="–") from None
+    except json.JSONDecodeError as error:
+        raise Theirs("message.not-json", why=error.msg, line=error.lineno, column=error.colno) from None
+    except RecursionError:
+        raise Theirs("message.not-json", why="nested too deep", line="–", column="–") from None
+    if _SUSPECT.search(raw) is not None:
+        _look(value, "")
+    return value
+
+
+def _look(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        if ILLEGAL.search(value) is not None:
+            raise Theirs("message.not-json", why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry", line="–", column="–")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _look(item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _look(key, path)
+            _look(item, f"{path}.{key[:60]}" if path else key[:60])
+
+
+def write(value: object) -> bytes:
+    """Any canonical value as compact JSON in UTF-8, keys in the order they stand."""
+    return text_of(value).encode("utf-8")
+
+
+def text_of(value: object) -> str:
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if value is None:
+        return "null"
+    if isinstance(value, (int, Decimal)):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{encode_basestring(key)}:{text_of(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(text_of, value)) + "]"
+    raise TypeError(f"{type(value).__name__} has no exact form in JSON")
