@@ -51,10 +51,17 @@ class _Unsure(Exception):
 
 
 class Journal:
-    """The writer of one process. `lock_path` None means that the database orders its writers itself (PostgreSQL)."""
+    """The writer of one process. `lock` None means that the database orders its writers itself (PostgreSQL)."""
 
     def __init__(
-        self, engine: Engine, lock_path: Path | None, process_id: str, *, kind: str = "door", limit: int = LIMIT, batch_size: int = BATCH
+        self,
+        engine: Engine,
+        lock: FileLock | Path | None,
+        process_id: str,
+        *,
+        kind: str = "door",
+        limit: int = LIMIT,
+        batch_size: int = BATCH,
     ) -> None:
         self.process_id: Final = process_id
         self.fenced = False  # True: the keeper declared this process dead; nothing it writes counts any more, it must end
@@ -63,7 +70,7 @@ class Journal:
         self._limit: Final = limit
         self._size: Final = batch_size
         self._sql: Final = Statements(engine.dialect.name)
-        self._lock: Final = FileLock(lock_path if engine.dialect.name == "sqlite" else None)
+        self._lock: Final = lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
         self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
         self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
         self._gate: Final = threading.Lock()

@@ -1,0 +1,74 @@
+"""The log's own key (Ed25519), apart from the database, and the notes that it signs (C2SP signed note, tlog-checkpoint).
+
+Invariant: the key's name is the log's origin; a key file of another origin is refused, so that two logs never share a name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours
+from security import checkpoint
+from security.checkpoint import Checkpoint, NoteError, NoteKey
+
+
+class LogKey:
+    """Signs and verifies checkpoints of one log."""
+
+    def __init__(self, origin: str, private: Ed25519PrivateKey) -> None:
+        self.origin: Final = origin
+        self._private: Final = private
+        self._public: Final = NoteKey.make(origin, private.public_key())
+
+    @classmethod
+    def open(cls, path: Path, origin: str) -> LogKey:
+        """The key in `path`, in the text form of signed notes; made if there is none yet."""
+        try:
+            text = path.read_text("ascii")
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_new(path, checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n")
+            text = path.read_text("ascii")
+        name, private = checkpoint.private_from_text(text)
+        if name != origin:
+            raise Ours("audit.inconsistent", reason=f"{path} is the key of the log {name}, not of {origin}")
+        return cls(origin, private)
+
+    @property
+    def vkey(self) -> str:
+        """The public key as text, for everybody who checks."""
+        return self._public.text()
+
+    def sign(self, size: int, root: bytes) -> str:
+        return checkpoint.sign(Checkpoint(self.origin, size, root), self._private, self.origin)
+
+    def verify(self, note: str) -> tuple[int, bytes]:
+        """Size and root of a note of ours; `audit.inconsistent` for any other text."""
+        try:
+            found = checkpoint.verify(note, self._public, origin=self.origin)
+        except NoteError as error:
+            raise Ours("audit.inconsistent", reason=f"the checkpoint outside the database is not ours: {error}") from error
+        return found.size, found.root
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Whole or not at all, and never over another process's file."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.write(file, text.encode("ascii"))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,35 @@
+"""Cursors of a feed: opaque to readers; to us a version, the feed and the offset of the last event that was read.
+
+Invariant: a cursor of one feed never passes for one of another, and any text but one we wrote is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+
+_VERSION: Final = "1"
+_LONGEST: Final = 300
+
+
+def encode(contract: str, offset: int) -> str:
+    return base64.urlsafe_b64encode(f"{_VERSION} {contract} {offset}".encode()).decode("ascii").rstrip("=")
+
+
+def decode(cursor: str, contract: str) -> int:
+    """The offset in a cursor of this feed; `feed.bad-cursor` for anything else."""
+    try:
+        if len(cursor) > _LONGEST:
+            raise ValueError
+        version, feed, offset = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("utf-8").split(" ")
+        if version != _VERSION or not offset.isdecimal() or encode(feed, int(offset)) != cursor:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise Theirs("feed.bad-cursor", contract=contract, reason="not a cursor that this gateway gave") from None
+    if feed != contract:
+        raise Theirs("feed.bad-cursor", contract=contract, reason=f"it belongs to the feed {feed}")
+    return int(offset)
