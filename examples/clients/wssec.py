@@ -53,10 +53,10 @@ def parse(raw: bytes) -> Element:
         root = etree.fromstring(raw, parser)
     except (etree.XMLSyntaxError, ValueError) as wrong:
         raise BadEnvelope(f"not well-formed XML: {wrong}") from wrong
-    tree = root.getroottree()
-    if tree.docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise BadEnvelope("a DOCTYPE is not allowed")
-    if next(tree.iter(etree.ProcessingInstruction), None) is not None or next(root.iter(etree.Entity), None) is not None:
+    around = [*root.itersiblings(etree.ProcessingInstruction, preceding=True), *root.itersiblings(etree.ProcessingInstruction)]
+    if around or next(root.iter(etree.ProcessingInstruction, etree.Entity), None) is not None:
         raise BadEnvelope("processing instructions and entities are not allowed")
     return root
 
