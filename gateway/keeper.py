@@ -1,0 +1,219 @@
+"""The keeper: leads by a lease, sequences, recovers what dead processes left, and lets the queue be delivered.
+
+Several keepers may run; one leads. Everything that the leader writes is written in a transaction that checks the lease's epoch, so that a
+leader which was overtaken (paused, cut off) writes nothing.
+Invariants: a keeper that does not lead does nothing but ask for the lease; one that finds the log inconsistent stops sequencing and says so,
+again and again, rather than sign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine, select, update
+
+from contracts.base.errors import Failure
+from gateway import recovery
+from gateway.audit import lease as leases
+from gateway.audit.lease import Lease
+from gateway.audit.sequencer import Sequencer
+from gateway.journal import processes, tables
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+
+LEAD_SECONDS: Final = 1.0
+BUSY_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = 0.2
+TROUBLE_SECONDS: Final = 2.0
+REPLAY_SECONDS: Final = 10.0
+_logger: Final = logging.getLogger(__name__)
+
+
+class Delivery(Protocol):
+    """The queue's worker."""
+
+    async def run_once(self, lease: Lease) -> int:
+        """Take up and deliver what is due; how many messages that were. Each of its transactions checks the lease."""
+        ...
+
+
+class Keeper:
+    """One a keeper process. Its row in `process` stands before it runs."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lock: FileLock | None,
+        process_id: str,
+        sequencer: Sequencer,
+        delivery: Delivery | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lease: Lease | None = None
+        self.fenced = False  # True: another keeper declared this process dead; it must end
+        self.trouble: str | None = None  # why nothing is sequenced, for the status page
+        self._engine: Final = engine
+        self._lock: Final = lock
+        self._id: Final = process_id
+        self._sequencer: Final = sequencer
+        self._delivery: Final = delivery
+        self._clock: Final = clock
+        self._watch: Final = recovery.Watch(monotonic)
+        self._monotonic: Final = monotonic
+        self._replays_at = 0.0
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leading: Final = ThreadPoolExecutor(1, "keeper lead")
+        self._sequencing: Final = ThreadPoolExecutor(1, "keeper sequencer")
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lead())
+            group.create_task(self._sequence())
+            if self._delivery is not None:
+                group.create_task(self._deliver(self._delivery))
+        await self._loop.run_in_executor(self._leading, self._end)
+        self._leading.shutdown()
+        self._sequencing.shutdown()
+
+    def stop(self) -> None:
+        """End soon, from any thread: sequence what is pending, give the lease back."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        else:
+            self._stopping.set()
+
+    # --- loops --------------------------------------------------------------------------------------------------------
+    async def _lead(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            try:
+                await loop.run_in_executor(self._leading, self.tick)
+            except Exception as error:
+                self._watch.forget()
+                self._complain("the keeper cannot lead", error)
+            if self.fenced:
+                self._stopping.set()
+            await self._pause(LEAD_SECONDS)
+
+    async def _sequence(self) -> None:
+        loop, wait = asyncio.get_running_loop(), IDLE_SECONDS
+        while not self._stopping.is_set():
+            lease = self.lease
+            if lease is None:
+                wait = BUSY_SECONDS
+            else:
+                try:
+                    done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
+                    self.trouble = None
+                    wait = BUSY_SECONDS if done.busy else min(wait + BUSY_SECONDS, IDLE_SECONDS)
+                except Exception as error:
+                    self._complain("nothing is sequenced", error)
+                    self.trouble = str(error)
+                    wait = TROUBLE_SECONDS if self.lease is lease else BUSY_SECONDS
+            await self._pause(wait)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        while not self._stopping.is_set():
+            lease, done = self.lease, 0
+            if lease is not None:
+                try:
+                    done = await delivery.run_once(lease)
+                except Exception as error:
+                    self._complain("the queue is not delivered", error)
+            await self._pause(BUSY_SECONDS if done else IDLE_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if isinstance(error, Failure) and error.code == "audit.lease-lost":
+            self.lease = None
+            _logger.warning("another keeper leads now")
+        elif isinstance(error, Failure) and error.code == "audit.inconsistent":
+            _logger.critical("%s: %s", what, error)
+        else:
+            _logger.error("%s: %s", what, error, exc_info=not isinstance(error, Failure))
+
+    # --- one look a second, in a thread of its own ----------------------------------------------------------------------
+    def tick(self) -> None:
+        """Beat, lead if possible, and recover what the dead left."""
+        now = self._clock()
+        self._beat_and_lead(now)
+        if self.lease is None or self.fenced:
+            return
+        self._recover(self.lease, now)
+        if self._monotonic() - self._replays_at >= REPLAY_SECONDS:
+            with writing(self._engine, self._lock) as connection:
+                leases.check(connection, self.lease)
+                more = recovery.forget_replays(connection, now) > 0
+            self._replays_at = self._replays_at if more else self._monotonic()
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect() as connection:  # so that no door has to do it within a batch
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _beat_and_lead(self, now: float) -> None:
+        held, table = self.lease, tables.process
+        with self._engine.connect() as connection:
+            over = None if held is not None else self._dead_holder(connection)
+        with writing(self._engine, self._lock) as connection:
+            beaten = connection.execute(update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)).rowcount
+            if not beaten:
+                self.fenced, self.lease = True, None
+                _logger.critical("keeper %s was declared dead", self._id)
+                return
+            if held is not None and leases.renew(connection, held, now):
+                return
+            taken = leases.take(connection, self._id, now, over=over)
+        if taken is not None:
+            _logger.info("keeper %s leads, epoch %d", self._id, taken.epoch)
+            self._watch.forget()
+        self.lease = taken
+
+    def _dead_holder(self, connection: Connection) -> str | None:
+        """The lease's holder, if its process has ended or is surely gone: nobody need wait for its lease to run out."""
+        table = tables.process.c
+        name = leases.holder(connection)
+        row = connection.execute(select(table.pid, table.host, table.started, table.state).where(table.id == name)).first()
+        if name is None or row is None:
+            return None
+        return name if row[3] != "alive" or processes.gone(row[0], row[1], row[2]) else None
+
+    def _recover(self, lease: Lease, now: float) -> None:
+        with self._engine.connect() as connection:
+            dead = self._watch.look(connection, self._id)
+            open_ends = recovery.has_open_ends(connection)
+        if not dead and not open_ends:
+            return
+        with writing(self._engine, self._lock) as connection:
+            leases.check(connection, lease)
+            for one in dead:
+                recovery.declare_dead(connection, one)
+            closed = recovery.close_open(connection, now)
+        if closed.in_doubt:
+            _logger.warning("%d transfers are in doubt, of these %d are sent again", closed.in_doubt, closed.queued)
+
+    def _end(self) -> None:
+        lease = self.lease
+        if lease is None or self.fenced:
+            return
+        try:
+            while self._sequencer.run_once(lease).busy:
+                pass
+            with writing(self._engine, self._lock) as connection:
+                leases.give_back(connection, lease)
+        except Exception as error:  # whoever leads next goes on from what stands
+            self._complain("the keeper ends in trouble", error)

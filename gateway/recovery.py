@@ -1,0 +1,164 @@
+"""What the leading keeper does about processes that died: declares them dead, and closes what they left open.
+
+Theory of operation
+1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of different machines are
+   never compared), or at once when it ran on this machine and its process is gone.
+2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever that process still
+   tries to write, so no transfer ends twice.
+3. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
+   goes back to the queue; the rest waits for a person or for the provider's status.
+Invariant: every step is one that the table of states holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from gateway.exchange.states import Event, State, after
+from gateway.journal import processes, tables
+from security.entry import InDoubt, freeze
+
+DEAD_SECONDS: Final = 10.0
+REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
+AT_ONCE: Final = 500
+_NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A process to be declared dead; `seen` is the beat it was judged by, None where it is surely gone."""
+
+    id: str
+    seen: float | None
+    reason: str
+
+
+class Watch:
+    """Remembers when each process was last seen to beat, by the clock of this process."""
+
+    def __init__(self, monotonic: Callable[[], float], seconds: float = DEAD_SECONDS) -> None:
+        self._monotonic: Final = monotonic
+        self._seconds: Final = seconds
+        self._beats: dict[str, tuple[float, float]] = {}
+
+    def forget(self) -> None:
+        """Start anew: after a time in which this process could not read the database, silence proves nothing."""
+        self._beats.clear()
+
+    def look(self, connection: Connection, but: str) -> list[Dead]:
+        """Those that are dead now, this process (`but`) never among them."""
+        table, now = tables.process.c, self._monotonic()
+        rows = connection.execute(
+            select(table.id, table.pid, table.host, table.started, table.seen).where(table.state == "alive", table.id != but)
+        ).all()
+        beats, dead = {}, list[Dead]()
+        for id, pid, host, started, seen in rows:
+            before = self._beats.get(id)
+            beats[id] = before if before is not None and before[0] == seen else (seen, now)
+            if processes.gone(pid, host, started):
+                dead.append(Dead(id, None, "its process is gone"))
+            elif now - beats[id][1] >= self._seconds:
+                dead.append(Dead(id, seen, f"no sign of life for {self._seconds:.0f} s"))
+        self._beats = beats
+        return dead
+
+
+def declare_dead(connection: Connection, dead: Dead) -> bool:
+    """False if it beat in the meantime. On PostgreSQL this waits for a batch that the process is just committing."""
+    table = tables.process
+    step = update(table).where(table.c.id == dead.id, table.c.state == "alive").values(state="dead")
+    if dead.seen is not None:
+        step = step.where(table.c.seen == dead.seen)
+    done = connection.execute(step).rowcount == 1
+    if done:
+        _logger.warning("process %s is declared dead: %s", dead.id, dead.reason)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How many transfers became in-doubt, and how many of these went back to the queue."""
+
+    in_doubt: int
+    queued: int
+
+
+def has_open_ends(connection: Connection) -> bool:
+    """Whether a transfer is being forwarded by a process that is not alive."""
+    transfer, process = tables.transfer, tables.process
+    return (
+        connection.execute(
+            select(transfer.c.id)
+            .select_from(transfer.outerjoin(process, process.c.id == transfer.c.process))
+            .where(transfer.c.state == State.FORWARDING.value, _NOT_ALIVE)
+            .limit(1)
+        ).first()
+        is not None
+    )
+
+
+def close_open(connection: Connection, now: float) -> Closed:
+    """Close what processes left open that are not alive any more, some hundreds at a time."""
+    transfer, process, vault = tables.transfer, tables.process, tables.vault
+    rows = connection.execute(
+        select(transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id)
+        .select_from(
+            transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(vault, vault.c.id == transfer.c.id + "/canonical")
+        )
+        .where(transfer.c.state == State.FORWARDING.value, _NOT_ALIVE)
+        .limit(AT_ONCE)
+        .with_for_update(of=transfer)
+    ).all()
+    queued = 0
+    for id, provider, owner, idempotent, owner_state, body in rows:
+        again = bool(idempotent and body and provider)
+        _close(connection, id, provider, owner, f"process {owner_state or 'unknown'}", now, again=again)
+        queued += again
+    return Closed(len(rows), queued)
+
+
+def _close(connection: Connection, id: str, provider: str, owner: str, reason: str, now: float, *, again: bool) -> None:
+    transfer, queue = tables.transfer, tables.queue
+    state = after(State.FORWARDING, Event.PROCESS_DIED)
+    _log_doubt(connection, id, owner, reason, now)
+    if again:
+        state = after(state, Event.SAFE_TO_REPEAT)
+        insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+        waiting = {"state": "waiting", "next_at": now, "epoch": None, "last_failure": "transfer.in-doubt"}
+        connection.execute(
+            insert(queue)
+            .values(transfer=id, provider=provider, body_ref=f"{id}/canonical", tries=0, **waiting)
+            .on_conflict_do_update(index_elements=[queue.c.transfer], set_=waiting)
+        )
+        changes: dict[str, Any] = {"process": None}
+    else:
+        connection.execute(update(queue).where(queue.c.transfer == id).values(state="dead", epoch=None, last_failure="transfer.in-doubt"))
+        changes = {"failure": "transfer.in-doubt"}
+    connection.execute(update(transfer).where(transfer.c.id == id).values(state=state.value, **changes))
+
+
+def _log_doubt(connection: Connection, id: str, owner: str, reason: str, now: float) -> None:
+    """One entry each time; a transfer that is in doubt again gets a phase of its own, since (transfer, phase) is unique."""
+    entry = freeze(InDoubt(id, now, owner, reason))
+    before = 0
+    for table in (tables.log_entry, tables.log_pending):
+        before += connection.execute(
+            select(func.count()).select_from(table).where(table.c.transfer == id, table.c.phase.like(f"{entry.phase}%"))
+        ).scalar_one()
+    phase = entry.phase if not before else f"{entry.phase}#{before + 1}"
+    connection.execute(tables.log_pending.insert().values(transfer=id, phase=phase, entry=entry.entry, leaf=entry.leaf))
+
+
+def forget_replays(connection: Connection, now: float) -> int:
+    """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long."""
+    table = tables.replay
+    old = select(table.c.key).where(table.c.expires < now - REPLAY_GRACE).limit(2000).scalar_subquery()
+    return connection.execute(delete(table).where(table.c.key.in_(old))).rowcount
