@@ -20,13 +20,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.child import READY
 from gateway.doors.server import bind
 from gateway.settings import Settings
+from gateway.supervised import Child
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
@@ -37,24 +38,12 @@ class NotStarted(RuntimeError):
 
 
 @dataclass(slots=True)
-class Child:
-    name: str
-    arguments: list[str]
-    sockets: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    deaths: int = 0
-    again_at: float = 0.0
-    ready: bool = False
-    ready_pipe: int = -1
-
-
-@dataclass(slots=True)
 class Supervisor:
     """`run()` blocks until SIGINT or SIGTERM, or until `stop()` is called from another thread."""
 
     settings: Settings
     on_ready: Callable[[], None] = lambda: None
+    extra: Sequence[Child] = ()
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
     ready_seconds: float = 30.0
     _children: list[Child] = field(default_factory=list)
@@ -73,6 +62,7 @@ class Supervisor:
             Child(f"door-{number}", ["door", "--data", data, "--fd", str(exchange)], (exchange,)) for number in range(settings.door_count)
         ]
         self._children.append(Child("desk", ["desk", "--data", data, "--fd", str(desk)], (desk,)))
+        self._children += self.extra
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)} if _in_main_thread() else {}
         pid_file = settings.run / "supervisor.pid"
         pid_file.write_text(f"{os.getpid()}\n", "ascii")

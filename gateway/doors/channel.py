@@ -29,5 +29,5 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
         raise Policy("channel.unknown-system", thumbprint=thumbprint)
     system = snapshot.systems[key.system]
     if not system.active:
-        raise Policy("access.suspended", who=system.name)
+        raise Policy("channel.suspended", who=system.name)
     return Channel(system, thumbprint)

@@ -43,7 +43,7 @@ register(
             Words("Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.", "Use key, token and certificate of one and the same system."),
         ),
         Kind(
-            "access.suspended",
+            "channel.suspended",
             Branch.POLICY,
             403,
             Words("Đang bị tạm dừng", "Suspended"),
@@ -51,20 +51,6 @@ register(
             Words(
                 "Liên hệ cơ quan vận hành để biết lý do và điều kiện mở lại.",
                 "Ask the operator for the reason and for the way back.",
-            ),
-        ),
-        Kind(
-            "access.denied",
-            Branch.POLICY,
-            403,
-            Words("Không có quyền", "No grant"),
-            Words(
-                "{agency} không có quyền gọi thao tác {operation} của hợp đồng {contract}: {why_vi}.",
-                "{agency} has no grant for operation {operation} of contract {contract}: {why_en}.",
-            ),
-            Words(
-                "Đề nghị {ask} cấp quyền, nêu rõ mục đích và căn cứ pháp lý.",
-                "Ask {ask} for a grant, naming the purpose and the legal basis.",
             ),
         ),
         Kind(

@@ -65,7 +65,7 @@ class RestDoor:
     keeper: TokenKeeper
     signing_key: SigningKey
     token_endpoint: str
-    checkpoint: Callable[[], str | None]
+    checkpoint: Callable[[], str]
     clock: Callable[[], float]
 
     # --- in -----------------------------------------------------------------------------------------------------------
@@ -87,8 +87,7 @@ class RestDoor:
         if scheme.lower() != "bearer" or not text:
             raise Theirs("request.no-token", endpoint=self.token_endpoint)
         token = self.keeper.verify(text.strip(), received.at)
-        if token.thumbprint != channel.thumbprint:
-            raise Policy("channel.mismatch", channel=channel.system.id, other="another certificate", other_kind="token")
+        token.check_certificate(channel.thumbprint)
         return token
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
@@ -154,7 +153,7 @@ class RestDoor:
             headers["lgsp-transfer"] = receipt.transfer
             headers["lgsp-receipt"] = receipt_header(receipt)
         note = self.checkpoint()
-        if note is not None:
+        if note:
             headers["lgsp-checkpoint"] = f":{base64.b64encode(note.encode()).decode('ascii')}:"
         headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock()))
         return Reply(status, headers, body)

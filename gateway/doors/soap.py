@@ -6,7 +6,6 @@ does not cover.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +28,7 @@ _ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
 @dataclass(slots=True)
 class SoapDoor:
     signing_key: SigningKey
-    checkpoint: Callable[[], str | None]
+    checkpoint: Callable[[], str]
     clock: Callable[[], float]
 
     # --- in -----------------------------------------------------------------------------------------------------------
@@ -114,17 +113,11 @@ class SoapDoor:
             action=action,
             message_id=f"urn:uuid:{new_id()}",
             relates_to=who.reply_to,
-            blocks=(("receipt", self._receipt(receipt)),),
+            blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
         )
         return Reply(status, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, envelope)
 
-    def _receipt(self, receipt: Receipt) -> bytes:
-        """`lgsp:Receipt` as its own exclusive C14N, so that it can be signed as it stands."""
-        parts = [f"<lgsp:Transfer>{receipt.transfer}</lgsp:Transfer>"]
-        for name, leaf in (("Intent", receipt.intent), ("Outcome", receipt.outcome), ("Refusal", receipt.refusal)):
-            if leaf is not None:
-                parts.append(f"<lgsp:{name}>{base64.b64encode(leaf).decode('ascii')}</lgsp:{name}>")
-        note = self.checkpoint()
-        if note is not None:
-            parts.append(f"<lgsp:Checkpoint>{base64.b64encode(note.encode()).decode('ascii')}</lgsp:Checkpoint>")
-        return f'<lgsp:Receipt xmlns:lgsp="{wire.LGSP}" xmlns:wsu="{wire.WSU}" wsu:Id="receipt">{"".join(parts)}</lgsp:Receipt>'.encode()
+
+def _leaves(receipt: Receipt) -> list[tuple[str, bytes]]:
+    named = (("Intent", receipt.intent), ("Outcome", receipt.outcome), ("Refusal", receipt.refusal))
+    return [(name, leaf) for name, leaf in named if leaf is not None]

@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 
@@ -25,7 +26,7 @@ from contracts.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
-from gateway.exchange.evidence import request_bytes
+from gateway.exchange.evidence import pack, request_bytes
 from gateway.exchange.stages import (
     Addressed,
     Answered,
@@ -44,9 +45,10 @@ from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, Tra
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault.vault import Vault
-from security.grants import Request, decide
+from security.entry import SALT
+from security.grants import Request, decide, refusal
 
-BUSY_SECONDS = 1
+BUSY_SECONDS: Final = 1
 
 
 class Door(Protocol):
@@ -85,18 +87,10 @@ class Exchange:
         snapshot = authenticated.addressed.snapshot
         grants = snapshot.grants(caller.agency)
         agency = snapshot.agencies[caller.agency]
-        request = Request(agency=caller.agency, roles=agency.roles, contract=contract.name, operation=operation.name)
+        request = Request(caller.agency, frozenset(agency.roles), contract.name, operation.name)
         decision = decide(grants, request, authenticated.received.at)
         if not decision.allowed:
-            raise Policy(
-                "access.denied",
-                agency=caller.agency,
-                contract=contract.name,
-                operation=operation.name,
-                why_vi=decision.why.vi,
-                why_en=decision.why.en,
-                ask=snapshot.owner_of(contract),
-            )
+            raise refusal(decision, request, _whom_to_ask(snapshot, contract.owner_role))
         return Authorised(authenticated, decision)
 
     # --- intent -------------------------------------------------------------------------------------------------------
@@ -108,9 +102,10 @@ class Exchange:
         provider = self._provider(decoded)
         put_aside = who.operation.pattern is Pattern.DISPATCH and self.forwarder.is_open(provider.id)
         now = self.clock()
-        intent = entries.intent(decoded, provider, now, self.hash_id)
+        salt = secrets.token_bytes(SALT)
+        intent = entries.intent(decoded, provider, salt, now, self.hash_id)
         row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
-        stored = [self._seal(who, "request", request_bytes(who.received), now)]
+        stored = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
         if who.operation.pattern is Pattern.DISPATCH:
             stored.append(self._seal(who, "canonical", _canonical(who, decoded.message), now))
         write = Write(
@@ -123,7 +118,7 @@ class Exchange:
         done = await self._write_new(decoded, write)
         if done is not None:
             return done
-        committed = Committed(decoded, row.id, provider, now, intent.leaf)
+        committed = Committed(decoded, row.id, provider, now, salt, intent.leaf)
         if put_aside:
             return Answered(who, Receipt(row.id, intent=intent.leaf), queued=True)
         return await self._forward(committed)
@@ -144,18 +139,19 @@ class Exchange:
         who = decoded.authenticated
         transfer, now = who.received.transfer, self.clock()
         answer: Message = {"transfer": transfer, "messageId": who.message_id, "acceptedAt": rfc3339(now)}
-        intent = entries.intent(decoded, None, now, self.hash_id)
-        canonical = _canonical(who, decoded.message)
-        outcome = entries.accepted(decoded, canonical, now)
+        salt = secrets.token_bytes(SALT)
+        intent = entries.intent(decoded, None, salt, now, self.hash_id)
+        answer_json = _canonical_answer(who, answer)
+        outcome = entries.accepted(decoded, answer_json, salt, now)
         receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
         write = Write(
             replay=who.replay,
             transfer=self._row(decoded, now, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
             log=(intent, outcome),
             vault=(
-                self._seal(who, "request", request_bytes(who.received), now),
-                self._seal(who, "canonical", canonical, now),
-                self._seal(who, "answer", _plain_json(answer), now),
+                self._seal(who, "request", pack(salt, request_bytes(who.received)), now),
+                self._seal(who, "canonical", _canonical(who, decoded.message), now),
+                self._seal(who, "answer", answer_json, now),
             ),
             feed=FeedRow(who.contract.contract.name, transfer, _event(decoded, now), f"{transfer}/canonical"),
         )
@@ -195,7 +191,7 @@ class Exchange:
             return await self._forward_failed(committed, failure)
         now = self.clock()
         answer_json = _canonical_answer(who, incoming.answer)
-        outcome = entries.answered(committed, incoming, now)
+        outcome = entries.answered(committed, incoming, answer_json, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         await self._step(
             committed,
@@ -224,17 +220,14 @@ class Exchange:
             await self._step(committed, Event.PUT_ASIDE, now, put_aside, receipt=None, status=None, queue=queue)
             return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), queued=True)
         if waits:
-            doubt = entries.in_doubt(committed, failure, now)
+            doubt = entries.in_doubt(committed, failure, self.process, now)
             await self._step(committed, Event.OUTCOME_UNKNOWN, now, doubt, receipt=None, status=failure.status, failure=failure)
             return Answered(who, Receipt(committed.transfer, intent=committed.intent_leaf), failure=failure)
-        outcome = entries.failed(committed, failure, now)
+        sent, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
+        outcome = entries.failed(committed, failure, sent, back, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         event = Event.PROVIDER_REFUSED if failure.branch is not Branch.OURS else Event.PROVIDER_DOWN
-        evidence = tuple(
-            self._seal(who, part, data, now)
-            for part, data in (("forwarded", getattr(failure, "evidence_out", b"")), ("provider-answer", getattr(failure, "evidence_in", b"")))
-            if data
-        )
+        evidence = tuple(self._seal(who, part, data, now) for part, data in (("forwarded", sent), ("provider-answer", back)) if data)
         await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
         return Answered(who, receipt, failure=failure)
 
@@ -276,7 +269,8 @@ class Exchange:
         first, state = str(row["id"]), State(row["state"])
         if state is State.FORWARDING:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
-        entry = entries.repeat(who, first, self.clock(), self.hash_id)
+        status = 202 if state is State.QUEUED else int(row["status"] or 502)
+        entry = entries.repeat(who, first, status, self.clock())
         await self.journal.commit(Write(log=(entry,)))
         receipt = _receipt_of(first, row["receipt"])
         if state is State.QUEUED:
@@ -340,6 +334,12 @@ class Exchange:
         )
 
 
+def _whom_to_ask(snapshot: Snapshot, role: str) -> str:
+    """The agencies that own the contract by their role, else the operator."""
+    owners = [f"{agency.name.vi} ({agency.code})" for agency in snapshot.agencies.values() if role in agency.roles]
+    return ", ".join(owners) or "cơ quan vận hành trục liên thông"
+
+
 def _masked(authorised: Authorised, answer: Message) -> Message:
     who = authorised.authenticated
     mask = who.addressed.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
@@ -352,10 +352,6 @@ def _canonical(who: Authenticated, message: Message) -> bytes:
 
 def _canonical_answer(who: Authenticated, answer: Message) -> bytes:
     return who.contract.codec("canonical").write_json(who.operation.answer, answer)
-
-
-def _plain_json(value: Message) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _event(decoded: Decoded, now: float) -> str:

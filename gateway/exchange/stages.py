@@ -110,6 +110,7 @@ class Committed:
     transfer: str
     provider: System | None
     at: float
+    salt: bytes  # 16 bytes; with it the log's digests of this transfer can be checked
     intent_leaf: bytes
 
     @property

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
-from gateway.audit.logkey import make_log_key
+from gateway.audit.logkey import LogKey
 from gateway.exchange import entries
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.append import append
@@ -26,6 +26,7 @@ from gateway.keyring import SIGN_KEY_ID, Keyring, make_keys, write_secret
 from gateway.registry import store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change
+from gateway.sandbox import live
 from gateway.settings import FILE, Settings, save
 from security import authority
 
@@ -40,8 +41,11 @@ def exists(settings: Settings) -> bool:
     return (settings.data / FILE).exists()
 
 
-def make_sandbox(settings: Settings, endpoints: Mapping[str, str], now: float) -> None:
-    """A sandbox instance in `settings.data`. `endpoints` gives the address of each stand-in system, by the system's id."""
+def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, *, province: bool) -> None:
+    """An instance in `settings.data`, with the sandbox's province in it if asked for.
+
+    `endpoints` gives the address of each stand-in system, by the system's id.
+    """
     place = settings.data
     if exists(settings):
         raise InstanceExists(str(place))
@@ -51,22 +55,26 @@ def make_sandbox(settings: Settings, endpoints: Mapping[str, str], now: float) -
     made = replace(settings, data=building)
     make_keys(made, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    make_log_key(Keyring(made).log_key, Keyring(made).log_vkey, settings.origin)
+    Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin).vkey + "\n", "ascii")
     engine = open_engine(made.database_url)
     try:
         migrate(engine)
         with writing(engine) as connection:
-            changes = _fill(connection, made, settings.base, endpoints, now)
+            changes = _fill(connection, made, settings.base, endpoints, now, province)
             append(connection, [entries.note("registry", {"changes": len(changes), "what": _summary(changes)}, now)])
     finally:
         engine.dispose()
+    if province:
+        live.remember(building, endpoints)
     save(made)
     if place.exists():
         place.rmdir()  # an empty folder may stand there; anything else is somebody's
     building.rename(place)
 
 
-def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float) -> list[Change]:
+def _fill(
+    connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool
+) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
     for folder in catalogue_folders():
@@ -74,6 +82,8 @@ def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapp
         compiled = compile_bundle(bundle)
         contracts[compiled.contract.name] = compiled
         changes += store.publish_bundle(connection, bundle, compiled)
+    if not province:
+        return changes
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, endpoints)
     changes += store.apply(document, connection, now)
     changes += _enrol(connection, settings, base, document, now)

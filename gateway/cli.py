@@ -1,0 +1,260 @@
+"""The command line: reads arguments, loads what a command needs when it needs it, and ends with a documented exit code.
+
+0 all well, 1 the answer is no, 2 wrong usage, 3 ours (`docs/commands.md`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import settings as settings_module
+from gateway.commands.output import Exit, fail, failures_told
+from gateway.settings import Settings
+
+app = typer.Typer(name="lgsp", no_args_is_help=True, add_completion=False, help="LGSP gateway: signed, granted, translated, logged data exchange.")
+audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export.")
+contract = typer.Typer(no_args_is_help=True, help="Contracts: check, show.")
+registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
+access = typer.Typer(no_args_is_help=True, help="Who may what.")
+queue = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
+feed = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
+for name, group in (("audit", audit), ("contract", contract), ("registry", registry), ("access", access), ("queue", queue), ("feed", feed)):
+    app.add_typer(group, name=name)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+Fd = Annotated[int, typer.Option("--fd")]
+Pipe = Annotated[int | None, typer.Option()]
+
+
+def _settings(data: Path | None, as_json: bool = False) -> Settings:
+    try:
+        return settings_module.load(data)
+    except settings_module.BadSetting as trouble:
+        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings.", as_json)
+
+
+def _instance(data: Path | None, as_json: bool) -> Settings:
+    settings = _settings(data, as_json)
+    if not (settings.data / settings_module.FILE).exists():
+        fail(
+            Exit.USAGE,
+            "no-instance",
+            f"there is no instance in {settings.data} / không có phiên bản nào tại {settings.data}",
+            "Make one with `lgsp up`, or name its folder with --data. / Tạo bằng `lgsp up`, hoặc chỉ thư mục bằng --data.",
+            as_json,
+        )
+    return settings
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(data: Data = None, json: Json = False) -> None:
+    """Run an instance; make a sandbox with a whole province first, if there is none."""
+    from gateway.commands import run
+
+    with failures_told(json):
+        run.up(_settings(data, json), json)
+
+
+@app.command()
+def demo(
+    json: Json = False,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")] = None,
+) -> None:
+    """Run the story end to end against an instance of its own; exit 0 only if every step held."""
+    from gateway.commands import demo as command
+
+    with failures_told(json):
+        command.demo(json, keep)
+
+
+@app.command()
+def bench(
+    json: Json = False, quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False
+) -> None:
+    """Measure the secured exchange against the plain stack of the same packages, in one run."""
+    from gateway.commands import bench as command
+
+    command.bench(json, quick)
+
+
+@app.command()
+def doctor(data: Data = None, json: Json = False) -> None:
+    """Look at an instance: files and their modes, certificates, database, log; say what is wrong and what to do."""
+    from gateway.commands import doctor as command
+
+    with failures_told(json):
+        command.doctor(_instance(data, json), json)
+
+
+@app.command(hidden=True)
+def door(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
+    """One door process, on an inherited socket."""
+    from gateway.app import run_door
+
+    run_door(_settings(data), fd, lifeline, ready)
+
+
+@app.command(hidden=True)
+def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
+    """The people's listener, on an inherited socket."""
+    from gateway.desk import run_desk
+
+    run_desk(_settings(data), fd, lifeline, ready)
+
+
+@app.command(hidden=True)
+def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
+    """The keeper: sequencer, delivery, recovery."""
+    from gateway.commands.keep import run_keeper
+
+    run_keeper(_settings(data), lifeline, ready)
+
+
+@app.command(hidden=True)
+def standin(name: str, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
+    """One stand-in system of the sandbox."""
+    from gateway.sandbox import live
+
+    raise SystemExit(live.run_standin(_settings(data), name, lifeline, ready))
+
+
+@app.command(hidden=True)
+def traffic(data: Data = None, lifeline: Pipe = None, ready: Pipe = None, every: float = 3.0) -> None:
+    """A little traffic of the sandbox's systems."""
+    from gateway.sandbox import live
+
+    raise SystemExit(live.run_traffic(_settings(data), lifeline, ready, every))
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+Vkey = Annotated[str | None, typer.Option("--vkey", help="Trusted verifier key, or a file that holds it, from outside the instance.")]
+Origin = Annotated[str | None, typer.Option("--origin", help="Expected origin of the log.")]
+
+
+@audit.command("verify")
+def audit_verify(
+    data: Data = None,
+    json: Json = False,
+    vkey: Vkey = None,
+    origin: Origin = None,
+    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="A checkpoint kept outside, which the log must contain.")] = None,
+) -> None:
+    """Derive the whole tree anew from the raw entries and compare it with the signed checkpoint."""
+    from gateway.commands import audit as command
+
+    with failures_told(json):
+        command.verify(_instance(data, json), vkey, origin, checkpoint, json)
+
+
+@audit.command("show")
+def audit_show(transfer: str, data: Data = None, json: Json = False) -> None:
+    """All entries of one transfer, in the order of the log."""
+    from gateway.commands import audit as command
+
+    with failures_told(json):
+        command.show(_instance(data, json), transfer, json)
+
+
+@audit.command("export")
+def audit_export(folder: Path, data: Data = None, json: Json = False) -> None:
+    """Write entries, tiles and checkpoint as plain files, in the layout of tlog-tiles."""
+    from gateway.commands import audit as command
+
+    with failures_told(json):
+        command.export(_instance(data, json), folder, json)
+
+
+# --- contracts, registry, access --------------------------------------------------------------------------------------
+
+
+@contract.command("check")
+def contract_check(
+    folder: Annotated[Path | None, typer.Argument(help="A contract's folder, or one that holds several (default: the catalogue).")] = None,
+    json: Json = False,
+) -> None:
+    """Prove every contract in a folder; print each finding with file and line."""
+    from gateway.commands import contracts as command
+
+    with failures_told(json):
+        command.check(folder, json)
+
+
+@contract.command("show")
+def contract_show(name: str, data: Data = None, json: Json = False) -> None:
+    """One contract in force, such as `indicator/v1`: operations, formats, addresses."""
+    from gateway.commands import contracts as command
+
+    with failures_told(json):
+        command.show(_instance(data, json), name, json)
+
+
+@registry.command("apply")
+def registry_apply(file: Path, data: Data = None, json: Json = False) -> None:
+    """Bring the registry to what a document declares; each change is logged."""
+    from gateway.commands import registry as command
+
+    with failures_told(json):
+        command.apply(_instance(data, json), file, json)
+
+
+@registry.command("show")
+def registry_show(data: Data = None, json: Json = False) -> None:
+    """Agencies and systems with their state."""
+    from gateway.commands import registry as command
+
+    with failures_told(json):
+        command.show(_instance(data, json), json)
+
+
+@access.command("explain")
+def access_explain(agency: str, contract: str, operation: str, data: Data = None, json: Json = False) -> None:
+    """Why an agency may, or may not, call an operation, and which fields it sees."""
+    from gateway.commands import registry as command
+
+    with failures_told(json):
+        command.explain(_instance(data, json), agency, contract, operation, json)
+
+
+@access.command("matrix")
+def access_matrix(data: Data = None, json: Json = False) -> None:
+    """Agency × contract × operation: who may what."""
+    from gateway.commands import registry as command
+
+    with failures_told(json):
+        command.matrix(_instance(data, json), json)
+
+
+@queue.command("list")
+def queue_list(data: Data = None, json: Json = False) -> None:
+    """Messages that wait, with their last failure; and transfers in doubt."""
+    from gateway.commands import flows as command
+
+    with failures_told(json):
+        command.queue(_instance(data, json), json)
+
+
+@feed.command("read")
+def feed_read(
+    contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
+    data: Data = None,
+    after: Annotated[str | None, typer.Option("--after", help="Cursor of the last event read.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    json: Json = False,
+) -> None:
+    """Events of a feed, oldest first. Reading bodies is logged."""
+    from gateway.commands import flows as command
+
+    with failures_told(json):
+        command.feed(_instance(data, json), contract, after, limit, json)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,55 @@
+"""`lgsp queue` and `lgsp feed`: what waits, and what the centre reads."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from sqlalchemy import select
+
+from contracts.base.times import rfc3339
+from gateway.commands.output import emit
+from gateway.exchange import entries
+from gateway.exchange.states import State
+from gateway.feeds import read
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+
+
+def queue(settings: Settings, as_json: bool) -> None:
+    waiting, transfer = tables.queue, tables.transfer
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        rows = [
+            {
+                "transfer": row.transfer,
+                "provider": row.provider,
+                "state": row.state,
+                "tries": row.tries,
+                "next": rfc3339(row.next_at),
+                "last_failure": row.last_failure,
+            }
+            for row in connection.execute(select(waiting).where(waiting.c.state != "done").order_by(waiting.c.next_at))
+        ]
+        doubts = [
+            {"transfer": row.id, "contract": row.contract, "operation": row.operation, "provider": row.provider, "since": rfc3339(row.committed)}
+            for row in connection.execute(select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed))
+        ]
+    lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
+    lines += [f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next {row['next']}, {row['last_failure'] or '—'}" for row in rows]
+    lines += [f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']} {row['operation']}) since {row['since']}" for row in doubts]
+    emit({"ok": True, "queue": rows, "in_doubt": doubts}, as_json, "\n".join(lines))
+
+
+def feed(settings: Settings, contract: str, after: str | None, limit: int, as_json: bool) -> None:
+    """Reading bodies at the command line is logged like any other reading."""
+    engine = open_engine(settings.database_url)
+    with writing(engine) as connection:
+        append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
+    with engine.connect() as connection:
+        page = read(connection, Vault(settings.vault_keys), contract, after, limit)
+    text = "\n".join(json.dumps(event, ensure_ascii=False, default=str) for event in page.events)
+    emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")

@@ -1,0 +1,52 @@
+"""How a command speaks: text for people on standard output, one JSON object for programs, trouble on standard error.
+
+Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, NoReturn
+
+from contracts.base.errors import Branch, Failure
+
+
+class Exit(IntEnum):
+    WELL = 0
+    NO = 1
+    USAGE = 2
+    OURS = 3
+
+
+def emit(result: dict[str, Any], as_json: bool, text: str) -> NoReturn:
+    """Print the result in one form or the other and end with the exit code that `ok` asks for."""
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, default=str))
+    elif text:
+        print(text)
+    raise SystemExit(Exit.WELL if result["ok"] else Exit.NO)
+
+
+def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
+    """End with an error: what, why, and what to do next."""
+    if as_json:
+        print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
+    else:
+        print(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+@contextmanager
+def failures_told(as_json: bool) -> Iterator[None]:
+    """A failure of any branch becomes an exit code and words in both languages."""
+    try:
+        yield
+    except Failure as failure:
+        code = Exit.OURS if failure.branch is Branch.OURS else Exit.NO
+        findings = "".join(f"\n      {item.here or item.canonical}: {item.rule}, {item.expected}, ≠ {item.got}" for item in failure.findings)
+        what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
+        fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)

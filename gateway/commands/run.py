@@ -1,0 +1,85 @@
+"""`lgsp up`: make the instance on first use, run it, say where it is, end it cleanly."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from gateway.commands.output import Exit, fail
+from gateway.sandbox import live
+from gateway.sandbox.instance import exists, make_instance
+from gateway.settings import Settings
+from gateway.supervisor import NotStarted, Supervisor
+
+
+def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
+    """The instance of these settings, made if there is none. Progress goes to standard error."""
+    if exists(settings):
+        return
+    if say_progress:
+        _say(f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …")
+    sandbox = settings.kind == "sandbox"
+    make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
+
+
+def up(settings: Settings, as_json: bool) -> None:
+    """Run until Ctrl-C or SIGTERM."""
+    ensure_instance(settings)
+    began = time.monotonic()
+
+    def ready() -> None:
+        if as_json:
+            print(json.dumps({"ok": True, **addresses(settings)}), flush=True)
+        else:
+            _welcome(settings, time.monotonic() - began)
+
+    supervisor = Supervisor(settings, on_ready=ready, extra=live.children(settings) if settings.live and settings.kind == "sandbox" else ())
+    try:
+        supervisor.run()
+    except NotStarted as trouble:
+        fail(Exit.OURS, "not-started", str(trouble), "", as_json)
+    _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    return {
+        "exchange": settings.base,
+        "desk": settings.desk,
+        "contracts": f"{settings.base}/contracts",
+        "identities": str(settings.identities),
+        "data": str(settings.data),
+    }
+
+
+def _welcome(settings: Settings, seconds: float) -> None:
+    identity = _short(settings.identities / "y-te")
+    print(
+        f"""
+  {settings.name} ({settings.kind}) · {seconds:.1f} s
+
+  Trang trạng thái / status page        {settings.desk}
+  Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
+  REST, SOAP (TLS, chứng thư/certificate) {settings.base}
+  Danh tính thử nghiệm / test identities {_short(settings.identities)}/
+  Dữ liệu / data                        {_short(settings.data)}/
+
+  Lời gọi đầu tiên / first call:
+    python -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT01&area=01273&period=2025'
+
+  Ctrl-C để dừng / to stop
+""",
+        flush=True,
+    )
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
