@@ -59,17 +59,24 @@ class Snapshot:
     def agency(self, code: str) -> Agency | None:
         return self.agencies.get(code)
 
-    def key_by_id(self, key_id: str) -> Key | None:
-        """A registered key, whatever its state: ask `Key.in_force`."""
-        return self.keys.get(key_id)
+    def key(self, key_id: str) -> VerifyKey | None:
+        """A signing key that is not revoked. Its validity in time is checked by whoever verifies with it."""
+        found = self.keys.get(key_id)
+        return found.verify if found is not None and found.state == ACTIVE else None
 
-    def key_by_thumbprint(self, thumbprint: str) -> Key | None:
-        """The registration of a certificate, TLS or signing, whatever its state: ask `Key.in_force`."""
-        return self._keys_by_thumbprint.get(thumbprint)
+    def key_by_thumbprint(self, thumbprint: str) -> VerifyKey | None:
+        """The same by the thumbprint of its certificate."""
+        found = self._keys_by_thumbprint.get(thumbprint)
+        return found.verify if found is not None and found.state == ACTIVE else None
+
+    def tls_key(self, thumbprint: str) -> Key | None:
+        """The registration of a client certificate, whatever its state: ask `Key.in_force`."""
+        found = self._keys_by_thumbprint.get(thumbprint)
+        return found if found is not None and found.use == "tls" else None
 
     # --- may ----------------------------------------------------------------------------------------------------------
 
-    def grants_of(self, agency: str) -> tuple[Grant, ...]:
+    def grants(self, agency: str) -> tuple[Grant, ...]:
         """All grants an agency holds, by itself or by a role."""
         return self._grants.get(agency, ())
 
@@ -85,7 +92,7 @@ class Snapshot:
         """May this agency do that, and what does it get to see."""
         found = self.agencies.get(agency)
         roles = frozenset(found.roles) if found is not None else frozenset()
-        return decide(self.grants_of(agency), Request(agency, roles, contract, operation), now)
+        return decide(self.grants(agency), Request(agency, roles, contract, operation), now)
 
     def owner_of(self, contract: Contract) -> str:
         """Whom to ask for a grant: the one agency with the owner's role, else that of the contract's provider, else the centre."""
