@@ -22,7 +22,7 @@ from examples.clients.identity import Identity
 from examples.clients.rest import Prepared, RestClient
 from examples.clients.transport import RawAnswer
 from gateway.doors.server import bind
-from gateway.sandbox.instance import make_sandbox
+from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 
 PATH: Final = "/field-report/v1/requests"
@@ -78,7 +78,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
     """`folder` becomes the instance; `provider` is the address of its one provider that matters here."""
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
     nobody = f"https://localhost:{free_port()}/"
-    make_sandbox(settings, {PROVIDER: provider, "kinh-te": nobody, "truong-ha": nobody}, time.time())
+    make_instance(settings, {PROVIDER: provider, "kinh-te": nobody, "truong-ha": nobody}, time.time(), province=True)
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))

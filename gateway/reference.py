@@ -1,8 +1,8 @@
-"""The reference pages of `docs/`, made from what the code itself says: failure codes and settings.
+"""The reference pages of `docs/`, made from what the code itself says: failure codes, settings, commands.
 
 `python -m gateway.reference` writes them; a test of the project fails when a committed page is not what this makes.
 
-Invariant: every failure code that any room registers and every field of `Settings` is on its page, in both languages where it has them.
+Invariant: every failure code that any room registers, every field of `Settings` and every command that is not hidden is on its page.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import typer
 
 from contracts.base.errors import KINDS, Branch, Kind
 from gateway.settings import FILE, PREFIX, Settings
@@ -79,9 +82,50 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands_page() -> str:
+    from gateway.cli import app
+
+    lines = [
+        "# Commands",
+        "",
+        "`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json` print one object with `ok`.",
+        "`./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
+        "This page is made from the code by `python -m gateway.reference`.",
+        "",
+        "| exit code | meaning |",
+        "|---|---|",
+        "| 0 | all well |",
+        "| 1 | the answer is no: a step did not hold, a check failed, a message was refused |",
+        "| 2 | wrong usage, or a setting that cannot be read |",
+        "| 3 | ours: it could not be started, a server or a disk failed, no fit Python |",
+    ]
+    lines += _commands(typer.main.get_command(app), "lgsp")
+    return "\n".join(lines) + "\n"
+
+
+def _commands(command: Any, path: str) -> list[str]:
+    """Sections of a command and all below it, as they are declared; hidden ones are processes of the gateway, not for people."""
+    inner: Mapping[str, Any] | None = getattr(command, "commands", None)
+    if inner is not None:
+        return [line for name, below in inner.items() if not below.hidden for line in _commands(below, f"{path} {name}")]
+    arguments = [item for item in command.params if item.param_type_name == "argument"]
+    options = [item for item in command.params if item.param_type_name == "option"]
+    usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
+    lines = ["", f"## `{usage}`", "", str(command.help)]
+    rows = [(item.name.upper(), item) for item in arguments if item.help] + [(", ".join(item.opts), item) for item in options]
+    if rows:
+        lines += ["", "| option | what it does |", "|---|---|"]
+        lines += [f"| `{name}` | {_cell(str(item.help or ''))}{_default(item)} |" for name, item in rows]
+    return lines
+
+
+def _default(item: Any) -> str:
+    return f" (default: {item.default})" if isinstance(item.default, int | str) and not isinstance(item.default, bool) else ""
+
+
 def pages() -> dict[str, str]:
     """File name in `docs/` -> its text."""
-    return {"errors.md": errors_page(), "settings.md": settings_page()}
+    return {"errors.md": errors_page(), "settings.md": settings_page(), "commands.md": commands_page()}
 
 
 def main() -> None:
