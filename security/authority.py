@@ -116,7 +116,9 @@ def issue_tls(
 def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = "") -> bytes:
     """A system's signing certificate (PEM); its extended key usage keeps it from being used for TLS."""
     _within(days, SIGNING_DAYS)
-    return _leaf(issuer, system, agency, public, now, days, [x509.UniformResourceIdentifier(URI + system)], [_DOCUMENT_SIGNING], commits=True)
+    return _leaf(
+        issuer, system, agency, public, now, days, [x509.UniformResourceIdentifier(URI + system)], [_DOCUMENT_SIGNING], commits=True
+    )
 
 
 def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
@@ -155,7 +157,7 @@ def _system(names: x509.SubjectAlternativeName) -> str:
     found = [u for u in names.get_values_for_type(x509.UniformResourceIdentifier) if u.startswith(URI) and len(u) > len(URI)]
     if len(found) != 1:
         raise Theirs("key.unacceptable", rule=f"subjectAltName {URI}… × 1")
-    return found[0][len(URI):]
+    return found[0][len(URI) :]
 
 
 def _within(days: int, most: int) -> None:
@@ -195,8 +197,15 @@ def _below(issuer: Authority, subject: x509.Name, public: PublicKey, now: float,
 
 def _usage(*, signs: bool, commits: bool, issues: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=signs, content_commitment=commits, key_encipherment=False, data_encipherment=False, key_agreement=False,
-        key_cert_sign=issues, crl_sign=issues, encipher_only=False, decipher_only=False,
+        digital_signature=signs,
+        content_commitment=commits,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=issues,
+        crl_sign=issues,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
@@ -206,8 +215,16 @@ def _as_issuer(builder: x509.CertificateBuilder, path_length: int) -> x509.Certi
 
 
 def _leaf(
-    issuer: Authority, system: str, agency: str, public: PublicKey, now: float, days: int, names: Sequence[x509.GeneralName],
-    uses: Sequence[x509.ObjectIdentifier], *, commits: bool,
+    issuer: Authority,
+    system: str,
+    agency: str,
+    public: PublicKey,
+    now: float,
+    days: int,
+    names: Sequence[x509.GeneralName],
+    uses: Sequence[x509.ObjectIdentifier],
+    *,
+    commits: bool,
 ) -> bytes:
     natural_algorithm(public)
     builder = _below(issuer, _subject(system, agency), public, now, days)

@@ -161,8 +161,12 @@ def freeze(entry: Entry) -> FrozenEntry:
         case Outcome():
             phase = "outcome"
             value |= {
-                "status": entry.status, "provider": entry.provider, "failure": entry.failure, "sent": _digest(entry.sent),
-                "back": _digest(entry.came_back), "out": _digest(entry.answered),
+                "status": entry.status,
+                "provider": entry.provider,
+                "failure": entry.failure,
+                "sent": _digest(entry.sent),
+                "back": _digest(entry.came_back),
+                "out": _digest(entry.answered),
             }
         case Refusal():
             phase = "refusal"
@@ -185,16 +189,31 @@ def freeze(entry: Entry) -> FrozenEntry:
 
 def _intent(entry: Intent) -> dict[str, Json]:
     return {
-        "door": entry.door, "caller": _caller(entry.caller), "contract": entry.contract, "operation": entry.operation, "bundle": entry.bundle,
-        "message": entry.message, "grant": entry.grant, "provider": entry.provider, "in": _digest(entry.came_in),
+        "door": entry.door,
+        "caller": _caller(entry.caller),
+        "contract": entry.contract,
+        "operation": entry.operation,
+        "bundle": entry.bundle,
+        "message": entry.message,
+        "grant": entry.grant,
+        "provider": entry.provider,
+        "in": _digest(entry.came_in),
     }
 
 
 def _refusal(entry: Refusal) -> dict[str, Json]:
     return {
-        "door": entry.door, "failure": entry.failure, "status": entry.status, "caller": _caller(entry.caller), "source": entry.source,
-        "contract": entry.contract, "operation": entry.operation, "message": entry.message, "in": _digest(entry.came_in),
-        "nearest": entry.nearest, "count": entry.count if entry.count > 1 else None,
+        "door": entry.door,
+        "failure": entry.failure,
+        "status": entry.status,
+        "caller": _caller(entry.caller),
+        "source": entry.source,
+        "contract": entry.contract,
+        "operation": entry.operation,
+        "message": entry.message,
+        "in": _digest(entry.came_in),
+        "nearest": entry.nearest,
+        "count": entry.count if entry.count > 1 else None,
     }
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class FieldError(ValueError):
@@ -36,23 +35,50 @@ _ESCAPE: Final = re.compile(r"\\(.)")
 _COMMA: Final = re.compile(r"[ \t]*,[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
+    """A value with its parameters (a tuple, for a dozen are made for each message)."""
+
     value: Bare
     params: dict[str, Bare]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class InnerList:
+class InnerList(NamedTuple):
+    """Items in parentheses, with parameters of the whole."""
+
     items: tuple[Item, ...]
     params: dict[str, Bare]
     text: str
 
 
+# What nearly all signers write: one label, plain components, integers and strings, no spaces but between components.
+_USUAL: Final = re.compile(
+    r'([a-z*][a-z0-9_\-.*]*)=(\(("[a-z@\-]+"(?: "[a-z@\-]+")*)\)'
+    r'((?:;[a-z]+=(?:"[ !\x23-\x5b\x5d-\x7e]*"|[1-9][0-9]{0,14}))*))'
+)
+_USUAL_PARAM: Final = re.compile(r';([a-z]+)=(?:"([^"]*)"|([0-9]+))')
+
+
+def _usual(text: str) -> tuple[str, InnerList] | None:
+    """The same result as the general way gives, for that one shape; None for any other."""
+    found = _USUAL.fullmatch(text)
+    if found is None:
+        return None
+    label, written, components, tail = found.groups()
+    params: dict[str, Bare] = {}
+    for name, quoted, number in _USUAL_PARAM.findall(tail):
+        if name in params:
+            return None
+        params[name] = int(number) if number else quoted
+    return label, InnerList(tuple([Item(one[1:-1], {}, one) for one in components.split(" ")]), params, written)
+
+
 def parse_dictionary(text: str) -> dict[str, Item | InnerList]:
     """A dictionary field; FieldError for anything else, an empty one included."""
     text = text.strip(" ")
+    usual = _usual(text)
+    if usual is not None:
+        return dict([usual])
     members: dict[str, Item | InnerList] = {}
     at = 0
     while True:

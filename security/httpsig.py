@@ -120,9 +120,7 @@ def verify_request(request: HttpRequest, find_key: FindKey, now: float, *, need:
     return _finish(key, label, lines, inner, signature, headers, created, expires, payload_digest)
 
 
-def sign_request(
-    request: HttpRequest, key: SigningKey, now: float, *, nonce: str | None = None, label: str = LABEL
-) -> dict[str, str]:
+def sign_request(request: HttpRequest, key: SigningKey, now: float, *, nonce: str | None = None, label: str = LABEL) -> dict[str, str]:
     """The headers to add to a request of ours: Content-Digest (with a body), Signature-Input, Signature."""
     added: dict[str, str] = {}
     headers = request.headers
@@ -145,8 +143,14 @@ def sign_request(
 
 
 def sign_response(
-    status: int, headers: Mapping[str, str], body: bytes, request_headers: Mapping[str, str], key: SigningKey, now: float,
-    *, request_label: str | None = None,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    request_headers: Mapping[str, str],
+    key: SigningKey,
+    now: float,
+    *,
+    request_label: str | None = None,
 ) -> dict[str, str]:
     """The headers to add to an answer: Content-Digest, Signature-Input, Signature.
 
@@ -171,7 +175,12 @@ def sign_response(
 
 
 def verify_response(
-    status: int, headers: Mapping[str, str], body: bytes, request_headers_sent: Mapping[str, str], key: VerifyKey | FindKey, now: float,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    request_headers_sent: Mapping[str, str],
+    key: VerifyKey | FindKey,
+    now: float,
 ) -> Verified:
     """The verified signature of an answer to a request that we signed; the answer must cover that very signature."""
     label, inner, signature = _the_signature(headers, ANSWER_TAG)
@@ -318,16 +327,31 @@ def _base(lines: list[str], params: str) -> bytes:
 
 
 def _finish(
-    key: VerifyKey, label: str, lines: list[str], inner: InnerList, signature: bytes, headers: Mapping[str, str],
-    created: int, expires: int, payload_digest: bytes,
+    key: VerifyKey,
+    label: str,
+    lines: list[str],
+    inner: InnerList,
+    signature: bytes,
+    headers: Mapping[str, str],
+    created: int,
+    expires: int,
+    payload_digest: bytes,
 ) -> Verified:
     base = _base(lines, inner.text)
     key.verify(base, signature)
     replay_key = hashlib.sha256(key.key_id.encode() + b"\n" + base).digest()
     nonce = inner.params.get("nonce")
     return Verified(
-        key, label, base, created, expires, None if nonce is None else str(nonce), replay_key, payload_digest,
-        headers["signature-input"], headers["signature"],
+        key,
+        label,
+        base,
+        created,
+        expires,
+        None if nonce is None else str(nonce),
+        replay_key,
+        payload_digest,
+        headers["signature-input"],
+        headers["signature"],
     )
 
 

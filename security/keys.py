@@ -102,8 +102,14 @@ class VerifyKey:
         assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
         der = parsed.public_bytes(serialization.Encoding.DER)
         return cls(
-            key_id, system, chosen, der, thumbprint(der),
-            parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp(), public,
+            key_id,
+            system,
+            chosen,
+            der,
+            thumbprint(der),
+            parsed.not_valid_before_utc.timestamp(),
+            parsed.not_valid_after_utc.timestamp(),
+            public,
         )
 
     def verify(self, data: bytes, signature: bytes) -> None:
@@ -151,7 +157,13 @@ class SigningKey:
 
     @classmethod
     def from_pem(
-        cls, key_id: str, private_pem: bytes, certificate: bytes | str, *, algorithm: str | None = None, system: str = "gateway",
+        cls,
+        key_id: str,
+        private_pem: bytes,
+        certificate: bytes | str,
+        *,
+        algorithm: str | None = None,
+        system: str = "gateway",
         password: bytes | None = None,
     ) -> SigningKey:
         private = serialization.load_pem_private_key(private_pem, password)

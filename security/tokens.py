@@ -65,8 +65,15 @@ def issue_token(
 ) -> str:
     issued = int(now)
     claims = {
-        "iss": issuer, "sub": system, "client_id": system, "aud": audience, "iat": issued, "exp": issued + lifetime,
-        "jti": secrets.token_urlsafe(16), "agency": agency, "cnf": {"x5t#S256": thumbprint},
+        "iss": issuer,
+        "sub": system,
+        "client_id": system,
+        "aud": audience,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "jti": secrets.token_urlsafe(16),
+        "agency": agency,
+        "cnf": {"x5t#S256": thumbprint},
     }
     return _encode(claims, key, ACCESS_TYPE)
 
@@ -89,10 +96,17 @@ def verify_token(token: str, key: VerifyKey, now: float, audience: str, *, issue
     return Token(_text(claims, "sub"), _text(claims, "agency"), thumbprint, _text(claims, "jti"), issued, expires)
 
 
-def make_assertion(system: str, key: SigningKey, now: float, audience: str, *, lifetime: int = ASSERTION_LIFETIME, jti: str | None = None) -> str:
+def make_assertion(
+    system: str, key: SigningKey, now: float, audience: str, *, lifetime: int = ASSERTION_LIFETIME, jti: str | None = None
+) -> str:
     issued = int(now)
     claims = {
-        "iss": system, "sub": system, "aud": audience, "iat": issued, "exp": issued + lifetime, "jti": jti or secrets.token_urlsafe(16)
+        "iss": system,
+        "sub": system,
+        "aud": audience,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "jti": jti or secrets.token_urlsafe(16),
     }
     return _encode(claims, key, "JWT")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -20,10 +21,17 @@ BASE64_BINARY: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-
 X509V3: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
 
 PREFIXES: Final = {
-    SOAP: "soap", WSA: "wsa", WSSE: "wsse", WSU: "wsu", DS: "ds", LGSP: "lgsp", EXC_C14N: "ec",
+    SOAP: "soap",
+    WSA: "wsa",
+    WSSE: "wsse",
+    WSU: "wsu",
+    DS: "ds",
+    LGSP: "lgsp",
+    EXC_C14N: "ec",
 }
 
 
+@lru_cache(maxsize=512)
 def short(tag: str) -> str:
     """`{namespace}local` as `prefix:local`, for people."""
     if not tag.startswith("{"):

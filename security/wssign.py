@@ -19,7 +19,20 @@ from lxml import etree
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from security.keys import ECDSA_P256, ED25519, SigningKey
-from security.wsnames import BASE64_BINARY, DIGEST_SHA256, DS, EXC_C14N, LGSP, SIGN_ECDSA_SHA256, SIGN_RSA_SHA256, SOAP, WSA, WSSE, WSU, X509V3
+from security.wsnames import (
+    BASE64_BINARY,
+    DIGEST_SHA256,
+    DS,
+    EXC_C14N,
+    LGSP,
+    SIGN_ECDSA_SHA256,
+    SIGN_RSA_SHA256,
+    SOAP,
+    WSA,
+    WSSE,
+    WSU,
+    X509V3,
+)
 
 MAX_LIFE: Final = 300
 
@@ -98,8 +111,16 @@ def _body(content: bytes) -> bytes:
 
 
 def sign_envelope(
-    body: bytes, key: SigningKey, now: float, *, action: str, message_id: str, to: str | None = None, relates_to: str | None = None,
-    blocks: Sequence[tuple[str, bytes]] = (), lifetime: float = MAX_LIFE,
+    body: bytes,
+    key: SigningKey,
+    now: float,
+    *,
+    action: str,
+    message_id: str,
+    to: str | None = None,
+    relates_to: str | None = None,
+    blocks: Sequence[tuple[str, bytes]] = (),
+    lifetime: float = MAX_LIFE,
 ) -> bytes:
     """The whole envelope. `body` is the Body's content in exclusive canonical form; `blocks` are further signed headers, (wsu:Id,
     element in exclusive canonical form with that Id), as `caller_block` and `receipt_block` make them."""
@@ -120,7 +141,18 @@ def sign_envelope(
     signed.append(b"</ds:SignedInfo>")
     signed_info = b"".join(signed)
     written += (
-        _SECURITY, stamp, token, b'<ds:Signature xmlns:ds="', DS.encode(), b'">', signed_info, b"<ds:SignatureValue>",
-        base64.b64encode(key.sign_xml(signed_info)), b"</ds:SignatureValue>", _KEY_INFO, signed_body, b"</soap:Envelope>",
+        _SECURITY,
+        stamp,
+        token,
+        b'<ds:Signature xmlns:ds="',
+        DS.encode(),
+        b'">',
+        signed_info,
+        b"<ds:SignatureValue>",
+        base64.b64encode(key.sign_xml(signed_info)),
+        b"</ds:SignatureValue>",
+        _KEY_INFO,
+        signed_body,
+        b"</soap:Envelope>",
     )
     return b"".join(written)
