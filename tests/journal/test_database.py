@@ -1,0 +1,124 @@
+"""Migrations give the tables' very form; settings of a connection are what durability needs; the lock excludes."""
+
+import multiprocessing
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from contracts.base.errors import Ours
+from gateway.journal.database import check_revision, lock_of, lock_path, migrate, revision, writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.tables import metadata
+
+
+def test_migrated_schema_is_that_of_the_tables(database: Engine) -> None:
+    with database.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
+        check_revision(connection, revision(connection) or "")
+        with pytest.raises(Ours) as caught:
+            check_revision(connection, "9999")
+        assert caught.value.code == "journal.schema"
+
+
+def test_migrating_twice_changes_nothing_and_many_may_do_it_at_once(database: Engine) -> None:
+    threads = [threading.Thread(target=migrate, args=(database,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.connect() as connection:
+        assert revision(connection) == "0001"
+
+
+def test_a_commit_is_a_sync(database: Engine) -> None:
+    with database.connect() as connection:
+        if database.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+            assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        else:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
+
+
+def test_an_exception_rolls_a_writing_transaction_back(database: Engine) -> None:
+    with pytest.raises(RuntimeError), writing(database) as connection:
+        connection.execute(text("INSERT INTO instance VALUES ('a', 'b')"))
+        raise RuntimeError
+    with database.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM instance")).scalar() == 0
+
+
+def test_postgresql_needs_no_lock_and_sqlite_has_one_a_process(database: Engine) -> None:
+    assert (lock_path(database) is None) == (database.dialect.name == "postgresql")
+    assert lock_of(database) is lock_of(database)
+
+
+def test_lock_excludes_threads_sharing_it_and_objects_apart(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    shared, inside, most, done = FileLock(path), [0], [0], []
+
+    def work(lock: FileLock) -> None:
+        for _ in range(50):
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0.0001)
+                inside[0] -= 1
+        done.append(1)
+
+    threads = [threading.Thread(target=work, args=(lock,)) for lock in (shared, shared, FileLock(path))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] and len(done) == 3
+
+
+def test_a_killed_holder_loses_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    script = f"""
+import sys, time
+from pathlib import Path
+from gateway.journal.filelock import FileLock
+lock = FileLock(Path({str(path)!r})); lock.acquire(); print("held", flush=True); time.sleep(60)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    got: list[float] = []
+    waiter = threading.Thread(target=lambda: (FileLock(path).acquire(), got.append(time.monotonic())), daemon=True)
+    waiter.start()
+    time.sleep(0.1)
+    assert not got
+    holder.kill()
+    holder.wait()
+    waiter.join(5)
+    assert got
+
+
+def _try_in_child(lock: FileLock, out: "multiprocessing.connection.Connection") -> None:
+    started = time.monotonic()
+    with lock:
+        out.send(time.monotonic() - started)
+
+
+def test_a_fork_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    with lock:
+        pass  # the files are open now
+    here, there = multiprocessing.Pipe(duplex=False)
+    context = multiprocessing.get_context("fork")
+    held = FileLock(tmp_path / "lock")
+    held.acquire()
+    child = context.Process(target=_try_in_child, args=(lock, there))
+    child.start()
+    time.sleep(0.2)
+    held.release()
+    assert here.poll(5) and here.recv() > 0.1
+    child.join(5)
