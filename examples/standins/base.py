@@ -152,7 +152,7 @@ class StandIn:
 
     identity: Identity
     port: int = 0
-    state: Path | None = None
+    file: Path | None = None
     base: str | None = None
     fault: ScriptedFault = field(default_factory=ScriptedFault)
     clock: Callable[[], float] = time.time
@@ -161,7 +161,7 @@ class StandIn:
     _runner: web.AppRunner | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.records = Records(self.state)
+        self.records = Records(self.file)
 
     def answer(self, call: Call, spoil: bool) -> Reply:
         """Check, carry out and answer one call; `spoil` asks for a signature that does not hold."""
@@ -264,14 +264,14 @@ def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) ->
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)")
     parser.add_argument("--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid")
-    parser.add_argument("--state", type=Path, metavar="F", help="keep what was carried out in this file, so that a restart repeats nothing")
+    parser.add_argument("--records", type=Path, metavar="F", help="keep what was carried out in this file, so that a restart repeats nothing")
     parser.add_argument("--base", metavar="URL", help="address under which the gateway calls, where it is not this host's")
     parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")
     given = parser.parse_args(arguments)
     try:
         identity = Identity.load(given.identity)
-        stand_in = kind(identity, given.port, given.state, given.base, ScriptedFault(given.fault, given.seconds))
+        stand_in = kind(identity, given.port, given.records, given.base, ScriptedFault(given.fault, given.seconds))
         asyncio.run(_serve(stand_in, given.ready_file))
     except (ClientError, OSError, sqlite3.Error) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)

@@ -41,5 +41,9 @@ class FieldOffice(RestStandIn):
         }
 
 
+def main(arguments: list[str] | None = None) -> int:
+    return run(FieldOffice, "field_office", arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run(FieldOffice, "field_office"))
+    sys.exit(main())

@@ -138,5 +138,9 @@ class RestAgency(RestStandIn):
         return {"maLoi": code, "thongBao": text}
 
 
+def main(arguments: list[str] | None = None) -> int:
+    return run(RestAgency, "rest_agency", arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run(RestAgency, "rest_agency"))
+    sys.exit(main())

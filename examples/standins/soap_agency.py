@@ -104,5 +104,9 @@ def _fault(code: str, text: str) -> Element:
     return fault
 
 
+def main(arguments: list[str] | None = None) -> int:
+    return run(SoapAgency, "soap_agency", arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run(SoapAgency, "soap_agency"))
+    sys.exit(main())

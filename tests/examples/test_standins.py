@@ -274,7 +274,7 @@ def test_scripted_faults_soap(do_thi: AsGateway) -> None:
 def test_a_restart_repeats_nothing(province: Any, tmp_path: Any) -> None:
     transfer, numbers = str(uuid.uuid4()), []
     for _ in range(2):
-        for gateway in _started(province, SoapAgency, "do-thi", state=tmp_path / "state.db", fault=ScriptedFault("none")):
+        for gateway in _started(province, SoapAgency, "do-thi", file=tmp_path / "state.db", fault=ScriptedFault("none")):
             numbers.append(gateway.tell(transfer=transfer)[1].body.findtext("{*}MaHoSo"))  # type: ignore[union-attr]
     assert numbers[0] == numbers[1]
 

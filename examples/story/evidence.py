@@ -1,0 +1,73 @@
+"""What the log must show: every refusal, both leaves of each receipt, one tree that agrees with its checkpoint, and one changed byte found."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from examples.story.world import Telling, World, check, same
+
+
+def refusals_logged(world: World) -> str:
+    check(len(world.refused) >= 18, f"refusals seen so far: {len(world.refused)}")
+    for name, transfer in world.refused.items():
+        shown = world.lgsp("audit", "show", transfer, "--data", str(world.data))
+        phases = {entry.get("kind") for entry in shown.get("entries", [])}
+        check(phases & {"refusal", "outcome"}, f"{name} ({transfer}) in the log, got {phases}")
+    return f"{len(world.refused)} refusals, each in the log under the id that its answer named"
+
+
+def receipts(world: World) -> str:
+    client = world.rest("phan-anh")
+    _, entries = world.wait("a checkpoint over the receipt", lambda: _proof(world))
+    same(sorted(entry.phase for entry in entries), ["intent", "outcome"], "the proved entries")
+    newest = client.witness()
+    check(newest is not None, "checkpoints kept along the way")
+    assert newest is not None
+    return f"receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size {newest.size}"
+
+
+def _proof(world: World) -> object:
+    try:
+        return world.rest("phan-anh").prove(world.remembered["dispatch-receipt"])
+    except Exception as early:
+        world.remembered["proof-trouble"] = early
+        return None
+
+
+def verifies(world: World) -> str:
+    vkey = str(world.identities / "dieu-hanh" / "log.vkey")
+    found = world.lgsp("audit", "verify", "--data", str(world.data), "--vkey", vkey)
+    check(found["ok"], f"lgsp audit verify: {found}")
+    world.remembered["size"] = found["size"]
+    return f"{found['size']} entries derived anew agree with the signed checkpoint"
+
+
+def one_byte(world: World) -> str:
+    """A copy of the database, one byte of one entry changed."""
+    with tempfile.TemporaryDirectory(prefix="lgsp-tamper-") as folder:
+        copy = Path(folder) / "data"
+        copy.mkdir()
+        for name in ("settings.yaml", "log"):
+            source = world.data / name
+            shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
+        with sqlite3.connect(world.data / "lgsp.db") as source_db, sqlite3.connect(copy / "lgsp.db") as target:
+            source_db.backup(target)
+            (index, entry) = target.execute("select idx, entry from log_entry where phase = 'outcome' order by idx limit 1").fetchone()
+            spoiled = bytes(entry[:-2]) + bytes([entry[-2] ^ 1]) + bytes(entry[-1:])
+            target.execute("update log_entry set entry = ? where idx = ?", (spoiled, index))
+            target.commit()
+        found = world.lgsp("audit", "verify", "--data", str(copy), "--vkey", str(world.identities / "dieu-hanh" / "log.vkey"))
+    check(not found["ok"], "a changed byte must be found")
+    check(f"entry {index}" in str(found["first_wrong"]), f"the entry is named: {found['first_wrong']}")
+    return str(found["first_wrong"])
+
+
+STEPS: tuple[Telling, ...] = (
+    ("every refusal stands in the log", refusals_logged),
+    ("receipts become proofs", receipts),
+    ("the log verifies", verifies),
+    ("one changed byte is found and named", one_byte),
+)

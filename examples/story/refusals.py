@@ -1,0 +1,199 @@
+"""What must be refused: each with its own clear error in the caller's own protocol, nothing of it forwarded, all of it in the log."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from lxml import etree
+
+from examples import messages
+from examples.clients.wssec import SOAP, WSU
+from examples.story.exchange import ALERTS, INDICATOR, QUESTION, question
+from examples.story.world import Telling, World, check, same
+
+REQUESTS = "/field-report/v1/requests"
+VALUES = "/indicator/v1/values?" + urlencode(QUESTION)
+_TOO_LARGE = 5_000_001
+
+
+def no_certificate(world: World) -> str:
+    client = world.rest("phan-anh")
+    answer = client.send(client.prepare("POST", REQUESTS, messages.field_report()), tls=None)
+    words = world.refusal("no certificate, REST", "channel.no-certificate", answer, status=401)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), tls=None)
+    world.refusal("no certificate, SOAP", "channel.no-certificate", soap)
+    return words
+
+
+def unknown_system(world: World) -> str:
+    stranger = world.identity("chua-dang-ky")
+    client = world.rest("phan-anh")
+    answer = client.send(client.prepare("GET", VALUES), tls=stranger)
+    words = world.refusal("unknown system, REST", "channel.unknown-system", answer, status=403)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), tls=stranger)
+    world.refusal("unknown system, SOAP", "channel.unknown-system", soap)
+    return words
+
+
+def tampered(world: World) -> str:
+    def spoil(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        return headers, body.replace("Kim Đồng".encode(), "Kim Đông".encode())
+
+    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(address="25 phố Kim Đồng"), mutate=spoil)
+    words = world.refusal("tampered, REST", "signature.digest-mismatch", answer)
+    soap = world.soap("canh-bao").call(
+        ALERTS, "submitAlert", messages.cap_alert(), mutate=lambda headers, body: (headers, body.replace(b">Severe<", b">Minor<", 1))
+    )
+    world.refusal("tampered, SOAP", "signature.digest-mismatch", soap)
+    return words
+
+
+def expired(world: World) -> str:
+    words = world.refusal("expired, REST", "signature.expired", world.rest("y-te").call("GET", VALUES, created=-120.0))
+    soap = world.soap("y-te").call(INDICATOR, "getValue", question(), created=-600.0)
+    world.refusal("expired, SOAP", "signature.expired", soap)
+    return words
+
+
+def replayed(world: World) -> str:
+    client = world.rest("y-te")
+    prepared = client.prepare("GET", VALUES)
+    check(client.send(prepared).ok, "the first one")
+    words = world.refusal("replayed, REST", "message.replayed", client.send(prepared), status=409)
+    soap = world.soap("y-te")
+    envelope = soap.prepare(INDICATOR, "getValue", question())
+    check(soap.send(envelope).ok, "the first one by SOAP")
+    world.refusal("replayed, SOAP", "message.replayed", soap.send(envelope))
+    return words
+
+
+def not_covering(world: World) -> str:
+    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(), leave_out=("content-digest",))
+    words = world.refusal("signature without the body, REST", "signature.not-covering", answer)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), leave_out=("body",))
+    world.refusal("signature without the Body, SOAP", "signature.not-covering", soap)
+    return words
+
+
+def wrapped(world: World) -> str:
+    """The signed Body is moved aside, another takes its place (McIntosh and Austel, 2005)."""
+
+    def wrap(headers: dict[str, str], raw: bytes) -> tuple[dict[str, str], bytes]:
+        root = etree.fromstring(raw)
+        body = root.find(f"{{{SOAP}}}Body")
+        header = root.find(f"{{{SOAP}}}Header")
+        assert body is not None and header is not None
+        evil = copy.deepcopy(body)
+        evil.set(f"{{{WSU}}}Id", "other")
+        for severity in evil.iter("{urn:oasis:names:tc:emergency:cap:1.2}severity"):
+            severity.text = "Minor"
+        etree.SubElement(header, "{urn:aside}Aside").append(body)
+        root.append(evil)
+        return headers, etree.tostring(root)
+
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=wrap)
+    check(soap.fault is not None and soap.fault.problem.startswith("signature."), f"a Fault about the signature, got {soap.status} {soap.fault}")
+    assert soap.fault is not None
+    return world.refusal("wrapped", soap.fault.problem, soap)
+
+
+def no_grant(world: World) -> str:
+    answer = world.rest("thuc-phan").call("GET", VALUES)
+    words = world.refusal("no grant, REST", "access.no-grant", answer, status=403)
+    check(INDICATOR in words and "getValue" in words, f"the answer names contract and operation: {words}")
+    check("H14." in words.rpartition("→")[2], f"the answer names whom to ask: {words}")
+    world.refusal("no grant, SOAP", "access.no-grant", world.soap("thuc-phan").call(INDICATOR, "getValue", question()))
+    return words
+
+
+def wrong_type(world: World) -> str:
+    alert = messages.fire_alert()
+    alert["chiTiet"][0]["khuVuc"][0]["diaDiem"] = 17
+    answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
+    words = world.refusal("wrong type, REST", "message.invalid", answer, status=400)
+    finding = (answer.problem or {})["findings"][0]
+    same(finding["here"], "chiTiet[0].khuVuc[0].diaDiem", "the path in the caller's own format")
+    same(finding["canonical"], "info[0].area[0].areaDesc", "the path in the canonical format")
+    bad = messages.cap_alert().replace(b"<severity>Severe</severity>", b"<severity>Severe</severity><certainty>Maybe</certainty>", 1)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", bad)
+    world.refusal("wrong element, SOAP", "message.invalid", soap)
+    return f"{words}; {finding['here']}: {finding['rule']}"
+
+
+def unknown_code(world: World) -> str:
+    alert = messages.fire_alert()
+    alert["chiTiet"][0]["mucDo"] = 77
+    answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
+    world.refusal("unknown code", "message.invalid", answer, status=400)
+    finding = (answer.problem or {})["findings"][0]
+    same((finding["here"], finding["rule"]), ("chiTiet[0].mucDo", "code"), "the finding")
+    return f"{finding['here']}: {finding['expected']}"
+
+
+def doctype(world: World) -> str:
+    def declare(headers: dict[str, str], raw: bytes) -> tuple[dict[str, str], bytes]:
+        body = raw.partition(b"?>")[2] if raw.startswith(b"<?xml") else raw
+        return headers, b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>' + body.replace(b">Severe<", b">&e;<", 1)
+
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=declare)
+    return world.refusal("doctype", "xml.doctype", soap)
+
+
+def too_large(world: World) -> str:
+    report = messages.field_report() | {"description": "x" * _TOO_LARGE}
+    return world.refusal("too large", "body.too-large", world.rest("phan-anh").call("POST", REQUESTS, report), status=413)
+
+
+def provider_down(world: World) -> str:
+    """Dispatch to an agency that does not listen: put aside and tried again; a question: 502 at once, or 504 when nothing comes."""
+    report = messages.field_report(area="01392")
+    answer = world.rest("phan-anh").call("POST", REQUESTS, report)
+    same(answer.status, 202, f"a report to an agency that is down ({answer.body[:200]!r})")
+    check(answer.verified and answer.receipt is not None and answer.receipt.intent, "a signed answer with a receipt for the intent")
+    transfer = answer.json()["transfer"]
+    world.remembered["queued"] = transfer
+    waiting = [row["transfer"] for row in world.lgsp("queue", "list", "--data", str(world.data))["queue"]]
+    check(transfer in waiting, "the report in the queue")
+    world.fault("kinh-te", "500")
+    down = world.rest("y-te").call("GET", VALUES)
+    words = world.refusal("provider down", "provider.fault", down, status=502)
+    return f"report queued as {transfer}; question: {words}"
+
+
+def provider_slow(world: World) -> str:
+    world.fault("kinh-te", "slow", seconds=30.0)
+    answer = world.rest("y-te").call("GET", VALUES)
+    return world.refusal("provider slow", "provider.timeout", answer, status=504)
+
+
+def _quiet(refuse: Callable[[World], str]) -> Callable[[World], str]:
+    """Nothing of a refused message reaches a provider."""
+
+    def told(world: World) -> str:
+        before = {name: world.seen(name)["records"] for name in ("do-thi", "kinh-te")}
+        words = refuse(world)
+        after = {name: world.seen(name)["records"] for name in ("do-thi", "kinh-te")}
+        same(after, before, "what the providers received")
+        return words
+
+    return told
+
+
+STEPS: tuple[Telling, ...] = (
+    ("refused: no client certificate", _quiet(no_certificate)),
+    ("refused: unknown system", _quiet(unknown_system)),
+    ("refused: tampered body", _quiet(tampered)),
+    ("refused: expired", _quiet(expired)),
+    ("refused: replayed", replayed),
+    ("refused: a signature that does not cover the body", _quiet(not_covering)),
+    ("refused: a wrapped SOAP body", _quiet(wrapped)),
+    ("refused: agency without a grant", _quiet(no_grant)),
+    ("refused: a field of the wrong type", _quiet(wrong_type)),
+    ("refused: a code that is not in the table", _quiet(unknown_code)),
+    ("refused: XML with a DOCTYPE", _quiet(doctype)),
+    ("refused: a body over the limit", _quiet(too_large)),
+    ("provider down: queued, or 502", provider_down),
+    ("provider silent: 504", provider_slow),
+)

@@ -1,0 +1,35 @@
+"""The steps in their order, each timed and judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from examples.story import evidence, exchange, refusals
+from examples.story.world import Telling, World
+
+STEPS: tuple[Telling, ...] = (*exchange.STEPS, *refusals.STEPS, *evidence.STEPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one step went; `detail` says what was seen, or what was expected and not seen."""
+
+    name: str
+    ok: bool
+    ms: int
+    detail: str
+
+
+def run(world: World, tell: Callable[[Step], None] = lambda step: None) -> Iterator[Step]:
+    """Tell every step; a step that fails does not stop those after it."""
+    for name, telling in STEPS:
+        began = time.monotonic()
+        try:
+            detail, ok = telling(world), True
+        except Exception as trouble:  # whatever went wrong is the step's result, and the story goes on
+            detail, ok = f"{type(trouble).__name__}: {trouble}", False
+        step = Step(name, ok, round((time.monotonic() - began) * 1000), detail)
+        tell(step)
+        yield step
