@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import uvloop
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
@@ -174,3 +176,9 @@ async def fire(
     finally:
         run.close()
     return run.measured
+
+
+def fire_now(shots: Sequence[Shot], port: int, context: ssl.SSLContext | None) -> Round:
+    """`fire`, for callers that have no event loop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(fire(shots, port, context))

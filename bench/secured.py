@@ -10,19 +10,15 @@ Invariant: each answer is checked for its number as it comes, and every fiftieth
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import ssl
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import uvloop
-
 from bench.gatewayside import PROVIDER, gateway_side
-from bench.load import Round, Shot, fire
+from bench.load import Round, fire_now
 from bench.plainside import plain_side
 from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 from bench.rows import Row, row
@@ -72,11 +68,11 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
         numbers = iter(range(0, 99_000_000, 100_000))  # each round's messages are new ones
 
         def plain_round(count: int) -> Round:
-            return _fire(plain.shots(next(numbers), count), plain.port, plain.context)
+            return fire_now(plain.shots(next(numbers), count), plain.port, plain.context)
 
         def gateway_round(count: int) -> Round:
             prepared = side.prepare(next(numbers), count)
-            measured = _fire([shot for shot, _ in prepared], side.port, side.context)
+            measured = fire_now([shot for shot, _ in prepared], side.port, side.context)
             side.verify(prepared, measured.replies)
             return measured
 
@@ -101,11 +97,6 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
                 "cores": 1.0 if ours is None else 2.0,
             },
         )
-
-
-def _fire(shots: Sequence[Shot], port: int, context: ssl.SSLContext) -> Round:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(fire(shots, port, context))
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -1,0 +1,56 @@
+"""One door by itself: how soon it answers after its start, and how much memory it holds after many exchanges.
+
+Invariant: what is measured answered rightly throughout; the memory is read while the door still serves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.gatewayside import PROVIDER, gateway_side
+from bench.load import fire_now
+from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
+
+BATCH: Final = 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """`first_answer` is the time from the start of the door's process to its first exchange done, in seconds."""
+
+    first_answer: float
+    exchanges: int
+    memory_at_start: float
+    memory_mib: float
+    per_second: float
+
+
+def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> Door:
+    ours, theirs = two_cores()
+    with contextlib.ExitStack() as stack, pinned(theirs):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgsp-door-")))
+        port, log = free_port(), folder / "provider.log"
+        side = stack.enter_context(gateway_side(folder / "instance", f"https://localhost:{port}/do-thi", ours))
+        arguments = ["--signed-port", str(port), "--identity", str(side.settings.identities / PROVIDER)]
+        await_port(stack.enter_context(running("bench.provider", arguments, log, core=theirs)), port, log)
+
+        began = time.monotonic()
+        first = side.prepare(0, 1)
+        side.verify(first, fire_now([shot for shot, _ in first], side.port, side.context).replies)
+        first_answer = side.started + time.monotonic() - began
+        at_start = memory_mib(side.door_pid)
+        done, seconds = 1, 0.0
+        while done < exchanges:
+            prepared = side.prepare(done, min(BATCH, exchanges - done))
+            measured = fire_now([shot for shot, _ in prepared], side.port, side.context)
+            side.verify(prepared, measured.replies)
+            done += measured.count
+            seconds += measured.seconds
+            say(f"{done} exchanges, {memory_mib(side.door_pid):.0f} MiB")
+        return Door(first_answer, done, at_start, memory_mib(side.door_pid), (done - 1) / seconds if seconds else 0.0)

@@ -1,0 +1,60 @@
+"""What `pip install .` brings: every file of the packages, data files too, and a command that works from any folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("gateway", "adapters", "contracts", "security", "openapi", "examples", "bench")
+
+
+def _pip(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT))
+    (made,) = folder.glob("lgsp-*.whl")
+    return made
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (points,) = (archive.read(name).decode() for name in names if name.endswith("entry_points.txt"))
+        (about,) = (archive.read(name).decode() for name in names if name.endswith("METADATA"))
+    ours = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+    }
+    assert ours <= names
+    assert "lgsp = gateway.cli:main" in points
+    assert "License-Expression: Apache-2.0" in about and "Requires-Python: >=3.11" in about
+
+
+@pytest.mark.server
+def test_what_was_installed_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    place, anywhere = tmp_path / "installed", tmp_path / "any where"
+    anywhere.mkdir()
+    _pip("install", "--no-deps", "--target", str(place), str(wheel))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")} | {
+        "PYTHONPATH": str(place),
+        "PYTHONSAFEPATH": "1",
+    }
+    code = "import sys, gateway; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(place), "contract", "check", "--json"], cwd=anywhere, env=env, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert json.loads(ran.stdout)["ok"] is True
