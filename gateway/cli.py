@@ -54,12 +54,16 @@ def _instance(data: Path | None, as_json: bool) -> Settings:
 
 
 @app.command()
-def up(data: Data = None, json: Json = False) -> None:
+def up(
+    data: Data = None,
+    json: Json = False,
+    without: Annotated[list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")] = None,
+) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     from gateway.commands import run
 
     with failures_told(json):
-        run.up(_settings(data, json), json)
+        run.up(_settings(data, json), json, frozenset(without or ()))
 
 
 @app.command()

@@ -24,8 +24,12 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
     make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
 
 
-def up(settings: Settings, as_json: bool) -> None:
-    """Run until Ctrl-C or SIGTERM."""
+def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset()) -> None:
+    """Run until Ctrl-C or SIGTERM. `without` names stand-ins (or `traffic`) that a sandbox leaves out."""
+    unknown = without - {*live.STANDINS, live.TRAFFIC_NAME}
+    if unknown:
+        known = ", ".join((*live.STANDINS, live.TRAFFIC_NAME))
+        fail(Exit.USAGE, "unknown-standin", f"there is no stand-in {', '.join(sorted(unknown))}", f"There are {known}.", as_json)
     ensure_instance(settings)
     began = time.monotonic()
 
@@ -35,7 +39,7 @@ def up(settings: Settings, as_json: bool) -> None:
         else:
             _welcome(settings, time.monotonic() - began)
 
-    supervisor = Supervisor(settings, on_ready=ready, extra=live.children(settings) if settings.live and settings.kind == "sandbox" else ())
+    supervisor = Supervisor(settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ())
     try:
         supervisor.run()
     except NotStarted as trouble:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
+from contracts.base.errors import Words
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.audit.logkey import LogKey
@@ -25,12 +26,13 @@ from gateway.journal.append import append
 from gateway.keyring import SIGN_KEY_ID, Keyring, make_keys, write_secret
 from gateway.registry import store
 from gateway.registry.document import Document, parse
-from gateway.registry.records import Change
+from gateway.registry.records import Change, System
 from gateway.sandbox import live
 from gateway.settings import FILE, Settings, save
 from security import authority
 
 PROVINCE: Final = "province.yaml"
+STRANGER: Final = "chua-dang-ky"
 
 
 class InstanceExists(FileExistsError):
@@ -95,7 +97,8 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     keyring = Keyring(settings)
     tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
     changes: list[Change] = []
-    for system in document.systems:
+    stranger = System(STRANGER, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
+    for system in (*document.systems, stranger):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
         tls_key, sign_key = authority.new_private(), authority.new_private()
@@ -118,6 +121,8 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "gateway_key_id": SIGN_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
+            continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
     return changes

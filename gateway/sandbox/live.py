@@ -28,6 +28,7 @@ STANDINS: Final[Mapping[str, str]] = {
     "truong-ha": "examples.standins.field_office",
 }
 TRAFFIC: Final = "examples.traffic"
+TRAFFIC_NAME: Final = "traffic"
 _FILE: Final = "standins.json"
 _FIRST: Final = 11  # the stand-ins' ports follow the exchange listener's, unless something listens there
 
@@ -53,12 +54,12 @@ def endpoints(settings: Settings) -> dict[str, str]:
     return found
 
 
-def children(settings: Settings, *, traffic: bool = True, down: frozenset[str] = frozenset()) -> tuple[Child, ...]:
-    """What the supervisor has to start besides the gateway itself."""
+def children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple[Child, ...]:
+    """What the supervisor has to start besides the gateway itself, but for what is left out by name."""
     data = str(settings.data)
-    started = [Child(f"standin {name}", ["standin", name, "--data", data]) for name in endpoints(settings) if name not in down]
-    if traffic:
-        started.append(Child("traffic", ["traffic", "--data", data]))
+    started = [Child(f"standin {name}", ["standin", name, "--data", data]) for name in endpoints(settings) if name not in without]
+    if TRAFFIC_NAME not in without:
+        started.append(Child(TRAFFIC_NAME, ["traffic", "--data", data]))
     return tuple(started)
 
 

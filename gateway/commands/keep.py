@@ -1,0 +1,63 @@
+"""The keeper process, put together: sequencer, recovery, and the delivery of what is queued."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import uvloop
+
+from adapters.http import client_context, open_session
+from adapters.rest import RestAdapter
+from adapters.soap import SoapAdapter
+from contracts.base.ids import new_id
+from gateway import child
+from gateway.audit.checkpoints import CheckpointFile
+from gateway.audit.logkey import LogKey
+from gateway.audit.sequencer import Sequencer
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.worker import Deliverer
+from gateway.journal import processes
+from gateway.journal.database import lock_of, open_engine
+from gateway.journal.writer import Journal
+from gateway.keeper import Keeper
+from gateway.keyring import Keyring
+from gateway.registry.registry import Registry
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+
+
+def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+    """Keep until told to stop."""
+    child.set_up_logging()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_keep(settings, lifeline, ready))
+
+
+async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+    clock = time.time
+    process_id = f"keeper-{new_id()}"
+    keyring = Keyring(settings)
+    engine = open_engine(settings.database_url)
+    lock = lock_of(engine)
+    registry = Registry(engine)
+    registry.start()
+    processes.register(engine, process_id, "keeper")
+    journal = Journal(engine, lock, process_id)
+    journal.start()
+    signing = keyring.signing_key()
+    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    forwarder = Forwarder({"rest": RestAdapter(session, signing, clock), "soap": SoapAdapter(session, signing, clock)}, clock)
+    sequencer = Sequencer(engine, lock, LogKey.open(keyring.log_key, settings.origin), CheckpointFile(settings.checkpoint_file))
+    deliverer = Deliverer(engine, lock, journal, Vault(settings.vault_keys), registry, forwarder, process_id, clock)
+    keeper = Keeper(engine, lock, process_id, sequencer, deliverer)
+    child.stop_when_told(keeper.stop, lifeline)
+    child.say_ready(ready)
+    try:
+        await keeper.run()
+    finally:
+        await session.close()
+        await asyncio.to_thread(journal.stop)
+        registry.stop()
+        await asyncio.to_thread(processes.end, engine, process_id)
+        engine.dispose()
