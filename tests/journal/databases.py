@@ -20,6 +20,7 @@ from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, Tr
 from security.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
+NAME_FILE = Path(__file__)
 _numbers = itertools.count()
 
 

@@ -1,0 +1,86 @@
+"""Several processes at one database: none loses anything, none starves, and what a killed one acknowledged is there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from lgsp_test_databases import NAME_FILE
+from sqlalchemy import Engine, text
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+import asyncio, importlib.util, json, sys, time
+url, process, number, tasks = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+spec = importlib.util.spec_from_file_location("lgsp_test_databases", sys.argv[5])
+helpers = importlib.util.module_from_spec(spec); spec.loader.exec_module(helpers)
+from gateway.journal.database import lock_of, open_engine
+from gateway.journal.write import Verdict
+from gateway.journal.writer import Journal
+
+engine = open_engine(url)
+journal = Journal(engine, lock_of(engine), process)
+journal.start()
+slowest = 0.0
+
+async def one(left):
+    global slowest
+    while left:
+        left -= 1
+        unit = helpers.submission(process)
+        started = time.monotonic()
+        assert (await journal.commit(unit)).verdict is Verdict.COMMITTED
+        slowest = max(slowest, time.monotonic() - started)
+        print(unit.transfer.id, flush=True)
+
+async def main():
+    await asyncio.gather(*[one(number) for _ in range(tasks)])
+
+asyncio.run(main())
+journal.stop()
+print(json.dumps({"slowest": slowest}), flush=True)
+"""
+
+
+def start(url: str, process: str, number: int, tasks: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, process, str(number), str(tasks), str(NAME_FILE)], cwd=ROOT, stdout=subprocess.PIPE
+    )
+
+
+def url_of(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def test_four_writers_at_once(database: Engine) -> None:
+    writers = [start(url_of(database), f"door-{number}", 25, 8) for number in range(4)]
+    acknowledged: list[str] = []
+    slowest: list[float] = []
+    for writer in writers:
+        out, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        *ids, last = out.decode().split("\n")[:-1]
+        acknowledged += ids
+        slowest.append(json.loads(last)["slowest"])
+    assert len(acknowledged) == 800 and max(slowest) < 5
+    with database.connect() as connection:
+        assert {row[0] for row in connection.execute(text("SELECT id FROM transfer"))} == set(acknowledged)
+        assert connection.execute(text("SELECT count(*) FROM log_pending")).scalar() == 1600
+        assert connection.execute(text("SELECT count(*) FROM feed_pending")).scalar() == 800
+
+
+def test_what_a_killed_process_acknowledged_is_there_and_whole(database: Engine) -> None:
+    writer = start(url_of(database), "door-1", 100_000, 16)
+    assert writer.stdout is not None
+    acknowledged = [writer.stdout.readline().decode().strip() for _ in range(150)]
+    os.kill(writer.pid, signal.SIGKILL)
+    rest = writer.stdout.read().decode()
+    writer.wait()
+    acknowledged += rest[: rest.rfind("\n") + 1].split()
+    with database.connect() as connection:
+        there = {row[0] for row in connection.execute(text("SELECT id FROM transfer"))}
+        assert set(acknowledged) <= there
+        for table, each in (("log_pending", 2), ("feed_pending", 1), ("vault", 1), ("replay", 1)):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == each * len(there)
