@@ -20,7 +20,7 @@ ALERTS = "incident-alert/v1"
 REPORTS = "field-report/v1"
 INDICATOR = "indicator/v1"
 QUESTION = {"indicator": "KT-05", "area": "04", "period": "2026-Q3"}
-NS = "urn:lgsp:contract:indicator:v1"
+NS = messages.INDICATOR
 
 
 def soap_alert(world: World) -> str:
@@ -36,7 +36,7 @@ def soap_alert(world: World) -> str:
 
 def rest_alert(world: World) -> str:
     identifier = f"BC-{uuid.uuid4()}"
-    message = messages.fire_alert(identifier=identifier)
+    message = messages.fire_alarm(identifier=identifier)
     message_id = str(uuid.uuid4())
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", message, message_id=message_id)
     check(answer.ok and answer.verified, f"expected an accepted alert, got {answer.status} {answer.body[:300]!r}")
@@ -78,7 +78,7 @@ def read_feed(world: World, contract: str) -> list[dict[str, Any]]:
 
 def dispatch(world: World) -> str:
     before = world.seen("do-thi")["records"]
-    report = messages.field_report()
+    report = messages.field_report(area="01273")
     answer = world.rest("phan-anh").call("POST", "/field-report/v1/requests", report)
     same(answer.status, 200, f"the answer ({answer.body[:400]!r})")
     received = answer.json()
@@ -107,16 +107,12 @@ def soap_query(world: World) -> str:
     return f"zeep, from the served WSDL, asked a REST provider: {value.value} {value.unit}; the answer is valid against the served XSD"
 
 
-def question(**changes: str) -> etree._Element:
-    root = etree.Element(f"{{{NS}}}getValue", nsmap={None: NS})
-    for name, value in {**QUESTION, **changes}.items():
-        etree.SubElement(root, f"{{{NS}}}{name}").text = value
-    return root
+def question() -> bytes:
+    return messages.indicator_body(**QUESTION)
 
 
 def mask(world: World) -> str:
-    path = "/indicator/v1/values?" + "&".join(f"{name}={value}" for name, value in QUESTION.items())
-    masked = world.rest("y-te").call("GET", path)
+    masked = world.rest("y-te").call("GET", messages.indicator_question(**QUESTION))
     same(masked.status, 200, f"the answer ({masked.body[:300]!r})")
     same(masked.json()["responsible"], {"absent": "not-permitted"}, "the field that the grant lacks")
     full = world.soap("dieu-hanh").call(INDICATOR, "getValue", question())

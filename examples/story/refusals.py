@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from urllib.parse import urlencode
 
-from lxml import etree
-
-from examples import messages
-from examples.clients.wssec import SOAP, WSU
+from examples import messages, misuse
+from examples.clients.wssec import Element
 from examples.story.exchange import ALERTS, INDICATOR, QUESTION, question
 from examples.story.world import Telling, World, check, same
 
 REQUESTS = "/field-report/v1/requests"
-VALUES = "/indicator/v1/values?" + urlencode(QUESTION)
+VALUES = messages.indicator_question(**QUESTION)
 _TOO_LARGE = 5_000_001
 
 
 def no_certificate(world: World) -> str:
     client = world.rest("phan-anh")
-    answer = client.send(client.prepare("POST", REQUESTS, messages.field_report()), tls=None)
+    answer = client.send(client.prepare("POST", REQUESTS, messages.field_report(area="01273")), tls=None)
     words = world.refusal("no certificate, REST", "channel.no-certificate", answer, status=401)
     soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), tls=None)
     world.refusal("no certificate, SOAP", "channel.no-certificate", soap)
@@ -38,14 +34,10 @@ def unknown_system(world: World) -> str:
 
 
 def tampered(world: World) -> str:
-    def spoil(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-        return headers, body.replace("Kim Đồng".encode(), "Kim Đông".encode())
-
-    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(address="25 phố Kim Đồng"), mutate=spoil)
+    report = messages.field_report(area="01273")
+    answer = world.rest("phan-anh").call("POST", REQUESTS, report, mutate=misuse.replace_text("Kim Đồng", "Kim Đông"))
     words = world.refusal("tampered, REST", "signature.digest-mismatch", answer)
-    soap = world.soap("canh-bao").call(
-        ALERTS, "submitAlert", messages.cap_alert(), mutate=lambda headers, body: (headers, body.replace(b">Severe<", b">Minor<", 1))
-    )
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.replace_text(">Severe<", ">Minor<"))
     world.refusal("tampered, SOAP", "signature.digest-mismatch", soap)
     return words
 
@@ -70,7 +62,7 @@ def replayed(world: World) -> str:
 
 
 def not_covering(world: World) -> str:
-    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(), leave_out=("content-digest",))
+    answer = world.rest("phan-anh").call("POST", REQUESTS, messages.field_report(area="01273"), leave_out=("content-digest",))
     words = world.refusal("signature without the body, REST", "signature.not-covering", answer)
     soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), leave_out=("body",))
     world.refusal("signature without the Body, SOAP", "signature.not-covering", soap)
@@ -80,20 +72,11 @@ def not_covering(world: World) -> str:
 def wrapped(world: World) -> str:
     """The signed Body is moved aside, another takes its place (McIntosh and Austel, 2005)."""
 
-    def wrap(headers: dict[str, str], raw: bytes) -> tuple[dict[str, str], bytes]:
-        root = etree.fromstring(raw)
-        body = root.find(f"{{{SOAP}}}Body")
-        header = root.find(f"{{{SOAP}}}Header")
-        assert body is not None and header is not None
-        evil = copy.deepcopy(body)
-        evil.set(f"{{{WSU}}}Id", "other")
-        for severity in evil.iter("{urn:oasis:names:tc:emergency:cap:1.2}severity"):
+    def forge(element: Element) -> None:
+        for severity in element.iter(f"{{{messages.CAP}}}severity"):
             severity.text = "Minor"
-        etree.SubElement(header, "{urn:aside}Aside").append(body)
-        root.append(evil)
-        return headers, etree.tostring(root)
 
-    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=wrap)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.wrap_body(forge))
     check(soap.fault is not None and soap.fault.problem.startswith("signature."), f"a Fault about the signature, got {soap.status} {soap.fault}")
     assert soap.fault is not None
     return world.refusal("wrapped", soap.fault.problem, soap)
@@ -109,21 +92,21 @@ def no_grant(world: World) -> str:
 
 
 def wrong_type(world: World) -> str:
-    alert = messages.fire_alert()
+    alert = messages.fire_alarm()
     alert["chiTiet"][0]["khuVuc"][0]["diaDiem"] = 17
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
     words = world.refusal("wrong type, REST", "message.invalid", answer, status=400)
     finding = (answer.problem or {})["findings"][0]
     same(finding["here"], "chiTiet[0].khuVuc[0].diaDiem", "the path in the caller's own format")
     same(finding["canonical"], "info[0].area[0].areaDesc", "the path in the canonical format")
-    bad = messages.cap_alert().replace(b"<severity>Severe</severity>", b"<severity>Severe</severity><certainty>Maybe</certainty>", 1)
+    bad = messages.cap_alert().replace(b"<cap:urgency>Expected</cap:urgency>", b"<cap:urgency>Perhaps</cap:urgency>", 1)
     soap = world.soap("canh-bao").call(ALERTS, "submitAlert", bad)
-    world.refusal("wrong element, SOAP", "message.invalid", soap)
+    world.refusal("wrong word, SOAP", "message.invalid", soap)
     return f"{words}; {finding['here']}: {finding['rule']}"
 
 
 def unknown_code(world: World) -> str:
-    alert = messages.fire_alert()
+    alert = messages.fire_alarm()
     alert["chiTiet"][0]["mucDo"] = 77
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
     world.refusal("unknown code", "message.invalid", answer, status=400)
@@ -133,16 +116,12 @@ def unknown_code(world: World) -> str:
 
 
 def doctype(world: World) -> str:
-    def declare(headers: dict[str, str], raw: bytes) -> tuple[dict[str, str], bytes]:
-        body = raw.partition(b"?>")[2] if raw.startswith(b"<?xml") else raw
-        return headers, b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>' + body.replace(b">Severe<", b">&e;<", 1)
-
-    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=declare)
+    soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.add_doctype)
     return world.refusal("doctype", "xml.doctype", soap)
 
 
 def too_large(world: World) -> str:
-    report = messages.field_report() | {"description": "x" * _TOO_LARGE}
+    report = messages.field_report(area="01273") | {"description": "x" * _TOO_LARGE}
     return world.refusal("too large", "body.too-large", world.rest("phan-anh").call("POST", REQUESTS, report), status=413)
 
 
