@@ -1,0 +1,108 @@
+"""The audit log for readers, in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
+
+Invariants: hashes and checkpoints are open to everybody; entries go to agencies with the role of the centre, and that they were read is
+logged; proofs of a transfer go to its sender and its receiver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from contracts.base.errors import Ours, Policy, Theirs
+from gateway.audit import proofs
+from gateway.audit.tiles import read_path
+from gateway.doors.api_services import ApiRequest, Common, Handler, Services
+from gateway.doors.api_transfers import is_party
+from gateway.doors.reply import Reply
+from gateway.exchange import entries
+from gateway.journal.write import Verdict, Write
+from gateway.registry.snapshot import CENTRE
+
+_OCTETS: Final = "application/octet-stream"
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+
+
+async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
+    note = services.newest_checkpoint.note()
+    if not note:
+        raise Ours("audit.no-checkpoint", retry_after=1)
+    return Reply(200, {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}, note.encode())
+
+
+async def read_tile(services: Common, request: ApiRequest) -> Reply:
+    path = f"tile/{request.params['level']}/{request.params['index']}"
+    data = await asyncio.to_thread(_path, services.engine, path)
+    return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_EVER}, data)
+
+
+async def read_consistency(services: Common, request: ApiRequest) -> Reply:
+    found = await asyncio.to_thread(_consistency, services.engine, request.params["old"])
+    return _json({"old": found.old, "size": found.size, "proof": _texts(found.hashes), "checkpoint": found.note})
+
+
+async def read_entries(services: Services, request: ApiRequest) -> Reply:
+    caller = request.proven
+    agency = request.snapshot.agency(caller.system.agency)
+    if agency is None or CENTRE not in agency.roles:
+        raise Policy("audit.not-yours", agency=caller.system.agency)
+    path = f"tile/entries/{request.params['index']}"
+    data = await asyncio.to_thread(_path, services.engine, path)
+    entry = entries.note("log-read", {"path": path}, services.clock(), actor=caller.system.name)
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("api.replayed")
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    return Reply(200, {"content-type": _OCTETS}, data)
+
+
+async def read_proof(services: Services, request: ApiRequest) -> Reply:
+    transfer = request.params["transfer"]
+    if not await asyncio.to_thread(is_party, services.engine, transfer, request.proven.system.id):
+        raise Theirs("transfer.unknown", transfer=transfer)
+    found = await asyncio.to_thread(_inclusions, services.engine, transfer)
+    items = [
+        {"phase": each.phase, "index": each.index, "leaf": _text(each.leaf), "proof": _texts(each.hashes), "text": each.text()}
+        for each in found
+    ]
+    return _json({"transfer": transfer, "checkpoint": found[0].note, "entries": items})
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "readCheckpoint": read_checkpoint,
+    "readTile": read_tile,
+    "readConsistency": read_consistency,
+}
+
+
+def _path(engine: Engine, path: str) -> bytes:
+    with engine.connect() as connection:
+        return read_path(connection, path)
+
+
+def _consistency(engine: Engine, old: int) -> proofs.Consistency:
+    with engine.connect() as connection:
+        return proofs.consistency(connection, old)
+
+
+def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
+    with engine.connect() as connection:
+        return proofs.inclusions(connection, transfer)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _texts(hashes: Sequence[bytes]) -> list[str]:
+    return [_text(each) for each in hashes]
+
+
+def _json(value: dict[str, Any]) -> Reply:
+    return Reply(200, {"content-type": "application/json"}, json.dumps(value, ensure_ascii=False).encode())

@@ -1,0 +1,76 @@
+"""`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
+
+Invariants: fields that the grant does not show are masked before a page is written; every page that holds bodies is logged, with the
+range that was read, before it leaves (05-audit: every reading of a message body).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from contracts.base.errors import Ours, Theirs
+from contracts.compiled import CompiledContract
+from contracts.model import Pattern
+from contracts.wire import jsontext
+from gateway.doors.api_services import ApiRequest, Services
+from gateway.doors.reply import Reply
+from gateway.exchange import entries
+from gateway.feeds import Page, RawPage, read, read_raw
+from gateway.journal.write import Verdict, Write
+from gateway.registry.document import FEED
+from gateway.registry.snapshot import Mask
+from security.grants import Request, refusal
+
+
+async def read_feed(services: Services, request: ApiRequest) -> Reply:
+    received, caller, snapshot = request.received, request.proven, request.snapshot
+    name = f"{request.params['contract']}/v{request.params['major']}"
+    contract = snapshot.contract(name)
+    submitted = [] if contract is None else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
+    if contract is None or not submitted:
+        raise Theirs("feed.unknown", contract=name)
+    agency = caller.system.agency
+    decision = snapshot.decide(agency, name, FEED, received.at)
+    if not decision.allowed or decision.grant is None:
+        asked = Request(agency, frozenset(), name, FEED)
+        raise refusal(decision, asked, snapshot.owner_of(contract.contract))
+    masks = {each.name: snapshot.mask(contract, each.request, decision.fields) for each in submitted}
+    events, cursor, more = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
+    entry = entries.note(
+        "feed-read",
+        {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor},
+        services.clock(),
+        actor=caller.system.name,
+    )
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("api.replayed")
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
+    return Reply(200, {"content-type": "application/json"}, head.encode() + b",".join(events) + b"]}")
+
+
+def _page(
+    services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
+) -> tuple[list[bytes], str, bool]:
+    """In a thread: the page's events as JSON texts."""
+    after, limit = params["after"], params["limit"]
+    with services.engine.connect() as connection:
+        if not any(masks.values()):
+            raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
+            return list(raw.events), raw.next, raw.more
+        page: Page = read(connection, name, after, limit, vault=services.vault)
+    for event in page.events:
+        # The type of an event names the operation by which it was handed in, and so the message that its data is.
+        mask = masks.get(event["type"].rpartition(":")[2], _nothing)
+        if mask is not None and "data" in event:
+            event["data"] = mask(event["data"])
+    return [jsontext.write_json(event) for event in page.events], page.next, page.more
+
+
+def _nothing(data: dict[str, Any]) -> dict[str, Any]:
+    """For an event of an operation that the contract in force does not have: nobody can say what of it may be seen."""
+    return {}
