@@ -1,0 +1,155 @@
+"""The whole gateway killed with signal 9 in the middle of many calls, and started again: nothing lost, nothing twice, nothing unnamed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples import messages
+from examples.clients.errors import ClientError
+from examples.clients.identity import Identity
+from examples.clients.rest import AsyncRestClient, RestClient
+from examples.story.exchange import ALERTS, read_feed
+from gateway.commands.demo import demo_settings, running
+from gateway.commands.run import ensure_instance
+from gateway.settings import Settings
+from tests.conftest import world_of
+
+pytestmark = pytest.mark.server
+
+CALLS = 200
+
+
+def start(settings: Settings) -> subprocess.Popen[str]:
+    """The instance in a process group of its own, so that all of it can be killed at once."""
+    command = [sys.executable, "-m", "gateway", "up", "--json", "--data", str(settings.data), "--without", "traffic", "--without", "truong-ha"]
+    log = (settings.data / "kill.log").open("wb")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line and json.loads(line)["ok"], (settings.data / "kill.log").read_text("utf-8", "replace")
+    return process
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and all its children, found in /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, todo = [], [pid]
+    while todo:
+        one = todo.pop()
+        found.append(one)
+        todo += children.get(one, [])
+    return found
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    everything = descendants(process.pid)
+    for pid in everything:
+        os.kill(pid, signal.SIGSTOP)  # nobody may react to another's death
+    for pid in everything:
+        os.kill(pid, signal.SIGKILL)
+    process.wait(10)
+
+
+async def submit(identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], kill_at: asyncio.Event) -> None:
+    """Alerts and reports from many connections; what was acknowledged is remembered by transfer."""
+    fire, reports = (RestClient(Identity.load(identities / name)) for name in ("bao-chay", "phan-anh"))
+    async with AsyncRestClient(fire, connections=8) as alerts, AsyncRestClient(reports, connections=8) as dispatch:
+        await asyncio.gather(alerts.token(), dispatch.token())
+
+        async def one(number: int) -> None:
+            try:
+                if number % 2:
+                    identifier = f"KILL-{uuid.uuid4()}"
+                    answer = await alerts.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm(identifier=identifier))
+                    if answer.ok:
+                        acknowledged[identifier] = answer.json()["transfer"]
+                else:
+                    answer = await dispatch.call("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
+                    if answer.ok:
+                        dispatched[answer.headers["lgsp-transfer"]] = str(answer.status)
+            except (ClientError, OSError, asyncio.CancelledError):
+                return
+            if len(acknowledged) + len(dispatched) >= CALLS // 4:
+                kill_at.set()
+
+        await asyncio.gather(*(one(number) for number in range(CALLS)))
+
+
+async def submit_and_kill(settings: Settings, process: subprocess.Popen[str]) -> tuple[dict[str, str], dict[str, str]]:
+    acknowledged: dict[str, str] = {}
+    dispatched: dict[str, str] = {}
+    kill_at = asyncio.Event()
+    calls = asyncio.create_task(submit(settings.identities, acknowledged, dispatched, kill_at))
+    async with asyncio.timeout(60):
+        await kill_at.wait()
+    await asyncio.to_thread(kill_all, process)
+    await calls
+    return acknowledged, dispatched
+
+
+def rows(settings: Settings, query: str) -> list[Any]:
+    with sqlite3.connect(f"file:{settings.data / 'lgsp.db'}?mode=ro", uri=True) as base:
+        return base.execute(query).fetchall()
+
+
+def test_killed_in_the_middle(place: Path) -> None:
+    settings = demo_settings(place)
+    ensure_instance(settings, say_progress=False)
+    process = start(settings)
+    try:
+        acknowledged, dispatched = asyncio.run(submit_and_kill(settings, process))
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert len(acknowledged) + len(dispatched) < CALLS, "the kill came too late to prove anything"
+    forwarding = {transfer for (transfer,) in rows(settings, "select id from transfer where state = 'forwarding'")}
+
+    with running(settings):
+        world = world_of(settings)
+        events = world.wait("all acknowledged alerts in the feed", lambda: _complete(world, acknowledged), 20.0)
+        counts = Counter(event["data"]["identifier"] for event in events)
+        assert not {name: count for name, count in counts.items() if count != 1}, "each appears once"
+
+        # What the agency received was logged as an intent before it left, and nothing was carried out twice.
+        world.wait("what was in flight is settled", lambda: not rows(settings, "select id from transfer where state in ('forwarding', 'queued')"), 30.0)
+        seen = world.seen("do-thi")
+        intents = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'intent'")}
+        assert {item["transfer"] for item in seen["transfers"]} <= intents
+        assert seen["records"] == len({item["transfer"] for item in seen["transfers"]})
+
+        # What was in flight is in doubt, each by name; since the operation is idempotent it was then sent again.
+        doubts = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'in-doubt'")}
+        assert doubts == forwarding
+        finished = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'outcome'")}
+        assert doubts | set(dispatched) | set(acknowledged.values()) <= finished
+
+        deadline = time.monotonic() + 10
+        while rows(settings, "select id from log_pending") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        verified = world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", str(settings.identities / "bao-chay" / "log.vkey"))
+        assert verified["ok"], verified
+
+
+def _complete(world: Any, acknowledged: dict[str, str]) -> list[dict[str, Any]] | None:
+    events = read_feed(world, ALERTS)
+    return events if set(acknowledged) <= {event["data"]["identifier"] for event in events} else None

@@ -1,0 +1,17 @@
+"""The story holds, step by step, against real processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from examples.story.run import STEPS
+from examples.story.world import Telling, World
+
+pytestmark = pytest.mark.server
+
+
+@pytest.mark.parametrize("step", STEPS, ids=[name for name, _ in STEPS])
+def test_step(step: Telling, world: World) -> None:
+    """In order: later steps need what earlier ones did."""
+    name, telling = step
+    assert telling(world), name
