@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, select
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
-from contracts.wire import jsontext
+from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
 from gateway.journal import tables
 from gateway.vault.vault import Vault
@@ -68,7 +68,7 @@ def read(connection: Connection, contract: str, after: str | None, limit: int, *
         if body is None:
             event["tombstone"] = True
         else:
-            data = jsontext.read(body)
+            data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
     return Page(tuple(events), next, more)
