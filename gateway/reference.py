@@ -1,4 +1,4 @@
-"""The reference pages of `docs/`, made from what the code itself says: failure codes, settings, commands.
+"""The reference pages of `docs/`, made from what the code itself says: failure codes, settings, commands; and the drawing of the states.
 
 `python -m gateway.reference` writes them; a test of the project fails when a committed page is not what this makes.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,6 +19,7 @@ from typing import Any, Final
 import typer
 
 from contracts.base.errors import KINDS, Branch, Kind
+from gateway.exchange import states
 from gateway.settings import FILE, PREFIX, Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -123,9 +125,20 @@ def _default(item: Any) -> str:
     return f" (default: {item.default})" if isinstance(item.default, int | str) and not isinstance(item.default, bool) else ""
 
 
+def architecture_page() -> str:
+    """The page as it stands, its drawing made anew from the table of states."""
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    return re.sub(r"```mermaid\n.*?```", lambda _: f"```mermaid\n{states.drawing()}```", text, count=1, flags=re.DOTALL)
+
+
 def pages() -> dict[str, str]:
     """File name in `docs/` -> its text."""
-    return {"errors.md": errors_page(), "settings.md": settings_page(), "commands.md": commands_page()}
+    return {
+        "errors.md": errors_page(),
+        "settings.md": settings_page(),
+        "commands.md": commands_page(),
+        "architecture.md": architecture_page(),
+    }
 
 
 def main() -> None:
