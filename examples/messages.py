@@ -11,7 +11,7 @@ import random
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lxml import etree
 
@@ -19,6 +19,7 @@ CAP: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 INDICATOR: Final = "urn:lgsp:contract:indicator:v1"
 HERE: Final = timezone(timedelta(hours=7))
 
+TRUONG_HA: Final = "01392"
 # commune code, name, latitude, longitude
 COMMUNES: Final = (
     ("01273", "phường Thục Phán", "22.6659", "106.2579"), ("01279", "phường Nùng Trí Cao", "22.6790", "106.2460"),
@@ -66,6 +67,11 @@ _GIVEN: Final = ("Hằng", "Dũng", "Ngoãn", "Tuyến", "Mẩy", "Chợ", "Qu�
 def _now(now: float | None) -> datetime:
     moment = datetime.now(HERE) if now is None else datetime.fromtimestamp(now, UTC).astimezone(HERE)
     return moment.replace(microsecond=0)
+
+
+def _default(namespace: str) -> dict[str, str]:
+    """A default namespace; lxml takes None for its prefix, which its types leave out."""
+    return cast("dict[str, str]", {None: namespace})
 
 
 def _number(chance: random.Random) -> str:
@@ -185,10 +191,15 @@ def fire_alarm(*, identifier: str | None = None, now: float | None = None, chanc
     }  # fmt: skip
 
 
-def field_report(*, area: str | None = None, service_code: str | None = None, chance: random.Random | None = None) -> dict[str, Any]:
-    """A citizen's report with the names of Open311 GeoReport v2; routed by its commune (`area`)."""
+def field_report(
+    *, area: str | None = None, service_code: str | None = None, address: str | None = None, chance: random.Random | None = None
+) -> dict[str, Any]:
+    """A citizen's report with the names of Open311 GeoReport v2; routed by its commune (`area`).
+
+    Unless it is asked for, the commune is never Trường Hà: that one has a system of its own, which may be away.
+    """
     chance = chance or random.Random()
-    code, place, latitude, longitude = chance.choice([item for item in COMMUNES if area is None or item[0] == area])
+    code, place, latitude, longitude = chance.choice([item for item in COMMUNES if item[0] == area or area is None and item[0] != TRUONG_HA])
     kinds = [item for item in REPORTS if service_code is None or item[0] == service_code]
     kind, description, attribute, value = chance.choice(kinds)
     given = chance.choice(_GIVEN)
@@ -197,7 +208,7 @@ def field_report(*, area: str | None = None, service_code: str | None = None, ch
         "area": code,
         "lat": Decimal(latitude) + Decimal(chance.randint(-40, 40)).scaleb(-4),
         "long": Decimal(longitude) + Decimal(chance.randint(-40, 40)).scaleb(-4),
-        "address_string": f"{chance.randint(1, 120)} đường Kim Đồng, {place}, tỉnh Cao Bằng",
+        "address_string": address or f"{chance.randint(1, 120)} đường Kim Đồng, {place}, tỉnh Cao Bằng",
         "email": {"absent": "none"},
         "device_id": f"android-{chance.getrandbits(24):06x}",
         "first_name": given,
@@ -216,7 +227,7 @@ def indicator_question(indicator: str, area: str, period: str) -> str:
 
 def indicator_body(indicator: str, area: str, period: str) -> bytes:
     """The canonical SOAP question for a value."""
-    root = etree.Element(f"{{{INDICATOR}}}getValue", nsmap={None: INDICATOR})  # type: ignore[dict-item]
+    root = etree.Element(f"{{{INDICATOR}}}getValue", nsmap=_default(INDICATOR))
     for name, text in (("indicator", indicator), ("area", area), ("period", period)):
         etree.SubElement(root, f"{{{INDICATOR}}}{name}").text = text
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)

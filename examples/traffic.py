@@ -61,7 +61,7 @@ class Traffic:
             return answer.ok, f"{answer.status} {(answer.problem or {}).get('code', '')}"
 
         def tell() -> tuple[bool, str]:
-            answer = reports.call("POST", "/field-report/v1/requests", messages.field_report(chance=self.chance))
+            answer = reports.call("POST", "/field-report/v1/requests", messages.field_report(area=self.chance.choice(messages.COMMUNES)[0], chance=self.chance))
             return answer.ok, f"{answer.status} {(answer.problem or {}).get('code', '')}"
 
         def ask() -> tuple[bool, str]:

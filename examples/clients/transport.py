@@ -6,6 +6,7 @@ writing, so that no signed request (which is good for one use only) is ever sent
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
 import ssl
@@ -45,7 +46,9 @@ class Transport:
                 connection.putheader(name, value.encode("utf-8"))
             if body or method not in ("GET", "HEAD", "DELETE"):
                 connection.putheader("content-length", str(len(body)))
-            connection.endheaders(body or None)
+            # a server may answer before it has read everything (a body over the limit); what it said counts more than the broken pipe
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(body or None)
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as broken:
