@@ -93,7 +93,7 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
 def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     """JSON by our strict reader; the lines come from YAML's reader, of which JSON is a subset."""
     try:
-        value = jsontext.read(raw)
+        value = jsontext.read_json(raw)
     except Theirs as error:
         line = error.facts.get("line")
         findings.add(file, line if isinstance(line, int) else 0, "", str(error.facts.get("why")), "json", "JSON of RFC 8259")

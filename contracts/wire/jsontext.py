@@ -59,7 +59,7 @@ def _constant(text: str) -> Any:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
 
 
-def read(raw: bytes) -> Any:
+def read_json(raw: bytes) -> Any:
     """The value; Theirs("message.not-json") with the place of the fault."""
     try:
         text = raw.decode("utf-8")
@@ -93,7 +93,7 @@ def _look(value: Any, path: str) -> None:
             _look(item, f"{path}.{key[:60]}" if path else key[:60])
 
 
-def write(value: object) -> bytes:
+def write_json(value: object) -> bytes:
     """Any canonical value as compact JSON in UTF-8, keys in the order they stand."""
     return text_of(value).encode("utf-8")
 

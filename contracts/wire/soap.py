@@ -14,7 +14,9 @@ from lxml import etree
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Branch, Failure, Language, Theirs
-from contracts.wire.xmltext import ILLEGAL, attribute, text
+from contracts.wire.xmltext import ILLEGAL
+from contracts.wire.xmltext import escape_attribute as escape_attribute
+from contracts.wire.xmltext import escape_text as escape_text
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 WSA: Final = "http://www.w3.org/2005/08/addressing"
@@ -78,7 +80,7 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise Theirs("xml.doctype")
-    for pi in root.xpath("preceding-sibling::processing-instruction() | //processing-instruction() | following-sibling::processing-instruction()"):
+    for pi in _INSTRUCTIONS(root):
         raise Theirs("xml.instruction", target=str(pi.target)[:40], line=pi.sourceline or 0)
     if _deeper_than(root, max_depth):
         raise Theirs("xml.too-deep", limit=max_depth)
@@ -96,6 +98,7 @@ def _refuse_doctype(raw: bytes) -> None:
         raise Theirs("xml.doctype")
 
 
+_INSTRUCTIONS: Final = etree.XPath("//processing-instruction()")
 _DEEP: dict[int, etree.XPath] = {}
 
 
@@ -112,17 +115,28 @@ def _why(error: etree.XMLSyntaxError) -> str:
     return str(error.msg or "not well-formed").split(", line")[0].split(":")[0][:120]
 
 
+def parse_envelope(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
+    """The root of a well-shaped SOAP 1.1 envelope: at most one Header, then one Body, and nothing else."""
+    root = parse_xml(raw, max_bytes=max_bytes, max_depth=max_depth)
+    _shape(root)
+    return root
+
+
 def body_child(root: etree._Element) -> etree._Element:
     """The one element in /Envelope/Body; Theirs("soap.malformed") for any other shape."""
+    _shape(root)
+    body = root[-1]
+    if len(body) != 1:
+        raise Theirs("soap.malformed", why="the Body must have one child")
+    return body[0]
+
+
+def _shape(root: etree._Element) -> None:
     if root.tag != ENVELOPE:
         raise Theirs("soap.malformed", why="the root is not soap:Envelope of SOAP 1.1")
     parts = [part.tag for part in root]
     if parts not in ([HEADER, BODY], [BODY]):
         raise Theirs("soap.malformed", why="an Envelope holds at most one Header, then one Body, and nothing else")
-    body = root[-1]
-    if len(body) != 1:
-        raise Theirs("soap.malformed", why="the Body must have one child")
-    return body[0]
 
 
 def header(root: etree._Element) -> etree._Element | None:
@@ -138,7 +152,7 @@ def header_text(root: etree._Element, tag: str) -> str | None:
     return (found[0].text or "").strip() if found else None
 
 
-def envelope(body: bytes, headers: Sequence[bytes] = ()) -> bytes:
+def plain_envelope(body: bytes, headers: Sequence[bytes] = ()) -> bytes:
     """A plain envelope around canonical bytes of header blocks and of the Body's child, itself in canonical form."""
     head = b"<soap:Header>" + b"".join(headers) + b"</soap:Header>" if headers else b""
     return b'<soap:Envelope xmlns:soap="' + SOAP.encode() + b'">' + head + b"<soap:Body>" + body + b"</soap:Body></soap:Envelope>"
@@ -158,18 +172,18 @@ def fault_body(failure: Failure, *, transfer: str | None = None, language: Langu
         parts.append(f"<lgsp:Transfer>{_clean(transfer)}</lgsp:Transfer>")
     for found in failure.findings:
         facts = (("canonical", found.canonical), ("expected", found.expected), ("got", found.got), ("here", found.here), ("rule", found.rule))
-        parts.append("<lgsp:Finding" + "".join(f' {name}="{attribute(_legal(value))}"' for name, value in facts) + "></lgsp:Finding>")
+        parts.append("<lgsp:Finding" + "".join(f' {name}="{escape_attribute(_legal(value))}"' for name, value in facts) + "></lgsp:Finding>")
     parts.append("</lgsp:Problem></detail></soap:Fault>")
     return "".join(parts).encode("utf-8")
 
 
 def fault_envelope(failure: Failure, *, transfer: str | None = None, language: Language = "vi", headers: Sequence[bytes] = ()) -> bytes:
     """An unsigned envelope with the fault, for a caller who proved nothing."""
-    return envelope(fault_body(failure, transfer=transfer, language=language), headers)
+    return plain_envelope(fault_body(failure, transfer=transfer, language=language), headers)
 
 
 def _clean(value: str) -> str:
-    return text(_legal(value))
+    return escape_text(_legal(value))
 
 
 def _legal(value: str) -> str:

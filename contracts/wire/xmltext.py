@@ -16,9 +16,9 @@ _TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#x
 _ATTRIBUTE: Final = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
 
 
-def text(value: str) -> str:
+def escape_text(value: str) -> str:
     return value.translate(_TEXT) if _TEXT_NEEDS.search(value) is not None else value
 
 
-def attribute(value: str) -> str:
+def escape_attribute(value: str) -> str:
     return value.translate(_ATTRIBUTE) if _ATTRIBUTE_NEEDS.search(value) is not None else value

@@ -1,0 +1,287 @@
+"""One format of one contract: bytes to canonical values and back, compiled once.
+
+Every reader validates: what it returns keeps to the canonical schema, or it raises Theirs("message.invalid") with all findings (up
+to 20) in the paths of both formats. A message that the format does not map is exchanged in canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+from lxml import etree
+
+from contracts import forms, jsoncodec, xmlread, xmlwrite
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Finding, Theirs
+from contracts.model import Contract, Operation, RestCall, Scalar, Struct
+from contracts.normal import compile_normal
+from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
+from contracts.validate import Validator
+from contracts.wire.jsontext import MAX_DIGITS, read_json
+from contracts.wire.xmltext import ILLEGAL
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Json:
+    read: Callable[[bytes], tuple[Any, Problems]]
+    write: Callable[[Any], str]
+    here: Callable[[str, Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Xml:
+    read: Callable[[Any, Any, Any, Any], None]
+    write: Callable[[Any, str], str]
+    here: Mapping[str, str]
+    canonical: bool
+    roots: frozenset[str]
+    root: str
+    prefixes: Mapping[str, str]
+
+
+class Codec:
+    """The readers and writers of one format. Made by `contracts.compiled`, immutable afterwards."""
+
+    def __init__(
+        self,
+        name: str,
+        media: Literal["json", "xml"],
+        contract: Contract,
+        validators: Mapping[str, Validator],
+        plans: Mapping[str, Plan],
+        calls: Mapping[str, RestCall],
+        actions: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.media: Literal["json", "xml"] = media
+        self.plans = dict(plans)
+        self.mapped = frozenset(plans)
+        self.speaks: frozenset[str] = frozenset({"json", "xml"}) if name == "canonical" else frozenset({media})
+        self._contract = contract
+        self._validators = validators
+        self._json: dict[str, _Json] = {}
+        self._xml: dict[str, _Xml] = {}
+        self.rest: Mapping[str, RestCall] = {op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()}
+        self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
+        for message, validator in validators.items():
+            self._compile(message, validator.struct, plans.get(message))
+        self.soap_roots = self._roots(lambda op: op.request, "")
+        self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
+
+    # --- how it is called -------------------------------------------------------------------------------------------------
+
+    def soap_action(self, operation: str) -> str:
+        return self._actions[operation]
+
+    def answer_wrapper(self, operation: str) -> str | None:
+        """Local name of the root of an answer in SOAP; None where the format has a root of its own."""
+        return None if self._contract.operations[operation].answer in self.mapped else f"{operation}Response"
+
+    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
+        """`{ns}local` of what may stand in a Body -> operation and message; of operations with one root, the first."""
+        roots: dict[str, tuple[str, str]] = {}
+        for op in self._contract.operations.values():
+            message = message_of(op)
+            if message in self.mapped:
+                if self.media == "xml":
+                    roots.setdefault(self.plans[message].root.name, (op.name, message))
+            else:
+                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = (op.name, message)
+        return roots
+
+    # --- compiling --------------------------------------------------------------------------------------------------------
+
+    def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
+        if plan is None:
+            self._json[message] = _canonical_json(struct, message)
+            self._xml[message] = self._canonical_xml(struct, message)
+        elif plan.media == "json":
+            reader, here = jsoncodec.compile_reader(plan), plan.here_of()
+
+            def read(raw: bytes) -> tuple[Any, Problems]:
+                into: Value = {}
+                problems = Problems()
+                reader(read_json(raw), into, None, problems)
+                return into, problems
+
+            self._json[message] = _Json(read, jsoncodec.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0))
+        else:
+            prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
+            self._xml[message] = _Xml(
+                xmlread.compile_reader(plan), xmlwrite.compile_writer(plan), plan.here_of(), False,
+                frozenset({plan.root.name}), plan.root.name.rpartition("}")[2], prefixes,
+            )
+
+    def _canonical_xml(self, struct: Struct, message: str) -> _Xml:
+        space = self._contract.namespace
+        plan = canonical_plan(struct, "xml", message, space)
+        roots = {f"{{{space}}}{message}"}
+        for op in self._contract.operations.values():
+            if op.request == message:
+                roots.add(f"{{{space}}}{op.name}")
+            if op.answer == message:
+                roots.add(f"{{{space}}}{op.name}Response")
+        return _Xml(xmlread.compile_reader(plan), xmlwrite.compile_writer(plan), plan.here_of(), True, frozenset(roots), message, {})
+
+    # --- reading ----------------------------------------------------------------------------------------------------------
+
+    def read_json(self, message: str, raw: bytes) -> Value:
+        codec = self._json.get(message)
+        if codec is None:
+            raise self._wrong_media("JSON", message)
+        value, problems = codec.read(raw)
+        if problems.findings or not self._validators[message].is_valid(value):
+            raise self._invalid(message, value, problems, codec.here)
+        return value  # type: ignore[no-any-return]
+
+    def read_xml(self, message: str, element: etree._Element) -> Value:
+        codec = self._xml.get(message)
+        if codec is None:
+            raise self._wrong_media("XML", message)
+        tag = element.tag
+        if tag not in codec.roots:
+            raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+        into: Value = {}
+        problems = xmlread.XmlProblems(element, codec.prefixes)
+        codec.read(element, into, None, problems)
+        if problems.findings or not self._validators[message].is_valid(into):
+            root = problems.name(tag) if codec.canonical else ""
+
+            def here(at: str, index: Any) -> str:
+                known = codec.here.get(at)
+                if known is None:
+                    return ""
+                return filled(f"{root}/{known}" if root else known, index, 1)
+
+            raise self._invalid(message, into, problems, here)
+        return into
+
+    def read_query(self, message: str, query: str) -> Value:
+        """The query string of a GET operation: each parameter once, named as the format's top-level fields."""
+        given = parse_query(query)
+        struct, plan = self._validators[message].struct, self.plans.get(message)
+        problems = Problems()
+        into: Value = {}
+        if plan is not None and plan.media == "json":
+            raw = {name: _guess(text, plan, name) for name, text in given.items()}
+            jsoncodec.compile_reader(plan)(raw, into, None, problems)
+            here: Callable[[str, Any], str] = self._json[message].here
+        else:
+            here = lambda at, index: filled(at, index, 0)  # noqa: E731
+            for name, text in given.items():
+                field = struct.field(name)
+                if field is None or not isinstance(field.type, Scalar):
+                    shown = ", ".join(each.name for each in struct.fields)
+                    problems.add(name[:60], "", "a parameter that the operation does not have", "unknown", f"one of {shown}")
+                    continue
+                form = forms.scalar_form(field.type, "xml", strict=True)
+                try:
+                    into[name] = text if form.read is None else form.read(text)
+                except forms.Bad as bad:
+                    problems.add(name, name, kind_of(text), bad.rule, bad.expected)
+        if problems.findings or not self._validators[message].is_valid(into):
+            raise self._invalid(message, into, problems, here)
+        return into
+
+    def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
+        found = list(problems.findings)
+        found += self._validators[message].findings(value, here, problems.canonical)
+        return self._failure("message.invalid", message, found[:MAX_FINDINGS])
+
+    def _failure(self, code: str, message: str, findings: Sequence[Finding]) -> Theirs:
+        return Theirs(code, findings=findings, message=message, contract=self._contract.name, format=self.name, count=len(findings))
+
+    def _wrong_media(self, got: str, message: str) -> Theirs:
+        return Theirs("message.wrong-media", format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message)
+
+    # --- writing ----------------------------------------------------------------------------------------------------------
+
+    def write_json(self, message: str, value: Value) -> bytes:
+        codec = self._json.get(message)
+        if codec is None:
+            raise self._wrong_media("JSON", message)
+        try:
+            return codec.write(value).encode("utf-8")
+        except NotExpressible as error:
+            raise self._failure("message.not-expressible", message, [error.finding]) from None
+
+    def write_xml(self, message: str, value: Value, wrapper: str | None = None) -> bytes:
+        """Bytes that are their own exclusive C14N. `wrapper` names the canonical root; a format's own root stays."""
+        codec = self._xml.get(message)
+        if codec is None:
+            raise self._wrong_media("XML", message)
+        try:
+            return codec.write(value, wrapper if wrapper is not None and codec.canonical else codec.root).encode("utf-8")
+        except NotExpressible as error:
+            raise self._failure("message.not-expressible", message, [error.finding]) from None
+
+    def write_query(self, message: str, value: Value) -> str:
+        """A query string for a provider that is asked by GET."""
+        plan = self.plans.get(message)
+        given = value if plan is None else read_json(self.write_json(message, value))
+        for name, item in given.items():
+            if isinstance(item, (dict, list)):
+                raise self._failure("message.not-expressible", message, [Finding(name, name, kind_of(item), "type", "a single value in a query")])
+        return "&".join(f"{quote(name, safe='')}={quote(_query_text(item), safe='')}" for name, item in given.items())
+
+    def normal(self, message: str, value: Value) -> Value:
+        """What `value` becomes on the way through this format and back: itself, but for the losses that the table lists."""
+        plan = self.plans.get(message)
+        return value if plan is None else compile_normal(plan)(value)
+
+    def losses(self, message: str) -> list[str]:
+        plan = self.plans.get(message)
+        return [] if plan is None else list(plan.losses)
+
+
+def _canonical_json(struct: Struct, message: str) -> _Json:
+    integers = jsoncodec.compile_integers(struct)
+
+    def read(raw: bytes) -> tuple[Any, Problems]:
+        value = read_json(raw)
+        problems = Problems()
+        if integers is not None:
+            integers(value, problems)
+        return value, problems
+
+    return _Json(read, jsoncodec.compile_writer(canonical_plan(struct, "json", message, "")), lambda at, index: filled(at, index, 0))
+
+
+def _query_text(item: Any) -> str:
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    return item if isinstance(item, str) else forms.plain(item)
+
+
+def _guess(text: str, plan: Plan, name: str) -> Any:
+    """A parameter as the raw value that the format's JSON would hold."""
+    node = next((child for child in plan.root.children if child.name == name), None)
+    raw = node.text.form.raw if node is not None and node.text is not None else "text"
+    if raw == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if raw == "number" and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
+        return int(text)
+    return text
+
+
+def parse_query(query: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, equals, text = part.partition("=")
+        try:
+            key, value = (unquote_to_bytes(each.replace("+", " ")).decode("utf-8") for each in (name, text))
+        except UnicodeDecodeError:
+            raise Theirs("message.not-query", why="bytes that are not UTF-8") from None
+        if not equals or not key:
+            raise Theirs("message.not-query", why="a part that is not name=value")
+        if key in given:
+            raise Theirs("message.not-query", why=f"the parameter {key[:60]!r} stands twice")
+        if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
+            raise Theirs("message.not-query", why="a character that XML 1.0 cannot carry")
+        given[key] = value
+    return given

@@ -1,0 +1,69 @@
+"""A contract in force: everything compiled once, immutable, shared by all calls.
+
+Invariant: `compile_bundle` returns only what holds; a bundle with any finding raises Theirs("contract.invalid") with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Finding, Theirs
+from contracts.bundle import Bundle
+from contracts.codec import Codec as Codec
+from contracts.codec import Value
+from contracts.loader import Source, load
+from contracts.mask import Mask, check_fields, compile_mask
+from contracts.model import CodeTable, Contract, Sample, Struct
+from contracts.validate import Validator
+
+
+class CompiledContract:
+    """Codecs, masks and what the faces are made from. Equal only to itself: kept by its digest."""
+
+    def __init__(self, source: Source, digest: str) -> None:
+        assert source.contract is not None
+        self.contract: Contract = source.contract
+        self.digest = digest
+        self.namespace = self.contract.namespace
+        self.messages: Mapping[str, Struct] = source.messages
+        self.tables: Mapping[str, CodeTable] = source.tables
+        self.samples: Sequence[Sample] = tuple(source.samples)
+        used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
+        self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
+        self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
+        formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {})}
+        for name, each in sorted(source.formats.items()):
+            formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions)
+        self.formats: Mapping[str, Codec] = formats
+
+    def codec(self, format_name: str) -> Codec:
+        """LookupError for a format that the contract does not have: the registry checks that before."""
+        return self.formats[format_name]
+
+    def mask(self, message: str, fields: Sequence[str]) -> Mask | None:
+        return compile_mask(self.messages[message], fields)
+
+    def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
+        struct = self.messages.get(message)
+        return [f"no message {message}"] if struct is None else check_fields(struct, fields)
+
+    def validate(self, message: str, value: Value) -> list[Finding]:
+        """Findings of a canonical value; none where it is valid."""
+        if self.validators[message].is_valid(value):
+            return []
+        return self.validators[message].findings(value, lambda at, index: "", set())
+
+
+def compile_bundle(bundle: Bundle) -> CompiledContract:
+    source = load(bundle)
+    if source.contract is not None and not source.findings.found:
+        exchanged = {name for op in source.contract.operations.values() for name in (op.request, op.answer)}
+        for each in source.formats.values():
+            for name in each.plans:
+                if name not in exchanged:
+                    source.findings.add(f"systems/{each.name}.yaml", 0, name, "a part, not a message", "table", "a message that an operation exchanges")
+    if source.findings.found:
+        found = source.findings.found
+        raise Theirs("contract.invalid", findings=found, count=len(found))
+    return CompiledContract(source, bundle.digest)

@@ -1,0 +1,290 @@
+"""Plans compiled into readers and writers of JSON: closures over parsed values, nothing interpreted per message.
+
+Content is closed: a field that the plan does not know is a finding with its path. Fields are written in the order of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+from contracts.forms import Bad
+from contracts.model import Many, Scalar, Struct, Type
+from contracts.plan import Index, Leaf, Node, Plan, Problems, filled, kind_of
+from contracts.xmlread import finisher, list_at, setter
+from contracts.xmlwrite import constant_checks, getter, raw_writer, shown
+
+Read = Callable[[Any, Any, Index, Problems], None]
+Write = Callable[[Any], str]
+
+
+def compile_reader(plan: Plan) -> Read:
+    """A reader of the message's object into a dict; what is not an object is a finding."""
+    return _object(plan.root)
+
+
+def _object(node: Node) -> Read:
+    table = {child.name: _node(child) for child in node.children}
+    known = "one of " + ", ".join(list(table)[:8]) + (", …" if len(table) > 8 else "")
+    constants = [(child.name, child.text.here) for child in node.children if child.text is not None and child.text.keys is None]
+    finish = finisher(node)
+    here, canonical = node.here, node.canonical
+
+    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
+        if not isinstance(found, dict):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), "type", "an object")
+            return
+        for name, value in found.items():
+            reader = table.get(name)
+            if reader is None:
+                at = filled(here, index, 0)
+                problems.add(f"{at}.{name[:60]}" if at else name[:60], "", "a field that the format does not have", "unknown", known)
+            else:
+                reader(value, into, index, problems)
+        for name, at in constants:
+            if name not in found:
+                problems.add(filled(at, index, 0), "", "nothing", "required", "the field")
+        if finish is not None:
+            finish(into)
+
+    return read
+
+
+def _node(node: Node) -> Read:
+    if node.kind == "ignore":
+        return lambda found, into, index, problems: None
+    if node.kind == "many":
+        return _many(node)
+    if node.text is not None:
+        return _leaf(node.text)
+    return _object(node)
+
+
+def _many(node: Node) -> Read:
+    here, canonical, skip_empty = node.here.removesuffix("[]"), node.canonical.removesuffix("[]"), node.skip_empty
+    find = list_at(node.keys)
+    value = None if node.text is None else _value(node.text)
+    item = None if node.text is not None else _object(node)
+
+    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
+        if not isinstance(found, list):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), "type", "a list")
+            return
+        if not found and skip_empty:
+            return
+        items = find(into)
+        for number, each in enumerate(found):
+            inner = (index, number)
+            if value is not None:
+                items.append(value(each, inner, problems))
+            else:
+                made: dict[str, Any] = {}
+                items.append(made)
+                assert item is not None
+                item(each, made, inner, problems)
+
+    return read
+
+
+def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
+    convert, here, canonical = leaf.form.read, leaf.here, leaf.canonical
+    tokens = {token: reason for reason, token in leaf.tokens.items()}
+
+    def read(found: Any, index: Index, problems: Problems) -> Any:
+        if tokens and found.__class__ is str and found in tokens:
+            return {"absent": tokens[found]}
+        if convert is None:
+            return found
+        try:
+            return convert(found)
+        except Bad as bad:
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(found), bad.rule, bad.expected)
+            return None
+
+    return read
+
+
+def _leaf(leaf: Leaf) -> Read:
+    value = _value(leaf)
+    if leaf.keys is None:
+        constant, here = leaf.constant, leaf.here
+
+        def check(found: Any, into: Any, index: Index, problems: Problems) -> None:
+            if found != constant or type(found) is not type(constant):
+                problems.add(filled(here, index, 0), "", "another value", "constant", f"{constant!r}")
+
+        return check
+    put = setter(leaf.keys)
+
+    def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
+        made = value(found, index, problems)
+        if made is not None:
+            put(into, made)
+
+    return read
+
+
+def compile_writer(plan: Plan) -> Write:
+    inner = _members(plan.root)
+    return lambda value: "{" + inner(value) + "}"
+
+
+def _members(node: Node) -> Write:
+    writers = [*constant_checks(node), *(_member(child) for child in node.children if child.kind != "ignore")]
+    return lambda value: ",".join([text for writer in writers if (text := writer(value))])
+
+
+def _member(node: Node) -> Write:
+    key = encode_basestring(node.name) + ":"
+    if node.kind == "many":
+        return _members_of_list(node, key)
+    if node.kind == "one":
+        return _one(node, key)
+    if node.text is not None:
+        return _written_leaf(node.text, key)
+    inner = _members(node)
+    bound = any(leaf.keys is not None for leaf in node.leaves())
+    constant = any(leaf.keys is None for leaf in node.leaves())
+    if not bound:
+        return lambda value: f"{key}{{{inner(value)}}}"
+    present = _presence(node) if constant else None
+
+    def write(value: Any) -> str:
+        if present is not None and not present(value):
+            return ""
+        text = inner(value)
+        return f"{key}{{{text}}}" if text else ""
+
+    return write
+
+
+def _presence(node: Node) -> Callable[[Any], bool]:
+    getters = [getter(child.keys if child.kind == "many" else child.text.keys) for child in node.children
+               if child.kind == "many" or child.text is not None and child.text.keys is not None]  # type: ignore[union-attr, arg-type]
+    inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
+    return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
+
+
+def _members_of_list(node: Node, key: str) -> Write:
+    get = getter(node.keys)
+    if node.text is not None:
+        item = _scalar(node.text)
+    else:
+        inner = _members(node)
+        item = lambda value: "{" + inner(value) + "}"  # noqa: E731
+    nil, always = node.nil, not node.skip_empty
+
+    def write(value: Any) -> str:
+        items = get(value)
+        if items is None:
+            return ""
+        if isinstance(items, dict):
+            return f'{key}{{"absent":"{items["absent"]}"}}' if nil else ""
+        if not items and not always:
+            return ""
+        return key + "[" + ",".join([item(each) for each in items]) + "]"
+
+    return write
+
+
+def _one(node: Node, key: str) -> Write:
+    name, nil, inner = node.keys[0], node.nil, _members(node)
+
+    def write(value: Any) -> str:
+        found = value.get(name)
+        if found is None:
+            return ""
+        if nil and "absent" in found:
+            return f'{key}{{"absent":"{found["absent"]}"}}'
+        return f"{key}{{{inner(found)}}}"
+
+    return write
+
+
+def _written_leaf(leaf: Leaf, key: str) -> Write:
+    if leaf.keys is None:
+        fixed = key + _literal(leaf.constant)
+        return lambda value: fixed
+    text = _scalar(leaf)
+    if leaf.nil:
+        name = leaf.keys[0]
+
+        def write_nil(value: Any) -> str:
+            found = value.get(name)
+            if found is None:
+                return ""
+            if found.__class__ is dict:
+                return f'{key}{{"absent":"{found["absent"]}"}}'
+            return key + text(found)
+
+        return write_nil
+    find = shown(leaf)
+
+    def write(value: Any) -> str:
+        found = find(value)
+        return "" if found is None else key + text(found)
+
+    return write
+
+
+def _scalar(leaf: Leaf) -> Write:
+    raw = raw_writer(leaf)
+    if raw is None:
+        kind = leaf.scalar.kind if leaf.scalar is not None else "string"
+        return encode_basestring if kind == "string" else _literal
+    return lambda value: _literal(raw(value))
+
+
+def _literal(value: Any) -> str:
+    if value.__class__ is str:
+        return encode_basestring(value)
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (int, Decimal)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no scalar of JSON")
+
+
+def compile_integers(struct: Struct) -> Callable[[Any, Problems], None] | None:
+    """Finds what JSON Schema calls an integer and XML does not (`1.0`); None for a message without integers."""
+    check = _integers(struct, "")
+    return None if check is None else lambda value, problems: check(value, None, problems)
+
+
+def _integers(made: Type, at: str) -> Callable[[Any, Index, Problems], None] | None:
+    if isinstance(made, Scalar):
+        if made.kind != "integer":
+            return None
+
+        def scalar(value: Any, index: Index, problems: Problems) -> None:
+            if type(value) is Decimal:
+                path = filled(at, index, 0)
+                problems.add(path, path, "number with a point or an exponent", "type", "a whole number, without quotes and without a point")
+
+        return scalar
+    if isinstance(made, Many):
+        inner = _integers(made.items, at + "[]")
+        if inner is None:
+            return None
+
+        def many(value: Any, index: Index, problems: Problems) -> None:
+            if isinstance(value, list):
+                for number, each in enumerate(value):
+                    inner(each, (index, number), problems)
+
+        return many
+    checks = [(f.name, found) for f in made.fields if (found := _integers(f.type, f"{at}.{f.name}" if at else f.name)) is not None]
+    if not checks:
+        return None
+
+    def struct(value: Any, index: Index, problems: Problems) -> None:
+        if isinstance(value, dict):
+            for name, check in checks:
+                if name in value:
+                    check(value[name], index, problems)
+
+    return struct

@@ -1,0 +1,200 @@
+"""The plan of one message in one format: a tree of what is found where, from which the codecs are compiled.
+
+A node is an element of XML or a field of JSON. `plain` nodes are wrapping only and share the frame of their parent; `one` nodes
+stand for a canonical object, `many` nodes for each item of a canonical array. A frame is the canonical object (or item) that
+leaves write into. Invariant: a path of the format, and a canonical path, is bound once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contracts.base.errors import Finding
+from contracts.forms import Form, Media, scalar_form
+from contracts.model import Many, Scalar, Struct, Type
+
+Keys = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Leaf:
+    """One value. `keys` is its canonical path inside the frame, () for the item of an array, None for a constant of the format."""
+
+    keys: Keys | None
+    form: Form
+    canonical: str
+    here: str
+    scalar: Scalar | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    nil: bool = False
+    constant: Any = None
+
+
+@dataclass(slots=True)
+class Node:
+    name: str
+    here: str
+    kind: Literal["plain", "one", "many", "ignore"] = "plain"
+    keys: Keys = ()
+    canonical: str = ""
+    key_name: str | None = None
+    key_value: str | None = None
+    attributes: dict[str, Leaf] = field(default_factory=dict)
+    text: Leaf | None = None
+    children: list[Node] = field(default_factory=list)
+    nil: bool = False
+    fills: list[Fill] = field(default_factory=list)
+    empties: list[Keys] = field(default_factory=list)
+    skip_empty: bool = False
+
+    def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
+        return next((n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None)
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield from self.attributes.values()
+        if self.text is not None:
+            yield self.text
+        for child in self.children:
+            yield from child.leaves()
+
+    def nodes(self) -> Iterator[Node]:
+        yield self
+        for child in self.children:
+            yield from child.nodes()
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A canonical value that the format does not carry: a constant (always), or a default (where missing)."""
+
+    keys: Keys
+    value: Any
+    constant: bool
+    canonical: str
+
+
+@dataclass(slots=True)
+class Plan:
+    media: Media
+    message: str
+    struct: Struct
+    root: Node
+    strict: bool
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    drops: frozenset[str] = frozenset()
+    losses: list[str] = field(default_factory=list)
+
+    def here_of(self) -> dict[str, str]:
+        """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""
+        found: dict[str, str] = {}
+        for node in self.root.nodes():
+            if node.kind in ("one", "many") and node.canonical:
+                found[node.canonical] = node.here
+        for leaf in self.root.leaves():
+            if leaf.keys is not None:
+                found[leaf.canonical] = leaf.here
+        for canonical, here in list(found.items()):
+            parent, below = canonical.rpartition(".")[0], here
+            while parent and parent not in found:
+                below = below.rpartition("/" if self.media == "xml" else ".")[0]
+                found.setdefault(parent, below)
+                parent = parent.rpartition(".")[0]
+        return found
+
+
+def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -> Plan:
+    """The plan that says of each field: it is called as it is called."""
+
+    def tag(name: str) -> str:
+        return f"{{{namespace}}}{name}" if media == "xml" else name
+
+    def step(here: str, name: str) -> str:
+        return (f"{here}/{name}" if media == "xml" else f"{here}.{name}") if here else name
+
+    def leaf(scalar: Scalar, keys: Keys, canonical: str, here: str, nil: bool) -> Leaf:
+        return Leaf(keys, scalar_form(scalar, media, strict=True), canonical, here, scalar, nil=nil)
+
+    def node(name: str, made: Type, canonical: str, here: str, absentable: bool) -> Node:
+        at = step(canonical, name) if media == "json" else (f"{canonical}.{name}" if canonical else name)
+        there = step(here, name)
+        if isinstance(made, Struct):
+            grown = Node(tag(name), there, "one", (name,), at, nil=absentable)
+            fill(grown, made, at, there)
+            return grown
+        if isinstance(made, Many):
+            grown = Node(tag(name), there + "[]", "many", (name,), at + "[]", nil=absentable)
+            if isinstance(made.items, Struct):
+                fill(grown, made.items, at + "[]", there + "[]")
+            else:
+                grown.text = leaf(made.items, (), at + "[]", there + "[]", False)
+            return grown
+        return Node(tag(name), there, text=leaf(made, (name,), at, there, absentable))
+
+    def fill(into: Node, made: Struct, canonical: str, here: str) -> None:
+        for each in made.fields:
+            into.children.append(node(each.name, each.type, canonical, here, each.absentable))
+            if isinstance(each.type, Many) and each.required and each.type.least == 0:
+                into.empties.append((each.name,))
+
+    root = Node(tag(message), "")
+    fill(root, struct, "", "")
+    return Plan(media, message, struct, root, strict=True, namespaces={"": namespace})
+
+
+@dataclass(slots=True)
+class Problems:
+    """What a reader found wrong; full at 20, so that a hostile message costs little."""
+
+    here_root: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    canonical: set[str] = field(default_factory=set)
+
+    def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
+        self.canonical.add(canonical)
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(here, canonical, got, rule, expected))
+
+
+MAX_FINDINGS = 20
+
+Index = tuple[Any, int] | None
+
+
+def filled(template: str, index: Index, first: int) -> str:
+    """`info[].area[]` with the indexes of the frames put in, counted from `first`; brackets left over lose theirs."""
+    numbers: list[int] = []
+    while index is not None:
+        numbers.append(index[1])
+        index = index[0]
+    parts = template.split("[]")
+    text = parts[0]
+    for part in parts[1:]:
+        text += (f"[{numbers.pop() + first}]" if numbers else "") + part
+    return text
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value, never the value: it may be personal."""
+    if isinstance(value, str):
+        return f"text of {len(value)} characters" if value else "empty text"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "whole number"
+    if isinstance(value, list):
+        return f"list of {len(value)}"
+    if isinstance(value, dict):
+        return "object"
+    return "number"
+
+
+class NotExpressible(Exception):
+    """A canonical value that the format cannot carry; only `Codec` lets it become a failure."""
+
+    def __init__(self, leaf_here: str, canonical: str, got: str, rule: str, expected: str) -> None:
+        super().__init__(canonical)
+        self.finding = Finding(leaf_here, canonical, got, rule, expected)

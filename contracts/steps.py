@@ -1,0 +1,79 @@
+"""Paths of mapping tables: child steps, `[]` for repetition, `@x` for an attribute, at most one key predicate a step.
+
+XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`, `dt:A[]/@ma`,
+`dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`name` is the Clark name in XML, the field in JSON; `shown` is what stood in the table."""
+
+    name: str
+    shown: str
+    many: bool = False
+    attribute: bool = False
+    text: bool = False
+    key_name: str | None = None
+    key_value: str | None = None
+
+
+_NCNAME: Final = r"[^\W\d][\w.\-]*"
+_QNAME: Final = rf"(?:(?P<p>{_NCNAME}):)?(?P<n>{_NCNAME})"
+_XML_STEP: Final = re.compile(rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{_NCNAME}):)?(?P<kn>{_NCNAME})='(?P<kv>[^']*)'\])?")
+_JSON_STEP: Final = re.compile(r"(?P<n>[^.\[\]\s]+)(?P<many>\[\])?")
+
+
+def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
+    """The steps, or what is wrong."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(path):
+        if steps:
+            if path[at] != "/" or steps[-1].attribute or steps[-1].text:
+                return "child steps with / between them; an attribute or text() only at the end"
+            at += 1
+        if path.startswith("text()", at):
+            steps.append(Step("text()", "text()", text=True))
+            at += 6
+            continue
+        match = _XML_STEP.match(path, at)
+        if match is None:
+            return "an element, @attribute or text(), with [] or one predicate [x='…'] or [@x='…']"
+        for prefix in (match["p"], match["kp"]):
+            if prefix is not None and prefix not in namespaces and prefix != "xml":
+                return f"a prefix of namespaces, not {prefix}"
+        if match["ka"] and match["kp"]:
+            return "a key attribute without a namespace"
+        if match["at"] and (match["many"] or match["kn"]):
+            return "an attribute without [] or predicate"
+        key = None if match["kn"] is None else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
+        name = _clark(match["p"], match["n"], namespaces, bool(match["at"]))
+        steps.append(Step(name, match[0], bool(match["many"]), bool(match["at"]), False, key, match["kv"]))
+        at = match.end()
+    if not steps or steps[0].text:
+        return "at least one element"
+    return steps
+
+
+def _clark(prefix: str | None, name: str, namespaces: Mapping[str, str], attribute: bool) -> str:
+    if prefix is None and (attribute or "" not in namespaces):
+        return name
+    return f"{{{namespaces[prefix or '']}}}{name}"
+
+
+def json_steps(path: str) -> list[Step] | str:
+    steps: list[Step] = []
+    for part in path.split("."):
+        match = _JSON_STEP.fullmatch(part)
+        if match is None:
+            return "names with a dot between them, [] for a list"
+        steps.append(Step(match["n"], part, bool(match["many"])))
+    return steps

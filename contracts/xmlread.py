@@ -1,0 +1,446 @@
+"""Plans compiled into readers of XML: closures over lxml elements, nothing interpreted per message.
+
+Content is closed: an element, an attribute or a text that the plan does not know is a finding with its path. In the canonical
+format the order of elements is that of the XSD. Comments are skipped, processing instructions refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lxml import etree
+
+from contracts.forms import Bad
+from contracts.model import REASONS
+from contracts.plan import Index, Keys, Leaf, Node, Plan, Problems, filled, kind_of
+
+Element = etree._Element
+Read = Callable[[Element, Any, Index, "XmlProblems"], None]
+
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+NIL: Final = f"{{{XSI}}}nil"
+_LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
+_SPACE: Final = " \t\r\n"
+_REASONS: Final = frozenset(REASONS)
+
+
+class XmlProblems(Problems):
+    """Findings whose path is read off the element: the tree knows its parents."""
+
+    __slots__ = ("prefixes", "root")
+
+    def __init__(self, root: Element, prefixes: Mapping[str, str]) -> None:
+        super().__init__()
+        self.root = root
+        self.prefixes = prefixes
+
+    def name(self, tag: Any) -> str:
+        if not isinstance(tag, str):
+            return "processing-instruction()"
+        space, _, local = tag[1:].partition("}") if tag[0] == "{" else ("", "", tag)
+        prefix = self.prefixes.get(space, "")
+        local = local[:60]
+        return f"{prefix}:{local}" if prefix else local
+
+    def path(self, element: Element) -> str:
+        steps: list[str] = []
+        at: Element | None = element
+        while at is not None:
+            name = self.name(at.tag)
+            if at is self.root:
+                steps.append(name)
+                break
+            parent = at.getparent()
+            same = [each for each in parent if each.tag == at.tag] if parent is not None else [at]
+            steps.append(f"{name}[{same.index(at) + 1}]" if len(same) > 1 else name)
+            at = parent
+        return "/".join(reversed(steps))
+
+    def unknown(self, element: Element, known: list[str]) -> None:
+        shown = [self.name(tag) for tag in known[:8]]
+        self.add(self.path(element), "", "an element that the format does not have", "unknown",
+                 "one of " + ", ".join(shown) + (", …" if len(known) > 8 else "") if shown else "no element here")
+
+
+def compile_reader(plan: Plan) -> Read:
+    """A reader of the message's root element into a dict."""
+    return _content(plan.root, plan, root=True)
+
+
+def _content(node: Node, plan: Plan, root: bool = False) -> Read:
+    """Reads attributes, text and children of an element into the frame that is handed in."""
+    attributes = _attributes(node, root)
+    text = None if node.text is None else _leaf_text(node.text)
+    children = _children(node, plan) if node.children else None
+    finish = finisher(node)
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        attributes(element, into, index, problems)
+        if text is not None:
+            text(element, into, index, problems)
+        elif children is None:
+            if len(element) or (element.text or "").strip(_SPACE):
+                _nothing_here(element, problems)
+        else:
+            children(element, into, index, problems)
+        if finish is not None:
+            finish(into)
+
+    return read
+
+
+def _nothing_here(element: Element, problems: XmlProblems) -> None:
+    for child in element:
+        if child.tag is not etree.Comment:
+            problems.unknown(child, [])
+    if (element.text or "").strip(_SPACE):
+        problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
+
+
+def _children(node: Node, plan: Plan) -> Read:
+    table: dict[str, Any] = {}
+    for order, child in enumerate(node.children):
+        entry = (0 if child.kind == "many" else 1 << order, order, _node(child, plan))
+        if child.key_name is None:
+            table[child.name] = entry
+        else:
+            keyed = table.setdefault(child.name, _Keyed(child.key_name))
+            keyed.entries[child.key_value] = entry
+    known = list(table)
+    strict = plan.strict
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        seen, last = 0, -1
+        stray = element.text
+        for child in element:
+            tail = child.tail
+            if tail is not None and tail.strip(_SPACE):
+                stray = tail
+            entry = table.get(child.tag)
+            if entry.__class__ is _Keyed:
+                entry = entry.pick(child, problems)
+                if entry is None:
+                    continue
+            if entry is None:
+                if child.tag is not etree.Comment:
+                    problems.unknown(child, known)
+                continue
+            bit, order, reader = entry
+            if seen & bit:
+                problems.add(problems.path(child), "", "the element a second time", "repeated", "the element once")
+                continue
+            seen |= bit
+            if order < last and strict:
+                problems.add(problems.path(child), "", "an element out of order", "order",
+                             "the order " + ", ".join(problems.name(tag) for tag in known[:12]))
+            else:
+                last = order
+            reader(child, into, index, problems)
+        if stray is not None and stray.strip(_SPACE):
+            problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
+
+    return read
+
+
+class _Keyed:
+    """Elements of one name told apart by an attribute (`@x`) or a child element."""
+
+    __slots__ = ("attribute", "entries", "key_name")
+
+    def __init__(self, key_name: str) -> None:
+        self.attribute = key_name.startswith("@")
+        self.key_name = key_name.removeprefix("@")
+        self.entries: dict[str | None, Any] = {}
+
+    def pick(self, element: Element, problems: XmlProblems) -> Any:
+        if self.attribute:
+            key = element.get(self.key_name)
+        else:
+            found = element.find(self.key_name)
+            key = None if found is None else found.text or ""
+        entry = self.entries.get(key)
+        if entry is None:
+            shown = ", ".join(sorted(str(each) for each in self.entries)[:8])
+            name = self.key_name if self.attribute else problems.name(self.key_name)
+            problems.add(problems.path(element), "", "no key" if key is None else "a key that the format does not have", "unknown",
+                         f"{'@' if self.attribute else ''}{name} of {shown}")
+        return entry
+
+
+def _node(node: Node, plan: Plan) -> Read:
+    if node.kind == "ignore":
+        return lambda element, into, index, problems: None
+    if node.kind == "many":
+        return _many(node, plan)
+    if node.kind == "one":
+        return _one(node, plan)
+    if node.text is not None and not node.children and not node.attributes and node.key_name is None:
+        return _leaf(node.text)
+    return _content(node, plan)
+
+
+def _one(node: Node, plan: Plan) -> Read:
+    key, nil = node.keys[0], node.nil
+    content = _content(node, plan)
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        if nil and element.get(NIL) is not None:
+            into[key] = _absent(element, node.canonical, index, problems)
+            return
+        made: dict[str, Any] = {}
+        into[key] = made
+        content(element, made, index, problems)
+
+    return read
+
+
+def _many(node: Node, plan: Plan) -> Read:
+    nil, canonical = node.nil, node.canonical
+    find = list_at(node.keys)
+    scalar = node.text is not None and not node.children and not node.attributes and node.text.keys == ()
+    value = _value(node.text) if scalar and node.text is not None else None
+    content = None if scalar else _content(node, plan)
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        items = find(into)
+        inner = (index, len(items))
+        if value is not None:
+            items.append(value(element, inner, problems))
+            return
+        made: dict[str, Any] = {}
+        items.append(made)
+        assert content is not None
+        content(element, made, inner, problems)
+
+    if not nil:
+        return read
+
+    key = node.keys[0]
+
+    def read_nil(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        before = into.get(key)
+        if element.get(NIL) is None and not isinstance(before, dict):
+            read(element, into, index, problems)
+        elif before is None:
+            into[key] = _absent(element, canonical.removesuffix("[]"), index, problems)
+        else:
+            problems.add(problems.path(element), filled(canonical.removesuffix("[]"), index, 0), "a reason for absence beside items",
+                         "repeated", "the reason alone, or items")
+
+    return read_nil
+
+
+def list_at(keys: Keys) -> Callable[[Any], Any]:
+    if len(keys) == 1:
+        key = keys[0]
+
+        def direct(into: Any) -> Any:
+            items = into.get(key)
+            if items is None:
+                items = into[key] = []
+            return items
+
+        return direct
+    parents, last = keys[:-1], keys[-1]
+
+    def nested(into: Any) -> Any:
+        for each in parents:
+            into = into.setdefault(each, {})
+        return into.setdefault(last, [])
+
+    return nested
+
+
+def _absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
+    reason = element.get("absent")
+    if (
+        element.get(NIL) not in ("true", "1") or reason not in _REASONS
+        or len(element.attrib) != 2 or len(element) or element.text
+    ):
+        problems.add(problems.path(element), filled(canonical, index, 0), "an absence that is not in form", "absent",
+                     'an empty element with xsi:nil="true" and absent="' + "|".join(REASONS) + '"')
+    return {"absent": reason}
+
+
+def _value(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
+    """The canonical value of a leaf element; None, and a finding, where it has none."""
+    convert, tokens, nil, canonical = leaf.form.read, {token: reason for reason, token in leaf.tokens.items()}, leaf.nil, leaf.canonical
+
+    def read(element: Element, index: Index, problems: XmlProblems) -> Any:
+        raw = element.text or ""
+        if len(element) or element.attrib:
+            if nil and element.get(NIL) is not None:
+                return _absent(element, canonical, index, problems)
+            raw = _careful(element, canonical, index, problems)
+        if tokens and raw in tokens:
+            return {"absent": tokens[raw]}
+        if convert is None:
+            return raw
+        try:
+            return convert(raw)
+        except Bad as bad:
+            problems.add(problems.path(element), filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
+            return None
+
+    return read
+
+
+def _careful(element: Element, canonical: str, index: Index, problems: XmlProblems) -> str:
+    """Text of an element that holds more than text: comments are skipped, the rest is refused."""
+    text = element.text or ""
+    for name in element.attrib:
+        problems.add(f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here")
+    for child in element:
+        if child.tag is not etree.Comment:
+            problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
+        text += child.tail or ""
+    return text
+
+
+def _leaf(leaf: Leaf) -> Read:
+    value = _value(leaf)
+    if leaf.keys is None:
+        constant = leaf.constant
+
+        def check(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+            if value(element, index, problems) != constant:
+                problems.add(problems.path(element), "", "another value", "constant", f"{constant!r}")
+
+        return check
+    if len(leaf.keys) == 1:
+        key = leaf.keys[0]
+
+        def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+            found = value(element, index, problems)
+            if found is not None:
+                into[key] = found
+
+        return read
+    put = setter(leaf.keys)
+
+    def read_deep(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        found = value(element, index, problems)
+        if found is not None:
+            put(into, found)
+
+    return read_deep
+
+
+def setter(keys: Keys) -> Callable[[Any, Any], None]:
+    parents, last = keys[:-1], keys[-1]
+
+    def put(into: Any, value: Any) -> None:
+        for each in parents:
+            into = into.setdefault(each, {})
+        into[last] = value
+
+    return put
+
+
+def _leaf_text(leaf: Leaf) -> Read:
+    """Text of an element that has attributes of its own in the plan."""
+    convert, canonical = leaf.form.read, leaf.canonical
+    tokens = {token: reason for reason, token in leaf.tokens.items()}
+    put = setter(leaf.keys) if leaf.keys else None
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        raw = element.text or ""
+        for child in element:
+            if child.tag is not etree.Comment:
+                problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
+            raw += child.tail or ""
+        _store(raw, element, "", into, index, problems)
+
+    def _store(raw: str, element: Element, suffix: str, into: Any, index: Index, problems: XmlProblems) -> None:
+        if raw in tokens:
+            value: Any = {"absent": tokens[raw]}
+        elif convert is None:
+            value = raw
+        else:
+            try:
+                value = convert(raw)
+            except Bad as bad:
+                problems.add(problems.path(element) + suffix, filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
+                return
+        if put is not None:
+            put(into, value)
+        elif value != leaf.constant:
+            problems.add(problems.path(element) + suffix, "", "another value", "constant", f"{leaf.constant!r}")
+
+    return read
+
+
+def _attributes(node: Node, root: bool) -> Read:
+    """Reads the attributes of the plan; any other is a finding (the root may name a schema location)."""
+    key_attribute = node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
+    leaves = {name: _attribute(leaf, name) for name, leaf in node.attributes.items()}
+    wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        if not element.attrib and not wanted:
+            return
+        for name, raw in element.attrib.items():
+            reader = leaves.get(str(name))
+            if reader is not None:
+                reader(str(raw), element, into, index, problems)
+            elif name != key_attribute and not (root and name in _LOCATIONS):
+                problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "an attribute that the format does not have", "unknown",
+                             "one of " + ", ".join("@" + each for each in leaves) if leaves else "no attribute here")
+        for name, _ in wanted:
+            if element.get(name) is None:
+                problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "nothing", "required", "the attribute")
+
+    return read
+
+
+def _attribute(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
+    convert, canonical = leaf.form.read, leaf.canonical
+    put = setter(leaf.keys) if leaf.keys else None
+    tokens = {token: reason for reason, token in leaf.tokens.items()}
+
+    def read(raw: str, element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        value: Any = raw
+        if raw in tokens:
+            value = {"absent": tokens[raw]}
+        elif convert is not None:
+            try:
+                value = convert(raw)
+            except Bad as bad:
+                problems.add(f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
+                return
+        if put is not None:
+            put(into, value)
+        elif value != leaf.constant:
+            problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "another value", "constant", f"{leaf.constant!r}")
+
+    return read
+
+
+def finisher(node: Node) -> Callable[[Any], None] | None:
+    """What a frame gets beside what stood in it: constants, defaults, and required arrays that may be empty."""
+    if not node.fills and not node.empties:
+        return None
+    fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills]
+    empties = list(node.empties)
+
+    def finish(into: Any) -> None:
+        for put, keys, value, constant in fills:
+            if constant or missing(into, keys):
+                put(into, value)
+        for keys in empties:
+            at = into
+            for each in keys[:-1]:
+                at = at.get(each) if isinstance(at, dict) else None
+            if isinstance(at, dict):
+                at.setdefault(keys[-1], [])
+
+    return finish
+
+
+def missing(into: Any, keys: Keys) -> bool:
+    for each in keys:
+        if not isinstance(into, dict) or each not in into:
+            return True
+        into = into[each]
+    return False

@@ -1,0 +1,302 @@
+"""Plans compiled into writers of XML whose bytes are their own exclusive C14N (no comments), so that a signer need not canonicalise.
+
+Namespaces are declared where they are first visibly used, attributes stand in C14N's order, empty elements have an end tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from contracts.forms import Bad
+from contracts.plan import Keys, Leaf, Node, NotExpressible, Plan, kind_of
+from contracts.wire.xmltext import escape_attribute, escape_text
+
+Write = Callable[[Any], str]
+
+_XSI: Final = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" absent="'
+
+
+def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
+    """A writer of the message; the second argument is the root's local name (used by the canonical format only)."""
+    prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
+    tags = _Tags(prefixes)
+    space = plan.root.name[1:].partition("}")[0] if plan.root.name.startswith("{") else ""
+    prefix = prefixes.get(space, "")
+    rendered = frozenset({prefix}) if space else frozenset()
+    lead = f"{prefix}:" if prefix else ""
+    declare = (f' xmlns:{prefix}="{escape_attribute(space)}"' if prefix else f' xmlns="{escape_attribute(space)}"') if space else ""
+    extra, attributes = tags.attributes(plan.root, rendered)
+    inner = _inner(plan.root, tags, rendered | extra)
+    more = "".join(f' xmlns:{each}="{escape_attribute(plan.namespaces[each])}"' for each in sorted(extra))
+
+    def write(value: Any, root: str) -> str:
+        return f"<{lead}{root}{declare}{more}{attributes(value)}>{inner(value)}</{lead}{root}>"
+
+    return write
+
+
+class _Tags:
+    def __init__(self, prefixes: dict[str, str]) -> None:
+        self._prefixes = prefixes
+
+    def name(self, clark: str) -> tuple[str, str, str]:
+        """Qualified name, prefix, namespace of `{uri}local`."""
+        if not clark.startswith("{"):
+            return clark, "", ""
+        space, _, local = clark[1:].partition("}")
+        prefix = self._prefixes[space]
+        return (f"{prefix}:{local}" if prefix else local), prefix, space
+
+    def opening(self, clark: str, rendered: frozenset[str], also: frozenset[str] = frozenset()) -> tuple[str, str, frozenset[str]]:
+        """Start of the tag up to its attributes, end tag, and what is rendered below."""
+        name, prefix, space = self.name(clark)
+        spaces = {prefix: space} if space and prefix not in rendered else {}
+        for each in also - rendered:
+            spaces[each] = next(uri for uri, known in self._prefixes.items() if known == each)
+        declared = "".join(
+            f' xmlns:{each}="{escape_attribute(spaces[each])}"' if each else f' xmlns="{escape_attribute(spaces[each])}"' for each in sorted(spaces)
+        )
+        return f"<{name}{declared}", f"</{name}>", rendered | frozenset(spaces)
+
+    def attributes(self, node: Node, rendered: frozenset[str]) -> tuple[frozenset[str], Write]:
+        """Prefixes that the node's attributes need, and the writer of them in the order of C14N."""
+        written: list[tuple[str, str, Write]] = []
+        needs: set[str] = set()
+        for clark, leaf in node.attributes.items():
+            name, prefix, space = self.name(clark)
+            if prefix:
+                needs.add(prefix)
+            written.append((space, clark.rpartition("}")[2], _attribute(name, leaf)))
+        if node.key_name is not None and node.key_name.startswith("@"):
+            fixed = f' {node.key_name[1:]}="{escape_attribute(node.key_value or "")}"'
+            written.append(("", node.key_name[1:], lambda value: fixed))
+        if not written:
+            return frozenset(), lambda value: ""
+        writers = [writer for _, _, writer in sorted(written, key=lambda each: each[:2])]
+        return frozenset(needs) - rendered, lambda value: "".join([writer(value) for writer in writers])
+
+
+def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    if node.text is not None:
+        text = _scalar(node.text)
+        get = getter(node.text.keys or ())
+        if node.text.keys is None:
+            constant = escape_text(str(node.text.constant))
+            return lambda value: constant
+
+        def write_text(value: Any) -> str:
+            found = get(value)
+            return "" if found is None else text(found)
+
+        return write_text
+    writers = [_node(child, tags, rendered) for child in node.children if child.kind != "ignore"]
+    writers = [*constant_checks(node), *writers]
+    if len(writers) == 1:
+        return writers[0]
+    return lambda value: "".join([writer(value) for writer in writers])
+
+
+def constant_checks(node: Node) -> list[Write]:
+    """A canonical field that the format takes for granted can be written only where it has that value."""
+
+    def check(keys: Keys, constant: Any, canonical: str) -> Write:
+        get = getter(keys)
+
+        def write(value: Any) -> str:
+            found = get(value)
+            if found is not None and found != constant:
+                raise NotExpressible("", canonical, kind_of(found), "constant", f"{constant!r}: the format says nothing else")
+            return ""
+
+        return write
+
+    return [check(fill.keys, fill.value, fill.canonical) for fill in node.fills if fill.constant]
+
+
+def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    needs, attributes = tags.attributes(node, rendered)
+    head, tail, below = tags.opening(node.name, rendered, needs)
+    plain_head = not node.attributes and node.key_name is None
+    if node.kind == "many":
+        return _many(node, tags, head, tail, below, attributes)
+    if node.kind == "one":
+        return _one(node, tags, head, tail, below)
+    if node.text is not None and not node.attributes:
+        return _leaf(node.text, head + attributes(None) + ">", tail, head)
+    inner = _inner(node, tags, below)
+    bound = [leaf for leaf in node.leaves() if leaf.keys is not None]
+    if not bound:
+        return lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"
+    present = _presence(node)
+
+    def write(value: Any) -> str:
+        if not present(value):
+            return ""
+        return f"{head}{'' if plain_head else attributes(value)}>{inner(value)}{tail}"
+
+    return write
+
+
+def _presence(node: Node) -> Callable[[Any], bool]:
+    """Whether a wrapping element has anything of the canonical value in it."""
+    tests: list[Keys] = []
+    for each in (*node.attributes.values(), *([node.text] if node.text is not None else [])):
+        if each.keys is not None:
+            tests.append(each.keys)
+    inner = []
+    for child in node.children:
+        if child.kind in ("many", "one"):
+            tests.append(child.keys)
+        else:
+            inner.append(_presence(child))
+    getters = [getter(keys) for keys in tests]
+    return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
+
+
+def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], attributes: Write) -> Write:
+    get = getter(node.keys)
+    nil = node.nil
+    if node.text is not None and not node.attributes and node.text.keys == ():
+        text, start = _scalar(node.text), head + ">"
+        item: Write = lambda value: f"{start}{text(value)}{tail}"  # noqa: E731
+    else:
+        inner = _inner(node, tags, below)
+        item = lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"  # noqa: E731
+
+    def write(value: Any) -> str:
+        items = get(value)
+        if not items:
+            return ""
+        if isinstance(items, dict):
+            return f'{head}{_XSI}{items["absent"]}" xsi:nil="true">{tail}' if nil else ""
+        return "".join([item(each) for each in items])
+
+    return write
+
+
+def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -> Write:
+    key, nil, inner = node.keys[0], node.nil, _inner(node, tags, below)
+    start = head + ">"
+
+    def write(value: Any) -> str:
+        found = value.get(key)
+        if found is None:
+            return ""
+        if nil and "absent" in found:
+            return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
+        return f"{start}{inner(found)}{tail}"
+
+    return write
+
+
+def getter(keys: Keys) -> Callable[[Any], Any]:
+    """The value at a path of keys, or None; () is the value itself."""
+    if not keys:
+        return lambda value: value
+    if len(keys) == 1:
+        key = keys[0]
+        return lambda value: value.get(key)
+    parents, last = keys[:-1], keys[-1]
+
+    def get(value: Any) -> Any:
+        for each in parents:
+            value = value.get(each)
+            if value is None:
+                return None
+        return value.get(last)
+
+    return get
+
+
+def _scalar(leaf: Leaf) -> Write:
+    """A canonical value as escaped text; an absence as its token."""
+    raw = raw_writer(leaf)
+    if raw is None and not leaf.tokens:
+        return escape_text
+    if leaf.scalar is not None and leaf.scalar.kind != "string" and not leaf.tokens and raw is not None:
+        return raw
+    return lambda value: escape_text(str(raw(value) if raw is not None else value))
+
+
+def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
+    """Canonical value to raw value of the format, with tokens for absence; None where it is written as it is."""
+    write, tokens = leaf.form.write, leaf.tokens
+    if write is None and not tokens:
+        return None
+
+    def convert(value: Any) -> Any:
+        if tokens and isinstance(value, dict):
+            return tokens[value["absent"]]
+        if write is None:
+            return value
+        try:
+            return write(value)
+        except Bad as bad:
+            raise NotExpressible(leaf.here, leaf.canonical, kind_of(value), bad.rule, bad.expected) from None
+
+    return convert
+
+
+def shown(leaf: Leaf) -> Callable[[Any], Any]:
+    """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
+    get, tokens = getter(leaf.keys or ()), leaf.tokens
+
+    def find(value: Any) -> Any:
+        found = get(value)
+        if isinstance(found, dict) and found["absent"] not in tokens:
+            return None
+        return found
+
+    return find
+
+
+def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:
+    if leaf.keys is None:
+        fixed = f"{start}{escape_text(str(leaf.constant))}{tail}"
+        return lambda value: fixed
+    text = _scalar(leaf)
+    if leaf.nil:
+        key = leaf.keys[0]
+
+        def write_nil(value: Any) -> str:
+            found = value.get(key)
+            if found is None:
+                return ""
+            if found.__class__ is dict:
+                return f'{head}{_XSI}{found["absent"]}" xsi:nil="true">{tail}'
+            return f"{start}{text(found)}{tail}"
+
+        return write_nil
+    if len(leaf.keys) == 1 and not leaf.tokens:
+        key = leaf.keys[0]
+
+        def write(value: Any) -> str:
+            found = value.get(key)
+            if found is None or found.__class__ is dict:
+                return ""
+            return f"{start}{text(found)}{tail}"
+
+        return write
+    find = shown(leaf)
+
+    def write_found(value: Any) -> str:
+        found = find(value)
+        return "" if found is None else f"{start}{text(found)}{tail}"
+
+    return write_found
+
+
+def _attribute(name: str, leaf: Leaf) -> Write:
+    if leaf.keys is None:
+        fixed = f' {name}="{escape_attribute(str(leaf.constant))}"'
+        return lambda value: fixed
+    find, raw = shown(leaf), raw_writer(leaf)
+
+    def write(value: Any) -> str:
+        found = find(value)
+        if found is None:
+            return ""
+        return f' {name}="{escape_attribute(str(found if raw is None else raw(found)))}"'
+
+    return write
