@@ -182,7 +182,7 @@ class _Reader:
             compiled = None
         if compiled and when:
             message = compiled.contract.operations[operation].request
-            for problem in compiled.check_fields(message, list(when)):
+            for problem in compiled.check_fields(message, ["*", *when]):  # everything is seen; only the paths are asked about
                 self._wrong(f"{path}.when", "reference", f"paths of {message}", problem)
         if system and system not in self._systems:
             self._wrong(f"{path}.system", "reference", "the id of a system of this document", system)
