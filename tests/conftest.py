@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from examples.story import World
-from gateway.commands.demo import demo_settings, running
-from gateway.sandbox import live
+from gateway.commands.demo import demo_settings, running, world_of
 from gateway.settings import Settings
-
-
-def world_of(settings: Settings) -> World:
-    """An instance as the story sees it."""
-    return World(
-        data=settings.data, identities=settings.identities, command=[sys.executable, "-m", "gateway"], standins=live.endpoints(settings)
-    )
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +21,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def world(instance: Settings) -> World:
-    return world_of(instance)
+    made: World = world_of(instance)
+    return made
 
 
 @pytest.fixture

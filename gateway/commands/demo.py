@@ -32,9 +32,7 @@ def demo(as_json: bool, keep: Path | None) -> None:
         fail(Exit.USAGE, "not-empty", f"{keep} is not empty", "Name an empty or missing folder.", as_json)
     steps: list[dict[str, Any]] = []
     with _folder(keep) as folder, running(demo_settings(folder / "data")) as settings:
-        world = story.World(
-            data=settings.data, identities=settings.identities, command=[sys.executable, "-m", "gateway"], standins=live.endpoints(settings)
-        )
+        world = world_of(settings)
         for step in story.run(world):
             steps.append({"name": step.name, "ok": step.ok, "ms": step.ms, "detail": step.detail})
             if not as_json:
@@ -43,6 +41,13 @@ def demo(as_json: bool, keep: Path | None) -> None:
     verified = next((step["ok"] for step in steps if step["name"] == "the log verifies"), False)
     result = {"ok": ok, "steps": steps, "audit": {"size": world.remembered.get("size", 0), "verified": verified}}
     emit(result, as_json, f"\n{sum(step['ok'] for step in steps)} of {len(steps)} steps held, {sum(step['ms'] for step in steps) / 1000:.1f} s")
+
+
+def world_of(settings: Settings) -> Any:
+    """An instance as the story sees it (`examples.story.World`)."""
+    story = importlib.import_module("examples.story")
+    command = [sys.executable, "-m", "gateway"]
+    return story.World(data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings))
 
 
 def demo_settings(data: Path) -> Settings:

@@ -22,10 +22,9 @@ from examples.clients.errors import ClientError
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient
 from examples.story.exchange import ALERTS, read_feed
-from gateway.commands.demo import demo_settings, running
+from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.settings import Settings
-from tests.conftest import world_of
 
 pytestmark = pytest.mark.server
 
