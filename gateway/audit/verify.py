@@ -200,11 +200,9 @@ class _Tiles:
             stored = self._read(tile.level, tile.number) or b""
             if stored[: len(tile.hashes)] != tile.hashes:
                 if tile.level:  # level 0 was judged entry by entry
-                    covers = WIDTH ** (tile.level + 1)
-                    first = tile.number * covers
-                    wrong.add(
-                        f"{tile_path(tile.level, tile.number)} (entries {first} to {min(first + covers, builder.size) - 1}): not what they give"
-                    )
+                    each = WIDTH**tile.level
+                    first = tile.number * WIDTH * each
+                    wrong.add(f"{tile.path} (entries {first} to {first + tile.width * each - 1}): its hashes are not what they give")
             elif tile.width == WIDTH or len(stored) == len(tile.hashes):
                 self.compared += 1
 

@@ -1,6 +1,21 @@
 import importlib.util
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from gateway.audit import lease as leases
+from gateway.audit.checkpoints import CheckpointFile
+from gateway.audit.lease import Lease
+from gateway.audit.logkey import LogKey
+from gateway.audit.sequencer import Sequencer
+from gateway.audit.verify import Report, verify_log
+from gateway.journal.append import append
+from gateway.journal.database import writing
 
 NAME = "lgsp_test_databases"
 if NAME not in sys.modules:
@@ -11,3 +26,50 @@ if NAME not in sys.modules:
 
 database = sys.modules[NAME].database
 sqlite = sys.modules[NAME].sqlite
+log_row = sys.modules[NAME].log_row
+
+
+@dataclass
+class Log:
+    """A log in a folder, with the leader's lease."""
+
+    engine: Engine
+    folder: Path
+    key: LogKey
+    file: CheckpointFile
+    lease: Lease
+    clock: list[float] = field(default_factory=lambda: [1_795_500_000.0])
+
+    def sequencer(self, **options: Any) -> Sequencer:
+        return Sequencer(self.engine, None, self.key, self.file, clock=lambda: self.clock[0], **options)
+
+    def pend(self, *names: str, phase: str = "intent") -> None:
+        with writing(self.engine) as connection:
+            append(connection, [log_row(name, phase) for name in names])
+
+    def verify(self, **options: Any) -> Report:
+        with self.engine.connect() as connection:
+            return verify_log(connection, self.key.vkey, **{"newest": self.file.read(), **options})
+
+    def lead(self, holder: str) -> Lease:
+        with writing(self.engine) as connection:
+            taken = leases.take(connection, holder, self.clock[0] + 1000, over=self.lease.holder)
+        assert taken is not None
+        return taken
+
+
+@pytest.fixture
+def make_log(database: Engine, tmp_path: Path) -> Callable[[], Log]:
+    def make() -> Log:
+        with writing(database) as connection:
+            lease = leases.take(connection, "keeper-1", 1_795_500_000.0)
+        assert lease is not None
+        key = LogKey.open(tmp_path / "keys" / "log.key", "localhost/lgsp-test")
+        return Log(database, tmp_path, key, CheckpointFile(tmp_path / "log" / "checkpoint"), lease)
+
+    return make
+
+
+@pytest.fixture
+def log(make_log: Callable[[], Log]) -> Log:
+    return make_log()

@@ -27,7 +27,9 @@ def fill(engine: Engine, vault: Vault, number: int, contract: str = FEED) -> Non
     with engine.begin() as connection:
         for offset in range(1, number + 1):
             id = f"{contract}-{offset}"
-            body = vault.seal(id, "canonical", b'{"value":0.10,"responsible":{"name":"Lan"},"number":%d}' % offset, NOW + 86_400 * (offset // 4))
+            body = vault.seal(
+                id, "canonical", b'{"value":0.10,"responsible":{"name":"Lan"},"number":%d}' % offset, NOW + 86_400 * (offset // 4)
+            )
             connection.execute(insert(tables.vault).values(id=body.id, key_id=body.key_id, size=body.size, sealed=body.sealed))
             event = json.dumps({"specversion": "1.0", "id": id, "source": "urn:x", "type": "y"})
             connection.execute(

@@ -77,7 +77,9 @@ def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:
     return LogRow(transfer, phase, entry, leaf_hash(entry))
 
 
-def submission(process: str, *, id: str | None = None, message: str | None = None, key: bytes | None = None, caller: str = "canh-bao") -> Write:
+def submission(
+    process: str, *, id: str | None = None, message: str | None = None, key: bytes | None = None, caller: str = "canh-bao"
+) -> Write:
     """An accepted alert: transfer, both entries, body, feed."""
     id = id or new_id()
     now = time.time()

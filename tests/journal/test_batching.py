@@ -118,7 +118,10 @@ def test_batches_equal_the_model(database: Engine, batches: list[list[Write]]) -
             for unit, one in zip(batch, results, strict=True):
                 if isinstance(one, Written) and one.verdict is Verdict.DUPLICATE:
                     assert one.existing is not None and unit.transfer is not None
-                    same = (one.existing["caller_system"], one.existing["message_id"]) == (unit.transfer.caller_system, unit.transfer.message_id)
+                    same = (one.existing["caller_system"], one.existing["message_id"]) == (
+                        unit.transfer.caller_system,
+                        unit.transfer.message_id,
+                    )
                     assert same or one.existing["id"] == unit.transfer.id
         assert read(database) == model
     finally:

@@ -283,7 +283,9 @@ def test_a_lost_connection_is_made_again(database: Engine) -> None:
     journal.start()
     journal.commit_blocking(Write())
     with database.connect() as connection:
-        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"))
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+        )
     with pytest.raises(Ours) as caught:
         journal.commit_blocking(submission("door-1"))
     assert caught.value.code == "journal.unavailable"
