@@ -163,5 +163,13 @@ register(
             Words("wsa:To là {got}; địa chỉ này là {expected}.", "wsa:To is {got}; this address is {expected}."),
             Words("Đặt wsa:To đúng địa chỉ trong WSDL, hoặc bỏ đi.", "Set wsa:To to the address in the WSDL, or leave it out."),
         ),
+        Kind(
+            "gateway.fault",
+            Branch.OURS,
+            500,
+            Words("Lỗi nội bộ của trục", "A fault of the gateway"),
+            Words("Trục gặp lỗi nội bộ khi xử lý yêu cầu {transfer}.", "The gateway met a fault of its own at request {transfer}."),
+            Words("Báo cho người vận hành trục, kèm mã yêu cầu này.", "Tell the gateway's operators, with this request's id."),
+        ),
     ]
 )
