@@ -41,6 +41,11 @@ class ProviderFailure(Ours):
     def may_have_acted(self) -> bool:
         return self.acted is not Acted.NO
 
+    @property
+    def final(self) -> bool:
+        """The provider itself said, signed, that it will not: to send the same again is in vain."""
+        return self.code == "provider.refused" and self.acted is Acted.NO
+
 
 class ProviderMissing(Theirs):
     """The provider said, signed, that what was asked for does not exist."""
@@ -54,6 +59,10 @@ class ProviderMissing(Theirs):
     @property
     def may_have_acted(self) -> bool:
         return False
+
+    @property
+    def final(self) -> bool:
+        return True
 
 
 # The provider is not to blame for these: they say nothing of its health.

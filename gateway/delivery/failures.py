@@ -45,5 +45,16 @@ register(
                 "The operators can have it sent again when the receiving system is back.",
             ),
         ),
+        Kind(
+            "delivery.fault",
+            Branch.OURS,
+            500,
+            Words("Lỗi nội bộ khi chuyển thông điệp", "A fault of ours while delivering"),
+            Words(
+                "Trục gặp lỗi nội bộ khi chuyển thông điệp tới hệ thống {system}.",
+                "The gateway met a fault of its own while delivering to the system {system}.",
+            ),
+            Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
+        ),
     ]
 )

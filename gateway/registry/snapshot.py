@@ -149,7 +149,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         digest = row["digest"]
         compiled[digest] = known[digest] if digest in known else compile_bundle(load_bundle(connection, digest))
         in_force[row["contract"]] = compiled[digest]
-    rest = {
+    rest: dict[tuple[str, str], tuple[CompiledContract, Operation]] = {
         (operation.method, f"/{name}{operation.path}"): (contract, operation)
         for name, contract in in_force.items()
         for operation in contract.contract.operations.values()

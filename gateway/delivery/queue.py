@@ -1,0 +1,149 @@
+"""The queue's rows: taking up what is due, and reading what is needed to deliver it.
+
+Invariants
+- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no message is ever out
+  with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
+- On PostgreSQL rows that another transaction holds are skipped, not waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine, Select, func, select, update
+
+import gateway.failures  # noqa: F401  (registers the codes)
+from contracts.base.errors import Ours
+from gateway.delivery.steps import TAKEN_UP
+from gateway.journal import tables
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.vault.vault import Vault
+
+WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
+_FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEAD, "in-doubt": DEAD}
+_SALT_MARK: Final = b"Lgsp-Salt: "
+
+
+class Leading(Protocol):
+    """What a leading keeper carries (`gateway.audit.lease.Lease`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def holder(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message that was taken up: its transfer is `forwarding`, and ours."""
+
+    transfer: str
+    provider: str
+    body_ref: str
+    tries: int
+    first_at: float
+    contract: str
+    bundle: str
+    operation: str
+    caller: str  # agency/system
+    idempotent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the vault and the log hold of it."""
+
+    body: bytes
+    salt: bytes
+    intent_leaf: bytes | None
+
+
+def check_lease(connection: Connection, lease: Leading) -> None:
+    """Hold the lease's row until the end of this transaction; a failure if a newer epoch has begun."""
+    table = tables.lease
+    row = connection.execute(select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()).first()
+    if row is None or (row.holder, row.epoch) != (lease.holder, lease.epoch):
+        raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
+
+
+def take_due(
+    engine: Engine, lock: FileLock | None, lease: Leading, process: str, now: float, limit: int, resting: Collection[str]
+) -> list[Job]:
+    """Take up to `limit` messages that are due, the longest waiting first; those of `resting` providers stay where they are."""
+    queue, transfer = tables.queue, tables.transfer
+    due = (
+        select(queue.c.transfer, queue.c.provider, queue.c.body_ref, queue.c.tries, transfer)
+        .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
+        .where(queue.c.state == WAITING, queue.c.next_at <= now)
+        .order_by(queue.c.next_at)
+        .limit(limit)
+    )
+    if resting:
+        due = due.where(queue.c.provider.not_in(list(resting)))
+    with engine.connect() as connection:  # most of the time nothing is: then no writer is kept waiting
+        if connection.execute(due.limit(1)).first() is None:
+            return []
+    jobs: list[Job] = []
+    with writing(engine, lock) as connection:
+        check_lease(connection, lease)
+        for row in connection.execute(_locking(due)).mappings():
+            leased = update(queue).where(queue.c.transfer == row["transfer"], queue.c.state == WAITING)
+            step = update(transfer).where(transfer.c.id == row["transfer"], transfer.c.state == TAKEN_UP.before)
+            if connection.execute(step.values(state=TAKEN_UP.after, process=process)).rowcount != 1:
+                # It ended by another way, as by a person's decision: the row only says so.
+                connection.execute(leased.values(state=_FINAL.get(row["state"], DEAD), epoch=None))
+                continue
+            connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
+            jobs.append(
+                Job(
+                    row["transfer"],
+                    row["provider"],
+                    row["body_ref"],
+                    int(row["tries"]),
+                    float(row["committed"]),
+                    row["contract"],
+                    row["bundle"],
+                    row["operation"],
+                    f"{row['caller_agency']}/{row['caller_system']}",
+                    bool(row["idempotent"]),
+                )
+            )
+    return jobs
+
+
+def _locking(due: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
+    return due.with_for_update(skip_locked=True, of=tables.queue)  # SQLite knows no row locks and leaves this out
+
+
+def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
+    with engine.connect() as connection:
+        body = vault.open(connection, job.body_ref)
+        salt = _salt(vault.open(connection, f"{job.transfer}/request"))
+        leaf: bytes | None = None
+        for table in (tables.log_entry, tables.log_pending):
+            found = connection.scalar(select(table.c.leaf).where(table.c.transfer == job.transfer, table.c.phase == "intent"))
+            leaf = leaf if found is None else bytes(found)
+    return Contents(body, salt, leaf)
+
+
+def _salt(packed: bytes) -> bytes:
+    """The transfer's salt, which stands before the evidence of its request."""
+    line = packed.partition(b"\r\n")[0]
+    if not line.startswith(_SALT_MARK):
+        raise Ours("vault.broken", id="request", key_id="-")
+    return bytes.fromhex(line.removeprefix(_SALT_MARK).decode("ascii"))
+
+
+def phase_of(engine: Engine, transfer: str, phase: str) -> str:
+    """A phase that this transfer does not have yet: a second doubt is `in-doubt#2`."""
+    before = 0
+    with engine.connect() as connection:
+        for table in (tables.log_entry, tables.log_pending):
+            counted = select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+            before += connection.execute(counted).scalar_one()
+    return phase if not before else f"{phase}#{before + 1}"

@@ -1,0 +1,238 @@
+"""Delivering what is queued: the keeper's part of forwarding.
+
+Theory of operation
+1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time.
+2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's row.
+3. An answer ends it. A refusal that the provider signed ends it too. What surely did not arrive is tried again by the policy. What may
+   have been acted on is tried again only if the operation is idempotent; otherwise it is in doubt, and a person decides.
+4. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
+   where the next keeper finds it.
+Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from sqlalchemy import Engine
+
+import gateway.delivery.failures  # noqa: F401  (registers the codes)
+from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.model import Incoming
+from contracts.base.errors import Failure, Ours
+from gateway.delivery import steps
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.queue import DEAD, DONE, WAITING, Contents, Job, Leading, phase_of, read_contents, take_due
+from gateway.delivery.steps import Step
+from gateway.journal.filelock import FileLock
+from gateway.journal.write import LogRow, QueueRow, TransferChange, VaultRow, Verdict, Write
+from gateway.journal.writer import Journal
+from gateway.registry.registry import Registry
+from gateway.vault.vault import Vault
+from security.entry import Digest, Entry, InDoubt, Outcome, freeze, salted
+
+AT_ONCE: Final = 32
+A_PROVIDER: Final = 4
+TIMEOUT: Final = 30.0
+_AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
+_logger: Final = logging.getLogger("lgsp.delivery")
+
+
+class Deliverer:
+    """One a keeper. `process` is the keeper's row in `process`, under which its transfers are `forwarding`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lock: FileLock | None,
+        journal: Journal,
+        vault: Vault,
+        registry: Registry,
+        forwarder: Forwarder,
+        process: str,
+        clock: Callable[[], float],
+        *,
+        at_once: int = AT_ONCE,
+        timeout: float = TIMEOUT,
+        rng: Random | None = None,
+    ) -> None:
+        self._engine: Final = engine
+        self._lock: Final = lock
+        self._journal: Final = journal
+        self._vault: Final = vault
+        self._registry: Final = registry
+        self._forwarder: Final = forwarder
+        self._process: Final = process
+        self._clock: Final = clock
+        self._at_once: Final = at_once
+        self._timeout: Final = timeout
+        self._rng: Final = rng or Random()
+        self._gates: Final[defaultdict[str, asyncio.Semaphore]] = defaultdict(lambda: asyncio.Semaphore(A_PROVIDER))
+
+    async def run_once(self, lease: Leading) -> int:
+        """Deliver what is due; how many messages were taken up."""
+        resting = [name for name in self._forwarder.positions() if self._forwarder.is_open(name)]
+        jobs = await asyncio.to_thread(
+            take_due, self._engine, self._lock, lease, self._process, self._clock(), self._at_once, resting
+        )
+        await asyncio.gather(*(self._deliver(job) for job in jobs))
+        return len(jobs)
+
+    async def _deliver(self, job: Job) -> None:
+        async with self._gates[job.provider]:
+            contents: Contents | None = None
+            try:
+                contents = await asyncio.to_thread(read_contents, self._engine, self._vault, job)
+                write = await self._answered(job, contents, await self._forward(job, contents))
+            except Failure as failure:
+                write = await self._failed(job, contents, failure)
+            except Exception:
+                _logger.exception("transfer %s: unexpected fault", job.transfer)
+                # Whatever it was, nobody knows whether the message was out.
+                acted = Acted.NO if contents is None else Acted.MAYBE
+                write = await self._failed(job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider))
+            await self._commit(job, write)
+
+    async def _forward(self, job: Job, contents: Contents) -> Incoming:
+        snapshot = self._registry.snapshot
+        provider = snapshot.system(job.provider)
+        if provider is None or not provider.active:
+            raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=job.provider)
+        compiled = await asyncio.to_thread(self._registry.compiled, job.bundle)
+        operation = compiled.contract.operations[job.operation]
+        message = compiled.codec("canonical").read_json(operation.request, contents.body)
+        return await self._forwarder.forward(
+            snapshot, provider, compiled, operation, message, transfer=job.transfer, caller=job.caller, timeout=self._timeout
+        )
+
+    # --- what is written ------------------------------------------------------------------------------------------------
+
+    async def _answered(self, job: Job, contents: Contents, incoming: Incoming) -> Write:
+        compiled = self._registry.compiled(job.bundle)
+        answer = compiled.codec("canonical").write_json(compiled.contract.operations[job.operation].answer, incoming.answer)
+        now, salt = self._clock(), contents.salt
+        entry = _row(
+            Outcome(
+                job.transfer,
+                now,
+                200,
+                provider=job.provider,
+                sent=salted(salt, incoming.evidence_out),
+                came_back=salted(salt, incoming.evidence_in),
+                answered=salted(salt, answer),
+            )
+        )
+        vault = [
+            self._vault.seal(job.transfer, part, data, now)
+            for part, data in (("forwarded", incoming.evidence_out), ("provider-answer", incoming.evidence_in), ("answer", answer))
+        ]
+        return self._end(job, contents, steps.ANSWER_CAME, entry, vault, now, status=200, failure=None, queue=DONE)
+
+    async def _failed(self, job: Job, contents: Contents | None, failure: Failure) -> Write:
+        now, tries = self._clock(), job.tries + 1
+        acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
+        out, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
+        if isinstance(failure, ProviderMissing) or isinstance(failure, ProviderFailure) and failure.final:
+            vault = self._evidence(job, "", out, back, now)
+            entry = self._outcome(job, contents, failure.status, failure.code, out, back, now)
+            return self._end(job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE)
+        if acted is not Acted.NO and not job.idempotent:
+            frozen = freeze(InDoubt(job.transfer, now, self._process, failure.code))
+            phase = await asyncio.to_thread(phase_of, self._engine, job.transfer, frozen.phase)
+            entry = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
+            vault = self._evidence(job, f"{phase}-", out, back, now)
+            change = self._change(job, steps.OUTCOME_UNKNOWN, status=failure.status, failure=failure.code)
+            return Write(change=change, log=(entry,), vault=tuple(vault), queue=self._queue(job, DEAD, now, tries, failure.code))
+        if failure.code == "provider.resting":  # another message probes just now: this one was not tried
+            at = now + (failure.retry_after or 1)
+            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, at, job.tries, failure.code))
+        lost = failure.code.startswith("vault.")  # what cannot be opened will not be opened later
+        again = self._forwarder.policy.next_try(tries, job.first_at, now, self._rng, retry_after=failure.retry_after)
+        if again is not None and not lost:
+            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, again, tries, failure.code))
+        _logger.warning("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
+        code = failure.code if lost else "delivery.given-up"
+        entry = self._outcome(job, contents, 502, code, out, back, now)
+        vault = self._evidence(job, "", out, back, now)
+        return self._end(job, contents, steps.GIVEN_UP, entry, vault, now, status=502, failure=code, queue=DEAD, last=failure.code)
+
+    def _outcome(self, job: Job, contents: Contents | None, status: int, code: str, out: bytes, back: bytes, now: float) -> LogRow:
+        def digest(data: bytes) -> Digest | None:
+            return salted(contents.salt, data) if contents is not None and data else None
+
+        return _row(Outcome(job.transfer, now, status, provider=job.provider, failure=code, sent=digest(out), came_back=digest(back)))
+
+    def _evidence(self, job: Job, prefix: str, out: bytes, back: bytes, now: float) -> list[VaultRow]:
+        parts = ((f"{prefix}forwarded", out), (f"{prefix}provider-answer", back))
+        return [self._vault.seal(job.transfer, part, data, now) for part, data in parts if data]
+
+    def _end(
+        self,
+        job: Job,
+        contents: Contents | None,
+        step: Step,
+        entry: LogRow,
+        vault: list[VaultRow],
+        now: float,
+        *,
+        status: int,
+        failure: str | None,
+        queue: str,
+        last: str | None = None,
+    ) -> Write:
+        receipt = {"outcome": base64.b64encode(entry.leaf).decode("ascii")}
+        if contents is not None and contents.intent_leaf is not None:
+            receipt["intent"] = base64.b64encode(contents.intent_leaf).decode("ascii")
+        change = self._change(
+            job,
+            step,
+            finished=now,
+            status=status,
+            failure=failure,
+            answer_ref=f"{job.transfer}/answer" if step is steps.ANSWER_CAME else None,
+            receipt=json.dumps(receipt, sort_keys=True),
+        )
+        row = self._queue(job, queue, now, job.tries + 1, last or failure)
+        return Write(change=change, log=(entry,), vault=tuple(vault), queue=row)
+
+    def _change(
+        self,
+        job: Job,
+        step: Step,
+        *,
+        finished: float | None = None,
+        status: int | None = None,
+        failure: str | None = None,
+        answer_ref: str | None = None,
+        receipt: str | None = None,
+    ) -> TransferChange:
+        return TransferChange(job.transfer, step.before, self._process, step.after, finished, status, failure, answer_ref, receipt)
+
+    def _queue(self, job: Job, state: str, at: float, tries: int, last: str | None) -> QueueRow:
+        return QueueRow(job.transfer, job.provider, job.body_ref, at, state, tries, last)
+
+    async def _commit(self, job: Job, write: Write) -> None:
+        for wait in (*_AGAIN, None):
+            try:
+                written = await self._journal.commit(write)
+            except Ours as trouble:
+                if wait is None:
+                    _logger.critical("transfer %s: its end could not be written (%s); it stays open until this keeper ends", job.transfer, trouble.code)
+                    return
+                await asyncio.sleep(wait)
+                continue
+            if written.verdict is not Verdict.COMMITTED:
+                _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)
+            return
+
+
+def _row(entry: Entry) -> LogRow:
+    frozen = freeze(entry)
+    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
