@@ -21,7 +21,7 @@ HERE: Final = timezone(timedelta(hours=7))
 
 TRUONG_HA: Final = "01392"
 # commune code, name, latitude, longitude
-COMMUNES: Final = (
+COMMUNES: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("01273", "phường Thục Phán", "22.6659", "106.2579"), ("01279", "phường Nùng Trí Cao", "22.6790", "106.2460"),
     ("01288", "phường Tân Giang", "22.6531", "106.2702"), ("01304", "xã Bảo Lạc", "22.9497", "105.6790"),
     ("01392", "xã Trường Hà", "22.9583", "106.0431"), ("01414", "xã Hà Quảng", "22.9021", "106.0874"),

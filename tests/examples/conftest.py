@@ -121,7 +121,7 @@ class Province:
 
     def identity(self, who: str, whom: str = "gateway", address: str = "https://localhost:1") -> Identity:
         me, other = self.parties[who], self.parties[whom]
-        place = self.folder / f"{who}-{whom}"
+        place = self.folder / f"{who}-{whom}-{address.rpartition(':')[2]}"
         place.mkdir(exist_ok=True)
         files = {
             "tls.crt": me.tls_pem, "tls.key": key_pem(me.tls), "sign.crt": me.sign_pem, "sign.key": key_pem(me.sign),

@@ -1,0 +1,358 @@
+"""The clients against a small server of the tests' own that keeps the profile, and one that breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import shutil
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+
+from examples.clients import rest, soap
+from examples.clients.audit import leaf_hash
+from examples.clients.errors import BadIdentity, LogError, NoAnswer, WrongAnswer
+from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
+from examples.clients.identity import Identity
+from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
+from examples.clients.signing import Verifier
+from examples.clients.soap import SoapClient
+from examples.clients.wssec import ID, LGSP, SOAP, WSA, BadEnvelope, new_envelope, parse, serialise, sign, verify
+
+LEAF = leaf_hash(b"entry")
+
+
+@dataclass
+class Door:
+    """A door of a gateway, as small as it can be: tokens, one REST operation that echoes, one SOAP operation that echoes."""
+
+    province: Any
+    url: str = ""
+    tokens: int = 0
+    requests: list[Message] = field(default_factory=list)
+    break_it: str = ""
+    key: Identity | None = None
+
+    def caller(self, key_id: str) -> list[Verifier]:
+        party = self.province.parties.get(key_id.removesuffix(".sign-1"))
+        return [] if party is None else [Verifier(key_id, self.province.identity(party.system).signer.certificate)]
+
+    async def token(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        assertion = str(form["client_assertion"])
+        (key,) = self.caller(jwt.get_unverified_header(assertion)["kid"])
+        algorithm = {"ed25519": "EdDSA"}.get(key.algorithm, "ES256")
+        try:
+            claims = jwt.decode(
+                assertion, key.certificate.public_key(), algorithms=[algorithm], audience=f"{self.url}/oauth/token",  # type: ignore[arg-type]
+                options={"require": ["iss", "sub", "aud", "iat", "exp", "jti"]},
+            )  # fmt: skip
+        except jwt.InvalidTokenError as wrong:
+            return web.json_response({"error": "invalid_client", "error_description": str(wrong)}, status=401)
+        assert claims["iss"] == claims["sub"] and claims["exp"] - claims["iat"] <= 60
+        assert form["grant_type"] == "client_credentials" and str(form["client_assertion_type"]).endswith("jwt-bearer")
+        self.tokens += 1
+        return web.json_response({"access_token": f"token-{self.tokens}", "token_type": "Bearer", "expires_in": 600})
+
+    async def echo(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        message = Message(headers, request.method, self.url + request.raw_path)
+        problem = {"content-type": "application/problem+json"}
+        if request.transport is None or request.transport.get_extra_info("peercert") is None:
+            return web.Response(status=401, headers=problem, text='{"code":"channel.no-certificate"}')
+        try:
+            verify_request(message, body, self.caller, time.time(), needed=("authorization",))
+        except Exception as wrong:
+            return web.Response(status=401, headers=problem, text=json.dumps({"code": "signature", "detail": str(wrong)}))
+        self.requests.append(message)
+        content = json.dumps({"path": request.raw_path, "body": body.decode(), "language": headers["accept-language"]}, ensure_ascii=False).encode()
+        leaf = base64.b64encode(LEAF).decode()
+        note = base64.b64encode(self.province.authority.note(1, LEAF).encode()).decode()
+        answer = {
+            "content-type": "application/json", "content-digest": digest_header(content), "lgsp-transfer": "t-1",
+            "lgsp-receipt": f"intent=:{leaf}:, outcome=:{leaf}:", "lgsp-checkpoint": f":{note}:",
+        }  # fmt: skip
+        asked = Message(self.requests[0].headers, "POST", message.target) if self.break_it == "binding" else message
+        assert self.key is not None
+        answer |= sign_answer(Message(answer, status=200, request=asked), self.key.signer, created=int(time.time()))
+        if self.break_it == "unsigned":
+            answer = {name: value for name, value in answer.items() if not name.startswith("signature")}
+        if self.break_it == "body":
+            content = content.replace(b"path", b"pfad")
+        if self.break_it == "receipt":
+            answer["lgsp-receipt"] = f"intent=:{leaf}:"
+        return web.Response(headers=answer, body=content)
+
+    async def soap(self, request: web.Request) -> web.Response:
+        content = {"content-type": "text/xml; charset=utf-8"}
+        keys = [key for name in ("canh-bao", "may-cu") for key in self.caller(f"{name}.sign-1")]
+        try:
+            found = verify(parse(await request.read()), {key.thumbprint: key for key in keys}.get, time.time())
+        except BadEnvelope as wrong:
+            fault = etree.fromstring(
+                f'<soap:Fault xmlns:soap="{SOAP}" xmlns:l="{LGSP}"><faultcode>soap:Client</faultcode><faultstring>Chữ ký sai</faultstring><detail>'
+                f'<l:Problem><l:Code>signature.x</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Title xml:lang="en">Wrong</l:Title>'
+                f'<l:Next xml:lang="vi">Ký lại</l:Next><l:Transfer>t-9</l:Transfer><l:Finding here="a" canonical="b" got="" rule="r" expected="e"/>'
+                f"</l:Problem></detail></soap:Fault>"
+            )
+            fault[1].text = f"Chữ ký sai: {wrong}"
+            return web.Response(status=500, headers=content, body=serialise(new_envelope(fault)))
+        assert self.key is not None
+        receipt = etree.Element(f"{{{LGSP}}}Receipt")
+        receipt.set(ID, "receipt")
+        leaf = base64.b64encode(LEAF).decode()
+        note = base64.b64encode(self.province.authority.note(1, LEAF).encode()).decode()
+        for name, text in (("Transfer", "t-1"), ("Intent", leaf), ("Outcome", leaf), ("Checkpoint", note)):
+            etree.SubElement(receipt, f"{{{LGSP}}}{name}").text = text
+        asked = "urn:uuid:other" if self.break_it == "binding" else found.text(WSA, "MessageID") or ""
+        headers = [("Action", "action", "urn:answer"), ("MessageID", "message-id", "urn:uuid:a"), ("RelatesTo", "relates-to", asked)]
+        root = new_envelope(found.body)
+        if self.break_it != "unsigned":
+            sign(root, self.key.signer, headers=headers, now=time.time(), blocks=[receipt])
+        raw = serialise(root)
+        return web.Response(headers=content, body=raw.replace("Đông".encode(), b"Dong") if self.break_it == "body" else raw)
+
+
+@pytest.fixture
+def door(province: Any) -> Iterator[Door]:
+    made = Door(province, key=province.identity("gateway"))
+    context = made.key.server_context()  # type: ignore[union-attr]
+    context.verify_mode = ssl.CERT_OPTIONAL  # as the exchange listener: refused by the door, not by the handshake
+    application = web.Application()
+    application.router.add_post("/oauth/token", made.token)
+    application.router.add_post("/soap/{path:.*}", made.soap)
+    application.router.add_route("*", "/{path:.*}", made.echo)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> web.AppRunner:
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        made.url = f"https://localhost:{runner.addresses[0][1]}"
+        return runner
+
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    yield made
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def client(door: Door, system: str = "phan-anh") -> RestClient:
+    return RestClient(door.province.identity(system, address=door.url))
+
+
+@pytest.mark.parametrize("system", ["phan-anh", "bao-chay"])
+def test_a_call(door: Door, system: str) -> None:
+    one = client(door, system)
+    answer = one.call("POST", "/field-report/v1/requests", {"description": "Ổ gà"}, "m-1", "en")
+    assert answer.ok and answer.verified
+    assert answer.json() == {"path": "/field-report/v1/requests", "body": '{"description":"Ổ gà"}', "language": "en"}
+    assert answer.receipt is not None and answer.receipt.leaves == {"intent": LEAF, "outcome": LEAF} and answer.receipt.transfer == "t-1"
+    assert answer.checkpoint is not None and one.keeper is not None and one.keeper.newest is not None and one.keeper.newest.size == 1
+    assert door.requests[0].headers["idempotency-key"] == '"m-1"'
+    assert one.call("GET", "/indicator/v1/values?area=04&x=%E1%BB%99").json()["path"].endswith("x=%E1%BB%99")
+    assert "idempotency-key" not in door.requests[1].headers and door.tokens == 1
+
+
+def test_async_calls_share_preparing_and_judging(door: Door) -> None:
+    one = client(door)
+
+    async def many() -> list[Any]:
+        async with AsyncRestClient(one, connections=4) as fast:
+            await fast.call("GET", "/first")
+            return await asyncio.gather(*(fast.call("POST", f"/r/{number}?x=%20", {"n": number}) for number in range(25)))
+
+    answers = asyncio.run(many())
+    assert all(answer.ok and answer.verified for answer in answers) and door.tokens == 1
+    assert len({message.headers["idempotency-key"] for message in door.requests[1:]}) == 25
+    door.break_it = "body"
+    with pytest.raises(WrongAnswer):
+        asyncio.run(many())
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"mutate": lambda headers, body: (headers, body + b" ")}, "Content-Digest"),
+        ({"leave_out": ("content-digest",)}, "does not cover"),
+        ({"leave_out": ("authorization",)}, "does not cover"),
+        ({"created": 30}, "in the future"),
+        ({"created": -61}, "expired"),
+        ({"lifetime": 120}, "more than 60"),
+        ({"token": ""}, "authorization"),
+        ({"sign": False}, "no signature"),
+    ],
+)
+def test_misuse_is_refused_and_heard(door: Door, how: dict[str, Any], says: str) -> None:
+    answer = client(door).call("POST", "/x", {"a": 1}, **how)
+    assert answer.status == 401 and not answer.verified and answer.problem is not None and says in answer.problem["detail"]
+
+
+def test_certificates_of_ones_own_choice(door: Door) -> None:
+    one = client(door)
+    assert one.call("GET", "/x", tls=None).problem == {"code": "channel.no-certificate"}
+    assert one.call("GET", "/x", tls=door.province.identity("stranger")).ok
+
+
+def test_sending_twice_is_sending_the_same(door: Door) -> None:
+    one = client(door)
+    prepared = one.prepare("GET", "/x")
+    one.send(prepared)
+    one.send(prepared)
+    assert door.requests[0].headers["signature"] == door.requests[1].headers["signature"]
+
+
+@pytest.mark.parametrize("what", ["binding", "unsigned", "body", "receipt"])
+def test_a_wrong_answer_is_raised(door: Door, what: str) -> None:
+    one = client(door)
+    one.call("GET", "/first")
+    door.break_it = what
+    with pytest.raises(WrongAnswer):
+        one.call("POST", "/x", {"a": 1})
+
+
+def test_a_foreign_gateway_is_not_believed(door: Door) -> None:
+    door.key = door.province.identity("stranger")
+    with pytest.raises(WrongAnswer, match="not known"):
+        client(door).call("GET", "/x")
+
+
+def test_an_assertion_for_another_audience(door: Door) -> None:
+    one = client(door)
+    with pytest.raises(TokenRefused, match="401"):
+        one.keep_token(one.exchange(one.token_request(aud="https://elsewhere/")))
+    with pytest.raises(TokenRefused):
+        one.keep_token(one.exchange(one.token_request(exp=int(time.time()) - 5)))
+
+
+def test_a_token_is_renewed_before_it_dies(door: Door) -> None:
+    moment = [time.time()]
+    one = RestClient(door.province.identity("phan-anh", address=door.url), clock=lambda: moment[0])
+    assert one.token() == "token-1" == one.token()
+    moment[0] += 560
+    assert one.token() == "token-1"
+    moment[0] += 15
+    assert one.cached_token is None
+    moment[0] -= 575
+    assert one.token(fresh=True) == "token-2" == one.token()
+
+
+def test_nobody_there(province: Any) -> None:
+    with pytest.raises(NoAnswer, match="did not answer"):
+        RestClient(province.identity("phan-anh")).call("GET", "/x")
+
+
+# --- SOAP -----------------------------------------------------------------------------------------------------------------
+
+QUESTION = "<a xmlns='urn:lgsp:contract:indicator:v1'>Đông Khê</a>".encode()
+
+
+@pytest.mark.parametrize("system", ["canh-bao", "may-cu"])
+def test_a_soap_call(door: Door, system: str) -> None:
+    answer = SoapClient(door.province.identity(system, address=door.url)).call("indicator/v1", "getValue", QUESTION)
+    assert answer.ok and answer.verified and answer.body is not None and answer.body.text == "Đông Khê"
+    assert answer.receipt is not None and answer.receipt.outcome == LEAF and answer.checkpoint is not None
+
+
+@pytest.mark.parametrize("what", ["binding", "unsigned", "body"])
+def test_a_wrong_soap_answer_is_raised(door: Door, what: str) -> None:
+    door.break_it = what
+    with pytest.raises(WrongAnswer):
+        SoapClient(door.province.identity("canh-bao", address=door.url)).call("indicator/v1", "getValue", QUESTION)
+
+
+def test_faults_are_read_whole(door: Door) -> None:
+    answer = SoapClient(door.province.identity("canh-bao", address=door.url)).call("indicator/v1", "getValue", QUESTION, leave_out=("body",))
+    assert answer.status == 500 and answer.fault is not None and not answer.verified and not answer.ok
+    assert (answer.fault.code, answer.fault.problem, answer.fault.transfer) == ("Client", "signature.x", "t-9")
+    assert answer.fault.title == {"vi": "Sai", "en": "Wrong"} and answer.fault.next == {"vi": "Ký lại"}
+    assert answer.fault.findings == [{"here": "a", "canonical": "b", "got": "", "rule": "r", "expected": "e"}]
+
+
+def test_no_ed25519_in_soap(door: Door) -> None:
+    with pytest.raises(BadIdentity, match="Ed25519"):
+        SoapClient(door.province.identity("bao-chay", address=door.url)).call("indicator/v1", "getValue", QUESTION)
+
+
+# --- command lines --------------------------------------------------------------------------------------------------------
+
+
+def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = str(door.province.identity("phan-anh", address=door.url).folder)
+    assert rest.main(["--identity", folder, "GET", "/indicator/v1/values?area=xã"]) == 0
+    out = capsys.readouterr().out
+    assert "status     200" in out and "transfer   t-1" in out and LEAF.hex() in out and "x%C3%A3" in out
+    (tmp_path / "body.json").write_text('{"a": 1}')
+    assert rest.main(["--identity", folder, "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x"]) == 0
+    assert rest.main(["--identity", str(tmp_path), "GET", "/x"]) == 2
+    assert rest.main(["--identity", folder, "--body", str(tmp_path / "missing"), "POST", "/x"]) == 2
+    with pytest.raises(SystemExit) as stopped:
+        rest.main(["--identity", folder, "GET", "no-slash"])
+    assert stopped.value.code == 2
+    door.break_it = "body"
+    assert rest.main(["--identity", folder, "GET", "/x"]) == 2
+    assert "WrongAnswer" in capsys.readouterr().err
+
+
+def test_soap_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = str(door.province.identity("canh-bao", address=door.url).folder)
+    (tmp_path / "alert.xml").write_bytes(QUESTION)
+    assert soap.main(["--identity", folder, "--file", str(tmp_path / "alert.xml")]) == 0
+    out = capsys.readouterr().out
+    assert "status     200" in out and "Đông Khê" in out and LEAF.hex() in out
+    stranger = str(door.province.identity("stranger", address=door.url).folder)
+    assert soap.main(["--identity", stranger, "--file", str(tmp_path / "alert.xml")]) == 1
+    assert "fault      signature.x" in capsys.readouterr().out
+    (tmp_path / "alert.xml").write_text("<!DOCTYPE a><a/>")
+    assert soap.main(["--identity", folder, "--file", str(tmp_path / "alert.xml")]) == 2
+
+
+# --- identity folders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["tls.key", "sign.key", "sign.crt", "ca.crt", "gateway-sign.crt", "system.json"])
+def test_an_incomplete_identity_is_named(province: Any, tmp_path: Path, broken: str) -> None:
+    folder = shutil.copytree(province.identity("phan-anh").folder, tmp_path / "identity")
+    (folder / broken).unlink()
+    with pytest.raises(BadIdentity, match="not a complete identity folder"):
+        Identity.load(folder)
+
+
+def test_identities_that_contradict_themselves(province: Any, tmp_path: Path) -> None:
+    folder = shutil.copytree(province.identity("phan-anh").folder, tmp_path / "identity")
+    (folder / "sign.crt").write_bytes(province.parties["kinh-te"].sign_pem)
+    with pytest.raises(BadIdentity, match="not a pair"):
+        Identity.load(folder)
+    shutil.copy(province.identity("phan-anh").folder / "sign.crt", folder)
+    # a certificate under the anchor's name that the anchor never signed
+    other = type(province.authority)(tmp_path)
+    leaf = x509.load_pem_x509_certificate(other.leaf("gateway sign", province.parties["gateway"].sign))
+    (folder / "gateway-sign.crt").write_bytes(b"".join(item.public_bytes(Encoding.PEM) for item in (leaf, province.authority.issuer)))
+    with pytest.raises(BadIdentity, match="not signed by the authority"):
+        Identity.load(folder)
+
+
+def test_a_log_key_is_needed_to_prove(door: Door) -> None:
+    identity = door.province.identity("may-cu", address=door.url)
+    (identity.folder / "log.vkey").unlink()
+    without = RestClient(Identity.load(identity.folder))
+    assert without.keeper is None and without.witness() is None
+    with pytest.raises(LogError, match="log.vkey"):
+        without.prove(rest.Receipt("t"))
