@@ -4,6 +4,7 @@ It uses the clients of `examples.clients` and nothing of the gateway: what it se
 `run(world, tell)` tells one step after the other and stops at none, so that one look shows all that does not hold.
 """
 
-from examples.story.run import Step, World, run
+from examples.story.run import Step, run
+from examples.story.world import World
 
 __all__ = ["Step", "World", "run"]

@@ -102,6 +102,7 @@ def soap_query(world: World) -> str:
     same(Decimal(value.value), Decimal("612.450"), "the value, exact")
     raw = world.soap("dieu-hanh").call(INDICATOR, "getValue", question())
     check(raw.ok and raw.body is not None, f"the same question again: {raw.fault}")
+    assert raw.body is not None
     schema = etree.XMLSchema(etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content))
     schema.assertValid(raw.body)
     return f"zeep, from the served WSDL, asked a REST provider: {value.value} {value.unit}; the answer is valid against the served XSD"

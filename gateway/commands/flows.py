@@ -50,6 +50,6 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     with writing(engine) as connection:
         append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
     with engine.connect() as connection:
-        page = read(connection, Vault(settings.vault_keys), contract, after, limit)
+        page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys))
     text = "\n".join(json.dumps(event, ensure_ascii=False, default=str) for event in page.events)
     emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")

@@ -106,7 +106,7 @@ class RestDoor:
             proof.channel.thumbprint,
             ReplayKey(signature.replay_key, signature.expires),
             payload,
-            _message_id(received, operation.pattern, operation.name) or signature.nonce,
+            _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer,
             operation,
             operation.request,
             received.body,
