@@ -1,0 +1,134 @@
+"""What `lgsp contract check` proves of a folder, and prints.
+
+Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its twin, and the
+laws hold on each sample in each format; the XSD takes what the schema takes. Everything that fails is a finding with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from contracts.base.errors import Failure, Finding
+from contracts.bundle import Bundle
+from contracts.codec import Codec, Value
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.faces import xsd
+from contracts.model import Sample
+from contracts.wire.soap import parse_xml
+
+
+@dataclass(slots=True)
+class Report:
+    """`ok` where nothing was found; `losses` are not faults, but nobody should be surprised by them."""
+
+    folder: str
+    contract: str = ""
+    digest: str = ""
+    proved: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def check(folder: Path) -> Report:
+    report = Report(folder.name)
+    try:
+        bundle = Bundle.from_folder(folder)
+        compiled = compile_bundle(bundle)
+    except Failure as failure:
+        report.findings.extend(failure.findings)
+        return report
+    report.contract, report.digest = compiled.contract.name, compiled.digest
+    if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
+        report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
+    report.proved.append(f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats")
+    if folder.name != f"v{compiled.contract.major}":
+        report.findings.append(Finding("contract.yaml", "version", f"version {compiled.contract.version} in {folder.name}", "layout", f"a folder v{compiled.contract.major}"))
+    for codec in compiled.formats.values():
+        for message in codec.mapped:
+            report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
+    schema = _schema(compiled, report)
+    for sample in compiled.samples:
+        before = len(report.findings)
+        _sample(compiled, sample, schema, report)
+        if len(report.findings) == before:
+            report.proved.append(f"sample {sample.format}/{sample.message}.{sample.name}: decoded, and the laws hold in every format")
+    return report
+
+
+def _schema(compiled: CompiledContract, report: Report) -> etree.XMLSchema | None:
+    try:
+        made = etree.XMLSchema(parse_xml(xsd.xsd(compiled)))
+    except etree.XMLSchemaParseError as error:
+        report.findings.append(Finding("schema.json", "", str(error)[:200], "xsd", "a schema that XML Schema 1.0 takes"))
+        return None
+    report.proved.append("the XSD is a valid XML Schema 1.0")
+    return made
+
+
+def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
+    is_xml = sample.raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    stem = f"samples/{sample.format}/{sample.message}.{sample.name}"
+    path = f"{stem}.{'xml' if is_xml else 'json'}"
+    canonical, codec = compiled.codec("canonical"), compiled.codec(sample.format)
+    twin = _try(report, path if sample.format == "canonical" and not is_xml else f"{stem}.canonical.json",
+                lambda: canonical.read_json(sample.message, sample.canonical))
+    if twin is None:
+        return
+    read: Callable[[], Value] = (
+        (lambda: codec.read_xml(sample.message, parse_xml(sample.raw))) if is_xml else (lambda: codec.read_json(sample.message, sample.raw))
+    )
+    found = _try(report, path, read)
+    if found is not None and found != twin:
+        for where in _differences(found, twin, "")[:5]:
+            report.findings.append(Finding(path, where, "another value than in the twin", "sample", "the same canonical message"))
+    for each in compiled.formats.values():
+        _laws(each, sample.message, twin, path, report)
+    written = canonical.write_xml(sample.message, twin)
+    if schema is not None and not schema.validate(etree.fromstring(written)):
+        report.findings.append(Finding(path, "", "refused by the generated XSD", "xsd", "accepted by every face"))
+
+
+def _laws(codec: Codec, message: str, value: Value, path: str, report: Report) -> None:
+    for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
+        try:
+            if media == "json":
+                back = codec.read_json(message, codec.write_json(message, value))
+            else:
+                back = codec.read_xml(message, parse_xml(codec.write_xml(message, value)))
+        except Failure as failure:
+            if failure.code != "message.not-expressible":
+                report.findings.append(Finding(path, "", failure.code, "law", f"what {codec.name} ({media}) writes, it reads"))
+            continue
+        if back != codec.normal(message, value):
+            for where in _differences(back, codec.normal(message, value), "")[:5]:
+                report.findings.append(Finding(path, where, f"another value after {codec.name} ({media}) and back", "law", "the same, but for the losses listed"))
+
+
+def _try(report: Report, path: str, work: Callable[[], Value]) -> Value | None:
+    try:
+        return work()
+    except Failure as failure:
+        found = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
+        report.findings.extend(Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected) for each in found)
+        return None
+
+
+def _differences(one: object, other: object, at: str) -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = list(dict.fromkeys([*one, *other]))
+        missing = object()
+        return [
+            where for name in names
+            for where in _differences(one.get(name, missing), other.get(name, missing), f"{at}.{name}" if at else str(name))
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [where for number, pair in enumerate(zip(one, other, strict=True)) for where in _differences(*pair, f"{at}[{number}]")]
+    return [] if one == other and type(one) is type(other) or one == other else [at or "the whole"]

@@ -1,0 +1,198 @@
+"""OpenAPI 3.0.3 of a contract's REST operations: parameters, bodies, every problem answer, security, samples as examples.
+
+The problem answers are those that the door can give for an operation of that kind; the shape of the document is RFC 9457 with our members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.compiled import CompiledContract
+from contracts.faces.schema import definitions
+from contracts.model import Operation, Pattern, Scalar, Struct
+from contracts.wire.jsontext import read_json
+
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
+
+_PROBLEMS: Final[Mapping[int, str]] = {
+    400: "The request cannot be read: not JSON, a digest or a signature header out of form",
+    401: "Token, certificate or signature missing, unknown, expired or wrong",
+    403: "No grant for this operation; the answer names whom to ask",
+    404: "No such address, or no route for this message",
+    405: "Another method is needed",
+    406: "The answer cannot be given in a form that the caller accepts",
+    409: "The same id with another body, a replayed signature, or the first is still in progress",
+    413: "The body is over the limit",
+    415: "Another media type is needed",
+    422: "The message does not keep to its contract; findings name each place",
+    429: "Too many requests; Retry-After says when",
+    500: "Trouble of ours",
+    502: "The component system behind the gateway answered wrongly",
+    503: "Not ready, or the component system is suspended or down",
+    504: "The component system did not answer in time",
+}
+
+
+def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
+    """`base` is the public base address of the exchange, without a slash at its end."""
+    contract = compiled.contract
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": f"{contract.title.vi} / {contract.title.en}",
+            "description": f"{contract.description.vi}\n\n{contract.description.en}\n\n" + "\n".join(f"- {each}" for each in contract.legal_basis),
+            "version": contract.version,
+        },
+        "servers": [{"url": f"{base.rstrip('/')}/{contract.name}"}],
+        "tags": [{"name": contract.name, "description": contract.title.en}],
+        "paths": _paths(compiled),
+        "components": {
+            "schemas": {**definitions(compiled, "#/components/schemas/", True), "Problem": _PROBLEM_SCHEMA, "Queued": _QUEUED_SCHEMA},
+            "headers": _HEADERS,
+            "responses": {f"Problem{status}": _problem(words) for status, words in _PROBLEMS.items()},
+            "securitySchemes": {
+                "boundToken": {
+                    "type": "oauth2",
+                    "description": "private_key_jwt (RFC 7523), bound to the client certificate (RFC 8705); requests signed by RFC 9421.",
+                    "flows": {"clientCredentials": {"tokenUrl": f"{base.rstrip('/')}/oauth/token", "scopes": {}}},
+                }
+            },
+        },
+    }
+
+
+def _paths(compiled: CompiledContract) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for op in compiled.contract.operations.values():
+        paths.setdefault(op.path, {})[op.method.lower()] = _operation(compiled, op)
+    return paths
+
+
+def _operation(compiled: CompiledContract, op: Operation) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": op.name,
+        "summary": f"{op.title.vi} / {op.title.en}",
+        "tags": [compiled.contract.name],
+        "security": [{"boundToken": []}],
+        "parameters": [*_signature_parameters(op), *(_query(compiled, op) if op.method == "GET" else [])],
+    }
+    if op.method == "POST":
+        made["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{op.request}"}, **_examples(compiled, op.request)}},
+        }
+    answer = {
+        "description": "The answer, signed by the gateway (tag lgsp-answer)",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
+        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{op.answer}"}, **_examples(compiled, op.answer)}},
+    }
+    responses: dict[str, Any] = {"200": answer}
+    if op.pattern is Pattern.DISPATCH:
+        responses["202"] = {
+            "description": "The component system is down: the message is kept and will be sent again",
+            "headers": answer["headers"],
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Queued"}}},
+        }
+    for status in _PROBLEMS:
+        if status == 415 and op.method == "GET" or status in (502, 504) and op.pattern is Pattern.SUBMIT:
+            continue
+        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    made["responses"] = responses
+    return made
+
+
+def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
+    named = [
+        ("Signature-Input", True, "RFC 9421: sig1=(…);created;expires;nonce;keyid;tag=\"lgsp-request\"", {"type": "string"}),
+        ("Signature", True, "RFC 9421: sig1=:…:", {"type": "string"}),
+    ]
+    if op.method == "POST":
+        named.insert(0, ("Content-Digest", True, "RFC 9530: sha-256=:…:", {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/=]+:"}))
+        needed = op.pattern is not Pattern.QUERY
+        named.insert(0, ("Idempotency-Key", needed, "Id of the message, a structured-field string: repeat it to repeat the message",
+                         {"type": "string", "pattern": '^"[!#-\\[\\]-~]{1,128}"$'}))
+    return [{"name": name, "in": "header", "required": required, "description": words, "schema": schema} for name, required, words, schema in named]
+
+
+def _query(compiled: CompiledContract, op: Operation) -> list[dict[str, Any]]:
+    struct: Struct = compiled.messages[op.request]
+    schemas = definitions(compiled, "#/components/schemas/", True)[op.request]["properties"]
+    sample = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), {})
+    made = []
+    for field in struct.fields:
+        assert isinstance(field.type, Scalar)
+        one: dict[str, Any] = {"name": field.name, "in": "query", "required": field.required, "schema": schemas[field.name]}
+        if field.title:
+            one["description"] = field.title
+        if field.name in sample:
+            one["example"] = sample[field.name]
+        made.append(one)
+    return made
+
+
+def _examples(compiled: CompiledContract, message: str) -> dict[str, Any]:
+    found = {f"{each.format}-{each.name}": {"value": _floats(read_json(each.canonical))} for each in compiled.samples if each.message == message}
+    return {"examples": found} if found else {}
+
+
+def _floats(value: Any) -> Any:
+    """Examples are illustrations: here, and only here, a decimal becomes what json.dumps can write."""
+    if isinstance(value, dict):
+        return {key: _floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, bool)) else float(value)
+
+
+def _problem(words: str) -> dict[str, Any]:
+    return {
+        "description": words,
+        "headers": {"Lgsp-Transfer": {"$ref": "#/components/headers/Lgsp-Transfer"}},
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+_HEADERS: Final[dict[str, Any]] = {
+    "Lgsp-Transfer": {"description": "Id of the transfer", "schema": {"type": "string"}},
+    "Lgsp-Receipt": {"description": "Leaf hashes of the log entries of this transfer (RFC 6962)", "schema": {"type": "string"}},
+    "Lgsp-Checkpoint": {"description": "The newest checkpoint of the audit log, a signed note in base64", "schema": {"type": "string"}},
+}
+
+_WORDS: Final = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "detail": {"type": "string"}, "next": {"type": "string"}},
+}
+
+_QUEUED_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Đã xếp hàng",
+    "description": "The message is kept; its status can be asked for.",
+    "properties": {"transfer": {"type": "string"}, "status": {"type": "string"}},
+    "required": ["transfer"],
+}
+
+_PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Vấn đề",
+    "description": "RFC 9457, with the members of docs/wire.md.",
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:lgsp:problem:"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "next": {"type": "string"},
+        "transfer": {"type": "string", "nullable": True},
+        "findings": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("here", "canonical", "got", "rule", "expected")},
+            },
+        },
+        "messages": {"type": "object", "properties": {"vi": _WORDS, "en": _WORDS}},
+    },
+    "required": ["type", "title", "status", "detail", "code"],
+}

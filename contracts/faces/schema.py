@@ -1,0 +1,104 @@
+"""The canonical schema as it is served: plain JSON Schema 2020-12, with formats, code tables and absence spelt out.
+
+So any validator of 2020-12 agrees with the gateway, without knowing the keywords `codes` and `absentable`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from contracts.compiled import CompiledContract
+from contracts.model import REASONS, Many, Struct, Type
+from contracts.profile import json_schema
+from contracts.wire.jsontext import text_of
+
+_ABSENT: Final = "Absent"
+
+
+def schema_json(compiled: CompiledContract) -> bytes:
+    return pretty(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": compiled.namespace,
+            "title": compiled.contract.name,
+            "description": f"{compiled.contract.title.vi} / {compiled.contract.title.en}",
+            "$defs": definitions(compiled, "#/$defs/", False),
+        }
+    )
+
+
+def definitions(compiled: CompiledContract, prefix: str, openapi: bool) -> dict[str, Any]:
+    """Each object type once; `openapi` writes what OpenAPI 3.0.3 has words for."""
+    made: dict[str, Any] = {}
+    for name in compiled.exchanged:
+        _struct(compiled.messages[name], made, prefix, openapi)
+    return made
+
+
+def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) -> None:
+    if struct.name in made:
+        return
+    made[struct.name] = schema = {"type": "object"}
+    schema.update(_words(struct.title, struct.description))
+    properties: dict[str, Any] = {}
+    for field in struct.fields:
+        inner = _type(field.type, made, prefix, openapi)
+        words = _words(field.title, field.description)
+        if field.absentable:
+            made.setdefault(_ABSENT, dict(_absent()))
+            properties[field.name] = {**words, "oneOf": [inner, {"$ref": prefix + _ABSENT}]}
+        elif "$ref" in inner and openapi and words:
+            # In OpenAPI 3.0.3 nothing may stand beside $ref.
+            properties[field.name] = {**words, "allOf": [inner]}
+        else:
+            properties[field.name] = {**inner, **words}
+    schema["properties"] = properties  # type: ignore[assignment]
+    required = [field.name for field in struct.fields if field.required]
+    if required:
+        schema["required"] = required  # type: ignore[assignment]
+    schema["additionalProperties"] = False  # type: ignore[assignment]
+
+
+def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
+    if isinstance(kind, Struct):
+        _struct(kind, made, prefix, openapi)
+        return {"$ref": prefix + kind.name}
+    if isinstance(kind, Many):
+        bounds = {"minItems": kind.least or None, "maxItems": kind.most}
+        return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
+    schema = json_schema(kind)
+    if openapi:
+        for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if word in schema:
+                schema[bound], schema[word] = schema[word], True
+    return schema
+
+
+def _absent() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": "Lý do vắng mặt",
+        "description": "Why a value is not there (TT 13/2017).",
+        "properties": {"absent": {"type": "string", "enum": list(REASONS)}},
+        "required": ["absent"],
+        "additionalProperties": False,
+    }
+
+
+def _words(title: str, description: str) -> dict[str, str]:
+    return {word: text for word, text in (("title", title), ("description", description)) if text}
+
+
+def pretty(value: Any) -> bytes:
+    """Indented JSON with exact numbers, byte-stable."""
+    return (_lines(value, "") + "\n").encode("utf-8")
+
+
+def _lines(value: Any, indent: str) -> str:
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        return "{\n" + ",\n".join(f"{inner}{json.dumps(key, ensure_ascii=False)}: {_lines(item, inner)}" for key, item in value.items()) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        return "[\n" + ",\n".join(inner + _lines(item, inner) for item in value) + f"\n{indent}]"
+    return text_of(value)

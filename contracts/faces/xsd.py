@@ -1,0 +1,178 @@
+"""The XML Schema 1.0 of a contract's canonical messages.
+
+Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent` attribute. What the
+schema takes and the decoder does not (padding around numbers, `+5`, nil without a reason, a nil beside items) is listed in
+`LEXICAL_DIFFERENCES`; the decoder enforces the stricter.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+from contracts.compiled import CompiledContract
+from contracts.forms import plain
+from contracts.model import REASONS, Field, Many, Scalar, Struct, Type
+from contracts.profile import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.wire.xmltext import escape_text
+
+XS: Final = "http://www.w3.org/2001/XMLSchema"
+
+LEXICAL_DIFFERENCES: Final[tuple[tuple[str, str], ...]] = (
+    ("Khoảng trắng quanh số, ngày giờ, true/false", "White space around numbers, times and booleans"),
+    ("Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm", "A leading plus, needless zeros, no digit beside the point"),
+    ("1 và 0 thay cho true và false", "1 and 0 in place of true and false"),
+    ("xsi:nil không kèm lý do absent, absent không kèm xsi:nil, xsi:nil bên cạnh các phần tử cùng tên",
+     "xsi:nil without a reason, a reason without xsi:nil, xsi:nil beside items of its name"),
+    ("Thuộc tính xsi:type", "The attribute xsi:type"),
+)
+
+
+def xsd(compiled: CompiledContract) -> bytes:
+    """The schema as a document of its own."""
+    return ('<?xml version="1.0" encoding="UTF-8"?>\n' + schema_element(compiled, "") + "\n").encode("utf-8")
+
+
+def schema_element(compiled: CompiledContract, indent: str) -> str:
+    lines = [
+        f'<xs:schema xmlns:xs="{XS}" xmlns:tns={quoteattr(compiled.namespace)} targetNamespace={quoteattr(compiled.namespace)}'
+        f' elementFormDefault="qualified" attributeFormDefault="unqualified" version={quoteattr(compiled.contract.version)}>'
+    ]
+    for op in compiled.contract.operations.values():
+        lines.append(f'  <xs:element name="{op.name}" type="tns:{op.request}"/>')
+        lines.append(f'  <xs:element name="{op.name}Response" type="tns:{op.answer}"/>')
+    written: set[str] = set()
+    types = _Types(lines, written)
+    for name in compiled.exchanged:
+        lines.append(f'  <xs:element name="{name}" type="tns:{name}"/>')
+    for name in compiled.exchanged:
+        types.struct(compiled.messages[name], absentable=False)
+    if types.reasons:
+        lines.append('  <xs:simpleType name="AbsenceReason">')
+        lines.append('    <xs:restriction base="xs:string">')
+        lines += [f'      <xs:enumeration value="{reason}"/>' for reason in REASONS]
+        lines += ["    </xs:restriction>", "  </xs:simpleType>"]
+    lines.append("</xs:schema>")
+    return "\n".join(indent + line for line in lines)
+
+
+class _Types:
+    def __init__(self, lines: list[str], written: set[str]) -> None:
+        self._lines, self._written = lines, written
+        self.reasons = False
+
+    def struct(self, made: Struct, *, absentable: bool) -> str:
+        """Name of the complex type; written once."""
+        name = made.name + ("OrAbsent" if absentable else "")
+        if name in self._written:
+            return name
+        self._written.add(name)
+        body = [f'  <xs:complexType name="{name}">', *_words(made.title, made.description, "    ")]
+        if absentable:
+            base = self.struct(made, absentable=False)
+            self.reasons = True
+            body += [
+                "    <xs:complexContent>", f'      <xs:extension base="tns:{base}">',
+                '        <xs:attribute name="absent" type="tns:AbsenceReason"/>',
+                "      </xs:extension>", "    </xs:complexContent>", "  </xs:complexType>",
+            ]
+        else:
+            body.append("    <xs:sequence>")
+            for field in made.fields:
+                body += self._element(field)
+            body += ["    </xs:sequence>", "  </xs:complexType>"]
+        self._lines += body
+        return name
+
+    def _element(self, field: Field) -> list[str]:
+        made: Type = field.type
+        least, most = (1 if field.required else 0), "1"
+        if isinstance(made, Many):
+            # One nil element may stand for the whole array; how many items there must be, the decoder says then.
+            least = 0 if not field.required else 1 if field.absentable and made.least else made.least
+            most = "unbounded" if made.most is None else str(made.most)
+            needs, made = made.least if not field.absentable else least, made.items
+            least = needs if field.required else min(least, needs)
+        occurs = ("" if least == 1 else f' minOccurs="{least}"') + ("" if most == "1" else f' maxOccurs="{most}"')
+        nil = ' nillable="true"' if field.absentable else ""
+        start = f'      <xs:element name="{field.name}"'
+        words = _words(field.title, field.description, "        ")
+        if isinstance(made, Struct):
+            name = self.struct(made, absentable=field.absentable)
+            if not words:
+                return [f'{start} type="tns:{name}"{occurs}{nil}/>']
+            return [f'{start} type="tns:{name}"{occurs}{nil}>', *words, "      </xs:element>"]
+        facets = _facets(made)
+        if not field.absentable:
+            inner = [f"        {line}" for line in _simple(made, facets)]
+            return [f"{start}{occurs}>", *words, *inner, "      </xs:element>"]
+        self.reasons = True
+        simple_name = self._named_simple(made, facets, field)
+        return [
+            f"{start}{occurs}{nil}>", *words, "        <xs:complexType>", "          <xs:simpleContent>",
+            f'            <xs:extension base="{simple_name}">',
+            '              <xs:attribute name="absent" type="tns:AbsenceReason"/>',
+            "            </xs:extension>", "          </xs:simpleContent>", "        </xs:complexType>", "      </xs:element>",
+        ]
+
+    def _named_simple(self, made: Scalar, facets: list[str], field: Field) -> str:
+        if not facets:
+            return _BASES[made.format or made.kind]
+        name, number = f"{field.name}Value", 1
+        while name in self._written:
+            number += 1
+            name = f"{field.name}Value{number}"
+        self._written.add(name)
+        lines = _simple(made, facets)
+        lines[0] = f'<xs:simpleType name="{name}">'
+        self._lines += [f"  {line}" for line in lines]
+        return f"tns:{name}"
+
+
+_BASES: Final = {
+    "string": "xs:string", "integer": "xs:integer", "number": "xs:decimal", "boolean": "xs:boolean", "date-time": "xs:dateTime", "date": "xs:date",
+}
+
+
+def _simple(made: Scalar, facets: list[str]) -> list[str]:
+    base = _BASES[made.format or made.kind]
+    lines = ["<xs:simpleType>", f'  <xs:restriction base="{base}">', *(f"    {each}" for each in facets), "  </xs:restriction>", "</xs:simpleType>"]
+    if made.format is not None and made.pattern is not None:
+        # Patterns of one step are alternatives in XSD: the format's own goes into a step of its own.
+        own = DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN
+        return [
+            "<xs:simpleType>", "  <xs:restriction>", "    <xs:simpleType>", f'      <xs:restriction base="{base}">',
+            f"        <xs:pattern value={_quoted(own[1:-1])}/>", "      </xs:restriction>", "    </xs:simpleType>",
+            *(f"    {each}" for each in facets), "  </xs:restriction>", "</xs:simpleType>",
+        ]
+    return lines
+
+
+def _facets(made: Scalar) -> list[str]:
+    found: list[str] = []
+    if made.format is not None and made.pattern is None:
+        found.append(f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>")
+    if made.pattern is not None:
+        found.append(f"<xs:pattern value={_quoted(made.pattern[1:-1])}/>")
+    found += [f"<xs:enumeration value={_quoted(value)}/>" for value in made.values]
+    for word, length in (("minLength", made.min_length), ("maxLength", made.max_length)):
+        if length is not None:
+            found.append(f'<xs:{word} value="{length}"/>')
+    for word, bound in (
+        ("minInclusive", made.minimum), ("maxInclusive", made.maximum),
+        ("minExclusive", made.exclusive_minimum), ("maxExclusive", made.exclusive_maximum),
+    ):
+        if bound is not None:
+            found.append(f'<xs:{word} value="{plain(bound)}"/>')
+    return found
+
+
+def _quoted(value: str) -> str:
+    return quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def _words(title: str, description: str, indent: str) -> list[str]:
+    said = ". ".join(each.rstrip(".") for each in (title, description) if each)
+    if not said:
+        return []
+    return [f"{indent}<xs:annotation><xs:documentation>{escape_text(said)}</xs:documentation></xs:annotation>"]
