@@ -207,8 +207,22 @@ class SoapClient:
         return SoapAnswer(raw.status, verified.body, None, receipt, note, True, raw.body)
 
 
+def zeep_transport(identity: Identity) -> Any:
+    """zeep's transport with our client certificate and the exchange's authority, and nothing of the environment."""
+    # only who calls by zeep pays for loading it
+    import requests
+    from zeep.transports import Transport as ZeepTransport
+
+    session = requests.Session()
+    # REQUESTS_CA_BUNDLE and proxies of the environment would go before what is set here
+    session.trust_env = False
+    session.verify = str(identity.folder / "ca.crt")
+    session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
+    return ZeepTransport(session=session)
+
+
 class ZeepSigner:
-    """For `zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=…)`: signs each call, verifies each answer.
+    """For `zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=zeep_transport(identity))`: signs each call, verifies each answer.
 
     zeep's own verification must not be relied on; here the whole profile is checked on what came over the wire. One signer
     serves one call at a time. `message_id` set beforehand repeats a message.

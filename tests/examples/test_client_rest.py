@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import shutil
 import ssl
@@ -16,11 +17,13 @@ from typing import Any
 
 import jwt
 import pytest
+import zeep
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from examples import traffic
 from examples.clients import rest, soap
 from examples.clients.audit import leaf_hash
 from examples.clients.errors import BadIdentity, LogError, NoAnswer, WrongAnswer
@@ -28,7 +31,7 @@ from examples.clients.httpsig import Message, digest_header, sign_answer, verify
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
 from examples.clients.signing import Verifier
-from examples.clients.soap import SoapClient
+from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
 from examples.clients.wssec import ID, LGSP, SOAP, WSA, BadEnvelope, new_envelope, parse, serialise, sign, verify
 
 LEAF = leaf_hash(b"entry")
@@ -96,9 +99,21 @@ class Door:
             answer["lgsp-receipt"] = f"intent=:{leaf}:"
         return web.Response(headers=answer, body=content)
 
+    async def audit(self, request: web.Request) -> web.Response:
+        second = leaf_hash(b"another entry")
+        root = hashlib.sha256(b"\1" + LEAF + second).digest()
+        if request.path.startswith("/audit/consistency"):
+            assert dict(request.query) == {"from": "1", "to": "2"}
+            return web.json_response({"proof": [base64.b64encode(second if self.break_it != "log" else LEAF).decode()]})
+        if request.match_info["path"] != "proof/t-1":
+            return web.json_response({}, status=404)
+        leaf, step = (base64.b64encode(item).decode() for item in (LEAF, second))
+        entry = {"phase": "intent", "index": 0, "leaf": leaf, "entry": "entry", "proof": [step]}
+        return web.json_response({"checkpoint": self.province.authority.note(2, root), "entries": [entry]})
+
     async def soap(self, request: web.Request) -> web.Response:
         content = {"content-type": "text/xml; charset=utf-8"}
-        keys = [key for name in ("canh-bao", "may-cu") for key in self.caller(f"{name}.sign-1")]
+        keys = [key for name in ("canh-bao", "may-cu", "y-te") for key in self.caller(f"{name}.sign-1")]
         try:
             found = verify(parse(await request.read()), {key.thumbprint: key for key in keys}.get, time.time())
         except BadEnvelope as wrong:
@@ -134,6 +149,7 @@ def door(province: Any) -> Iterator[Door]:
     application = web.Application()
     application.router.add_post("/oauth/token", made.token)
     application.router.add_post("/soap/{path:.*}", made.soap)
+    application.router.add_get("/audit/{path:.*}", made.audit)
     application.router.add_route("*", "/{path:.*}", made.echo)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -242,6 +258,23 @@ def test_an_assertion_for_another_audience(door: Door) -> None:
         one.keep_token(one.exchange(one.token_request(exp=int(time.time()) - 5)))
 
 
+def test_a_receipt_becomes_a_proof_and_the_log_only_grows(door: Door) -> None:
+    one = client(door)
+    receipt = one.call("GET", "/x").receipt
+    assert receipt is not None
+    checkpoint, entries = one.prove(receipt)
+    assert checkpoint.size == 2 and [(entry.phase, entry.entry) for entry in entries] == [("intent", "entry")]
+    newest = one.witness()
+    assert newest is not None and newest.size == 2
+    with pytest.raises(LogError, match="no proof of t-2"):
+        one.prove(rest.Receipt("t-2"))
+    other = client(door, "bao-chay")
+    other.prove(other.call("GET", "/x").receipt)  # type: ignore[arg-type]
+    door.break_it = "log"
+    with pytest.raises(LogError, match="does not go on"):
+        other.witness()
+
+
 def test_a_token_is_renewed_before_it_dies(door: Door) -> None:
     moment = [time.time()]
     one = RestClient(door.province.identity("phan-anh", address=door.url), clock=lambda: moment[0])
@@ -289,6 +322,56 @@ def test_faults_are_read_whole(door: Door) -> None:
 def test_no_ed25519_in_soap(door: Door) -> None:
     with pytest.raises(BadIdentity, match="Ed25519"):
         SoapClient(door.province.identity("bao-chay", address=door.url)).call("indicator/v1", "getValue", QUESTION)
+
+
+WSDL = """<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:t="urn:t"
+    xmlns:x="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:t">
+  <types><x:schema targetNamespace="urn:t" elementFormDefault="qualified">
+    <x:element name="ask"><x:complexType><x:sequence><x:element name="area" type="x:string"/></x:sequence></x:complexType></x:element>
+  </x:schema></types>
+  <message name="m"><part name="parameters" element="t:ask"/></message>
+  <portType name="p"><operation name="ask"><input message="t:m"/><output message="t:m"/></operation></portType>
+  <binding name="b" type="t:p"><soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
+    <operation name="ask"><soap:operation soapAction="urn:t:ask"/>
+      <input><soap:body use="literal"/></input><output><soap:body use="literal"/></output></operation></binding>
+  <service name="s"><port name="p" binding="t:b"><soap:address location="ADDRESS/soap/t/v1"/></port></service>
+</definitions>"""
+
+
+@pytest.mark.parametrize("system", ["canh-bao", "may-cu"])
+def test_zeep_signs_and_verifies(door: Door, tmp_path: Path, system: str) -> None:
+    identity = door.province.identity(system, address=door.url)
+    (tmp_path / "t.wsdl").write_text(WSDL.replace("ADDRESS", door.url))
+    signer = ZeepSigner(identity)
+    foreign = zeep.Client(str(tmp_path / "t.wsdl"), wsse=signer, transport=zeep_transport(identity))
+    assert foreign.service.ask(area="Xã Đông Khê & Trà Lĩnh") == "Xã Đông Khê & Trà Lĩnh"
+    assert signer.verified and signer.receipt is not None and signer.receipt.intent == LEAF and signer.checkpoint is not None
+    for what in ("binding", "unsigned", "body"):
+        door.break_it = what
+        with pytest.raises(WrongAnswer):
+            foreign.service.ask(area="Đông Khê")
+    assert not signer.verified
+
+
+def test_zeep_hears_a_fault(door: Door, tmp_path: Path) -> None:
+    identity = door.province.identity("stranger", address=door.url)
+    (tmp_path / "t.wsdl").write_text(WSDL.replace("ADDRESS", door.url))
+    foreign = zeep.Client(str(tmp_path / "t.wsdl"), wsse=ZeepSigner(identity), transport=zeep_transport(identity))
+    with pytest.raises(zeep.exceptions.Fault, match="Chữ ký sai"):
+        foreign.service.ask(area="Đông Khê")
+
+
+def test_traffic_goes_round(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for system in traffic.SYSTEMS:
+        (tmp_path / system).symlink_to(door.province.identity(system, address=door.url).folder)
+    assert traffic.main(["--identities", str(tmp_path), "--every", "0", "--count", "10", "--seed", "1"]) == 0
+    assert capsys.readouterr().out == ""
+    assert traffic.main(["--identities", str(tmp_path), "--every", "0", "--count", "5", "--verbose"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert {"/incident-alert/v1/alerts", "/field-report/v1/requests"} < {message.target.removeprefix(door.url) for message in door.requests}
+    door.break_it = "unsigned"
+    assert traffic.main(["--identities", str(tmp_path), "--every", "0", "--count", "5"]) == 1
+    assert traffic.main(["--identities", str(tmp_path / "none"), "--count", "1"]) == 2
 
 
 # --- command lines --------------------------------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from examples.clients.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse
 from examples.standins.base import ScriptedFault, StandIn, serving
 from examples.standins.field_office import FieldOffice
 from examples.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
+from examples.standins.rest_agency import main as rest_main
 from examples.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
 
 NOW = 1795507200.0  # 2026-11-24T08:00:00Z
@@ -305,3 +309,27 @@ def test_soap_client_reads_an_agency_like_the_gateway(do_thi: AsGateway) -> None
     """The SOAP client's own sending, where an unproved Fault comes back: no caller is named."""
     answer = SoapClient(do_thi.identity, base=do_thi.url).call("field-report/v1", "createRequest", REPORT.encode(), action=ACTION, path="/dich-vu")
     assert answer.fault is not None and not answer.verified and "lgsp:Caller" in answer.fault.text
+
+
+@pytest.mark.parametrize(("module", "system"), [("soap_agency", "do-thi"), ("rest_agency", "kinh-te"), ("field_office", "truong-ha")])
+def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, system: str) -> None:
+    ready = tmp_path / "ready.json"
+    command = [sys.executable, "-m", f"examples.standins.{module}", "--identity", str(province.identity(system).folder), "--ready-file", str(ready)]
+    process = subprocess.Popen([*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[2])
+    try:
+        until = time.monotonic() + 20
+        while not ready.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        about = json.loads(ready.read_text())
+        assert about["system"] == system and about["pid"] == process.pid and about["url"] == f"https://localhost:{about['port']}"
+        gateway = AsGateway(province, about["url"], system)
+        assert gateway.control("GET", "/_seen")[1]["system"] == system
+        assert gateway.rest.exchange(gateway.rest.prepare("POST", "/", {}, token="")).status == 500
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_stand_in_without_identity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rest_main(["--identity", str(tmp_path)]) == 2
+    assert "not a complete identity folder" in capsys.readouterr().err
