@@ -323,7 +323,7 @@ def _line(component: str, value: str) -> str:
 
 def _base(lines: list[str], params: str) -> bytes:
     """The signature base of RFC 9421 §2.5."""
-    return ("\n".join(lines) + f'\n"@signature-params": {params}').encode("ascii")
+    return "\n".join([*lines, f'"@signature-params": {params}']).encode("ascii")
 
 
 def _finish(

@@ -220,14 +220,16 @@ def _find_key(parts: _Parts, key_info: Element, find: FindKey) -> VerifyKey:
 def _check_digests(root: Element, parts: _Parts, references: list[Reference]) -> tuple[set[str], bytes]:
     """The names of the parts covered, and the canonical Body."""
     covered: set[str] = set()
+    seen: set[str] = set()
     body = b""
     for reference in references:
         named = parts.signable.get(reference.id)
         if named is None:
             raise _astray(root, reference.id)
         name, element = named
-        if name in covered:
+        if reference.id in seen:
             raise malformed("ds:SignedInfo", f"{name} × 1")
+        seen.add(reference.id)
         # The Signature never lies inside a part that may be signed, so `enveloped-signature` has nothing to remove.
         canonical = c14n(element, reference.prefixes)
         if binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False) != reference.digest:

@@ -26,6 +26,11 @@ class House:
 
 
 @pytest.fixture(scope="session")
+def now() -> float:
+    return NOW
+
+
+@pytest.fixture(scope="session")
 def house() -> House:
     root = make_root("Root", NOW - 86400)
     return House(root, make_issuer(root, "TLS", NOW - 86400), make_issuer(root, "Signing", NOW - 86400))

@@ -1,0 +1,117 @@
+"""HTTP signatures against another implementation (http-message-signatures), both ways, and against vectors of RFC 9421."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
+from http_message_signatures.structures import CaseInsensitiveDict
+
+from security.fields import parse_dictionary
+from security.httpsig import HttpRequest, _base, _line, content_digest, sign_request, verify_request
+
+URI = "https://gw.example.vn/field-report/v1/requests?x=1"
+MATERIAL = Path(__file__).resolve().parents[3] / "shared" / "material" / "rfc9421"
+COMPONENTS = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")
+
+
+class Message:
+    """What the other implementation takes for a request."""
+
+    def __init__(self, request):
+        self.method, self.url, self.headers = request.method, request.target_uri, CaseInsensitiveDict(request.headers)
+
+
+class Keys(HTTPSignatureKeyResolver):
+    def __init__(self, pair):
+        self.pair = pair
+
+    def resolve_private_key(self, key_id):
+        return self.pair.sign.private
+
+    def resolve_public_key(self, key_id):
+        return self.pair.verify.public
+
+
+def _algorithm(pair):
+    return algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
+
+
+def _request():
+    body = b'{"service_code":"001"}'
+    headers = {"authorization": "Bearer abc", "content-type": "application/json", "content-digest": content_digest(body), "idempotency-key": '"m-1"'}
+    return HttpRequest("POST", URI, headers, body)
+
+
+@pytest.fixture(params=["p256", "ed25519_pair"])
+def pair(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_they_sign_and_we_verify(pair, now):
+    request = _request()
+    message = Message(request)
+    at = datetime.datetime.fromtimestamp(now)
+    HTTPMessageSigner(signature_algorithm=_algorithm(pair), key_resolver=Keys(pair)).sign(
+        message, key_id=pair.sign.key_id, created=at, expires=at + datetime.timedelta(seconds=60), nonce="MTIzNDU2Nzg5MGFiY2RlZg",
+        label="sig1", tag="lgsp-request", include_alg=True, covered_component_ids=COMPONENTS, use_existing_digest=True,
+    )
+    received = replace(request, headers={name.lower(): value for name, value in message.headers.items()})
+    assert verify_request(received, lambda _: pair.verify, now).key == pair.verify
+
+
+def test_we_sign_and_they_verify(pair):
+    now = datetime.datetime.now().timestamp()  # the other implementation reads the clock itself
+    request = _request()
+    signed = replace(request, headers={**request.headers, **sign_request(request, pair.sign, now)})
+    found = HTTPMessageVerifier(signature_algorithm=_algorithm(pair), key_resolver=Keys(pair)).verify(Message(signed))
+    assert len(found) == 1 and found[0].parameters["tag"] == "lgsp-request"
+
+
+def test_the_base_of_a_request_written_out_by_hand(p256, now):
+    request = _request()
+    signed = replace(request, headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
+    assert verify_request(signed, lambda _: p256.verify, now).base.decode() == (
+        '"@method": POST\n'
+        '"@target-uri": https://gw.example.vn/field-report/v1/requests?x=1\n'
+        '"authorization": Bearer abc\n'
+        '"content-type": application/json\n'
+        '"content-digest": sha-256=:7sG1kAbt2rpxBUUDLDOGaH1xcsgrIjtAbXMqNU9GTKg=:\n'
+        '"idempotency-key": "m-1"\n'
+        '"@signature-params": ("@method" "@target-uri" "authorization" "content-type" "content-digest" "idempotency-key")'
+        ';created=1795503600;expires=1795503660;nonce="MTIzNDU2Nzg5MGFiY2RlZg";keyid="canh-bao.sign-1";tag="lgsp-request"'
+    ).replace("7sG1kAbt2rpxBUUDLDOGaH1xcsgrIjtAbXMqNU9GTKg=", content_digest(request.body)[9:-1])
+
+
+@pytest.mark.skipif(not MATERIAL.is_dir(), reason="the RFC's vectors are not beside this checkout")
+@pytest.mark.parametrize("name", ["b21_request", "b22_request", "b23_request", "b24_response", "b25_request", "b26_request"])
+def test_signature_bases_of_the_rfc(name):
+    """RFC 9421 B.2: our base, from the fields as sent, is the RFC's to the byte."""
+    head, _, _ = (MATERIAL / f"{name}_signed.txt").read_text().replace("\r\n", "\n").partition("\n\n")
+    start, *fields = head.split("\n")
+    headers: dict[str, str] = {}
+    for field in fields:
+        key, _, value = field.partition(":")
+        headers[key.lower()] = f"{headers[key.lower()]}, {value.strip()}" if key.lower() in headers else value.strip()
+    member = next(iter(parse_dictionary(headers["signature-input"]).values()))
+    lines = [_line(item.text, _component(start, headers, item)) for item in member.items]
+    expected = (MATERIAL / f"{name}_sigbase.txt").read_text().replace("\r\n", "\n").rstrip("\n")
+    assert _base(lines, member.text).decode() == expected
+
+
+def _component(start: str, headers: dict[str, str], item) -> str:
+    name = str(item.value)
+    if not name.startswith("@"):
+        return headers[name]
+    method, _, rest = start.partition(" ")
+    target = rest.rpartition(" ")[0]
+    path, _, query = target.partition("?")
+    if name == "@status":
+        return rest.split(" ")[0]
+    if name == "@query-param":
+        return dict(pair.split("=") for pair in query.split("&"))[item.params["name"]]
+    return {"@method": method, "@path": path, "@query": f"?{query}", "@authority": headers["host"], "@target-uri": target}[name]
