@@ -6,6 +6,7 @@ The problem answers are those that the door can give for an operation of that ki
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
@@ -38,7 +39,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
 def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
     """`base` is the public base address of the exchange, without a slash at its end."""
     contract = compiled.contract
-    return {
+    made: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {
             "title": f"{contract.title.vi} / {contract.title.en}",
@@ -61,6 +62,8 @@ def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
             },
         },
     }
+    floats: dict[str, Any] = _floats(made)
+    return floats
 
 
 def _paths(compiled: CompiledContract) -> dict[str, Any]:
@@ -133,17 +136,19 @@ def _query(compiled: CompiledContract, op: Operation) -> list[dict[str, Any]]:
 
 
 def _examples(compiled: CompiledContract, message: str) -> dict[str, Any]:
-    found = {f"{each.format}-{each.name}": {"value": _floats(read_json(each.canonical))} for each in compiled.samples if each.message == message}
+    found = {f"{each.format}-{each.name}": {"value": read_json(each.canonical)} for each in compiled.samples if each.message == message}
     return {"examples": found} if found else {}
 
 
 def _floats(value: Any) -> Any:
-    """Examples are illustrations: here, and only here, a decimal becomes what json.dumps can write."""
+    """Examples and bounds as json.dumps can write them: here, and only here, a decimal may become a float."""
     if isinstance(value, dict):
         return {key: _floats(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_floats(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, bool)) else float(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
 
 
 def _problem(words: str) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The catalogue compiled once, and hypothesis strategies of canonical values made from the canonical types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.model import REASONS, Many, Scalar, Struct, Type
+from contracts.wire.xmltext import ILLEGAL
+
+LEGAL = st.text(st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=12)
+VIETNAMESE = st.sampled_from(["Lũ quét, sạt lở đất", " giữ nguyên  khoảng trắng ", "a\r\nb\tc", "<&>\"'", "]]>", "Ổ gà", "", "\r", "𝄞", "&#xD;"])
+
+Make = Callable[[CompiledContract, str, bool], st.SearchStrategy[Any]]
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> dict[str, CompiledContract]:
+    made = [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
+    return {each.contract.name: each for each in made}
+
+
+def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
+    if made.kind == "boolean":
+        return st.booleans()
+    if made.kind in ("integer", "number"):
+        low = made.minimum if made.minimum is not None else None
+        high = made.maximum if made.maximum is not None else None
+        if made.kind == "integer":
+            bounds = (None, None) if wild else (None if low is None else int(low), None if high is None else int(high))
+            return st.integers(*bounds) | st.sampled_from([0, 1, 10**40] if high is None else [0])
+        exact = st.decimals(allow_nan=False, allow_infinity=False, min_value=None if wild else low, max_value=None if wild else high, places=None)
+        exact = exact.filter(lambda d: abs(d.as_tuple().exponent) < 200)
+        near = st.sampled_from([Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001")])
+        return exact | near
+    if made.values:
+        right: st.SearchStrategy[str] = st.sampled_from(made.values)
+    elif made.format is not None:
+        shapes = ["{}T{:02d}:{:02d}:{:02d}{}"] if made.pattern else ["{}T{:02d}:{:02d}:{:02d}{}", "{}T{:02d}:{:02d}:{:02d}.123456789{}"]
+        zones = ["+07:00", "-05:00", "+00:00", "+14:00", "-00:30"] + ([] if made.pattern else ["Z"])
+        right = st.builds(
+            lambda shape, day, h, m, s, zone: shape.format(day.isoformat(), h, m, s, zone),
+            st.sampled_from(shapes), st.dates(min_value=__import__("datetime").date(1000, 1, 2), max_value=__import__("datetime").date(9999, 12, 30)),
+            st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.sampled_from(zones),
+        )
+    elif made.pattern is not None:
+        # A pattern leaves the outer bounds on length to the schema's own words.
+        right = st.from_regex(made.pattern[1:-1], fullmatch=True).filter(
+            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
+    else:
+        right = (LEGAL | VIETNAMESE).filter(lambda t: (made.min_length or 0) <= len(t))
+    if not wild:
+        return right
+    if made.format is not None:
+        odd = st.sampled_from(["2026-02-30T00:00:00+07:00", "2026-01-01T24:00:00Z", "2016-12-31T23:59:60Z", "2026-01-01T00:00:00", "0000-01-01T00:00:00Z",
+                               "2026-01-01t00:00:00z", "2026-01-01T00:00:00+15:00", "2026-01-01T00:00:00-00:00", "x", "", "12026-01-01T00:00:00Z"])
+        return right | odd
+    return right | LEGAL | st.text("abc12-Q+ ", max_size=8)
+
+
+def values(made: Type, wild: bool, often: bool = False) -> st.SearchStrategy[Any]:
+    if isinstance(made, Scalar):
+        return scalars(made, wild)
+    if isinstance(made, Many):
+        return st.lists(values(made.items, wild), min_size=max(made.least, 1), max_size=min(max(made.least, 1) + 2, made.most or 99))
+    return structs(made, wild)
+
+
+def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
+    required, optional = {}, {}
+    for field in made.fields:
+        strategy = values(field.type, wild)
+        if field.absentable:
+            strategy = strategy | st.sampled_from(REASONS).map(lambda reason: {"absent": reason})
+        (required if field.required else optional)[field.name] = strategy
+    if wild:
+        # Sometimes a required field is missing.
+        return st.one_of(
+            st.fixed_dictionaries(required, optional=optional),
+            st.fixed_dictionaries(required, optional=optional),
+            st.fixed_dictionaries({}, optional={**required, **optional}),
+        )
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+@pytest.fixture(scope="session")
+def values_of() -> Make:
+    """Canonical values of a message: valid ones, or (wild) ones of the right kinds that may break any rule."""
+    kept: dict[tuple[str, str, bool], st.SearchStrategy[Any]] = {}
+
+    def make(compiled: CompiledContract, message: str, wild: bool = False) -> st.SearchStrategy[Any]:
+        key = (compiled.digest, message, wild)
+        if key not in kept:
+            kept[key] = structs(compiled.messages[message], wild)
+        return kept[key]
+
+    return make
