@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
-from adapters.model import Endpoint, Incoming, Message, Outgoing, digest
+from adapters.model import Endpoint, Incoming, Outgoing, digest
 from contracts.base.errors import Failure
 from security.httpsig import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
@@ -40,7 +39,7 @@ class RestAdapter:
         headers = {"accept": JSON, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer, "lgsp-caller": outgoing.caller}
         body: bytes | None
         if at.method == "GET":
-            query = write_query(outgoing.message)
+            query = outgoing.codec.write_query(operation.request, outgoing.message)
             if query:
                 url = f"{url}?{query}"
             body, sent = None, query.encode()
@@ -89,18 +88,6 @@ class RestAdapter:
                     return None, trouble.code
                 return key_id, ""
         return None, "unknown key"
-
-
-def write_query(message: Message) -> str:
-    """A flat canonical message as a query string (RFC 3986), in the order of its fields; what is absent is left out."""
-    pairs: list[str] = []
-    for name, value in message.items():
-        for item in value if isinstance(value, list) else [value]:
-            if item is None or isinstance(item, dict):
-                continue
-            text = ("true" if item else "false") if isinstance(item, bool) else str(item)
-            pairs.append(f"{quote(name, safe='')}={quote(text, safe='')}")
-    return "&".join(pairs)
 
 
 def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:

@@ -22,12 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from connexion import ConnexionMiddleware
-from connexion.exceptions import ProblemException
-from connexion.middleware.request_validation import RequestValidationMiddleware
-from connexion.middleware.routing import RoutingMiddleware
-from connexion.middleware.security import SecurityMiddleware
-from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Router
 
@@ -35,6 +29,14 @@ import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from gateway.doors import api_audit, api_feeds, api_tokens, api_transfers, problems
+from gateway.doors.api_connexion import (
+    ConnexionMiddleware,
+    ProblemException,
+    RequestValidationMiddleware,
+    Resolver,
+    RoutingMiddleware,
+    SecurityMiddleware,
+)
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
 from gateway.doors.body import Gone, Receive, Scope, Send, headers_of, read_body

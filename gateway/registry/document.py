@@ -80,6 +80,7 @@ class _Reader:
         self._fill = fill
         self._agencies: dict[str, Agency] = {}
         self._systems: dict[str, System] = {}
+        self._grants: set[str] = set()
         self._stated: set[str] = set()
 
     # --- the parts ----------------------------------------------------------------------------------------------------
@@ -93,12 +94,6 @@ class _Reader:
         routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
         self._fallbacks([route for route in routes if route])
         grants = [self._grant(path, item) for path, item in self._list("grants", top.get("grants", []))]
-        seen: set[str] = set()
-        for number, grant in enumerate(grants):
-            if grant and grant.id in seen:
-                self._wrong(f"grants[{number}].id", "unique", "an id of its own", f"{grant.id}, used before")
-            if grant:
-                seen.add(grant.id)
         return Document(
             tuple(self._agencies.values()),
             tuple(self._systems.values()),
@@ -226,9 +221,12 @@ class _Reader:
             self._wrong(f"{path}.approved_by", "officers", "two different officers", f"{len(set(officers))}")
         start = self._day(f"{path}.valid_from", item.get("valid_from"))
         end = self._day(f"{path}.valid_until", item.get("valid_until")) + 86400  # the last day counts
-        if end <= start:
+        if start and end > 86400 and end <= start:
             self._wrong(f"{path}.valid_until", "range", "a day after valid_from", "an earlier one")
         name = self._text(f"{path}.id", item.get("id"), _GRANT_ID, limit=64)
+        if name in self._grants:
+            self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
+        self._grants.add(name)
         purpose, basis = self._text(f"{path}.purpose", item.get("purpose")), self._text(f"{path}.legal_basis", item.get("legal_basis"))
         if len(self.findings) > before:
             return None

@@ -1,0 +1,103 @@
+"""Contracts, keys and a filled registry for the tests of registry, adapters, delivery and APIs; all made when they run."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import CompiledContract, compile_bundle
+from gateway.journal.database import migrate, open_engine, writing
+from gateway.registry import store
+from gateway.registry.document import Document, parse
+from security.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, new_private, private_pem
+from security.keys import SigningKey, load_certificate, thumbprint
+
+NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
+NOWHERE = "https://localhost:1"
+ENDPOINTS = {"do-thi": NOWHERE, "kinh-te": NOWHERE, "truong-ha": NOWHERE}
+PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
+
+
+@lru_cache(maxsize=1)
+def bundles() -> tuple[Bundle, ...]:
+    return tuple(Bundle.from_folder(folder) for folder in catalogue_folders())
+
+
+@lru_cache(maxsize=1)
+def contracts() -> dict[str, CompiledContract]:
+    found = [compile_bundle(bundle) for bundle in bundles()]
+    return {compiled.contract.name: compiled for compiled in found}
+
+
+def province(text: str = PROVINCE, endpoints: dict[str, str] | None = None) -> Document:
+    return parse(text, contracts(), ENDPOINTS if endpoints is None else endpoints)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A system's keys; `tls_files` are (certificate, key) in files, as OpenSSL wants them."""
+
+    system: str
+    sign: SigningKey
+    sign_certificate: bytes
+    tls_certificate: bytes
+    tls_files: tuple[Path, Path]
+
+    @property
+    def tls_der(self) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(self.tls_certificate.decode())
+
+    @property
+    def tls_thumbprint(self) -> str:
+        return thumbprint(self.tls_der)
+
+
+@dataclass(frozen=True)
+class House:
+    """An authority for one run."""
+
+    folder: Path
+    tls: Authority
+    signing: Authority
+    anchors: Path
+
+    @classmethod
+    def make(cls, folder: Path, now: float) -> House:
+        root = make_root("Root", now - 86400)
+        anchors = folder / "anchors.pem"
+        anchors.write_bytes(root.pem)
+        return cls(folder, make_issuer(root, "TLS", now - 86400), make_issuer(root, "Signing", now - 86400), anchors)
+
+    def identity(self, system: str, now: float, kind: str = "P-256") -> Identity:
+        tls, sign = new_private(), new_private(kind)  # type: ignore[arg-type]
+        tls_certificate = issue_tls(self.tls, system, tls.public_key(), now - 3600, hosts=("localhost", "127.0.0.1"))
+        sign_certificate = issue_signing(self.signing, system, sign.public_key(), now - 3600)
+        files = self.folder / f"{system}.crt", self.folder / f"{system}.key"
+        files[0].write_bytes(tls_certificate + self.tls.pem)
+        files[1].write_bytes(private_pem(tls))
+        key = SigningKey.make(f"{system}.sign-1", sign, sign_certificate, system=system)
+        assert load_certificate(sign_certificate) is not None
+        return Identity(system, key, sign_certificate, tls_certificate, files)
+
+
+def filled(engine: Engine, document: Document, identities: list[Identity], now: float = NOW) -> None:
+    """Contracts, province and keys in a migrated database."""
+    with writing(engine) as connection:
+        for bundle, compiled in zip(bundles(), contracts().values(), strict=True):
+            store.publish_bundle(connection, bundle, compiled)
+        store.apply(document, connection, now)
+        for identity in identities:
+            store.add_key(connection, f"{identity.system}.tls-1", identity.system, "tls", identity.tls_certificate)
+            store.add_key(connection, f"{identity.system}.sign-1", identity.system, "sign", identity.sign_certificate)
+
+
+def new_database(folder: Path) -> Engine:
+    engine = open_engine(f"sqlite:///{folder / 'lgsp.db'}")
+    migrate(engine)
+    return engine

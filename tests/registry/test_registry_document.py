@@ -1,0 +1,144 @@
+"""The registry document: what is taken, and that everything wrong is reported at once, with its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.base.errors import Theirs
+from gateway.registry.document import parse
+from tests.registry.making import ENDPOINTS, PROVINCE, contracts, province
+
+
+def findings(text: str, endpoints: dict[str, str] | None = None) -> dict[str, str]:
+    """Path -> rule of what is wrong with a document."""
+    with pytest.raises(Theirs) as caught:
+        parse(text, contracts(), ENDPOINTS if endpoints is None else endpoints)
+    assert caught.value.code == "registry.invalid"
+    assert caught.value.facts["count"] == len(caught.value.findings)
+    return {found.here: found.rule for found in caught.value.findings}
+
+
+def changed(**edits: Any) -> str:
+    """The province with some of its parts replaced: `systems_0_agency` is `systems[0].agency`; None removes."""
+    raw = yaml.safe_load(PROVINCE)
+    for path, value in edits.items():
+        at = raw
+        *steps, last = [int(step) if step.isdecimal() else step for step in path.split("__")]
+        for step in steps:
+            at = at[step]
+        if value is None:
+            del at[last]
+        else:
+            at[last] = value
+    return yaml.safe_dump(raw, allow_unicode=True)
+
+
+def test_the_sandbox_province_holds() -> None:
+    document = province()
+    systems = {system.id: system for system in document.systems}
+    assert len(document.agencies) == 9 and len(systems) == 9
+    assert systems["do-thi"].endpoint is not None and systems["do-thi"].endpoint.kind == "soap"
+    assert systems["canh-bao"].format("incident-alert/v1") == "cap12"
+    assert systems["y-te"].format("indicator/v1") == "canonical"
+    grants = {grant.id: grant for grant in document.grants}
+    assert grants["G-0006"].fields == ("*", "!responsible")
+    assert all(len(set(grant.approved_by)) == 2 for grant in grants.values())
+    assert not any(grant.agency == "H14.21" for grant in grants.values())
+
+
+def test_a_grant_ends_with_its_last_day_in_vietnam() -> None:
+    grant = next(grant for grant in province().grants if grant.id == "G-0001")
+    assert grant.valid_from == 1_767_200_400.0  # 2026-01-01T00:00+07:00
+    assert grant.valid_until == 1_924_966_800.0 + 0  # 2031-01-01T00:00+07:00
+
+
+def test_everything_wrong_is_reported_at_once() -> None:
+    text = changed(
+        agencies__0__code="h14",
+        agencies__1__contact__phone=None,
+        agencies__2__name__en=None,
+        systems__0__agency="H99",
+        systems__1__formats={"incident-alert/v1": "cap13", "no-such/v1": "canonical"},
+        routes__0__when={"no_such_field": ["1"]},
+        routes__2__operation="getNothing",
+        grants__0__approved_by=["one", "one"],
+        grants__1__operations=["submitAlert", "sing"],
+        grants__2__valid_until=None,
+        grants__5__fields=["*", "!nothing"],
+        grants__4__agency="H14.0",
+    )
+    found = findings(text)
+    expected = {
+        "agencies[0].code": "pattern",
+        "agencies[1].contact.phone": "required",
+        "agencies[2].name.en": "required",
+        "systems[0].agency": "reference",
+        "systems[1].formats.incident-alert/v1": "reference",
+        "systems[1].formats.no-such/v1": "reference",
+        "routes[0].when": "reference",
+        "routes[2].operation": "reference",
+        "grants[0].approved_by": "officers",
+        "grants[1].operations[1]": "reference",
+        "grants[2].valid_until": "required",
+        "grants[5].fields": "reference",
+        "grants[4]": "choice",
+    }
+    assert expected.items() <= found.items()
+
+
+def test_a_field_that_cannot_be_shown_as_absent_cannot_be_hidden() -> None:
+    assert findings(changed(grants__5__fields=["*", "!indicator"]))["grants[5].fields"] == "reference"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1", "https://", "https://host/x?y=1", "ftp://host", "https://host/#x"])
+def test_an_endpoint_is_an_https_address(url: str) -> None:
+    assert findings(PROVINCE, {**ENDPOINTS, "kinh-te": url}) == {"systems[4].endpoint.url": "format"}
+
+
+def test_a_placeholder_needs_its_address() -> None:
+    assert findings(PROVINCE, {"do-thi": "https://localhost:1"}) == {
+        "systems[4].endpoint.url": "placeholder",
+        "systems[8].endpoint.url": "placeholder",
+    }
+
+
+def test_an_operation_has_one_fallback() -> None:
+    raw = yaml.safe_load(PROVINCE)
+    raw["routes"][1]["when"] = {"area": ["01273"]}
+    assert findings(yaml.safe_dump(raw)) == {"routes": "fallback"}
+
+
+def test_a_route_leads_to_a_system_that_listens() -> None:
+    assert findings(changed(routes__0__system="y-te")) == {"routes[0].system": "reference"}
+
+
+def test_ids_are_unique() -> None:
+    text = changed(systems__1__id="canh-bao", agencies__1__code="H14.0", grants__1__id="G-0001")
+    assert {"systems[1].id", "agencies[1].code", "grants[1].id"} <= set(findings(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("agencies: [", "line 1"),
+        ("agencies: []\nagencies: []\n", "line 2"),
+        ("- a\n", "document"),
+        ("what: {}\n", "what"),
+        ("agencies: {}\n", "agencies"),
+        ("agencies: [5]\n", "agencies[0]"),
+    ],
+)
+def test_a_document_of_another_shape_is_refused(text: str, where: str) -> None:
+    assert where in findings(text)
+
+
+def test_yaml_makes_no_objects() -> None:
+    assert findings("agencies: !!python/object/apply:os.system ['true']\n")
+
+
+def test_a_prohibition_needs_no_second_officer() -> None:
+    document = province(changed(grants__0__denies=True, grants__0__approved_by=["one"]))
+    assert document.grants[0].denies
