@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from security.checkpoint import (
-    Checkpoint, LogProof, NoteError, NoteKey, open_note, private_from_text, private_text, proof_text, sign, sign_text, verify, vkey,
+    Checkpoint,
+    LogProof,
+    NoteError,
+    NoteKey,
+    open_note,
+    private_from_text,
+    private_text,
+    proof_text,
+    sign,
+    sign_text,
+    verify,
+    vkey,
 )
 
 NAME = "log.example.vn/lgsp"
@@ -70,9 +81,22 @@ LINE = NOTE.partition("\n\n")[2]
 @pytest.mark.parametrize(
     "note",
     [
-        "", "\n", NOTE[:-1], NOTE.replace("123456", "123457"), NOTE.replace("\n\n", "\n"), NOTE.replace("\u2014", "-"), NOTE + LINE, NOTE + "x\n",
-        NOTE + "\n", NOTE.replace(NAME + " ", "other "), NOTE.replace(NAME + "\n", "x\x07\n"), NOTE.partition("\n\n")[0] + "\n\n",
-        NOTE[:-3] + "==\n", NOTE.replace("\n\n", "\n\n\n"), NOTE.replace("\n", "\r\n"), "\n" + NOTE,
+        "",
+        "\n",
+        NOTE[:-1],
+        NOTE.replace("123456", "123457"),
+        NOTE.replace("\n\n", "\n"),
+        NOTE.replace("\u2014", "-"),
+        NOTE + LINE,
+        NOTE + "x\n",
+        NOTE + "\n",
+        NOTE.replace(NAME + " ", "other "),
+        NOTE.replace(NAME + "\n", "x\x07\n"),
+        NOTE.partition("\n\n")[0] + "\n\n",
+        NOTE[:-3] + "==\n",
+        NOTE.replace("\n\n", "\n\n\n"),
+        NOTE.replace("\n", "\r\n"),
+        "\n" + NOTE,
     ],
 )
 def test_notes_that_must_not_pass(note):
@@ -82,16 +106,34 @@ def test_notes_that_must_not_pass(note):
 
 @pytest.mark.parametrize(
     "text",
-    ["a\n1\n", "a\n01\n" + "A" * 43 + "=\n", "a\n-1\n" + "A" * 43 + "=\n", "a\n1\nAAAA\n", "\n1\n" + "A" * 43 + "=\n", "a\n1\n" + "A" * 43 + "=",
-     "a\n1\n" + "A" * 43 + "=\n\n", "a\n1\n" + "A" * 42 + "B=\n", "a\n1 \n" + "A" * 43 + "=\n"],
+    [
+        "a\n1\n",
+        "a\n01\n" + "A" * 43 + "=\n",
+        "a\n-1\n" + "A" * 43 + "=\n",
+        "a\n1\nAAAA\n",
+        "\n1\n" + "A" * 43 + "=\n",
+        "a\n1\n" + "A" * 43 + "=",
+        "a\n1\n" + "A" * 43 + "=\n\n",
+        "a\n1\n" + "A" * 42 + "B=\n",
+        "a\n1 \n" + "A" * 43 + "=\n",
+    ],
 )
 def test_checkpoints_that_are_none(text):
     with pytest.raises(NoteError):
         Checkpoint.from_text(text)
 
 
-@pytest.mark.parametrize("bad", [Checkpoint("", 1, bytes(32)), Checkpoint("a\nb", 1, bytes(32)), Checkpoint("a", -1, bytes(32)),
-                                 Checkpoint("a", 1, b""), Checkpoint("a", 1, bytes(32), ("",)), Checkpoint("a", 1, bytes(32), ("x\ny",))])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Checkpoint("", 1, bytes(32)),
+        Checkpoint("a\nb", 1, bytes(32)),
+        Checkpoint("a", -1, bytes(32)),
+        Checkpoint("a", 1, b""),
+        Checkpoint("a", 1, bytes(32), ("",)),
+        Checkpoint("a", 1, bytes(32), ("x\ny",)),
+    ],
+)
 def test_checkpoints_that_cannot_be_written(bad):
     with pytest.raises(NoteError):
         sign(bad, PRIVATE, NAME)
@@ -110,7 +152,14 @@ def test_key_texts():
     assert (name, private.private_bytes_raw()) == (NAME, PRIVATE.private_bytes_raw())
     good = vkey(NAME, PUBLIC)
     name, hashed, rest = good.split("+", 2)
-    for bad in (f"{name}x+{hashed}+{rest}", f"{name}+00000000+{rest}", f"{name}+{hashed}", f"{name}+{hashed}+AAAA", f"{name}+{hashed}+!", f" +{hashed}+{rest}"):
+    for bad in (
+        f"{name}x+{hashed}+{rest}",
+        f"{name}+00000000+{rest}",
+        f"{name}+{hashed}",
+        f"{name}+{hashed}+AAAA",
+        f"{name}+{hashed}+!",
+        f" +{hashed}+{rest}",
+    ):
         with pytest.raises(NoteError):
             NoteKey.from_text(bad)
     for bad in ("x", "PRIVATE+KEY+a+b+AAAA", private_text(NAME, PRIVATE).replace(NAME, "other")):
@@ -137,6 +186,12 @@ def test_proofs_in_both_forms():
         assert (proof.index, proof.hashes, proof.note) == (7, hashes, NOTE)
         assert verify(proof.note, vkey(NAME, PUBLIC)) == POINT
     assert LogProof.from_text(LogProof(0, (), NOTE, b"salt").text()).extra == b"salt"
-    for bad in ("index 07\n\n" + NOTE, "index x\n\n" + NOTE, "index 1\nAAAA\n\n" + NOTE, "index 1\n" + NOTE.replace("\n\n", "\n"), "\n\n" + NOTE):
+    for bad in (
+        "index 07\n\n" + NOTE,
+        "index x\n\n" + NOTE,
+        "index 1\nAAAA\n\n" + NOTE,
+        "index 1\n" + NOTE.replace("\n\n", "\n"),
+        "\n\n" + NOTE,
+    ):
         with pytest.raises(NoteError):
             LogProof.from_text(bad)

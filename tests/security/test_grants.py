@@ -15,8 +15,17 @@ from security.grants import Decision, Grant, Reason, Request, decide, refusal
 
 NOW = 1000.0
 GOOD = Grant(
-    id="g1", agency="H14.7", role=None, contract="indicator/v1", operations=("getValue",), fields=("*", "!responsible"), purpose="Điều hành",
-    legal_basis="QĐ 1/2026", valid_from=0.0, valid_until=2000.0, approved_by=("an", "binh"),
+    id="g1",
+    agency="H14.7",
+    role=None,
+    contract="indicator/v1",
+    operations=("getValue",),
+    fields=("*", "!responsible"),
+    purpose="Điều hành",
+    legal_basis="QĐ 1/2026",
+    valid_from=0.0,
+    valid_until=2000.0,
+    approved_by=("an", "binh"),
 )
 ASK = Request("H14.7", frozenset({"department"}), "indicator/v1", "getValue")
 
@@ -71,15 +80,21 @@ def test_who_decides_among_several():
 
 
 grants = st.tuples(
-    st.sampled_from("abc"), st.sampled_from(["H14.7", "H14.3"]), st.sampled_from(["indicator/v1", "x/v1"]),
-    st.sampled_from([("getValue",), ("other",), ("*",)]), st.sampled_from([(0.0, 900.0), (0.0, 2000.0), (1500.0, 2000.0)]),
-    st.sampled_from([(), ("a",), ("a", "b")]), st.booleans(), st.sampled_from(["active", "suspended"]),
+    st.sampled_from("abc"),
+    st.sampled_from(["H14.7", "H14.3"]),
+    st.sampled_from(["indicator/v1", "x/v1"]),
+    st.sampled_from([("getValue",), ("other",), ("*",)]),
+    st.sampled_from([(0.0, 900.0), (0.0, 2000.0), (1500.0, 2000.0)]),
+    st.sampled_from([(), ("a",), ("a", "b")]),
+    st.booleans(),
+    st.sampled_from(["active", "suspended"]),
 ).map(lambda t: Grant(t[0], t[1], None, t[2], t[3], ("*",), "p", "b", *t[4], t[5], t[6], t[7]))
 
 
 @given(st.lists(grants, max_size=6))
 def test_the_decision_in_other_words(rows):
     """Allowed exactly when some row allows by itself and no row in force forbids; the order of rows means nothing."""
+
     def in_force(g):
         fits = g.agency == ASK.agency and g.contract == ASK.contract and bool({"getValue", "*"} & set(g.operations))
         return fits and g.valid_from <= NOW < g.valid_until and g.state == "active"
@@ -105,8 +120,20 @@ def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
 def test_json_there_and_back():
     assert Grant.from_json(json.loads(json.dumps(GOOD.to_json()))) == GOOD
     assert Grant.from_json({k: v for k, v in GOOD.to_json().items() if k not in ("role", "denies", "state")}) == GOOD
-    for change in ({"id": ""}, {"operations": "getValue"}, {"fields": [1]}, {"valid_from": "now"}, {"valid_from": True}, {"extra": 1},
-                   {"role": "centre"}, {"agency": None}, {"state": "odd"}, {"operations": []}, {"fields": []}, {"valid_until": 0.0}):
+    for change in (
+        {"id": ""},
+        {"operations": "getValue"},
+        {"fields": [1]},
+        {"valid_from": "now"},
+        {"valid_from": True},
+        {"extra": 1},
+        {"role": "centre"},
+        {"agency": None},
+        {"state": "odd"},
+        {"operations": []},
+        {"fields": []},
+        {"valid_until": 0.0},
+    ):
         with pytest.raises(ValueError):
             Grant.from_json({**GOOD.to_json(), **change})
     with pytest.raises(ValueError, match="purpose"):

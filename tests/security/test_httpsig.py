@@ -118,7 +118,10 @@ def test_the_gateway_as_client_needs_no_token(p256, now):
         (lambda m: with_headers(m, signature_input="sig1"), "signature.malformed"),
         (lambda m: with_headers(m, signature_input="sig1=("), "signature.malformed"),
         (lambda m: with_headers(m, signature_input=""), "signature.malformed"),
-        (lambda m: with_headers(m, signature_input=m.headers["signature-input"] + ", " + m.headers["signature-input"]), "signature.malformed"),
+        (
+            lambda m: with_headers(m, signature_input=m.headers["signature-input"] + ", " + m.headers["signature-input"]),
+            "signature.malformed",
+        ),
         (lambda m: with_headers(m, signature_input=m.headers["signature-input"].replace("lgsp-request", "x")), "signature.missing"),
         (lambda m: with_headers(m, idempotency_key='"m-1"\nx'), "signature.malformed"),
         (lambda m: with_headers(m, idempotency_key='"m-é"'), "signature.malformed"),
@@ -241,7 +244,9 @@ def test_proxies_may_add_signatures_of_their_own_but_ours_is_one(p256, now):
     message = signed(p256, now)
     theirs = 'proxy=("@method" "date";sf);created=1;tag="proxy"'
     added = with_headers(
-        message, signature_input=f"{theirs}, {message.headers['signature-input']}", signature=f"proxy=:AAAA:, {message.headers['signature']}"
+        message,
+        signature_input=f"{theirs}, {message.headers['signature-input']}",
+        signature=f"proxy=:AAAA:, {message.headers['signature']}",
     )
     assert verify_request(added, finder(p256), now).key == p256.verify
     second = sign_request(post(), p256.sign, now, label="sig2")

@@ -43,7 +43,12 @@ def _algorithm(pair):
 
 def _request():
     body = b'{"service_code":"001"}'
-    headers = {"authorization": "Bearer abc", "content-type": "application/json", "content-digest": content_digest(body), "idempotency-key": '"m-1"'}
+    headers = {
+        "authorization": "Bearer abc",
+        "content-type": "application/json",
+        "content-digest": content_digest(body),
+        "idempotency-key": '"m-1"',
+    }
     return HttpRequest("POST", URI, headers, body)
 
 
@@ -57,8 +62,16 @@ def test_they_sign_and_we_verify(pair, now):
     message = Message(request)
     at = datetime.datetime.fromtimestamp(now)
     HTTPMessageSigner(signature_algorithm=_algorithm(pair), key_resolver=Keys(pair)).sign(
-        message, key_id=pair.sign.key_id, created=at, expires=at + datetime.timedelta(seconds=60), nonce="MTIzNDU2Nzg5MGFiY2RlZg",
-        label="sig1", tag="lgsp-request", include_alg=True, covered_component_ids=COMPONENTS, use_existing_digest=True,
+        message,
+        key_id=pair.sign.key_id,
+        created=at,
+        expires=at + datetime.timedelta(seconds=60),
+        nonce="MTIzNDU2Nzg5MGFiY2RlZg",
+        label="sig1",
+        tag="lgsp-request",
+        include_alg=True,
+        covered_component_ids=COMPONENTS,
+        use_existing_digest=True,
     )
     received = replace(request, headers={name.lower(): value for name, value in message.headers.items()})
     assert verify_request(received, lambda _: pair.verify, now).key == pair.verify

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from security.merkle import (
-    EMPTY_ROOT, Frontier, ProofError, Tree, consistency_proof, inclusion_proof, leaf_hash, node_hash, root_at, root_of, verify_consistency,
+    EMPTY_ROOT,
+    Frontier,
+    ProofError,
+    Tree,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root_at,
+    root_of,
+    verify_consistency,
     verify_inclusion,
 )
 
@@ -145,7 +155,11 @@ def test_a_wrong_consistency_proof_proves_nothing(new, data):
 def test_the_ends_of_consistency():
     verify_consistency(0, 5, EMPTY_ROOT, TREE.root(5), [])
     verify_consistency(5, 5, TREE.root(5), TREE.root(5), [])
-    for arguments in [(0, 5, TREE.root(1), TREE.root(5), []), (5, 5, TREE.root(5), TREE.root(4), []), (5, 5, TREE.root(5), TREE.root(5), [bytes(32)])]:
+    for arguments in [
+        (0, 5, TREE.root(1), TREE.root(5), []),
+        (5, 5, TREE.root(5), TREE.root(4), []),
+        (5, 5, TREE.root(5), TREE.root(5), [bytes(32)]),
+    ]:
         with pytest.raises(ProofError):
             verify_consistency(*arguments)
     for call in (lambda: inclusion_proof(5, 5, TREE.at), lambda: inclusion_proof(-1, 5, TREE.at), lambda: consistency_proof(6, 5, TREE.at)):

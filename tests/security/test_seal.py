@@ -55,8 +55,17 @@ def test_chunks_cannot_be_moved_cut_or_added():
     step = CHUNK + TAG
     head, chunks = sealed[:33], [sealed[33 + n * step : 33 + (n + 1) * step] for n in range(3)]
     for changed in (
-        chunks[:2], chunks[1:], chunks[::-1], [chunks[0], chunks[2], chunks[1]], [*chunks, chunks[2]], [chunks[0], chunks[0], chunks[2]],
-        [chunks[0], chunks[2]], [], [chunks[2]], [*chunks, b"x" * 5], [*chunks[:2], chunks[2][:-1]],
+        chunks[:2],
+        chunks[1:],
+        chunks[::-1],
+        [chunks[0], chunks[2], chunks[1]],
+        [*chunks, chunks[2]],
+        [chunks[0], chunks[0], chunks[2]],
+        [chunks[0], chunks[2]],
+        [],
+        [chunks[2]],
+        [*chunks, b"x" * 5],
+        [*chunks[:2], chunks[2][:-1]],
     ):
         broken(KEY, CONTEXT, head + b"".join(changed))
     broken(KEY, CONTEXT, head + chunks[0] + chunks[1] + bytes(TAG))
@@ -81,7 +90,10 @@ def test_rubbish(raw):
 def test_parts(start, length):
     plain = data(2 * CHUNK + 7)
     first = max(start, 0)
-    assert unseal_range(KEY, CONTEXT, SEALED, start, length) == plain[min(first, len(plain)) : max(min(first, len(plain)), min(first + length, len(plain)))]
+    assert (
+        unseal_range(KEY, CONTEXT, SEALED, start, length)
+        == plain[min(first, len(plain)) : max(min(first, len(plain)), min(first + length, len(plain)))]
+    )
 
 
 SEALED = seal(KEY, CONTEXT, data(2 * CHUNK + 7))

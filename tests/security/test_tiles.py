@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from security.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root_at, root_of
 from security.tiles import (
-    Builder, entries_path, entry_bundle, hashes_at, number_path, parse_bundle, parse_path, split_hashes, tile_path, tiles_of,
+    Builder,
+    entries_path,
+    entry_bundle,
+    hashes_at,
+    number_path,
+    parse_bundle,
+    parse_path,
+    split_hashes,
+    tile_path,
+    tiles_of,
 )
 
 
@@ -26,8 +35,19 @@ def test_paths():
     assert entries_path(1067, 255) == "tile/entries/x001/067.p/255"
     assert parse_path("tile/entries/x001/067.p/255") == (None, 1067, 255)
     for wrong in (
-        "tile/0/1", "tile/0/0001", "tile/00/001", "tile/0/x000/001", "tile/0/001.p/0", "tile/0/001.p/256", "tile/0/001.p/01", "tile/0/x1/001",
-        "tile/x/001", "/tile/0/001", "tile/0/001/", "tile/64/001", "tile/-1/001",
+        "tile/0/1",
+        "tile/0/0001",
+        "tile/00/001",
+        "tile/0/x000/001",
+        "tile/0/001.p/0",
+        "tile/0/001.p/256",
+        "tile/0/001.p/01",
+        "tile/0/x1/001",
+        "tile/x/001",
+        "/tile/0/001",
+        "tile/0/001/",
+        "tile/64/001",
+        "tile/-1/001",
     ):
         with pytest.raises(ValueError):
             parse_path(wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 
 import jwt
@@ -28,13 +29,21 @@ def forge(pair, claims, *, algorithm=None, **headers):
     return jwt.encode(claims, pair.sign.private, algorithm=algorithm, headers={"kid": pair.sign.key_id, **headers})
 
 
-@pytest.mark.parametrize(("name", "algorithm"), [("p256", "ES256"), ("ed25519_pair", "EdDSA"), ("rsa_pair", "PS256"), ("pss_pair", "PS256")])
+@pytest.mark.parametrize(
+    ("name", "algorithm"), [("p256", "ES256"), ("ed25519_pair", "EdDSA"), ("rsa_pair", "PS256"), ("pss_pair", "PS256")]
+)
 def test_issued_and_verified(name, algorithm, request, now):
     pair = request.getfixturevalue(name)
     token = issue_token("dieu-hanh", "H14.0", "thumb", pair.sign, now, AUD)
     assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "at+jwt", "kid": pair.sign.key_id}
     found = verify_token(token, pair.verify, now + 599, AUD)
-    assert (found.system, found.agency, found.thumbprint, found.issued, found.expires) == ("dieu-hanh", "H14.0", "thumb", int(now), int(now) + 600)
+    assert (found.system, found.agency, found.thumbprint, found.issued, found.expires) == (
+        "dieu-hanh",
+        "H14.0",
+        "thumb",
+        int(now),
+        int(now) + 600,
+    )
     found.check_certificate("thumb")
     for other in ("other", None):
         assert refused(found.check_certificate, other).code == "token.other-certificate"
@@ -120,7 +129,16 @@ def test_times_of_an_assertion(p256, now):
 
 
 @pytest.mark.parametrize(
-    "header", [{"jku": "https://evil"}, {"x5u": "https://evil"}, {"jwk": {}}, {"crit": ["exp"], "exp": 1}, {"zip": "DEF"}, {"x5c": []}, {"cty": "JWT"}]
+    "header",
+    [
+        {"jku": "https://evil"},
+        {"x5u": "https://evil"},
+        {"jwk": {}},
+        {"crit": ["exp"], "exp": 1},
+        {"zip": "DEF"},
+        {"x5c": []},
+        {"cty": "JWT"},
+    ],
 )
 def test_headers_that_may_not_be(header, p256, now):
     assert refused(verify_assertion, forge(p256, claims(now), **header), lambda _: p256.verify, now, ENDPOINT).code == "token.malformed"
@@ -136,8 +154,11 @@ def test_algorithms_are_the_keys(p256, rsa_pair, now):
     for algorithm in ("none", "None", "HS256", "RS256", "ES384", "EdDSA", 7, None):
         made = encode({"alg": algorithm, "kid": p256.verify.key_id, "typ": "JWT"}, body)
         assert refused(verify_assertion, made, find, now, ENDPOINT).code in ("token.algorithm", "token.malformed")
-    hmac = jwt.encode(claims(now), p256.verify.certificate_der, algorithm="HS256", headers={"kid": p256.verify.key_id})
-    assert refused(verify_assertion, hmac, find, now, ENDPOINT).code == "token.algorithm"
+    # the public certificate used as an HMAC secret, by hand, since PyJWT will not
+    start = encode({"alg": "HS256", "kid": p256.verify.key_id}, body).rpartition(".")[0]
+    mac = hmac.digest(p256.verify.certificate_der, start.encode(), "sha256")
+    confused = start + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+    assert refused(verify_assertion, confused, find, now, ENDPOINT).code == "token.algorithm"
     rs256 = forge(rsa_pair, claims(now, iss="kinh-te", sub="kinh-te"), algorithm="RS256")
     assert refused(verify_assertion, rs256, lambda _: rsa_pair.verify, now, ENDPOINT).code == "token.algorithm"
 

@@ -77,7 +77,15 @@ def test_every_signed_part_is_its_own_canonical_form(p256, now):
 FAULT = f'<soap:Fault xmlns:soap="{SOAP}"><faultcode>soap:Client</faultcode></soap:Fault>'.encode()
 
 
-@pytest.mark.parametrize("body", [FAULT, f'<a xmlns:wsu="{WSU}" wsu:Id="inner"><soap:b xmlns:soap="{SOAP}"/></a>'.encode(), b"<a></a>", b'<a xmlns="urn:u"><b xmlns=""></b></a>'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        FAULT,
+        f'<a xmlns:wsu="{WSU}" wsu:Id="inner"><soap:b xmlns:soap="{SOAP}"/></a>'.encode(),
+        b"<a></a>",
+        b'<a xmlns="urn:u"><b xmlns=""></b></a>',
+    ],
+)
 def test_content_that_brings_our_own_prefixes(body, p256, now):
     assert len(verify(make(p256, now, body), p256, now).body) == 1
 
@@ -138,8 +146,15 @@ def resign(root, pair):
 
 @pytest.mark.parametrize(
     ("ident", "part"),
-    [("body", "soap:Body"), ("timestamp", "wsu:Timestamp"), ("token", "wsse:BinarySecurityToken"), ("action", "wsa:Action"),
-     ("message-id", "wsa:MessageID"), ("to", "wsa:To"), ("caller", "lgsp:Caller")],
+    [
+        ("body", "soap:Body"),
+        ("timestamp", "wsu:Timestamp"),
+        ("token", "wsse:BinarySecurityToken"),
+        ("action", "wsa:Action"),
+        ("message-id", "wsa:MessageID"),
+        ("to", "wsa:To"),
+        ("caller", "lgsp:Caller"),
+    ],
 )
 def test_each_part_must_be_covered(ident, part, p256, now):
     root = parse(make(p256, now, blocks=[caller_block("H14.2", "canh-bao")]))
@@ -151,7 +166,10 @@ def test_each_part_must_be_covered(ident, part, p256, now):
 
 def test_headers_added_on_the_way_are_not_covered(p256, now):
     raw = make(p256, now)
-    for added, name in [(f'<wsa:ReplyTo xmlns:wsa="{WSA}"/>', "wsa:ReplyTo"), (f'<l:Caller xmlns:l="{LGSP}">H14.0/x</l:Caller>', "lgsp:Caller")]:
+    for added, name in [
+        (f'<wsa:ReplyTo xmlns:wsa="{WSA}"/>', "wsa:ReplyTo"),
+        (f'<l:Caller xmlns:l="{LGSP}">H14.0/x</l:Caller>', "lgsp:Caller"),
+    ]:
         failure = refused(raw.replace(b"<soap:Header>", b"<soap:Header>" + added.encode()), p256, now)
         assert (failure.code, failure.facts["missing"]) == ("signature.not-covering", name)
     harmless = b'<soap:Header><t:Trace xmlns:t="urn:t">1</t:Trace>'
@@ -372,5 +390,11 @@ def test_one_changed_byte_never_changes_what_is_read(data, p256, now):
         return
     was = verify(raw, p256, now)
     assert (found.action, found.message_id, found.to, found.caller, found.created, found.expires, found.payload_digest) == (
-        was.action, was.message_id, was.to, was.caller, was.created, was.expires, was.payload_digest,
+        was.action,
+        was.message_id,
+        was.to,
+        was.caller,
+        was.created,
+        was.expires,
+        was.payload_digest,
     )

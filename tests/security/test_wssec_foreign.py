@@ -27,7 +27,9 @@ def pair(request):
 
 def our_envelope(pair, now):
     blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32)), ("Outcome", bytes(32))], "note\n")]
-    return sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", to="urn:gw", relates_to="urn:uuid:0", blocks=blocks)
+    return sign_envelope(
+        CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", to="urn:gw", relates_to="urn:uuid:0", blocks=blocks
+    )
 
 
 def certificate(pair):
@@ -48,12 +50,12 @@ def test_xmlsec_accepts_what_we_make(pair, now):
 def test_signxml_accepts_what_we_make(pair, now):
     root = etree.fromstring(our_envelope(pair, now))
     config = SignatureConfiguration(
-        expect_references=9, signature_methods=frozenset({SignatureMethod.ECDSA_SHA256, SignatureMethod.RSA_SHA256}),
-        digest_algorithms=frozenset({DigestAlgorithm.SHA256}), location=".//",
+        expect_references=9,
+        signature_methods=frozenset({SignatureMethod.ECDSA_SHA256, SignatureMethod.RSA_SHA256}),
+        digest_algorithms=frozenset({DigestAlgorithm.SHA256}),
+        location=".//",
     )
-    found = XMLVerifier().verify(
-        root, x509_cert=certificate(pair).decode(), id_attribute="Id", expect_config=config
-    )
+    found = XMLVerifier().verify(root, x509_cert=certificate(pair).decode(), id_attribute="Id", expect_config=config)
     assert len(found) == 9
 
 
@@ -68,7 +70,7 @@ def _foreign(pair, now, *, body, prefixes=None, info_prefixes=None, enveloped=Fa
         f'<S:Envelope xmlns:S="{SOAP}" xmlns:wsu="{WSU}" xmlns:o="{WSSE}" xmlns:a="{WSA}" {outer}><S:Header>'
         f'<a:Action wsu:Id="{ids["a"]}">urn:x</a:Action><a:MessageID wsu:Id="{ids["m"]}">urn:uuid:1</a:MessageID>'
         f'<o:Security S:mustUnderstand="1"><wsu:Timestamp wsu:Id="{ids["t"]}"><wsu:Created>{at:%Y-%m-%dT%H:%M:%SZ}</wsu:Created>'
-        f'<wsu:Expires>{at:%Y-%m-%dT%H}:05:00Z</wsu:Expires></wsu:Timestamp>'
+        f"<wsu:Expires>{at:%Y-%m-%dT%H}:05:00Z</wsu:Expires></wsu:Timestamp>"
         f'<o:BinarySecurityToken wsu:Id="{ids["x"]}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}">{token}</o:BinarySecurityToken>'
         f'</o:Security></S:Header><S:Body wsu:Id="{ids["b"]}">{body}</S:Body></S:Envelope>'
     )
@@ -112,8 +114,14 @@ BODIES = [
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     "manner",
-    [{}, {"indent": True}, {"enveloped": True}, {"prefixes": "S wsu o"}, {"prefixes": "S #default", "info_prefixes": "S o a", "outer": 'xmlns="urn:d"'},
-     {"prefixes": "k", "info_prefixes": "k none", "outer": 'xmlns:k="urn:k"'}],
+    [
+        {},
+        {"indent": True},
+        {"enveloped": True},
+        {"prefixes": "S wsu o"},
+        {"prefixes": "S #default", "info_prefixes": "S o a", "outer": 'xmlns="urn:d"'},
+        {"prefixes": "k", "info_prefixes": "k none", "outer": 'xmlns:k="urn:k"'},
+    ],
     ids=lambda m: "-".join(m) or "plain",
 )
 def test_we_accept_what_xmlsec_makes(pair, now, body, manner):

@@ -174,5 +174,7 @@ def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256, now):
 
 
 def test_all_forms_are_tried():
-    forms = [f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"]
+    forms = [
+        f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
+    ]
     assert set(forms) == set(FORMS)

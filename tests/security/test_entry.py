@@ -1,0 +1,93 @@
+"""Entries of the log: canonical bytes, fixed for ever, and free of what may not stand there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+
+import pytest
+
+from contracts.base import jcs
+from security.entry import Caller, Digest, InDoubt, Intent, Note, Outcome, Refusal, Repeat, freeze, keyed, salted
+from security.merkle import leaf_hash
+
+AT = 1_795_503_600.25
+CALLER = Caller("H14.2", "canh-bao", "tp", "canh-bao.sign-1")
+DIGEST = Digest(b"\xab" * 32, 1024)
+INTENT = Intent(
+    transfer="t-1",
+    at=AT,
+    door="soap",
+    caller=CALLER,
+    contract="incident-alert/v1",
+    operation="submitAlert",
+    bundle="sha256:00",
+    message="m",
+    grant="g-1",
+    provider=None,
+    came_in=DIGEST,
+)
+
+
+def test_an_intent_to_the_byte():
+    frozen = freeze(INTENT)
+    assert frozen.entry.decode() == (
+        '{"at":"2026-11-24T07:00:00.250Z","bundle":"sha256:00",'
+        '"caller":{"agency":"H14.2","certificate":"tp","key":"canh-bao.sign-1","system":"canh-bao"},'
+        '"contract":"incident-alert/v1","door":"soap","grant":"g-1",'
+        '"in":{"sha256":"' + "ab" * 32 + '","size":1024},"kind":"intent","message":"m","operation":"submitAlert","transfer":"t-1","v":1}'
+    )
+    assert (frozen.transfer, frozen.phase, frozen.leaf) == ("t-1", "intent", leaf_hash(frozen.entry))
+
+
+OTHERS = [
+    (Outcome("t-1", AT, 200, "do-thi", None, DIGEST, DIGEST, DIGEST), "outcome", {"status", "provider", "sent", "back", "out"}),
+    (Outcome("t-1", AT, 502, failure="provider.down"), "outcome", {"status", "failure"}),
+    (
+        Refusal("t-2", AT, "rest", "signature.wrong", 401, caller=CALLER, came_in=DIGEST),
+        "refusal",
+        {"door", "failure", "status", "caller", "in"},
+    ),
+    (
+        Refusal("t-3", AT, "rest", "channel.no-certificate", 401, source="10.0.0.9", count=7),
+        "refusal",
+        {"door", "failure", "status", "source", "count"},
+    ),
+    (Repeat("t-4", AT, "rest", CALLER, "t-1", 200), "repeat", {"door", "caller", "of", "status"}),
+    (InDoubt("t-5", AT, "door-1", "process died"), "in-doubt", {"process", "reason"}),
+    (Note("t-6", AT, "registry", "keeper", {"changes": ["x"], "count": 1}), "registry", {"actor", "facts", "what"}),
+]
+
+
+@pytest.mark.parametrize(("entry", "phase", "names"), OTHERS)
+def test_the_other_kinds(entry, phase, names):
+    frozen = freeze(entry)
+    value = json.loads(frozen.entry)
+    assert frozen.phase == phase
+    assert value["kind"] == ("note" if isinstance(entry, Note) else phase)
+    assert set(value) == names | {"v", "kind", "transfer", "at"}, "an absent value is left out"
+    assert jcs.encode(value) == frozen.entry
+    assert frozen.leaf == leaf_hash(frozen.entry)
+
+
+def test_equal_entries_have_equal_bytes_and_every_difference_shows():
+    assert freeze(INTENT) == freeze(replace(INTENT))
+    for change in (
+        {"at": AT + 0.001},
+        {"grant": "g-2"},
+        {"provider": "do-thi"},
+        {"came_in": Digest(b"\xac" * 32, 1024)},
+        {"caller": Caller("H14.2", "x")},
+    ):
+        assert freeze(replace(INTENT, **change)).leaf != freeze(INTENT).leaf
+
+
+def test_digests_cannot_be_guessed_without_the_salt():
+    salt = bytes(range(16))
+    assert salted(salt, b"0912345678") == Digest(hashlib.sha256(salt + b"0912345678").digest(), 10)
+    assert salted(bytes(16), b"0912345678") != salted(salt, b"0912345678")
+    with pytest.raises(ValueError):
+        salted(b"", b"x")
+    assert keyed(b"k" * 32, "urn:uuid:1") == hmac.new(b"k" * 32, b"urn:uuid:1", "sha256").hexdigest()
