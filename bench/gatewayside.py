@@ -39,6 +39,7 @@ class GatewaySide:
     client: RestClient
     context: ssl.SSLContext
     door_pid: int
+    keeper_pid: int
     started: float
 
     @property
@@ -82,12 +83,12 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
-        stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
+        keeper = stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
         start = time.monotonic()
         door = ["door", "--data", str(folder), "--fd", str(listener.fileno())]
         pid = stack.enter_context(_child(door, log, core, listener.fileno()))
         identity = Identity.load(settings.identities / CALLER)
-        yield GatewaySide(settings, RestClient(identity), identity.client_context(), pid, time.monotonic() - start)
+        yield GatewaySide(settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start)
 
 
 @contextlib.contextmanager

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from bench.gatewayside import PROVIDER, gateway_side
 from bench.load import Round, fire_now
 from bench.plainside import plain_side
-from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
+from bench.process import await_port, cpu_seconds, free_port, memory_mib, pinned, running, two_cores
 from bench.rows import Row, row
 from bench.tls import throwaway
 
@@ -76,28 +77,35 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
             side.verify(prepared, measured.replies)
             return measured
 
+        def timed(round_of: Callable[[int], Round], count: int, *pids: int) -> tuple[Round, float]:
+            """A round, and the processor time that each exchange cost its side, in microseconds."""
+            before = cpu_seconds(*pids)
+            measured = round_of(count)
+            return measured, (cpu_seconds(*pids) - before) / count * 1e6
+
         say("warming up")
         plain_round(size.warm // 3)
         gateway_round(size.warm)
-        pairs = []
+        pairs, costs = [], []
         for number in range(1, ROUNDS + 1):
-            pairs.append((gateway_round(size.gateway), plain_round(size.plain)))
-            say(f"round {number} of {ROUNDS}: secured {pairs[-1][0].per_second:,.0f}/s, plain {pairs[-1][1].per_second:,.0f}/s")
+            secured, secured_cpu = timed(gateway_round, size.gateway, side.door_pid, side.keeper_pid)
+            other, other_cpu = timed(plain_round, size.plain, plain.pid)
+            pairs.append((secured, other))
+            costs.append((secured_cpu, other_cpu))
+            say(f"round {number} of {ROUNDS}: secured {secured.per_second:,.0f}/s, plain {other.per_second:,.0f}/s")
         return row(
             NAME,
             "exchanges/s",
             [secured.per_second for secured, _ in pairs],
             {"plain": [other.per_second for _, other in pairs]},
             {
-                "p99_ms": _middle([secured.percentile_ms(0.99) for secured, _ in pairs]),
-                "plain_per_second": _middle([other.per_second for _, other in pairs]),
-                "plain_p99_ms": _middle([other.percentile_ms(0.99) for _, other in pairs]),
+                "p99_ms": median([secured.percentile_ms(0.99) for secured, _ in pairs]),
+                "plain_per_second": median([other.per_second for _, other in pairs]),
+                "plain_p99_ms": median([other.percentile_ms(0.99) for _, other in pairs]),
+                "cpu_us": median(cost for cost, _ in costs),
+                "plain_cpu_us": median(cost for _, cost in costs),
                 "door_memory_mib": memory_mib(side.door_pid),
                 "plain_memory_mib": memory_mib(plain.pid),
                 "cores": 1.0 if ours is None else 2.0,
             },
         )
-
-
-def _middle(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
