@@ -23,7 +23,7 @@ from gateway.audit import lease as leases
 from gateway.audit.lease import Lease
 from gateway.audit.sequencer import Sequencer
 from gateway.journal import processes, tables
-from gateway.journal.database import writing
+from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
 
 LEAD_SECONDS: Final = 1.0
@@ -31,6 +31,7 @@ BUSY_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.2
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
+FOLD_SECONDS: Final = 0.1
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -72,6 +73,7 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leading: Final = ThreadPoolExecutor(1, "keeper lead")
         self._sequencing: Final = ThreadPoolExecutor(1, "keeper sequencer")
+        self._folding: Final = ThreadPoolExecutor(1, "keeper fold")
 
     async def run(self) -> None:
         """Work until `stop`."""
@@ -79,11 +81,13 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lead())
             group.create_task(self._sequence())
+            group.create_task(self._fold_back())
             if self._delivery is not None:
                 group.create_task(self._deliver(self._delivery))
         await self._loop.run_in_executor(self._leading, self._end)
         self._leading.shutdown()
         self._sequencing.shutdown()
+        self._folding.shutdown()
 
     def stop(self) -> None:
         """End soon, from any thread: sequence what is pending, give the lease back."""
@@ -115,7 +119,7 @@ class Keeper:
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
                     self.trouble = None
-                    wait = BUSY_SECONDS if done.busy else min(wait + BUSY_SECONDS, IDLE_SECONDS)
+                    wait = 0.0 if done.more else BUSY_SECONDS if done.busy else min(wait + BUSY_SECONDS, IDLE_SECONDS)
                 except Exception as error:
                     self._complain("nothing is sequenced", error)
                     self.trouble = str(error)
@@ -131,6 +135,16 @@ class Keeper:
                 except Exception as error:
                     self._complain("the queue is not delivered", error)
             await self._pause(BUSY_SECONDS if done else IDLE_SECONDS)
+
+    async def _fold_back(self) -> None:
+        """Leader or not: the log of SQLite is of this machine."""
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set() and self._engine.dialect.name == "sqlite":
+            try:
+                await loop.run_in_executor(self._folding, fold_back, self._engine, self._lock)
+            except Exception as error:  # a writer does it then
+                self._complain("the write-ahead log was not folded back", error)
+            await self._pause(FOLD_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -161,9 +175,6 @@ class Keeper:
                 leases.check(connection, self.lease)
                 more = recovery.forget_replays(connection, now) > 0
             self._replays_at = self._replays_at if more else self._monotonic()
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as connection:  # so that no door has to do it within a batch
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _beat_and_lead(self, now: float) -> None:
         held, table = self.lease, tables.process

@@ -34,7 +34,7 @@ from gateway.journal.statements import Cursor, Row, Statements
 from security.merkle import leaf_hash
 from security.tiles import Builder
 
-LIMIT: Final = 2000
+LIMIT: Final = 500  # a run of that many holds other writers up for some ten milliseconds
 _KEEP_SECONDS: Final = 60.0  # of checkpoints signed within a minute, the last one is kept
 _logger: Final = logging.getLogger(__name__)
 _ENTRY: Final = ("idx", "transfer", "phase", "entry", "leaf", "sequenced")
@@ -50,6 +50,7 @@ class Sequenced:
     entries: int
     events: int
     size: int
+    more: bool = False  # it was full: go on at once
 
     @property
     def busy(self) -> bool:
@@ -127,9 +128,8 @@ class Sequencer:
         cursor = cast(Cursor, connection.connection.cursor())
         entries = self._entries(connection, cursor, held, now)
         events = self._events(connection, cursor, held, now)
-        if entries:
-            return Sequenced(entries, events, held.edge.size), self._sign(connection, held, now)
-        return Sequenced(0, events, held.edge.size), self._behind(connection, held)
+        done = Sequenced(entries, events, held.edge.size, max(entries, events) >= self._limit)
+        return done, self._sign(connection, held, now) if entries else self._behind(connection, held)
 
     def _entries(self, connection: Connection, cursor: Cursor, held: _Held, now: float) -> int:
         table = tables.log_pending.c

@@ -25,6 +25,7 @@ from gateway.journal.filelock import FileLock
 
 _MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
 _IMMEDIATE: Final = "lgsp_immediate"
+_FOLD_PAGES: Final = 1000
 
 
 def open_engine(url: str) -> Engine:
@@ -68,6 +69,28 @@ def writing(engine: Engine, lock: FileLock | None = None) -> Iterator[Connection
             yield connection
 
 
+def fold_back(engine: Engine, lock: FileLock | None = None) -> None:
+    """Bring SQLite's write-ahead log back into the database file, so that no writer has to do it within a batch.
+
+    The bulk goes while writers go on; what came meanwhile goes under the lock, so that the next writer begins the log anew.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        fold = connection.connection.cursor()
+        if _fold(fold) < _FOLD_PAGES:
+            return
+        with lock if lock is not None else lock_of(engine):
+            _fold(fold)
+
+
+def _fold(cursor: Any) -> int:
+    """Folds back what no reader needs any more; the number of pages in the log."""
+    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    _busy, pages, _folded = cursor.fetchone()
+    return int(pages)
+
+
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest revision. Several processes may call it at once: one does it, the others wait."""
     from alembic import command
@@ -107,7 +130,7 @@ def _on_connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
-        "wal_autocheckpoint = 4000",
+        "wal_autocheckpoint = 8000",
         "journal_size_limit = 67108864",
         "cache_size = -8000",
         "temp_store = MEMORY",

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from contracts.base.errors import Ours
-from gateway.journal.database import check_revision, lock_of, lock_path, migrate, revision, writing
+from gateway.journal.database import check_revision, fold_back, lock_of, lock_path, migrate, revision, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.tables import metadata
 
@@ -122,3 +122,16 @@ def test_a_fork_does_not_inherit_the_lock(tmp_path: Path) -> None:
     held.release()
     assert here.poll(5) and here.recv() > 0.1
     child.join(5)
+
+
+def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
+    file = Path(f"{sqlite.url.database}-wal")
+    with sqlite.connect() as held:  # a connection that stays open, so that the log is not folded back by closing
+        held.execute(text("SELECT 1"))
+        held.rollback()
+        for _ in range(6):
+            with writing(sqlite) as connection:
+                connection.execute(text("INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', '1', randomblob(8000000))"))
+            fold_back(sqlite)
+        assert file.stat().st_size < 3 * 8_200_000
+        assert held.execute(text("SELECT count(*) FROM bundle")).scalar() == 6
