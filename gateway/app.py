@@ -123,13 +123,22 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
         on_drain=drain,
     )
     child.stop_when_told(server.stop, lifeline)
+    watch = asyncio.create_task(_stop_when_fenced(parts.journal, server.stop))
     child.say_ready(ready)
     try:
         await server.serve_on(socket.socket(fileno=listener))
     finally:
+        watch.cancel()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()
         await asyncio.to_thread(processes.end, parts.engine, process_id)
         parts.engine.dispose()
 
+
+
+async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:
+    """A door that the keeper took for dead may write no more; it ends, and the supervisor starts a new one."""
+    while not journal.fenced:
+        await asyncio.sleep(0.5)
+    stop()

@@ -230,7 +230,7 @@ def check_proof(answer: bytes, key: LogKey, receipt: Receipt | None = None) -> t
         checkpoint = read_checkpoint(content["checkpoint"], key)
         entries = []
         for item in content["entries"]:
-            leaf, text = _unbase64(item["leaf"]), item["entry"]
+            leaf, text = _unbase64(item["leaf"]), item.get("entry")
             if text is not None and leaf_hash(text.encode()) != leaf:
                 raise LogError(f"the text of entry {item['index']} is not what the log holds")
             if not included(leaf, item["index"], checkpoint.size, [_unbase64(step) for step in item["proof"]], checkpoint.root):

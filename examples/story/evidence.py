@@ -7,7 +7,8 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from examples.story.world import Telling, World, check, same
+from examples.clients.errors import LogError
+from examples.story.world import DidNotHold, Telling, World, check, same
 
 
 def refusals_logged(world: World) -> str:
@@ -21,20 +22,24 @@ def refusals_logged(world: World) -> str:
 
 def receipts(world: World) -> str:
     client = world.rest("phan-anh")
-    _, entries = world.wait("a checkpoint over the receipt", lambda: _proof(world))
+    trouble: list[Exception] = []
+
+    def prove() -> object:
+        try:
+            return client.prove(world.remembered["dispatch-receipt"])
+        except LogError as early:  # a receipt is a promise; its entries have an index within a second
+            trouble[:] = [early]
+            return None
+
+    try:
+        _, entries = world.wait("a checkpoint over the receipt", prove)
+    except DidNotHold as late:
+        raise DidNotHold(f"{late}: {trouble}") from late
     same(sorted(entry.phase for entry in entries), ["intent", "outcome"], "the proved entries")
     newest = client.witness()
     check(newest is not None, "checkpoints kept along the way")
     assert newest is not None
     return f"receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size {newest.size}"
-
-
-def _proof(world: World) -> object:
-    try:
-        return world.rest("phan-anh").prove(world.remembered["dispatch-receipt"])
-    except Exception as early:
-        world.remembered["proof-trouble"] = early
-        return None
 
 
 def verifies(world: World) -> str:

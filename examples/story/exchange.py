@@ -92,6 +92,7 @@ def dispatch(world: World) -> str:
 def soap_query(world: World) -> str:
     identity = world.identity("dieu-hanh")
     session = requests.Session()
+    session.trust_env = False  # else REQUESTS_CA_BUNDLE would stand above `verify`
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
     signer = ZeepSigner(identity)
@@ -99,13 +100,14 @@ def soap_query(world: World) -> str:
     with client.settings(raw_response=False):
         value = client.service.getValue(**QUESTION)
     check(signer.verified, "the answer's signature")
-    same(Decimal(value.value), Decimal("612.450"), "the value, exact")
+    number = value.value["_value_1"]  # an element that may be absent with a reason has content and an attribute
+    same(number, Decimal("612.450"), "the value, exact")
     raw = world.soap("dieu-hanh").call(INDICATOR, "getValue", question())
     check(raw.ok and raw.body is not None, f"the same question again: {raw.fault}")
     assert raw.body is not None
     schema = etree.XMLSchema(etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content))
     schema.assertValid(raw.body)
-    return f"zeep, from the served WSDL, asked a REST provider: {value.value} {value.unit}; the answer is valid against the served XSD"
+    return f"zeep, from the served WSDL, asked a REST provider: {number} {value.unit}; the answer is valid against the served XSD"
 
 
 def question() -> bytes:

@@ -95,7 +95,7 @@ def wrong_type(world: World) -> str:
     alert = messages.fire_alarm()
     alert["chiTiet"][0]["khuVuc"][0]["diaDiem"] = 17
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
-    words = world.refusal("wrong type, REST", "message.invalid", answer, status=400)
+    words = world.refusal("wrong type, REST", "message.invalid", answer, status=422)
     finding = (answer.problem or {})["findings"][0]
     same(finding["here"], "chiTiet[0].khuVuc[0].diaDiem", "the path in the caller's own format")
     same(finding["canonical"], "info[0].area[0].areaDesc", "the path in the canonical format")
@@ -109,7 +109,7 @@ def unknown_code(world: World) -> str:
     alert = messages.fire_alarm()
     alert["chiTiet"][0]["mucDo"] = 77
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert)
-    world.refusal("unknown code", "message.invalid", answer, status=400)
+    world.refusal("unknown code", "message.invalid", answer, status=422)
     finding = (answer.problem or {})["findings"][0]
     same((finding["here"], finding["rule"]), ("chiTiet[0].mucDo", "code"), "the finding")
     return f"{finding['here']}: {finding['expected']}"

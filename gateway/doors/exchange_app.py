@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract

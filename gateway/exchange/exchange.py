@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 
+import gateway.exchange.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
@@ -46,7 +47,7 @@ from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault.vault import Vault
 from security.entry import SALT
-from security.grants import Request, decide, refusal
+from security.grants import Request, refusal
 
 BUSY_SECONDS: Final = 1
 
@@ -85,12 +86,11 @@ class Exchange:
     def _authorise(self, authenticated: Authenticated) -> Authorised:
         caller, contract, operation = authenticated.caller, authenticated.contract.contract, authenticated.operation
         snapshot = authenticated.addressed.snapshot
-        grants = snapshot.grants(caller.agency)
-        agency = snapshot.agencies[caller.agency]
-        request = Request(caller.agency, frozenset(agency.roles), contract.name, operation.name)
-        decision = decide(grants, request, authenticated.received.at)
+        decision = snapshot.decide(caller.agency, contract.name, operation.name, authenticated.received.at)
         if not decision.allowed:
-            raise refusal(decision, request, _whom_to_ask(snapshot, contract.owner_role))
+            agency = snapshot.agencies[caller.agency]
+            request = Request(caller.agency, frozenset(agency.roles), contract.name, operation.name)
+            raise refusal(decision, request, snapshot.owner_of(contract))
         return Authorised(authenticated, decision)
 
     # --- intent -------------------------------------------------------------------------------------------------------
@@ -332,12 +332,6 @@ class Exchange:
             answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
             receipt=_receipt_text(answered) if answered is not None else None,
         )
-
-
-def _whom_to_ask(snapshot: Snapshot, role: str) -> str:
-    """The agencies that own the contract by their role, else the operator."""
-    owners = [f"{agency.name.vi} ({agency.code})" for agency in snapshot.agencies.values() if role in agency.roles]
-    return ", ".join(owners) or "cơ quan vận hành trục liên thông"
 
 
 def _masked(authorised: Authorised, answer: Message) -> Message:

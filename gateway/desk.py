@@ -1,0 +1,40 @@
+"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import uvloop
+
+from gateway import child
+from gateway.audit.checkpoints import NewestCheckpoint
+from gateway.console.app import build_desk
+from gateway.doors.api_services import DeskServices
+from gateway.doors.server import make_server
+from gateway.journal.database import open_engine
+from gateway.registry.registry import Registry
+from gateway.settings import Settings
+
+
+def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    """Serve the people's listener on an inherited socket until told to stop."""
+    child.set_up_logging()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, lifeline, ready))
+
+
+async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    engine = open_engine(settings.database_url)
+    registry = Registry(engine)
+    registry.start()
+    services = DeskServices(engine, registry, NewestCheckpoint(settings.checkpoint_file), settings, time.time)
+    server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
+    child.stop_when_told(server.stop, lifeline)
+    child.say_ready(ready)
+    try:
+        await server.serve_on(socket.socket(fileno=listener))
+    finally:
+        registry.stop()
+        engine.dispose()
