@@ -7,13 +7,18 @@ calls never share an identifier unless it is handed in.
 
 from __future__ import annotations
 
+import argparse
 import random
+import sys
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final, cast
 
 from lxml import etree
+
+from examples.clients.rest import dump_json
 
 CAP: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 INDICATOR: Final = "urn:lgsp:contract:indicator:v1"
@@ -231,3 +236,21 @@ def indicator_body(indicator: str, area: str, period: str) -> bytes:
     for name, text in (("indicator", indicator), ("area", area), ("period", period)):
         etree.SubElement(root, f"{{{INDICATOR}}}{name}").text = text
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    kinds: dict[str, Callable[[], bytes]] = {
+        "cap-alert": cap_alert,
+        "fire-alarm": lambda: dump_json(fire_alarm()),
+        "field-report": lambda: dump_json(field_report()),
+        "indicator": lambda: indicator_body("KT-05", "04", "2026-Q3"),
+    }
+    parser = argparse.ArgumentParser(prog="python -m examples.messages", description="Prints a realistic message to start from.")
+    parser.add_argument("kind", choices=kinds)
+    sys.stdout.buffer.write(kinds[parser.parse_args(arguments).kind]())
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
