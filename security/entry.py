@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,7 @@ from security.merkle import leaf_hash
 
 VERSION: Final = 1
 SALT: Final = 16
+_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
@@ -183,7 +185,9 @@ def freeze(entry: Entry) -> FrozenEntry:
     value["kind"] = "note" if isinstance(entry, Note) else phase
     if isinstance(entry, Note):
         value["what"] = entry.what
-    raw = jcs.encode({name: one for name, one in value.items() if one is not None})
+    present = {name: one for name, one in value.items() if one is not None}
+    # The fixed forms hold only strings and small integers under ASCII names, for which the C encoder gives RFC 8785's very bytes.
+    raw = jcs.encode(present) if isinstance(entry, Note) else _encode(present).encode()
     return FrozenEntry(entry.transfer, phase, raw, leaf_hash(raw))
 
 

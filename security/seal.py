@@ -55,8 +55,9 @@ def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: 
     """A part of the plain bytes; only the chunks that it touches are opened."""
     count = _count(len(sealed), context)
     cipher = _cipher(key, _salt(sealed, context), context)
-    size = plain_size(len(sealed))
-    start, stop = max(0, min(start, size)), max(0, min(start + length, size))
+    if start < 0 or length < 0:
+        raise ValueError("a part begins at 0 or later and is not of negative length")
+    stop = min(start + length, plain_size(len(sealed)))
     if stop <= start:
         return b""
     first = start // CHUNK

@@ -45,7 +45,7 @@ def test_each_code_is_raised_somewhere_and_each_raised_one_is_known():
     assert codes <= {k.code for k in OURS}
 
 
-@pytest.mark.parametrize(("code", "given"), raised())
+@pytest.mark.parametrize(("code", "given"), list(raised()))
 def test_facts_are_given_wherever_they_are_told(code, given):
     """Each raise names the facts that its words tell, so that no text has a gap."""
     kind = KINDS[code]

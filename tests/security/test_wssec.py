@@ -68,7 +68,7 @@ def test_every_signed_part_is_its_own_canonical_form(p256, now):
     """The invariant of the signer: canonicalising a part of the finished envelope gives the bytes that were written."""
     raw = make(p256, now, relates_to="urn:r", blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")])
     root = parse(raw)
-    parts = root.findall(".//*[@{%s}Id]" % WSU)
+    parts = root.findall(f".//*[@{{{WSU}}}Id]")
     assert len(parts) == 9
     for part in [*parts, root.find(f".//{{{DS}}}SignedInfo")]:
         assert etree.tostring(part, method="c14n", exclusive=True, with_tail=False) in raw
