@@ -159,12 +159,12 @@ def audit_verify(
 
 
 @audit.command("show")
-def audit_show(transfer: str, data: Data = None, json: Json = False) -> None:
-    """All entries of one transfer, in the order of the log."""
+def audit_show(transfers: list[str], data: Data = None, json: Json = False) -> None:
+    """All entries of the transfers named, in the order of the log."""
     from gateway.commands import audit as command
 
     with failures_told(json):
-        command.show(_instance(data, json), transfer, json)
+        command.show(_instance(data, json), transfers, json)
 
 
 @audit.command("export")

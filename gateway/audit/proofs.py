@@ -36,10 +36,10 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """That the newest checkpoint continues the tree of `old` entries."""
+    """That the tree of `new` entries continues the tree of `old`. `note` is the newest checkpoint, of `new` entries or more."""
 
     old: int
-    size: int
+    new: int
     hashes: tuple[bytes, ...]
     note: str
 
@@ -73,10 +73,11 @@ def inclusions(connection: Connection, transfer: str) -> list[Inclusion]:
     ]
 
 
-def consistency(connection: Connection, old: int) -> Consistency:
-    """The proof from the checkpoint of `old` entries to the newest."""
+def consistency(connection: Connection, old: int, new: int | None = None) -> Consistency:
+    """The proof from the tree of `old` entries to that of `new`, the newest checkpoint's if None."""
     top = newest(connection)
-    if top is None or not 0 <= old <= top[0]:
-        raise Theirs("audit.no-tile", path=f"checkpoint {old}")
+    if top is None or not 0 <= old <= (new if new is not None else top[0]) <= top[0]:
+        raise Theirs("audit.no-tile", path=f"checkpoint {old} → {new if new is not None else '…'}")
     size, note = top
-    return Consistency(old, size, tuple(consistency_proof(old, size, hashes_at(size, tile_reader(connection)))), note)
+    to = size if new is None else new
+    return Consistency(old, to, tuple(consistency_proof(old, to, hashes_at(size, tile_reader(connection)))), note)

@@ -61,21 +61,24 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
     emit(result, as_json, "\n".join(lines))
 
 
-def show(settings: Settings, transfer: str, as_json: bool) -> None:
-    """The entries of a transfer, sequenced ones with their index, and entries that name it."""
+def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
+    """The entries of transfers, in the order given, sequenced ones with their index."""
     engine = open_engine(settings.database_url)
     entry, pending = tables.log_entry, tables.log_pending
+    entries: list[dict[str, Any]] = []
+    missing: list[str] = []
     with engine.connect() as connection:
-        rows = [
-            (row.idx, json.loads(row.entry))
-            for row in connection.execute(select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer).order_by(entry.c.idx))
-        ]
-        rows += [
-            (None, json.loads(row.entry)) for row in connection.execute(select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id))
-        ]
-    if not rows:
-        fail(Exit.NO, "no-such-transfer", f"the log holds nothing of transfer {transfer}", "Transfer ids stand in answers as Lgsp-Transfer.", as_json)
-    entries = [{"index": index, **value} for index, value in rows]
+        for transfer in transfers:
+            sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer).order_by(entry.c.idx)
+            waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
+            found = [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
+            found += [{"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)]
+            entries += found
+            if not found:
+                missing.append(transfer)
+    if missing:
+        what = f"the log holds nothing of {', '.join(missing)}"
+        fail(Exit.NO, "no-such-transfer", what, "Transfer ids stand in answers as Lgsp-Transfer.", as_json)
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
 
 

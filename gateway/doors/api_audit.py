@@ -42,8 +42,8 @@ async def read_tile(services: Common, request: ApiRequest) -> Reply:
 
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
-    found = await asyncio.to_thread(_consistency, services.engine, request.params["old"])
-    return _json({"old": found.old, "size": found.size, "proof": _texts(found.hashes), "checkpoint": found.note})
+    found = await asyncio.to_thread(_consistency, services.engine, request.params["from"], request.params.get("to"))
+    return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
 
 
 async def read_entries(services: Services, request: ApiRequest) -> Reply:
@@ -86,9 +86,9 @@ def _path(engine: Engine, path: str) -> bytes:
         return read_path(connection, path)
 
 
-def _consistency(engine: Engine, old: int) -> proofs.Consistency:
+def _consistency(engine: Engine, old: int, new: int | None) -> proofs.Consistency:
     with engine.connect() as connection:
-        return proofs.consistency(connection, old)
+        return proofs.consistency(connection, old, new)
 
 
 def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
