@@ -122,6 +122,7 @@ def test_killed_in_the_middle(place: Path) -> None:
             process.kill()
     assert len(acknowledged) + len(dispatched) < CALLS, "the kill came too late to prove anything"
     forwarding = {transfer for (transfer,) in rows(settings, "select id from transfer where state = 'forwarding'")}
+    print("acknowledged", len(acknowledged), "dispatched", len(dispatched), "in flight", len(forwarding))
 
     with running(settings):
         world = world_of(settings)
