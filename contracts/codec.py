@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 from lxml import etree
 
-from contracts import forms, jsoncodec, xmlread, xmlwrite
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts import forms, jsoncodec, xmlread, xmlwrite
 from contracts.base.errors import Finding, Theirs
 from contracts.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.normal import compile_normal

@@ -161,8 +161,9 @@ def _member(node: Node) -> Write:
 
 
 def _presence(node: Node) -> Callable[[Any], bool]:
-    getters = [getter(child.keys if child.kind == "many" else child.text.keys) for child in node.children
-               if child.kind == "many" or child.text is not None and child.text.keys is not None]  # type: ignore[union-attr, arg-type]
+    lists = [getter(child.keys) for child in node.children if child.kind == "many"]
+    leaves = [child.text.keys for child in node.children if child.kind == "plain" and child.text is not None]
+    getters = [*lists, *(getter(keys) for keys in leaves if keys is not None)]
     inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 

@@ -210,7 +210,11 @@ class Profile:
             bounds[name] = None if value is None else Decimal(value)
         if "minimum" in node and "exclusiveMinimum" in node or "maximum" in node and "exclusiveMaximum" in node:
             self._bad(path, "two bounds on one side", "profile", "one of them, as in XSD")
-        return Scalar("integer" if kind == "integer" else "number", **bounds)
+        return Scalar(
+            "integer" if kind == "integer" else "number",
+            minimum=bounds["minimum"], maximum=bounds["maximum"],
+            exclusive_minimum=bounds["exclusive_minimum"], exclusive_maximum=bounds["exclusive_maximum"],
+        )
 
     def _pattern(self, pattern: Any, path: Path) -> None:
         why = "a text" if not isinstance(pattern, str) else pattern_fault(pattern)

@@ -199,9 +199,9 @@ class _Builder:
     def _covered(self, table: CodeTable, scalar: Scalar, canonical: str, at: Path) -> None:
         means = {row.canonical if row.canonical is not None else row.code for row in table.rows}
         if scalar.values:
-            for value in scalar.values:
-                if value not in means:
-                    self.reader.bad(at, canonical, f"{value} without a code in {table.name}", "code", "a code for every canonical value")
+            for needed in scalar.values:
+                if needed not in means:
+                    self.reader.bad(at, canonical, f"{needed} without a code in {table.name}", "code", "a code for every canonical value")
             for row in table.rows:
                 value = row.canonical if row.canonical is not None else row.code
                 if value not in scalar.values:
@@ -358,12 +358,12 @@ class _Builder:
                 continue
             if path in self.bound:
                 continue
-            dropped = self._dropped(path)
-            if place.field.required and not dropped:
+            is_dropped = self._dropped(path)
+            if place.field.required and not is_dropped:
                 self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
             elif place.field.required and path in self.drops:
                 self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
-            elif not dropped:
+            elif not is_dropped:
                 self.reader.bad(at, path, "an optional field that the table does not name", "table", "a row, or its path under drops")
         self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
         return Plan(self.reader.media, self.message, self.struct, self.root, False, self.reader.namespaces, self.drops, self.losses)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contracts.base.errors import Finding
-from contracts.model import REASONS, Field, Many, Scalar, Struct, Type
+from contracts.model import REASONS, Field, Many, Struct, Type
 from contracts.plan import MAX_FINDINGS, filled, kind_of
 from contracts.profile import json_schema
 
@@ -94,7 +94,8 @@ class Validator:
 
 def templated(path: Sequence[str | int]) -> tuple[str, Any]:
     """`["info", 0, "event"]` as `info[].event` and its index."""
-    text, index = "", None
+    text = ""
+    index: Any = None
     for step in path:
         if isinstance(step, int):
             text += "[]"

@@ -92,7 +92,7 @@ def _content(node: Node, plan: Plan, root: bool = False) -> Read:
 
 def _nothing_here(element: Element, problems: XmlProblems) -> None:
     for child in element:
-        if child.tag is not etree.Comment:
+        if not isinstance(child, etree._Comment):
             problems.unknown(child, [])
     if (element.text or "").strip(_SPACE):
         problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
@@ -123,7 +123,7 @@ def _children(node: Node, plan: Plan) -> Read:
                 if entry is None:
                     continue
             if entry is None:
-                if child.tag is not etree.Comment:
+                if not isinstance(child, etree._Comment):
                     problems.unknown(child, known)
                 continue
             bit, order, reader = entry
@@ -292,7 +292,7 @@ def _careful(element: Element, canonical: str, index: Index, problems: XmlProble
     for name in element.attrib:
         problems.add(f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here")
     for child in element:
-        if child.tag is not etree.Comment:
+        if not isinstance(child, etree._Comment):
             problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
         text += child.tail or ""
     return text
@@ -347,7 +347,7 @@ def _leaf_text(leaf: Leaf) -> Read:
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         raw = element.text or ""
         for child in element:
-            if child.tag is not etree.Comment:
+            if not isinstance(child, etree._Comment):
                 problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
             raw += child.tail or ""
         _store(raw, element, "", into, index, problems)

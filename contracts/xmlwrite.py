@@ -128,6 +128,14 @@ def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
     bound = [leaf for leaf in node.leaves() if leaf.keys is not None]
     if not bound:
         return lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"
+    if plain_head and all(leaf.keys is not None for leaf in node.leaves()):
+        start = head + ">"
+
+        def write_group(value: Any) -> str:
+            text = inner(value)
+            return f"{start}{text}{tail}" if text else ""
+
+        return write_group
     present = _presence(node)
 
     def write(value: Any) -> str:

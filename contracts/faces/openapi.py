@@ -122,7 +122,7 @@ def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
 def _query(compiled: CompiledContract, op: Operation) -> list[dict[str, Any]]:
     struct: Struct = compiled.messages[op.request]
     schemas = definitions(compiled, "#/components/schemas/", True)[op.request]["properties"]
-    sample = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), {})
+    sample: Any = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), {})
     made = []
     for field in struct.fields:
         assert isinstance(field.type, Scalar)

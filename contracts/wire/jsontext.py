@@ -75,7 +75,7 @@ def read_json(raw: bytes) -> Any:
         raise Theirs("message.not-json", why=error.msg, line=error.lineno, column=error.colno) from None
     except RecursionError:
         raise Theirs("message.not-json", why="nested too deep", line="–", column="–") from None
-    if _SUSPECT.search(raw) is not None:
+    if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
         _look(value, "")
     return value
 

@@ -80,8 +80,9 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise Theirs("xml.doctype")
-    for pi in _INSTRUCTIONS(root):
-        raise Theirs("xml.instruction", target=str(pi.target)[:40], line=pi.sourceline or 0)
+    found: list[etree._ProcessingInstruction] = _INSTRUCTIONS(root)  # type: ignore[assignment]
+    if found:
+        raise Theirs("xml.instruction", target=str(found[0].target)[:40], line=found[0].sourceline)
     if _deeper_than(root, max_depth):
         raise Theirs("xml.too-deep", limit=max_depth)
     return root
