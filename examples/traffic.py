@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from examples import messages
-from examples.clients.errors import ClientError, LogError
+from examples.clients.errors import ClientError, LogError, NoProof
 from examples.clients.identity import Identity
 from examples.clients.rest import RestClient
 from examples.clients.soap import SoapClient
@@ -87,6 +87,8 @@ class Traffic:
         for name, step in self.steps():
             try:
                 ok, says = step()
+            except NoProof as wrong:
+                ok, says = False, f"the log was not checked: {wrong}"
             except LogError as wrong:
                 ok, says = False, f"THE LOG DOES NOT HOLD: {wrong}"
             except ClientError as wrong:

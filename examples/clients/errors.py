@@ -25,3 +25,7 @@ class NoAnswer(ClientError):
 
 class LogError(ClientError):
     """The audit log contradicts itself or what it said before."""
+
+
+class NoProof(LogError):
+    """The log gave no proof (not yet, not to us, not reachable): nothing is known, so nothing is wrong yet."""

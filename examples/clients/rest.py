@@ -35,7 +35,7 @@ import jwt
 from yarl import URL
 
 from examples.clients.audit import Checkpoint, Keeper, ProvedEntry, Receipt, check_proof
-from examples.clients.errors import ClientError, LogError, NoAnswer, WrongAnswer
+from examples.clients.errors import ClientError, LogError, NoAnswer, NoProof, WrongAnswer
 from examples.clients.fields import write_bare
 from examples.clients.httpsig import Message, digest_header, sign_request, verify_answer
 from examples.clients.identity import Identity
@@ -233,7 +233,7 @@ class RestClient:
             raise LogError("this identity has no log.vkey, so nothing of the log can be checked")
         answer = self.call("GET", f"/audit/proof/{receipt.transfer}", need_signature=False)
         if not answer.ok:
-            raise LogError(f"no proof of {receipt.transfer}: status {answer.status}")
+            raise NoProof(f"no proof of {receipt.transfer}: status {answer.status}")
         checkpoint, entries = check_proof(answer.body, self.keeper.key, receipt)
         self.keeper.keep(checkpoint.note)
         return checkpoint, entries
@@ -244,7 +244,7 @@ class RestClient:
         def fetch(older: int, newer: int) -> list[bytes]:
             answer = self.call("GET", f"/audit/consistency?from={older}&to={newer}", need_signature=False)
             if not answer.ok:
-                raise LogError(f"no consistency proof from {older} to {newer}: status {answer.status}")
+                raise NoProof(f"no consistency proof from {older} to {newer}: status {answer.status}")
             try:
                 return [base64.b64decode(step, validate=True) for step in answer.json()["proof"]]
             except (ValueError, KeyError, TypeError) as wrong:

@@ -160,7 +160,7 @@ class SoapClient:
         path = path or f"/soap/{contract}"
         identity = message_id or f"urn:uuid:{uuid.uuid4()}"
         action = action or action_of(contract, operation)
-        root = new_envelope(parse(body) if isinstance(body, bytes) else body)
+        root = new_envelope(parse(body, published=True) if isinstance(body, bytes) else body)
         if sign_it:
             headers = [("Action", "action", action), ("MessageID", "message-id", identity), ("To", "to", to or self.base + path)]
             sign(root, self.identity.signer, headers=headers, now=self._clock() + created, lifetime=lifetime, leave_out=leave_out)
@@ -277,7 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", metavar="URI", help="wsa:MessageID; give it again to repeat the message")
     given = parser.parse_args(arguments)
     try:
-        body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes())
+        body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes(), published=True)
         contract, operation = _guess(body, given.contract, given.operation)
         client = SoapClient(Identity.load(given.identity))
         answer = client.call(contract, operation, body, message_id=given.id, action=given.action)

@@ -46,8 +46,11 @@ class BadEnvelope(ClientError):
     """The message is not what the profile allows, or its signature does not hold."""
 
 
-def parse(raw: bytes) -> Element:
-    """Read XML of a stranger: nothing is fetched or expanded; a DOCTYPE and processing instructions are refused."""
+def parse(raw: bytes, *, published: bool = False) -> Element:
+    """Read XML of a stranger: nothing is fetched or expanded; a DOCTYPE and processing instructions are refused.
+
+    `published`: a document of our own that goes into a Body; a style sheet named beside its root stays behind, so it may be there.
+    """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(raw, parser)
@@ -56,7 +59,7 @@ def parse(raw: bytes) -> Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise BadEnvelope("a DOCTYPE is not allowed")
     around = [*root.itersiblings(etree.ProcessingInstruction, preceding=True), *root.itersiblings(etree.ProcessingInstruction)]
-    if around or next(root.iter(etree.ProcessingInstruction, etree.Entity), None) is not None:
+    if (around and not published) or next(root.iter(etree.ProcessingInstruction, etree.Entity), None) is not None:
         raise BadEnvelope("processing instructions and entities are not allowed")
     return root
 
@@ -270,7 +273,7 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
         if str(block.tag) in headers:
             raise BadEnvelope(f"{etree.QName(block).localname} stands twice")
         headers[str(block.tag)] = etree.fromstring(canonical(block))
-    content = list(etree.fromstring(canonical(body)))
+    content = [etree.fromstring(canonical(child)) for child in etree.fromstring(canonical(body))]
     if len(content) > 1:
         raise BadEnvelope("more than one element in the Body")
     digest = hashlib.sha256(canonical(body)).digest()

@@ -26,7 +26,7 @@ from lxml import etree
 from examples import traffic
 from examples.clients import rest, soap
 from examples.clients.audit import leaf_hash
-from examples.clients.errors import BadIdentity, LogError, NoAnswer, WrongAnswer
+from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
 from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
@@ -266,7 +266,7 @@ def test_a_receipt_becomes_a_proof_and_the_log_only_grows(door: Door) -> None:
     assert checkpoint.size == 2 and [(entry.phase, entry.entry) for entry in entries] == [("intent", "entry")]
     newest = one.witness()
     assert newest is not None and newest.size == 2
-    with pytest.raises(LogError, match="no proof of t-2"):
+    with pytest.raises(NoProof, match="no proof of t-2"):
         one.prove(rest.Receipt("t-2"))
     other = client(door, "bao-chay")
     other.prove(other.call("GET", "/x").receipt)  # type: ignore[arg-type]

@@ -242,3 +242,14 @@ def test_dangerous_xml_is_refused(raw: bytes) -> None:
 def test_the_transform_is_the_profile(identities: Any) -> None:
     root = etree.fromstring(signed(identities("canh-bao")))
     assert {item.get("Algorithm") for item in root.iter(f"{{{DS}}}Transform")} == {EXC_C14N}
+
+
+def test_a_published_document_leaves_its_style_sheet_behind(identities: Any) -> None:
+    identity = identities("canh-bao")
+    published = b"<?xml version='1.0'?><?xml-stylesheet href='cap.xsl'?><!-- c --><a xmlns='urn:x'>1</a>"
+    headers = [("Action", "action", "urn:a"), ("MessageID", "message-id", "urn:uuid:1")]
+    raw = serialise(sign(new_envelope(parse(published, published=True)), identity.signer, headers=headers, now=time.time()))
+    assert b"xml-stylesheet" not in raw and verify(parse(raw), finder(identity), time.time()).body is not None
+    for wrong in (b"<a><?php x?></a>", b"<!DOCTYPE a><a/>"):
+        with pytest.raises(BadEnvelope):
+            parse(wrong, published=True)
