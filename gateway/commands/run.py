@@ -70,7 +70,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
   Dữ liệu / data                        {_short(settings.data)}/
 
   Lời gọi đầu tiên / first call:
-    python -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT01&area=01273&period=2025'
+    python -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
   Ctrl-C để dừng / to stop
 """,
