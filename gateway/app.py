@@ -25,8 +25,8 @@ from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.delivery.forwarder import Forwarder
-from gateway.doors.apis import build_apis
 from gateway.doors.api_services import Services
+from gateway.doors.apis import build_apis
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import make_server, tls_context
@@ -78,9 +78,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     signing = keyring.signing_key()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
     forwarder = Forwarder({"rest": RestAdapter(session, signing, clock), "soap": SoapAdapter(session, signing, clock)}, clock)
-    exchange = Exchange(
-        journal, vault, forwarder, engine, process_id, keyed_hash(keyring.hash_key()), clock, settings.provider_seconds
-    )
+    exchange = Exchange(journal, vault, forwarder, engine, process_id, keyed_hash(keyring.hash_key()), clock, settings.provider_seconds)
     rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.note, clock)
     soap = SoapDoor(signing, newest.note, clock)
     services = Services(
@@ -134,7 +132,6 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
         parts.registry.stop()
         await asyncio.to_thread(processes.end, parts.engine, process_id)
         parts.engine.dispose()
-
 
 
 async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.settings import Settings
 from security import authority
 from security.authority import Authority
 from security.keys import SigningKey
-from gateway.settings import Settings
 
 SYSTEM: Final = "gateway"
 SIGN_KEY_ID: Final = "gateway.sign-1"

@@ -33,8 +33,12 @@ class Settings:
     host: str = _setting("127.0.0.1", "address that the listeners bind")
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)")
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)")
-    public_base: str = _setting("", "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`")
-    origin: str = _setting("localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log")
+    public_base: str = _setting(
+        "", "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`"
+    )
+    origin: str = _setting(
+        "localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log"
+    )
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
@@ -121,7 +125,11 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 def save(settings: Settings) -> None:
     """Write what differs from the defaults into the data folder."""
     plain = Settings(settings.data)
-    changed = {item.name: getattr(settings, item.name) for item in fields(Settings) if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)}
+    changed = {
+        item.name: getattr(settings, item.name)
+        for item in fields(Settings)
+        if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
+    }
     (settings.data / FILE).write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
 
 

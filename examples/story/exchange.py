@@ -119,7 +119,10 @@ def mask(world: World) -> str:
     same(masked.status, 200, f"the answer ({masked.body[:300]!r})")
     same(masked.json()["responsible"], {"absent": "not-permitted"}, "the field that the grant lacks")
     full = world.soap("dieu-hanh").call(INDICATOR, "getValue", question())
-    check(full.body is not None and full.body.find(f"{{{NS}}}responsible/{{{NS}}}name") is not None, "the same field for the centre, whose grant has it")
+    check(
+        full.body is not None and full.body.find(f"{{{NS}}}responsible/{{{NS}}}name") is not None,
+        "the same field for the centre, whose grant has it",
+    )
     soap = world.soap("y-te").call(INDICATOR, "getValue", question())
     hidden = soap.body.find(f"{{{NS}}}responsible") if soap.body is not None else None
     check(hidden is not None and hidden.get("absent") == "not-permitted" and not len(hidden), f"masked by SOAP too: {soap.fault}")

@@ -77,7 +77,10 @@ def wrapped(world: World) -> str:
             severity.text = "Minor"
 
     soap = world.soap("canh-bao").call(ALERTS, "submitAlert", messages.cap_alert(), mutate=misuse.wrap_body(forge))
-    check(soap.fault is not None and soap.fault.problem.startswith("signature."), f"a Fault about the signature, got {soap.status} {soap.fault}")
+    check(
+        soap.fault is not None and soap.fault.problem.startswith("signature."),
+        f"a Fault about the signature, got {soap.status} {soap.fault}",
+    )
     assert soap.fault is not None
     return world.refusal("wrapped", soap.fault.problem, soap)
 

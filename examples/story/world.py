@@ -75,7 +75,9 @@ class World:
         try:
             found: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
-            raise DidNotHold(f"lgsp {' '.join(words)} gave no JSON (exit {done.returncode}): {done.stdout[-300:]}{done.stderr[-500:]}") from None
+            raise DidNotHold(
+                f"lgsp {' '.join(words)} gave no JSON (exit {done.returncode}): {done.stdout[-300:]}{done.stderr[-500:]}"
+            ) from None
         return found
 
     def refusal(self, name: str, code: str, answer: Answer | SoapAnswer, *, status: int | None = None) -> str:

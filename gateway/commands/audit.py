@@ -93,7 +93,13 @@ def export(settings: Settings, folder: Path, as_json: bool) -> None:
         size = size_of_log(connection)
         note = connection.scalar(select(tables.checkpoint.c.note).where(tables.checkpoint.c.size == size))
         if note is None:
-            fail(Exit.OURS, "no-checkpoint", "the newest entries have no checkpoint yet", "Is the keeper running? Try again in a second.", as_json)
+            fail(
+                Exit.OURS,
+                "no-checkpoint",
+                "the newest entries have no checkpoint yet",
+                "Is the keeper running? Try again in a second.",
+                as_json,
+            )
         (folder / "checkpoint").write_text(note, "utf-8")
         (folder / "log.vkey").write_text(Keyring(settings).log_vkey.read_text("ascii"), "ascii")
         for path in (tiles.tile_path(*tile) for tile in tiles.tiles_of(size)):

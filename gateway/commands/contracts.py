@@ -25,7 +25,7 @@ def check(folder: Path | None, as_json: bool) -> None:
     reports = [check_folder(each) for each in folders]
     lines: list[str] = []
     for report in reports:
-        lines.append(f"{'ok ' if report.ok else 'NO '} {report.name}")
+        lines.append(f"{'ok ' if report.ok else 'NO '} {report.contract or report.folder}")
         lines += [f"     proved: {item}" for item in report.proved]
         lines += [f"     loss: {item}" for item in report.losses]
         lines += [f"     {found.here}: {found.rule}: expected {found.expected}, got {found.got}" for found in report.findings]
@@ -33,7 +33,8 @@ def check(folder: Path | None, as_json: bool) -> None:
         "ok": all(report.ok for report in reports),
         "contracts": [
             {
-                "name": report.name,
+                "name": report.contract or report.folder,
+                "digest": report.digest,
                 "ok": report.ok,
                 "proved": list(report.proved),
                 "losses": list(report.losses),
@@ -56,7 +57,12 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
         fail(Exit.NO, "no-contract", f"no contract {name} is in force", f"In force are {', '.join(sorted(snapshot.contracts))}.", as_json)
     contract = compiled.contract
     operations = [
-        {"name": each.name, "pattern": each.pattern, "address": f"{each.method} {settings.base}/{name}{each.path}", "idempotent": each.idempotent}
+        {
+            "name": each.name,
+            "pattern": each.pattern,
+            "address": f"{each.method} {settings.base}/{name}{each.path}",
+            "idempotent": each.idempotent,
+        }
         for each in contract.operations.values()
     ]
     result: dict[str, Any] = {

@@ -40,7 +40,11 @@ def demo(as_json: bool, keep: Path | None) -> None:
     ok = bool(steps) and all(step["ok"] for step in steps)
     verified = next((step["ok"] for step in steps if step["name"] == "the log verifies"), False)
     result = {"ok": ok, "steps": steps, "audit": {"size": world.remembered.get("size", 0), "verified": verified}}
-    emit(result, as_json, f"\n{sum(step['ok'] for step in steps)} of {len(steps)} steps held, {sum(step['ms'] for step in steps) / 1000:.1f} s")
+    emit(
+        result,
+        as_json,
+        f"\n{sum(step['ok'] for step in steps)} of {len(steps)} steps held, {sum(step['ms'] for step in steps) / 1000:.1f} s",
+    )
 
 
 def world_of(settings: Settings) -> Any:
@@ -53,7 +57,9 @@ def world_of(settings: Settings) -> Any:
 def demo_settings(data: Path) -> Settings:
     """A sandbox on free ports, with one door a core and short waits; settings of the environment do not reach it."""
     exchange, desk = free_ports(2)
-    return replace(Settings(data), exchange_port=exchange, desk_port=desk, provider_seconds=2.0, drain_seconds=0.5, origin="localhost/lgsp-demo")
+    return replace(
+        Settings(data), exchange_port=exchange, desk_port=desk, provider_seconds=2.0, drain_seconds=0.5, origin="localhost/lgsp-demo"
+    )
 
 
 @contextmanager
@@ -105,5 +111,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
-
-

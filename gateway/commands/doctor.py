@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 from sqlalchemy import text
 
 from contracts.base.times import rfc3339
@@ -48,7 +47,8 @@ def _files(settings: Settings) -> Iterator[Check]:
     yield Check(
         "key files",
         not loose,
-        f"{len(keys)} key files" + (f", readable by others: {', '.join(str(path) for path in loose)}" if loose else ", readable by their owner alone"),
+        f"{len(keys)} key files"
+        + (f", readable by others: {', '.join(str(path) for path in loose)}" if loose else ", readable by their owner alone"),
         "chmod 600 these files, and think about replacing the keys.",
     )
     offline = not (settings.authority / "root.key").exists()
@@ -91,5 +91,3 @@ def _database(settings: Settings) -> Iterator[Check]:
             yield Check("database", word == "ok", word, "Restore the last backup beside it and compare with `lgsp audit verify`.")
         waiting = int(connection.scalar(text("SELECT COUNT(*) FROM log_pending")) or 0)
     yield Check("log", waiting < 10_000, f"{waiting} entries wait for the keeper", "Is the instance running? `lgsp up` starts its keeper.")
-
-

@@ -35,12 +35,23 @@ def queue(settings: Settings, as_json: bool) -> None:
             for row in connection.execute(select(waiting).where(waiting.c.state != "done").order_by(waiting.c.next_at))
         ]
         doubts = [
-            {"transfer": row.id, "contract": row.contract, "operation": row.operation, "provider": row.provider, "since": rfc3339(row.committed)}
+            {
+                "transfer": row.id,
+                "contract": row.contract,
+                "operation": row.operation,
+                "provider": row.provider,
+                "since": rfc3339(row.committed),
+            }
             for row in connection.execute(select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed))
         ]
     lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
-    lines += [f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next {row['next']}, {row['last_failure'] or '—'}" for row in rows]
-    lines += [f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']} {row['operation']}) since {row['since']}" for row in doubts]
+    lines += [
+        f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next {row['next']}, {row['last_failure'] or '—'}"
+        for row in rows
+    ]
+    lines += [
+        f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']} {row['operation']}) since {row['since']}" for row in doubts
+    ]
     emit({"ok": True, "queue": rows, "in_doubt": doubts}, as_json, "\n".join(lines))
 
 

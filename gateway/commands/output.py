@@ -47,6 +47,8 @@ def failures_told(as_json: bool) -> Iterator[None]:
         yield
     except Failure as failure:
         code = Exit.OURS if failure.branch is Branch.OURS else Exit.NO
-        findings = "".join(f"\n      {item.here or item.canonical}: {item.rule}, {item.expected}, ≠ {item.got}" for item in failure.findings)
+        findings = "".join(
+            f"\n      {item.here or item.canonical}: {item.rule}, {item.expected}, ≠ {item.got}" for item in failure.findings
+        )
         what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
         fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)

@@ -59,21 +59,32 @@ def show(settings: Settings, as_json: bool) -> None:
         for each in snapshot.systems.values()
     ]
     lines = [f"{each['code']:<10} {each['state']:<10} {each['name']}" for each in agencies]
-    lines += [f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']}  {each['endpoint'] or ''}".rstrip() for each in systems]
+    lines += [
+        f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']}  {each['endpoint'] or ''}".rstrip() for each in systems
+    ]
     emit({"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems}, as_json, "\n".join(lines))
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, as_json: bool) -> None:
     snapshot = _snapshot(settings)
     decision, request = _decide(snapshot, agency, contract, operation, as_json)
-    result: dict[str, Any] = {"ok": decision.allowed, "reason": decision.reason, "agency": agency, "contract": contract, "operation": operation}
+    result: dict[str, Any] = {
+        "ok": decision.allowed,
+        "reason": decision.reason,
+        "agency": agency,
+        "contract": contract,
+        "operation": operation,
+    }
     if decision.grant is not None:
         grant = decision.grant
         result |= {"grant": grant.id, "fields": list(decision.fields), "purpose": grant.purpose, "legal_basis": grant.legal_basis}
         text = f"allowed by grant {grant.id} ({grant.purpose}; {grant.legal_basis}); fields: {', '.join(decision.fields)}"
     else:
         why = refusal(decision, request, "—")
-        result |= {"nearest": decision.nearest.id if decision.nearest is not None else None, "messages": {"vi": why.what("vi"), "en": why.what("en")}}
+        result |= {
+            "nearest": decision.nearest.id if decision.nearest is not None else None,
+            "messages": {"vi": why.what("vi"), "en": why.what("en")},
+        }
         text = f"denied ({decision.reason}): {why.what('en')} / {why.what('vi')}"
     emit(result, as_json, text)
 

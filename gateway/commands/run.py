@@ -39,7 +39,9 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
         else:
             _welcome(settings, time.monotonic() - began)
 
-    supervisor = Supervisor(settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ())
+    supervisor = Supervisor(
+        settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ()
+    )
     try:
         supervisor.run()
     except NotStarted as trouble:

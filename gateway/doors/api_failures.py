@@ -38,7 +38,10 @@ register(
             Branch.THEIRS,
             404,
             Words("Không có luồng dữ liệu này", "No such feed"),
-            Words("Không có hợp đồng {contract} nào đang có hiệu lực và có luồng dữ liệu.", "No contract {contract} that has a feed is in force."),
+            Words(
+                "Không có hợp đồng {contract} nào đang có hiệu lực và có luồng dữ liệu.",
+                "No contract {contract} that has a feed is in force.",
+            ),
             Words("Xem danh mục các hợp đồng tại /contracts.", "See the catalogue of contracts at /contracts."),
         ),
         Kind(

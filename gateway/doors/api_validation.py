@@ -63,7 +63,9 @@ class Checks:
             schema = resolve(raw["schema"])
             if raw["in"] not in ("path", "query", "header") or schema.get("type") not in ("string", "integer"):
                 raise ValueError(f"parameter {raw['name']}: only strings and integers in path, query and header are checked")
-            parameters.append(Parameter(raw["name"], raw["in"], raw.get("required", False), schema, jsonschema_rs.Draft4Validator(dict(schema))))
+            parameters.append(
+                Parameter(raw["name"], raw["in"], raw.get("required", False), schema, jsonschema_rs.Draft4Validator(dict(schema)))
+            )
         content = operation.get("requestBody", {}).get("content", {})
         if set(content) - {FORM}:
             raise ValueError(f"a body of {', '.join(sorted(set(content) - {FORM}))} would not be checked")
@@ -125,7 +127,9 @@ def _pairs(text: str, place: str, findings: list[Finding]) -> list[tuple[str, st
     try:
         return parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:  # UnicodeDecodeError is one too
-        findings.append(Finding(place, "", f"{len(text)} characters", "format", f"at most {_MOST_FIELDS} of name=value, percent-encoded UTF-8"))
+        findings.append(
+            Finding(place, "", f"{len(text)} characters", "format", f"at most {_MOST_FIELDS} of name=value, percent-encoded UTF-8")
+        )
         return []
 
 

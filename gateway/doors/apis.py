@@ -164,7 +164,7 @@ def _security(services: Common) -> type:
             async def verify(request: Any) -> dict[str, Any]:
                 scope = request.scope
                 caller = await services.authenticate(scope[RECEIVED], scope[_SNAPSHOT])
-                scope[_CALLER] = caller
+                scope[_CALLER].append(caller)
                 return {"sub": caller.system.id}
 
             return verify
@@ -185,8 +185,10 @@ class _Inner:
         name = scope.get("extensions", {}).get(_ROUTING, {}).get("operation_id")
         handler = self._handlers.get(name) if name else None
         if handler is None:
-            raise Theirs("address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts")
-        caller: Caller | None = scope.get(_CALLER)
+            raise Theirs(
+                "address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
+            )
+        caller: Caller | None = next(iter(scope[_CALLER]), None)
         if caller is None and name in self._proven:
             raise Ours("gateway.fault", transfer=received.transfer)
         request = ApiRequest(received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller)
@@ -214,6 +216,8 @@ class ApiGate:
         # A copy of ours: connexion writes into it, and a server may keep one for all requests of a connection.
         inner["extensions"] = {name: value for name, value in scope.get("extensions", {}).items() if not name.startswith("connexion")}
         inner["path_params"] = {}
+        proven: list[Caller] = []  # filled by the security handler, whose scope is a copy of this one
+        inner[_CALLER] = proven
         received = self._received(scope, {}, b"")
         started = False
 
@@ -241,7 +245,7 @@ class ApiGate:
             told = self._failure(trouble, received)
             if started:
                 raise
-            reply = await services.refuse(received, snapshot, told, inner.get(_CALLER))
+            reply = await services.refuse(received, snapshot, told, proven[0] if proven else None)
             if received.path in self._oauth:
                 reply = api_tokens.as_oauth(told, reply)
             await send_reply(reply, scope, send)
@@ -257,7 +261,9 @@ class ApiGate:
             if status == 415:
                 return Theirs("body.media-type", got=received.headers.get("content-type", "—")[:80], expected="as the API document says")
             if 400 <= status < 500:
-                return Theirs("address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts")
+                return Theirs(
+                    "address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
+                )
         _log.error("request %s: unexpected fault", received.transfer, exc_info=trouble)
         return Ours("gateway.fault", transfer=received.transfer)
 

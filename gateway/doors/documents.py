@@ -13,8 +13,11 @@ from urllib.parse import parse_qs
 
 from contracts.base.errors import Theirs
 from contracts.compiled import CompiledContract
-from contracts.faces import openapi, page, wsdl, xsd
+from contracts.faces.openapi import openapi
+from contracts.faces.page import page
 from contracts.faces.schema import schema_json
+from contracts.faces.wsdl import wsdl
+from contracts.faces.xsd import xsd
 from gateway.doors import problems
 from gateway.doors.reply import Reply
 from gateway.registry.snapshot import Snapshot
@@ -56,7 +59,7 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
     contract = snapshot.contract(f"{name}/{version}")
     if contract is not None:
         if leaf == "":
-            return _page(page.page(contract, "en" if wanted == "en" else "vi", base)) if as_page else _json(_summary(contract, base))
+            return _page(page(contract, "en" if wanted == "en" else "vi", base)) if as_page else _json(_summary(contract, base))
         if leaf == "openapi.json":
             return Reply(200, {"content-type": _JSON}, _openapi(contract, base))
         if leaf == "schema.json":
@@ -69,17 +72,17 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
 
 @lru_cache(maxsize=512)
 def _wsdl(contract: CompiledContract, address: str) -> bytes:
-    return wsdl.wsdl(contract, address)
+    return wsdl(contract, address)
 
 
 @lru_cache(maxsize=512)
 def _xsd(contract: CompiledContract) -> bytes:
-    return xsd.xsd(contract)
+    return xsd(contract)
 
 
 @lru_cache(maxsize=512)
 def _openapi(contract: CompiledContract, base: str) -> bytes:
-    return json.dumps(openapi.openapi(contract, base), ensure_ascii=False).encode()
+    return json.dumps(openapi(contract, base), ensure_ascii=False).encode()
 
 
 def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
@@ -92,7 +95,12 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
         "title": {"vi": contract.title.vi, "en": contract.title.en},
         "digest": each.digest,
         "operations": [
-            {"name": operation.name, "pattern": operation.pattern, "method": operation.method, "address": f"{base}/{contract.name}{operation.path}"}
+            {
+                "name": operation.name,
+                "pattern": operation.pattern,
+                "method": operation.method,
+                "address": f"{base}/{contract.name}{operation.path}",
+            }
             for operation in contract.operations.values()
         ],
         "formats": sorted(each.formats),

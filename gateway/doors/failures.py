@@ -40,7 +40,9 @@ register(
                 "Chứng thư TLS thuộc {channel}, còn {other_kind} thuộc {other}.",
                 "The TLS certificate belongs to {channel}, but the {other_kind} belongs to {other}.",
             ),
-            Words("Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.", "Use key, token and certificate of one and the same system."),
+            Words(
+                "Dùng khóa, mã truy cập và chứng thư của cùng một hệ thống.", "Use key, token and certificate of one and the same system."
+            ),
         ),
         Kind(
             "channel.suspended",
@@ -75,7 +77,10 @@ register(
             413,
             Words("Thân thư quá lớn", "Body too large"),
             Words("Thân thư vượt giới hạn {limit} byte.", "The body is over the limit of {limit} bytes."),
-            Words("Chia nhỏ thông điệp, hoặc gửi tệp lớn bằng tham chiếu và mã băm.", "Split the message, or send large files by reference and digest."),
+            Words(
+                "Chia nhỏ thông điệp, hoặc gửi tệp lớn bằng tham chiếu và mã băm.",
+                "Split the message, or send large files by reference and digest.",
+            ),
         ),
         Kind(
             "body.too-slow",
@@ -130,7 +135,10 @@ register(
             Branch.THEIRS,
             400,
             Words("Thiếu mã thông điệp", "No message id"),
-            Words("Thao tác {operation} cần {header} để không ghi trùng.", "Operation {operation} needs {header}, so that nothing is taken twice."),
+            Words(
+                "Thao tác {operation} cần {header} để không ghi trùng.",
+                "Operation {operation} needs {header}, so that nothing is taken twice.",
+            ),
             Words(
                 "Thêm một mã duy nhất cho mỗi thông điệp (ví dụ UUID) và dùng lại mã đó khi gửi lại.",
                 "Add an id of its own to each message (such as a UUID), and use the same one when you send it again.",
@@ -152,7 +160,9 @@ register(
             Branch.THEIRS,
             400,
             Words("SOAPAction không khớp", "SOAPAction does not agree"),
-            Words("SOAPAction là {got}, nhưng wsa:Action đã ký là {signed}.", "SOAPAction is {got}, but the signed wsa:Action is {signed}."),
+            Words(
+                "SOAPAction là {got}, nhưng wsa:Action đã ký là {signed}.", "SOAPAction is {got}, but the signed wsa:Action is {signed}."
+            ),
             Words("Đặt hai giá trị giống nhau.", "Give both the same value."),
         ),
         Kind(

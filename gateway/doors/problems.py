@@ -31,9 +31,7 @@ def problem(failure: Failure, *, transfer: str | None, language: Language) -> di
         "detail": failure.what(language),
         "code": failure.code,
         "next": failure.next(language),
-        "messages": {
-            each: {"title": failure.title(each), "detail": failure.what(each), "next": failure.next(each)} for each in LANGUAGES
-        },
+        "messages": {each: {"title": failure.title(each), "detail": failure.what(each), "next": failure.next(each)} for each in LANGUAGES},
     }
     if transfer is not None:
         document["transfer"] = transfer

@@ -139,9 +139,7 @@ class RestDoor:
         return self.signed(200, {"content-type": JSON}, who.codec.write_json(who.operation.answer, ended.answer), received, ended.receipt)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, *, signed: bool) -> Reply:
-        status, headers, body = problems.render(
-            failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
-        )
+        status, headers, body = problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language"))
         if signed:
             return self.signed(status, headers, body, received, receipt)
         headers["lgsp-transfer"] = receipt.transfer

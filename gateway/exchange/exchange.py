@@ -41,8 +41,8 @@ from gateway.exchange.stages import (
     Refused,
 )
 from gateway.exchange.states import Event, State, after
-from gateway.journal.writer import Journal
 from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, VaultRow, Verdict, Write
+from gateway.journal.writer import Journal
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault.vault import Vault

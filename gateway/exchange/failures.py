@@ -61,7 +61,10 @@ register(
                 "Lần chuyển {transfer} bị ngắt giữa chừng; chưa rõ bên nhận đã xử lý hay chưa.",
                 "Transfer {transfer} was cut off; it is not known whether the other side acted.",
             ),
-            Words("Hỏi trạng thái tại /transfers/{transfer}; không gửi lại với mã khác.", "Ask /transfers/{transfer}; do not send it again under another id."),
+            Words(
+                "Hỏi trạng thái tại /transfers/{transfer}; không gửi lại với mã khác.",
+                "Ask /transfers/{transfer}; do not send it again under another id.",
+            ),
         ),
     ]
 )

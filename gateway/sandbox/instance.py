@@ -21,8 +21,8 @@ from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.audit.logkey import LogKey
 from gateway.exchange import entries
-from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.append import append
+from gateway.journal.database import migrate, open_engine, writing
 from gateway.keyring import SIGN_KEY_ID, Keyring, make_keys, write_secret
 from gateway.registry import store
 from gateway.registry.document import Document, parse

@@ -33,7 +33,19 @@ CALLS = 200
 
 def start(settings: Settings) -> subprocess.Popen[str]:
     """The instance in a process group of its own, so that all of it can be killed at once."""
-    command = [sys.executable, "-m", "gateway", "up", "--json", "--data", str(settings.data), "--without", "traffic", "--without", "truong-ha"]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "up",
+        "--json",
+        "--data",
+        str(settings.data),
+        "--without",
+        "traffic",
+        "--without",
+        "truong-ha",
+    ]
     log = (settings.data / "kill.log").open("wb")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
@@ -131,7 +143,11 @@ def test_killed_in_the_middle(place: Path) -> None:
         assert not {name: count for name, count in counts.items() if count != 1}, "each appears once"
 
         # What the agency received was logged as an intent before it left, and nothing was carried out twice.
-        world.wait("what was in flight is settled", lambda: not rows(settings, "select id from transfer where state in ('forwarding', 'queued')"), 30.0)
+        world.wait(
+            "what was in flight is settled",
+            lambda: not rows(settings, "select id from transfer where state in ('forwarding', 'queued')"),
+            30.0,
+        )
         seen = world.seen("do-thi")
         intents = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'intent'")}
         assert {item["transfer"] for item in seen["transfers"]} <= intents

@@ -41,7 +41,13 @@ class Signed(AuthBase):
         now = int(time.time())
         assert request.method is not None and request.url is not None
         request.headers.update(
-            sign_request(Message(headers, request.method, request.url), self._client.identity.signer, created=now, expires=now + 60, nonce=secrets.token_urlsafe(18))
+            sign_request(
+                Message(headers, request.method, request.url),
+                self._client.identity.signer,
+                created=now,
+                expires=now + 60,
+                nonce=secrets.token_urlsafe(18),
+            )
         )
         return request
 
@@ -71,4 +77,3 @@ def test_the_door_keeps_its_openapi(contract: str, world: World) -> None:
 
         attack()
     assert called >= 40
-
