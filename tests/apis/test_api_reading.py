@@ -1,0 +1,175 @@
+"""Feeds, transfers and the audit log: who may read what, and that what is read is signed, masked and logged."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import pytest
+from sqlalchemy import select, update
+
+from gateway.journal import tables
+from gateway.journal.database import writing
+from gateway.registry import store
+from security.checkpoint import Checkpoint
+from security.merkle import verify_consistency, verify_inclusion
+from tests.apis.client import World, ask
+
+ONE, TWO, THREE = (f"01935b6e-0000-7000-8000-00000000000{number}" for number in (1, 2, 3))
+FEED = "/feeds/incident-alert/v1"
+
+
+async def test_a_feed_in_pages(world: World) -> None:
+    for transfer in (ONE, TWO, THREE):
+        await world.hand_in(transfer, {"identifier": transfer, "note": "x"})
+    world.sequence()
+    first = await world.signed("dieu-hanh", f"{FEED}?limit=2")
+    assert first.status == 200, first.json
+    assert first.headers["content-type"] == "application/json" and "lgsp-checkpoint" in first.headers
+    assert [event["id"] for event in first.json["events"]] == [ONE, TWO] and first.json["more"] is True
+    assert first.json["events"][0]["data"] == {"identifier": ONE, "note": "x"}
+    second = await world.signed("dieu-hanh", f"{FEED}?limit=2&after={first.json['next']}")
+    assert [event["id"] for event in second.json["events"]] == [THREE] and second.json["more"] is False
+    third = await world.signed("dieu-hanh", f"{FEED}?after={second.json['next']}")
+    assert third.json["events"] == [] and third.json["next"] == second.json["next"]
+    read = world.logged("feed-read")
+    assert [entry["facts"]["events"] for entry in read] == [2, 1, 0]
+    assert read[0]["actor"] == "H14.0/dieu-hanh" and read[0]["facts"]["grant"] == "G-0004"
+
+
+async def test_a_feed_needs_a_grant(world: World) -> None:
+    answer = await world.signed("canh-bao", FEED)
+    assert answer.status == 403 and answer.json["code"] == "access.no-operation"
+    assert "(H14.0)" in answer.json["next"] and "signature" in answer.headers and "refusal=" in answer.headers["lgsp-receipt"]
+    answer = await world.signed("thuc-phan", FEED)
+    assert answer.status == 403 and answer.json["code"] == "access.no-grant"
+
+
+@pytest.mark.parametrize("feed", ["/feeds/no-such/v1", "/feeds/incident-alert/v2", "/feeds/indicator/v1"])
+async def test_a_feed_that_is_none(feed: str, world: World) -> None:
+    answer = await world.signed("dieu-hanh", feed)
+    assert answer.status == 404 and answer.json["code"] == "feed.unknown"
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "after=%20", "since=1"])
+async def test_feed_parameters(query: str, world: World) -> None:
+    answer = await world.signed("dieu-hanh", f"{FEED}?{query}")
+    assert answer.status == 400 and answer.json["code"] == "api.invalid"
+
+
+async def test_a_foreign_cursor(world: World) -> None:
+    answer = await world.signed("dieu-hanh", f"{FEED}?after=AAAA")
+    assert answer.status == 400 and answer.json["code"] == "feed.bad-cursor"
+
+
+async def test_the_very_same_bytes_are_answered_once(world: World) -> None:
+    headers = await world.signed_headers("dieu-hanh", "GET", FEED)
+    certificate = world.identities["dieu-hanh"].tls_der
+    assert (await ask(world.app, "GET", FEED, headers, certificate=certificate)).status == 200
+    again = await ask(world.app, "GET", FEED, headers, certificate=certificate)
+    assert again.status == 409 and again.json["code"] == "api.replayed"
+
+
+async def test_a_signature_for_another_address_does_not_serve(world: World) -> None:
+    headers = await world.signed_headers("dieu-hanh", "GET", f"{FEED}?limit=1")
+    answer = await ask(world.app, "GET", f"{FEED}?limit=1000", headers, certificate=world.identities["dieu-hanh"].tls_der)
+    assert answer.status == 401 and answer.json["code"] == "signature.wrong"
+
+
+async def test_a_readers_grant_masks(world: World) -> None:
+    table = tables.access_grant
+    with writing(world.engine) as connection:  # past the approval, which refuses to hide what the contract cannot show as absent
+        body = json.loads(connection.execute(select(table.c.body).where(table.c.id == "G-0004")).scalar_one())
+        connection.execute(update(table).where(table.c.id == "G-0004").values(body=json.dumps(body | {"fields": ["*", "!note"]})))
+        store.set_state(connection, "system", "y-te", False)  # so that the revision moves
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+    await world.hand_in(ONE, {"identifier": ONE, "note": "private"})
+    world.sequence()
+    answer = await world.signed("dieu-hanh", FEED)
+    data = answer.json["events"][0]["data"]
+    assert data["identifier"] == ONE and data.get("note") in (None, {"absent": "not-permitted"})
+    assert b"private" not in answer.body
+
+
+async def test_a_transfer_for_its_parties_only(world: World) -> None:
+    await world.hand_in(ONE, {}, provider="do-thi")
+    for party in ("canh-bao", "do-thi"):
+        answer = await world.signed(party, f"/transfers/{ONE}")
+        assert answer.status == 200 and answer.json["state"] == "accepted" and answer.json["sender"] == "H14.2/canh-bao", answer.json
+        assert answer.json["final"] is True and "finished" not in answer.json
+    others, nothing = await world.signed("dieu-hanh", f"/transfers/{ONE}"), await world.signed("dieu-hanh", f"/transfers/{TWO}")
+    assert others.status == nothing.status == 404
+    assert others.json["code"] == nothing.json["code"] == "transfer.unknown"
+    assert (await world.signed("canh-bao", "/transfers/not-an-id")).json["code"] == "api.invalid"
+
+
+async def test_the_log_for_everybody(world: World) -> None:
+    assert (await world.public("GET", "/audit/checkpoint")).json["code"] == "audit.no-checkpoint"
+    world.note(3)
+    world.sequence()
+    world.services.newest_checkpoint._looked = float("-inf")  # type: ignore[attr-defined]  # it looks four times a second
+    old = await world.public("GET", "/audit/checkpoint")
+    assert old.status == 200 and old.headers["content-type"].startswith("text/plain")
+    before = Checkpoint.from_text(old.body.decode().split("\n\n")[0] + "\n")
+    world.note(5)
+    world.sequence()
+    proof = (await world.public("GET", f"/audit/consistency?from={before.size}")).json
+    after = Checkpoint.from_text(proof["checkpoint"].split("\n\n")[0] + "\n")
+    verify_consistency(before.size, proof["to"], before.root, after.root, [base64.b64decode(each) for each in proof["proof"]])
+    tile = await world.public("GET", f"/audit/tile/0/000.p/{after.size}")
+    assert tile.status == 200 and len(tile.body) == 32 * after.size and "immutable" in tile.headers["cache-control"]
+    assert (await world.public("GET", "/audit/tile/0/000")).status == 404
+    assert (await world.public("GET", "/audit/tile/0/x")).json["code"] == "api.invalid"
+    assert (await world.public("GET", f"/audit/consistency?from={after.size + 1}")).status == 404
+    head = await world.public("HEAD", "/audit/checkpoint")
+    assert head.status == 200 and head.body == b"" and int(head.headers["content-length"]) > 0
+
+
+async def test_entries_for_the_centre_only(world: World) -> None:
+    world.note(2)
+    world.sequence()
+    path = "/audit/tile/entries/000.p/2"
+    answer = await world.signed("dieu-hanh", path)
+    assert answer.status == 200 and int.from_bytes(answer.body[:2], "big") < len(answer.body)
+    assert world.logged("log-read")[0]["facts"] == {"path": "tile/entries/000.p/2"}
+    refused = await world.signed("canh-bao", path)
+    assert refused.status == 403 and refused.json["code"] == "audit.not-yours"
+    assert (await world.public("GET", path)).status == 401
+
+
+async def test_a_proof_for_the_parties(world: World) -> None:
+    await world.hand_in(ONE, {}, provider="do-thi")
+    assert (await world.signed("canh-bao", f"/audit/proof/{ONE}")).status == 404  # not sequenced yet
+    world.note(4)
+    world.sequence()
+    answer = await world.signed("canh-bao", f"/audit/proof/{ONE}")
+    assert answer.status == 200
+    (entry,) = answer.json["entries"]
+    root = Checkpoint.from_text(answer.json["checkpoint"].split("\n\n")[0] + "\n")
+    verify_inclusion(base64.b64decode(entry["leaf"]), entry["index"], root.size, [base64.b64decode(each) for each in entry["proof"]], root.root)
+    assert entry["phase"] == "intent" and entry["text"].startswith("c2sp.org/tlog-proof@v1")
+    assert (await world.signed("dieu-hanh", f"/audit/proof/{ONE}")).json["code"] == "transfer.unknown"
+
+
+async def test_what_is_revoked_is_refused_on_the_next_request(world: World) -> None:
+    assert (await world.signed("dieu-hanh", FEED)).status == 200
+    with writing(world.engine) as connection:
+        store.revoke_key(connection, "dieu-hanh.sign-1")
+    with world.engine.connect() as connection:
+        world.services.registry.refresh(connection)
+    answer = await world.signed("dieu-hanh", FEED)
+    assert answer.status == 401 and answer.json["code"] == "signature.unknown-key"
+
+
+async def test_a_token_serves_with_its_certificate_only(world: World) -> None:
+    headers = await world.signed_headers("dieu-hanh", "GET", FEED)
+    answer = await ask(world.app, "GET", FEED, headers, certificate=world.identities["canh-bao"].tls_der)
+    assert answer.status in (401, 403) and answer.json["code"] in ("token.other-certificate", "channel.mismatch")
+
+
+async def test_the_answer_names_the_digest_of_what_it_holds(world: World) -> None:
+    answer = await world.signed("dieu-hanh", FEED)
+    digest = base64.b64encode(hashlib.sha256(answer.body).digest()).decode()
+    assert answer.headers["content-digest"] == f"sha-256=:{digest}:"
