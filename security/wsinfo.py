@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from lxml import etree
 
@@ -18,6 +18,8 @@ from security.keys import ECDSA_P256, RSA_PKCS1, RSA_PSS, VerifyKey
 from security.wsnames import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, SIGN_ECDSA_SHA256, SIGN_RSA_SHA256, short
 
 MAX_REFERENCES: Final = 24
+MAX_WORK: Final = 20_000_000
+_COUNT: Final = etree.XPath("count(descendant-or-self::*)")
 _DIGEST_LENGTH: Final = 44  # of base64, for 32 bytes
 _METHODS: Final = {ECDSA_P256: SIGN_ECDSA_SHA256, RSA_PKCS1: SIGN_RSA_SHA256, RSA_PSS: SIGN_RSA_SHA256}
 
@@ -64,12 +66,21 @@ def base64_of(element: Element, where: str) -> bytes:
 
 def c14n(element: Element, prefixes: list[str] | None) -> bytes:
     """Exclusive C14N without comments; what has no canonical form (a relative namespace URI, say) is refused."""
-    if prefixes is not None and "#default" in prefixes:
-        element = _knowing_default(element)
+    if prefixes is not None:
+        _check_work(element, prefixes)
+        if "#default" in prefixes:
+            element = _knowing_default(element)
     try:
         return etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False, inclusive_ns_prefixes=prefixes)
     except etree.C14NError:
         raise malformed(short(str(element.tag)), "Exclusive C14N 1.0") from None
+
+
+def _check_work(element: Element, prefixes: list[str]) -> None:
+    """libxml2 looks for each prefix of a PrefixList at each element among all declarations: an attacker could make that hours."""
+    declarations = etree.tostring(element, with_tail=False).count(b"xmlns")
+    if cast("float", _COUNT(element)) * len(prefixes) * (declarations + 1) > MAX_WORK:
+        raise malformed("ec:InclusiveNamespaces", "PrefixList")
 
 
 def _knowing_default(element: Element) -> Element:

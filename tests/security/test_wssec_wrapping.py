@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import time
 
 import pytest
 from lxml import etree
@@ -178,3 +179,35 @@ def test_all_forms_are_tried():
         f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
     ]
     assert set(forms) == set(FORMS)
+
+
+def costly(kind):
+    if kind == "many Ids":
+        return b"".join(b'<a u:Id="i%d" Id="j%d"/>' % (n, n) for n in range(20_000))
+    if kind == "the same Id at the end":
+        return b"".join(b'<a Id="i%d"/>' % n for n in range(40_000)) + b'<a Id="i39999"/>'
+    if kind == "many attributes":
+        return b"<a " + b" ".join(b'a%d="x"' % n for n in range(50_000)) + b"/>"
+    declared = b" ".join(b'xmlns:n%d="urn:n%d"' % (n, n) for n in range(2000))
+    return b"<a " + declared + b">" + b"<b/>" * 2000 + b"</a>"
+
+
+@pytest.mark.parametrize("kind", ["many Ids", "the same Id at the end", "many attributes", "many prefixes"])
+def test_no_envelope_costs_much_before_anything_is_proven(kind, p256, now):
+    """A few hundred kilobytes made to be slow (seconds to minutes where nothing guards against it) are refused at once."""
+    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1")
+    raw = raw.replace(b"<text>real</text>", f'<x xmlns:u="{WSU}">'.encode() + costly(kind) + b"</x>")
+    if kind == "many prefixes":
+        names = " ".join(f"n{n}" for n in range(2000))
+        plain = b'exc-c14n#"></ds:Transform>'
+        listed = (
+            f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
+        )
+        raw = raw.replace(plain, listed.encode())
+    root = etree.fromstring(raw)
+    start = time.process_time()
+    with pytest.raises(Theirs) as caught:
+        verify_envelope(root, lambda _: p256.verify, now)
+    assert time.process_time() - start < 1.0
+    expected = {"many Ids": "signature.digest-mismatch", "the same Id at the end": "signature.duplicate-id"}
+    assert caught.value.code == expected.get(kind, "signature.malformed")
