@@ -54,10 +54,11 @@ _WSA_KNOWN: Final = frozenset({"Action", "MessageID", "To", "RelatesTo", "From",
 # Steps apart, never a union: libxml2 merges unions in quadratic time, and this runs before anything is proven.
 _WSU_IDS: Final = etree.XPath("descendant-or-self::*/@u:Id", namespaces={"u": WSU}, smart_strings=False)
 _OTHER_IDS: Final = tuple(etree.XPath(f"descendant-or-self::*/@{name}", smart_strings=False) for name in ("Id", "ID", "xml:id"))
-_ANY_OTHER_ID: Final = etree.XPath(
-    "descendant-or-self::*/@Id or descendant-or-self::*/@ID or descendant-or-self::*/@xml:id", smart_strings=False
-)
 _TOO_WIDE: Final = etree.XPath(f"boolean(descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}])")
+_UNUSUAL: Final = etree.XPath(
+    "descendant-or-self::*/@Id or descendant-or-self::*/@ID or descendant-or-self::*/@xml:id"
+    f" or descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}]"
+)
 _BY_ID: Final = etree.XPath("descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU})
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _ID_ATTRIBUTE: Final = re.compile(rb' (?:[^\s=:]+:)?(?:Id|ID|id)="[^"]*"')
@@ -139,10 +140,10 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
 
 def _check_document(root: Element) -> None:
     """No Id twice, whichever of the four attributes in use holds it; no element too wide for C14N, which sorts in quadratic time."""
-    if _TOO_WIDE(root):
-        raise malformed("soap:Envelope", f"<= {MAX_ATTRIBUTES} attributes")
     ids = cast("list[str]", _WSU_IDS(root))
-    if _ANY_OTHER_ID(root):
+    if _UNUSUAL(root):
+        if _TOO_WIDE(root):
+            raise malformed("soap:Envelope", f"<= {MAX_ATTRIBUTES} attributes")
         for query in _OTHER_IDS:
             ids += cast("list[str]", query(root))
     if len(ids) != len(set(ids)):
