@@ -1,20 +1,89 @@
-"""The people's listener: documents for now."""
+"""The people's listener: the status page, the contracts' documents, and the few operations that programs may call here.
+
+Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and carry a strict content policy. Invariant: this process
+reads; nothing that it serves changes anything, shows a body, or needs a key.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+from typing import Any, Final
 
-from gateway.doors import documents
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway.console.words import WORDS
+from gateway.doors import api_audit, api_status, documents, problems
 from gateway.doors.api_services import DeskServices
+from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
 from gateway.doors.body import Receive, Scope, Send
-from gateway.doors.reply import Reply
+from gateway.doors.health import Health, Vitals
+
+VIETNAM: Final = timezone(timedelta(hours=7))
+POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 
 
 def build_desk(services: DeskServices) -> Any:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        reply = documents.document(services.registry.snapshot, scope, services.settings.base) if documents.is_document(scope["path"]) else Reply(404, {}, b"")
-        headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+    """ASGI of the people's listener."""
+    vitals = Vitals(services.engine, services.registry, services.clock)
+    document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
+    apis = build(document, {**api_audit.HANDLERS, **api_status.handlers(vitals)}, services)
+    pages = _pages(services, vitals)
 
-    return app
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path == "/" or path == "/console" or path.startswith("/console/"):
+            await pages(scope, receive, send)
+        elif documents.is_document(path):
+            await send_reply(documents.document(services.registry.snapshot, scope, services.settings.base), scope, send)
+        else:
+            await apis(scope, receive, send)
+
+    return Health(app, vitals)
+
+
+def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
+    environment = Environment(
+        loader=PackageLoader("gateway.console"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["local"] = local
+    page = environment.get_template("status.html")
+    style = resources.files("gateway.console").joinpath("style.css").read_bytes()
+
+    async def status(request: Request) -> Response:
+        asked = request.query_params.get("lang")
+        language = asked if asked in WORDS else problems.language_of(request.headers.get("accept-language"))
+        found = await api_status.gather(services, vitals, services.registry.snapshot)
+        text = page.render(
+            status=found,
+            word=WORDS[language],
+            language=language,
+            other="en" if language == "vi" else "vi",
+            now=datetime.fromtimestamp(services.clock(), UTC).isoformat(),
+        )
+        return HTMLResponse(text, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+
+    async def sheet(request: Request) -> Response:
+        return Response(style, media_type="text/css", headers={**_HEADERS, "cache-control": "max-age=3600"})
+
+    async def home(request: Request) -> Response:
+        return RedirectResponse("/console", status_code=303, headers=_HEADERS)
+
+    return Starlette(routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)])
+
+
+def local(text: str) -> str:
+    """A moment as it is read in Vietnam."""
+    return datetime.fromisoformat(text).astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S")

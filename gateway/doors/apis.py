@@ -40,6 +40,7 @@ from gateway.doors.api_connexion import (
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
 from gateway.doors.body import Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
 
@@ -55,8 +56,8 @@ class BadDocument(ValueError):
     """An API document that must not be served; the text says which operation and why."""
 
 
-def build_apis(services: Services) -> ApiGate:
-    """The APIs of the exchange listener."""
+def build_apis(services: Services) -> Health:
+    """The APIs of the exchange listener, and what it tells machines of its health."""
     handlers: dict[str, Handler] = {
         "issueToken": api_tokens.issue_token,
         "readAuthorizationServer": api_tokens.read_metadata,
@@ -67,7 +68,7 @@ def build_apis(services: Services) -> ApiGate:
         "readEntries": api_audit.read_entries,
     }
     documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "audit")]
-    return build(merge(documents, EXCHANGE), handlers, services)
+    return Health(build(merge(documents, EXCHANGE), handlers, services), Vitals(services.engine, services.registry, services.clock))
 
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""`/healthz`, `/readyz`, `/metrics`: for machines, on both listeners (Prometheus text exposition format 0.0.4).
+
+Invariants: counts and nothing else, since they are open to whoever reaches the listener; what costs the database something is asked at most
+every two seconds a process, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, func, select
+
+from contracts.base.errors import Failure
+from gateway.doors.body import Receive, Scope, Send
+from gateway.doors.reply import Reply
+from gateway.exchange.states import State
+from gateway.journal import tables
+from gateway.registry.registry import Registry
+
+KEPT_SECONDS: Final = 2.0
+_SILENT_SECONDS: Final = 15.0
+_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
+_QUEUE: Final = ("waiting", "leased", "done", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is of what, at one moment."""
+
+    transfers: Mapping[str, int]
+    queue: Mapping[str, int]
+    log_size: int
+    log_pending: int
+    checkpoint_age: float | None
+    keepers: int
+
+
+@dataclass(slots=True)
+class Vitals:
+    """Keeps the counts for a moment, so that asking often costs nothing."""
+
+    engine: Engine
+    registry: Registry
+    clock: Callable[[], float] = time.time
+    _kept: Counts | None = None
+    _at: float = float("-inf")
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def counts(self) -> Counts:
+        async with self._asking:
+            if self._kept is None or time.monotonic() - self._at >= KEPT_SECONDS:
+                self._kept = await asyncio.to_thread(self._count)
+                self._at = time.monotonic()
+            return self._kept
+
+    def _count(self) -> Counts:
+        with self.engine.connect() as connection:
+            return count(connection, self.clock())
+
+    async def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Whether this process can do its work, and what of it cannot."""
+        checks: dict[str, Any] = {"database": True, "registry": True}
+        try:
+            counts = await self.counts()
+            checks["keeper"] = counts.keepers > 0
+        except Exception as trouble:
+            checks["database"] = False
+            checks["reason"] = type(trouble).__name__
+        try:
+            checks["revision"] = self.registry.snapshot.revision
+        except Failure:
+            checks["registry"] = False
+        return checks["database"] and checks["registry"], checks
+
+
+def count(connection: Connection, now: float) -> Counts:
+    transfer, queue, process = tables.transfer, tables.queue, tables.process
+    by_state = connection.execute(select(transfer.c.state, func.count()).group_by(transfer.c.state)).all()
+    queued = connection.execute(select(queue.c.state, func.count()).group_by(queue.c.state)).all()
+    newest = connection.execute(
+        select(tables.checkpoint.c.size, tables.checkpoint.c.signed).order_by(tables.checkpoint.c.size.desc()).limit(1)
+    ).first()
+    pending = connection.execute(select(func.count()).select_from(tables.log_pending)).scalar_one()
+    keepers = connection.execute(
+        select(func.count())
+        .select_from(process)
+        .where(process.c.kind == "keeper", process.c.state == "alive", process.c.seen > now - _SILENT_SECONDS)
+    ).scalar_one()
+    return Counts(
+        {state.value: 0 for state in State} | {str(state): int(number) for state, number in by_state},
+        dict.fromkeys(_QUEUE, 0) | {str(state): int(number) for state, number in queued},
+        int(newest[0]) if newest is not None else 0,
+        int(pending),
+        max(0.0, now - float(newest[1])) if newest is not None else None,
+        int(keepers),
+    )
+
+
+def metrics(counts: Counts, revision: int) -> str:
+    lines: list[str] = []
+
+    def gauge(name: str, words: str, values: Mapping[str, float], label: str = "") -> None:
+        lines.append(f"# HELP {name} {words}")
+        lines.append(f"# TYPE {name} gauge")
+        lines.extend(f'{name}{{{label}="{key}"}} {value:g}' if label else f"{name} {value:g}" for key, value in values.items())
+
+    gauge("lgsp_transfers", "Transfers by state.", counts.transfers, "state")
+    gauge("lgsp_queue", "Messages of the queue by state.", counts.queue, "state")
+    gauge("lgsp_log_entries", "Entries of the audit log under the newest checkpoint.", {"": counts.log_size})
+    gauge("lgsp_log_pending", "Entries that wait to be sequenced.", {"": counts.log_pending})
+    if counts.checkpoint_age is not None:
+        gauge("lgsp_checkpoint_age_seconds", "Age of the newest checkpoint.", {"": round(counts.checkpoint_age, 3)})
+    gauge("lgsp_keepers", "Keeper processes that are alive.", {"": counts.keepers})
+    gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
+    return "\n".join(lines) + "\n"
+
+
+class Health:
+    """ASGI: answers the three addresses, hands everything else on."""
+
+    def __init__(self, app: Any, vitals: Vitals) -> None:
+        self._app = app
+        self._vitals = vitals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in _PATHS or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        reply = await self._reply(scope["path"])
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+    async def _reply(self, path: str) -> Reply:
+        if path == "/healthz":
+            return Reply(200, dict(_TEXT), b"ok\n")
+        ready, checks = await self._vitals.ready()
+        if path == "/readyz":
+            body = json.dumps({"ok": ready, "checks": checks}).encode()
+            return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
+        if not ready:
+            return Reply(503, dict(_TEXT), b"")
+        return Reply(200, dict(_TEXT), metrics(await self._vitals.counts(), int(checks["revision"])).encode())
