@@ -36,13 +36,14 @@ class Validator:
         self.is_valid: Callable[[Any], bool] = self._compiled.is_valid
 
     def findings(self, value: Any, here: Here, known: set[str]) -> list[Finding]:
-        """At most 20, without those at canonical paths in `known`, where the decoder has said it already."""
+        """At most 20, without those at canonical paths in `known`, or below them, where the decoder has said it already."""
+        above = tuple(path + sign for path in known if path for sign in (".", "["))
         found: list[Finding] = []
         said: set[tuple[str, str]] = set()
         for error in self._compiled.iter_errors(value):
             for finding in self._explain(error, value, here):
                 mark = (finding.canonical, finding.rule)
-                if finding.canonical not in known and mark not in said and len(found) < MAX_FINDINGS:
+                if finding.canonical not in known and not finding.canonical.startswith(above) and mark not in said and len(found) < MAX_FINDINGS:
                     said.add(mark)
                     found.append(finding)
         return found

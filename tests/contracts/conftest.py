@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -46,7 +47,7 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         zones = ["+07:00", "-05:00", "+00:00", "+14:00", "-00:30"] + ([] if made.pattern else ["Z"])
         right = st.builds(
             lambda shape, day, h, m, s, zone: shape.format(day.isoformat(), h, m, s, zone),
-            st.sampled_from(shapes), st.dates(min_value=__import__("datetime").date(1000, 1, 2), max_value=__import__("datetime").date(9999, 12, 30)),
+            st.sampled_from(shapes), st.dates(min_value=date(1000, 1, 2), max_value=date(9999, 12, 30)),
             st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.sampled_from(zones),
         )
     elif made.pattern is not None:

@@ -1,0 +1,103 @@
+"""The generated faces: byte-stable, valid for the tools that read them, and saying what the decoder enforces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import zeep
+from lxml import etree
+
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import compile_bundle
+from contracts.faces import openapi, page, wsdl, xsd
+from contracts.faces.schema import schema_json
+from contracts.wire.soap import parse_xml
+
+CONTRACTS = ["incident-alert/v1", "field-report/v1", "indicator/v1"]
+
+
+def test_faces_are_byte_stable(catalogue: Any) -> None:
+    for folder in catalogue_folders():
+        again = compile_bundle(Bundle.from_folder(folder))
+        first = catalogue[again.contract.name]
+        assert xsd.xsd(first) == xsd.xsd(again) and wsdl.wsdl(first, "https://x") == wsdl.wsdl(again, "https://x")
+        assert json.dumps(openapi.openapi(first, "https://x")) == json.dumps(openapi.openapi(again, "https://x"))
+        assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(again, "vi", "https://x")
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalogue: Any, tmp_path: Path) -> None:
+    compiled = catalogue[name]
+    file = tmp_path / "x.wsdl"
+    file.write_bytes(wsdl.wsdl(compiled, f"https://cong.example/soap/{name}"))
+    client = zeep.Client(str(file))
+    assert [port.binding_options["address"] for service in client.wsdl.services.values() for port in service.ports.values()] == [f"https://cong.example/soap/{name}"]
+    binding = next(iter(client.wsdl.bindings.values()))
+    for op in compiled.contract.operations.values():
+        assert list(binding.get(op.name).faults) == ["Problem"]
+        sample = next(each for each in compiled.samples if each.format == "canonical" and each.message == op.request)
+        value = compiled.codec("canonical").read_json(op.request, sample.canonical)
+        if any(isinstance(item, dict) for item in value.values()):
+            value = {key: item for key, item in value.items() if not isinstance(item, dict)}
+        element = client.create_message(client.service, op.name, **value)
+        body = element.find("{http://schemas.xmlsoap.org/soap/envelope/}Body")
+        assert compiled.codec("canonical").read_xml(op.request, parse_xml(etree.tostring(body[0]))) == value
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_samples_are_valid_by_the_xsd_and_the_served_schema(name: str, catalogue: Any) -> None:
+    compiled = catalogue[name]
+    schema, served = etree.XMLSchema(etree.fromstring(xsd.xsd(compiled))), json.loads(schema_json(compiled))
+    for sample in compiled.samples:
+        value = compiled.codec("canonical").read_json(sample.message, sample.canonical)
+        schema.assertValid(parse_xml(compiled.codec("canonical").write_xml(sample.message, value)))
+        one = jsonschema_rs.Draft202012Validator({**served, "$ref": f"#/$defs/{sample.message}"}, validate_formats=True)
+        assert one.is_valid(value)
+        for wrapper in [op.name for op in compiled.contract.operations.values() if op.request == sample.message]:
+            schema.assertValid(parse_xml(compiled.codec("canonical").write_xml(sample.message, value, wrapper)))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) -> None:
+    compiled = catalogue[name]
+    document = openapi.openapi(compiled, "https://cong.example/")
+    assert document["openapi"] == "3.0.3" and document["servers"] == [{"url": f"https://cong.example/{name}"}]
+    text = json.dumps(document)
+    for reference in set(part.split('"')[0] for part in text.split('"$ref": "')[1:]):
+        at: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            at = at[step]
+    for op in compiled.contract.operations.values():
+        described = document["paths"][op.path][op.method.lower()]
+        assert described["security"] == [{"boundToken": []}]
+        assert {"200", "400", "401", "403", "404", "405", "406", "409", "413", "422", "429", "500", "503"} <= set(described["responses"])
+        headers = {each["name"] for each in described["parameters"] if each["in"] == "header"}
+        assert ("Idempotency-Key" in headers) is (op.method == "POST") and {"Signature", "Signature-Input"} <= headers
+        if op.method == "GET":
+            assert [each["name"] for each in described["parameters"] if each["in"] == "query"] == [f.name for f in compiled.messages[op.request].fields]
+        else:
+            assert described["requestBody"]["content"]["application/json"]["examples"]
+
+
+def test_absence_is_said_in_every_face(catalogue: Any) -> None:
+    compiled = catalogue["indicator/v1"]
+    text = xsd.xsd(compiled).decode()
+    assert '<xs:element name="value" nillable="true">' in text and 'type="tns:ResponsibleOrAbsent"' in text
+    value = openapi.openapi(compiled, "")["components"]["schemas"]["IndicatorValue"]["properties"]["value"]
+    assert value["oneOf"] == [{"type": "number"}, {"$ref": "#/components/schemas/Absent"}]
+
+
+def test_the_page_escapes_what_a_contract_brings() -> None:
+    files = dict(Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files)
+    files["contract.yaml"] = files["contract.yaml"].replace("Chỉ tiêu kinh tế - xã hội".encode(), b"<script>alert(1)</script>")
+    files["schema.json"] = files["schema.json"].replace("Mã chỉ tiêu".encode(), b"<img src=x>")
+    compiled = compile_bundle(Bundle.of(files))
+    for language in ("vi", "en"):
+        made = page.page(compiled, language, "https://x")
+        assert "<script" not in made and "<img" not in made
+    etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<'))
+    assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(compiled, "en", "https://x")
