@@ -48,9 +48,19 @@ def check(folder: Path) -> Report:
     report.contract, report.digest = compiled.contract.name, compiled.digest
     if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
         report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
-    report.proved.append(f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats")
+    report.proved.append(
+        f"{len(bundle.files)} files, {len(compiled.exchanged)} messages, {len(compiled.tables)} code tables, {len(compiled.formats)} formats"
+    )
     if folder.name != f"v{compiled.contract.major}":
-        report.findings.append(Finding("contract.yaml", "version", f"version {compiled.contract.version} in {folder.name}", "layout", f"a folder v{compiled.contract.major}"))
+        report.findings.append(
+            Finding(
+                "contract.yaml",
+                "version",
+                f"version {compiled.contract.version} in {folder.name}",
+                "layout",
+                f"a folder v{compiled.contract.major}",
+            )
+        )
     for codec in compiled.formats.values():
         for message in codec.mapped:
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
@@ -78,8 +88,11 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
     stem = f"samples/{sample.format}/{sample.message}.{sample.name}"
     path = f"{stem}.{'xml' if is_xml else 'json'}"
     canonical, codec = compiled.codec("canonical"), compiled.codec(sample.format)
-    twin = _try(report, path if sample.format == "canonical" and not is_xml else f"{stem}.canonical.json",
-                lambda: canonical.read_json(sample.message, sample.canonical))
+    twin = _try(
+        report,
+        path if sample.format == "canonical" and not is_xml else f"{stem}.canonical.json",
+        lambda: canonical.read_json(sample.message, sample.canonical),
+    )
     if twin is None:
         return
     read: Callable[[], Value] = (
@@ -109,7 +122,11 @@ def _laws(codec: Codec, message: str, value: Value, path: str, report: Report) -
             continue
         if back != codec.normal(message, value):
             for where in _differences(back, codec.normal(message, value), "")[:5]:
-                report.findings.append(Finding(path, where, f"another value after {codec.name} ({media}) and back", "law", "the same, but for the losses listed"))
+                report.findings.append(
+                    Finding(
+                        path, where, f"another value after {codec.name} ({media}) and back", "law", "the same, but for the losses listed"
+                    )
+                )
 
 
 def _try(report: Report, path: str, work: Callable[[], Value]) -> Value | None:
@@ -117,7 +134,9 @@ def _try(report: Report, path: str, work: Callable[[], Value]) -> Value | None:
         return work()
     except Failure as failure:
         found = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
-        report.findings.extend(Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected) for each in found)
+        report.findings.extend(
+            Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected) for each in found
+        )
         return None
 
 
@@ -126,7 +145,8 @@ def _differences(one: object, other: object, at: str) -> list[str]:
         names = list(dict.fromkeys([*one, *other]))
         missing = object()
         return [
-            where for name in names
+            where
+            for name in names
             for where in _differences(one.get(name, missing), other.get(name, missing), f"{at}.{name}" if at else str(name))
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):

@@ -22,6 +22,7 @@ from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonic
 from contracts.validate import Validator
 from contracts.wire.jsontext import MAX_DIGITS, read_json
 from contracts.wire.xmltext import ILLEGAL
+from contracts.xmlproblems import XmlProblems
 
 Value = dict[str, Any]
 
@@ -66,7 +67,9 @@ class Codec:
         self._validators = validators
         self._json: dict[str, _Json] = {}
         self._xml: dict[str, _Xml] = {}
-        self.rest: Mapping[str, RestCall] = {op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()}
+        self.rest: Mapping[str, RestCall] = {
+            op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()
+        }
         self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
         for message, validator in validators.items():
             self._compile(message, validator.struct, plans.get(message))
@@ -113,8 +116,13 @@ class Codec:
         else:
             prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
             self._xml[message] = _Xml(
-                xmlread.compile_reader(plan), xmlwrite.compile_writer(plan), plan.here_of(), False,
-                frozenset({plan.root.name}), plan.root.name.rpartition("}")[2], prefixes,
+                xmlread.compile_reader(plan),
+                xmlwrite.compile_writer(plan),
+                plan.here_of(),
+                False,
+                frozenset({plan.root.name}),
+                plan.root.name.rpartition("}")[2],
+                prefixes,
             )
 
     def _canonical_xml(self, struct: Struct, message: str) -> _Xml:
@@ -147,7 +155,7 @@ class Codec:
         if tag not in codec.roots:
             raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
         into: Value = {}
-        problems = xmlread.XmlProblems(element, codec.prefixes)
+        problems = XmlProblems(element, codec.prefixes)
         codec.read(element, into, None, problems)
         if problems.findings or not self._validators[message].is_valid(into):
             root = problems.name(tag) if codec.canonical else ""
@@ -197,7 +205,9 @@ class Codec:
         return Theirs(code, findings=findings, message=message, contract=self._contract.name, format=self.name, count=len(findings))
 
     def _wrong_media(self, got: str, message: str) -> Theirs:
-        return Theirs("message.wrong-media", format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message)
+        return Theirs(
+            "message.wrong-media", format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message
+        )
 
     # --- writing ----------------------------------------------------------------------------------------------------------
 
@@ -226,7 +236,9 @@ class Codec:
         given = value if plan is None else read_json(self.write_json(message, value))
         for name, item in given.items():
             if isinstance(item, (dict, list)):
-                raise self._failure("message.not-expressible", message, [Finding(name, name, kind_of(item), "type", "a single value in a query")])
+                raise self._failure(
+                    "message.not-expressible", message, [Finding(name, name, kind_of(item), "type", "a single value in a query")]
+                )
         return "&".join(f"{quote(name, safe='')}={quote(_query_text(item), safe='')}" for name, item in given.items())
 
     def normal(self, message: str, value: Value) -> Value:

@@ -62,7 +62,9 @@ def compile_bundle(bundle: Bundle) -> CompiledContract:
         for each in source.formats.values():
             for name in each.plans:
                 if name not in exchanged:
-                    source.findings.add(f"systems/{each.name}.yaml", 0, name, "a part, not a message", "table", "a message that an operation exchanges")
+                    source.findings.add(
+                        f"systems/{each.name}.yaml", 0, name, "a part, not a message", "table", "a message that an operation exchanges"
+                    )
     if source.findings.found:
         found = source.findings.found
         raise Theirs("contract.invalid", findings=found, count=len(found))

@@ -193,8 +193,12 @@ def boolean_01(media: Media) -> Form:
 
 
 _PARTS: Final[Mapping[str, str]] = {
-    "yyyy": r"(?P<y>[1-9][0-9]{3})", "MM": r"(?P<mo>[0-9]{2})", "dd": r"(?P<d>[0-9]{2})",
-    "HH": r"(?P<h>[0-9]{2})", "mm": r"(?P<mi>[0-9]{2})", "ss": r"(?P<s>[0-9]{2})",
+    "yyyy": r"(?P<y>[1-9][0-9]{3})",
+    "MM": r"(?P<mo>[0-9]{2})",
+    "dd": r"(?P<d>[0-9]{2})",
+    "HH": r"(?P<h>[0-9]{2})",
+    "mm": r"(?P<mi>[0-9]{2})",
+    "ss": r"(?P<s>[0-9]{2})",
 }
 _STRFTIME: Final[Mapping[str, str]] = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 _TOKENS: Final = re.compile("yyyy|MM|dd|HH|mm|ss")

@@ -11,9 +11,9 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from contracts.forms import Bad
+from contracts.frames import finisher, list_at, setter
 from contracts.model import Many, Scalar, Struct, Type
 from contracts.plan import Index, Leaf, Node, Plan, Problems, filled, kind_of
-from contracts.xmlread import finisher, list_at, setter
 from contracts.xmlwrite import constant_checks, getter, raw_writer, shown
 
 Read = Callable[[Any, Any, Index, Problems], None]

@@ -15,11 +15,14 @@ from contracts.bundle import Bundle
 from contracts.forms import Media
 from contracts.located import Findings, Located, Path, read_codes, read_json, read_yaml
 from contracts.model import CodeTable, Contract, Operation, Pattern, RestCall, Sample, Scalar, Struct
+from contracts.places import places, scalar_at
 from contracts.plan import Plan
 from contracts.profile import Profile, json_schema
-from contracts.table import TableReader, places, scalar_at
+from contracts.table import TableReader
 
-RESERVED: Final = frozenset({"soap", "contracts", "oauth", "transfers", "feeds", "audit", "api", "console", "sandbox", "healthz", "readyz", "metrics"})
+RESERVED: Final = frozenset(
+    {"soap", "contracts", "oauth", "transfers", "feeds", "audit", "api", "console", "sandbox", "healthz", "readyz", "metrics"}
+)
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
@@ -84,7 +87,9 @@ def _schema(source: Source, files: Mapping[str, bytes]) -> None:
         source.findings.add("schema.json", document.line(("$schema",)), "$schema", "another draft", "profile", "draft 2020-12")
     for word in document.value:
         if word not in ("$schema", "$id", "$defs", "title", "description"):
-            source.findings.add("schema.json", document.line((word,)), word, f"the keyword {word}", "profile", "messages under $defs, nothing beside")
+            source.findings.add(
+                "schema.json", document.line((word,)), word, f"the keyword {word}", "profile", "messages under $defs, nothing beside"
+            )
     types = Profile(document, source.tables, source.findings).types()
     source.messages = {name: made for name, made in types.items() if isinstance(made, Struct)}
 
@@ -159,8 +164,16 @@ def _contract(source: Source, bundle: Bundle) -> None:
             read.bad(("operations", each, "path"), "an address that another operation has", "an address of its own")
         taken.add((op.method, op.path))
     source.contract = Contract(
-        name, read.text(("version",), _VERSION) or "1.0.0", read.words(("title",)), read.words(("description",)),
-        read.text(("owner_role",), _ID), tuple(basis), operations, read.text(("protection",), default="signed"), months, bundle.digest,
+        name,
+        read.text(("version",), _VERSION) or "1.0.0",
+        read.words(("title",)),
+        read.words(("description",)),
+        read.text(("owner_role",), _ID),
+        tuple(basis),
+        operations,
+        read.text(("protection",), default="signed"),
+        months,
+        bundle.digest,
     )
 
 
@@ -182,7 +195,11 @@ def _operation(read: _Reader, name: str, source: Source) -> Operation:
         if messages[word] not in source.messages:
             read.bad((*at, word), repr(messages[word]), "a message of schema.json: " + ", ".join(source.messages))
     request = source.messages.get(messages["request"])
-    if method == "GET" and request is not None and not all(isinstance(each.type, Scalar) and not each.absentable for each in request.fields):
+    if (
+        method == "GET"
+        and request is not None
+        and not all(isinstance(each.type, Scalar) and not each.absentable for each in request.fields)
+    ):
         read.bad((*at, "method"), "GET with objects or lists", "single values only in a query string, or POST")
     key = read.get((*at, "key"))
     if key is not None and request is not None:
@@ -193,8 +210,15 @@ def _operation(read: _Reader, name: str, source: Source) -> Operation:
     if idempotent not in (None, True, False):
         read.bad((*at, "idempotent"), repr(idempotent), "true or false")
     return Operation(
-        name, Pattern(pattern), "GET" if method == "GET" else "POST", read.text((*at, "path"), _PATH), messages["request"], messages["answer"],
-        bool(idempotent), None if key is None else str(key), read.words((*at, "title")),
+        name,
+        Pattern(pattern),
+        "GET" if method == "GET" else "POST",
+        read.text((*at, "path"), _PATH),
+        messages["request"],
+        messages["answer"],
+        bool(idempotent),
+        None if key is None else str(key),
+        read.words((*at, "title")),
     )
 
 
@@ -214,7 +238,11 @@ def _format(source: Source, path: str, raw: bytes) -> None:
     media: Media = "json" if kind == "json" else "xml"
     made = FormatSource(pure.stem, media, read.words(("title",)))
     spaces = read.get(("namespaces",)) or {}
-    if not isinstance(spaces, dict) or not all(isinstance(uri, str) and uri for uri in spaces.values()) or len(set(spaces.values())) < len(spaces):
+    if (
+        not isinstance(spaces, dict)
+        or not all(isinstance(uri, str) and uri for uri in spaces.values())
+        or len(set(spaces.values())) < len(spaces)
+    ):
         read.bad(("namespaces",), "not prefixes and addresses", "each prefix with a namespace of its own")
         spaces = {}
     if any(re.fullmatch(r"[A-Za-z_][\w.-]*", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi" for prefix in spaces):
@@ -264,7 +292,9 @@ def _calls(read: _Reader, made: FormatSource, source: Source) -> None:
             made.actions[name] = read.text((*at, "action"))
         if read.get((*at, "method")) is not None or read.get((*at, "path")) is not None:
             method = read.text((*at, "method"), re.compile("GET|POST"), default=op.method)
-            made.calls[name] = RestCall("GET" if method == "GET" else "POST", read.text((*at, "path"), re.compile(r"/[!-~]*"), default=op.path))
+            made.calls[name] = RestCall(
+                "GET" if method == "GET" else "POST", read.text((*at, "path"), re.compile(r"/[!-~]*"), default=op.path)
+            )
 
 
 def _samples(source: Source, files: Mapping[str, bytes]) -> None:

@@ -119,7 +119,14 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = set(reader.fieldnames or ())
     if not columns >= _COLUMNS or not columns <= _COLUMNS | {"canonical"}:
-        findings.add(file, 1, "", ", ".join(sorted(columns)) or "nothing", "csv", "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical")
+        findings.add(
+            file,
+            1,
+            "",
+            ", ".join(sorted(columns)) or "nothing",
+            "csv",
+            "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical",
+        )
         return None
     rows: list[CodeRow] = []
     seen: set[str] = set()
@@ -130,8 +137,14 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
                 findings.add(file, line, "", "a row of another width", "csv", f"{len(columns)} cells")
                 continue
             row = CodeRow(
-                found["code"], found.get("canonical"), found["vi"], found["en"],
-                found["valid_from"], found["valid_until"], found["replaced_by"], line,
+                found["code"],
+                found.get("canonical"),
+                found["vi"],
+                found["en"],
+                found["valid_from"],
+                found["valid_until"],
+                found["replaced_by"],
+                line,
             )
             if not row.code or row.code in seen:
                 findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")

@@ -38,7 +38,11 @@ class FieldSet:
 
 def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     """What is wrong with a list of fields: paths that do not exist, and hidden fields that cannot be shown as absent."""
-    problems = [f"{each}: a path that {struct.name} does not have" for each in fields if each != "*" and not _exists(struct, _plain(each.removeprefix("!")))]
+    problems = [
+        f"{each}: a path that {struct.name} does not have"
+        for each in fields
+        if each != "*" and not _exists(struct, _plain(each.removeprefix("!")))
+    ]
     if not fields:
         problems.append("no field at all: write * or the fields that may be seen")
     chosen = FieldSet(struct, fields)

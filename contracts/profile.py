@@ -139,7 +139,9 @@ class Profile:
             return None
         if isinstance(made, Many):
             if not required and made.least < 1:
-                self._bad(path, "an optional array that may be empty", "profile", "minItems of 1 or more, so that empty and missing never mix")
+                self._bad(
+                    path, "an optional array that may be empty", "profile", "minItems of 1 or more, so that empty and missing never mix"
+                )
             if required and not made.least and node.get("absentable"):
                 self._bad(path, "an absentable array that may be empty", "profile", "minItems of 1 or more")
         absentable = node.get("absentable", False)
@@ -200,8 +202,10 @@ class Profile:
     def _numeric(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar:
         bounds: dict[str, Decimal | None] = {}
         for word, name in (
-            ("minimum", "minimum"), ("maximum", "maximum"),
-            ("exclusiveMinimum", "exclusive_minimum"), ("exclusiveMaximum", "exclusive_maximum"),
+            ("minimum", "minimum"),
+            ("maximum", "maximum"),
+            ("exclusiveMinimum", "exclusive_minimum"),
+            ("exclusiveMaximum", "exclusive_maximum"),
         ):
             value = node.get(word)
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, Decimal))):
@@ -212,8 +216,10 @@ class Profile:
             self._bad(path, "two bounds on one side", "profile", "one of them, as in XSD")
         return Scalar(
             "integer" if kind == "integer" else "number",
-            minimum=bounds["minimum"], maximum=bounds["maximum"],
-            exclusive_minimum=bounds["exclusive_minimum"], exclusive_maximum=bounds["exclusive_maximum"],
+            minimum=bounds["minimum"],
+            maximum=bounds["maximum"],
+            exclusive_minimum=bounds["exclusive_minimum"],
+            exclusive_maximum=bounds["exclusive_maximum"],
         )
 
     def _pattern(self, pattern: Any, path: Path) -> None:
@@ -283,10 +289,15 @@ def json_schema(made: Type) -> dict[str, Any]:
         bounds = {"minItems": made.least or None, "maxItems": made.most}
         return {"type": "array", "items": json_schema(made.items), **{k: v for k, v in bounds.items() if v is not None}}
     facets = {
-        "minLength": made.min_length, "maxLength": made.max_length, "pattern": made.pattern, "format": made.format,
+        "minLength": made.min_length,
+        "maxLength": made.max_length,
+        "pattern": made.pattern,
+        "format": made.format,
         "enum": list(made.values) or None,
-        "minimum": made.minimum, "maximum": made.maximum,
-        "exclusiveMinimum": made.exclusive_minimum, "exclusiveMaximum": made.exclusive_maximum,
+        "minimum": made.minimum,
+        "maximum": made.maximum,
+        "exclusiveMinimum": made.exclusive_minimum,
+        "exclusiveMaximum": made.exclusive_maximum,
     }
     schema: dict[str, Any] = {"type": made.kind, **{word: value for word, value in facets.items() if value is not None}}
     if made.format is not None:

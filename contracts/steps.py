@@ -27,7 +27,9 @@ class Step:
 
 _NCNAME: Final = r"[^\W\d][\w.\-]*"
 _QNAME: Final = rf"(?:(?P<p>{_NCNAME}):)?(?P<n>{_NCNAME})"
-_XML_STEP: Final = re.compile(rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{_NCNAME}):)?(?P<kn>{_NCNAME})='(?P<kv>[^']*)'\])?")
+_XML_STEP: Final = re.compile(
+    rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{_NCNAME}):)?(?P<kn>{_NCNAME})='(?P<kv>[^']*)'\])?"
+)
 _JSON_STEP: Final = re.compile(r"(?P<n>[^.\[\]\s]+)(?P<many>\[\])?")
 
 
@@ -54,7 +56,9 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
             return "a key attribute without a namespace"
         if match["at"] and (match["many"] or match["kn"]):
             return "an attribute without [] or predicate"
-        key = None if match["kn"] is None else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
+        key = (
+            None if match["kn"] is None else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
+        )
         name = _clark(match["p"], match["n"], namespaces, bool(match["at"]))
         steps.append(Step(name, match[0], bool(match["many"]), bool(match["at"]), False, key, match["kv"]))
         at = match.end()

@@ -10,55 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
 from contracts import forms
 from contracts.forms import Form, Media
 from contracts.located import Findings, Located, Path
-from contracts.model import REASONS, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.model import REASONS, CodeTable, Many, Scalar, Struct
+from contracts.places import Place, places, scalar_at, typed
 from contracts.plan import Fill, Leaf, Node, Plan
 from contracts.steps import Step, json_steps, xml_steps
 
 _ROW_WORDS: Final = {"canonical", "here", "as", "zone", "codes", "default", "constant", "absent"}
 _MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
 _XSD_TOKEN: Final = re.compile(r"\S(.*\S)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A canonical field as rows see it."""
-
-    field: Field
-    path: str
-    optional_above: bool
-
-
-def places(struct: Struct) -> dict[str, Place]:
-    """Every canonical path of a message: leaves, objects, arrays (`info[]` for the items, `info` for the array)."""
-    found: dict[str, Place] = {}
-
-    def walk(made: Struct, at: str, optional: bool) -> None:
-        for each in made.fields:
-            path = f"{at}.{each.name}" if at else each.name
-            place = Place(each, path, optional)
-            found[path] = place
-            inner: Type = each.type
-            if isinstance(inner, Many):
-                found[path + "[]"] = place
-                path, inner = path + "[]", inner.items
-            if isinstance(inner, Struct):
-                walk(inner, path, optional or not each.required or path.endswith("[]"))
-
-    walk(struct, "", False)
-    return found
-
-
-def scalar_at(place: Place, path: str) -> Scalar | None:
-    made: Type = place.field.type
-    if isinstance(made, Many) and path.endswith("[]"):
-        made = made.items
-    return made if isinstance(made, Scalar) else None
 
 
 @dataclass(slots=True)
@@ -192,8 +156,13 @@ class _Builder:
                     self.reader.bad(at, str(row["canonical"]), "no zone", "table", 'zone: "+07:00", what a time without zone means')
                     return None
                 return forms.time_form(shape, str(row["zone"]))
-        self.reader.bad(at, str(row["canonical"]), f"as: {shape} for {scalar.format or scalar.kind}", "table",
-                        "decimal-comma (number), text (number), boolean-01 (boolean), a shape such as yyyyMMddHHmmss (date-time, date)")
+        self.reader.bad(
+            at,
+            str(row["canonical"]),
+            f"as: {shape} for {scalar.format or scalar.kind}",
+            "table",
+            "decimal-comma (number), text (number), boolean-01 (boolean), a shape such as yyyyMMddHHmmss (date-time, date)",
+        )
         return None
 
     def _covered(self, table: CodeTable, scalar: Scalar, canonical: str, at: Path) -> None:
@@ -205,8 +174,9 @@ class _Builder:
             for row in table.rows:
                 value = row.canonical if row.canonical is not None else row.code
                 if value not in scalar.values:
-                    self.reader.findings.add(f"codes/{table.name}.csv", row.line, row.code, f"the canonical value {value}", "code",
-                                             f"a value of {canonical}")
+                    self.reader.findings.add(
+                        f"codes/{table.name}.csv", row.line, row.code, f"the canonical value {value}", "code", f"a value of {canonical}"
+                    )
         else:
             self.losses.append(f"{canonical}: only what {table.name} has a code for can be written")
 
@@ -217,10 +187,14 @@ class _Builder:
             return
         for reason, token in tokens.items():
             if not isinstance(token, str) or _XSD_TOKEN.fullmatch(token) is None or self._could_be_value(token, scalar, leaf.form):
-                self.reader.bad(at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field")
+                self.reader.bad(
+                    at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field"
+                )
         missing = [reason for reason in REASONS if reason not in tokens]
         if missing and place.field.required:
-            self.reader.bad(at, leaf.canonical, "a required field whose absence cannot be said", "absent", "absent: a word for " + ", ".join(missing))
+            self.reader.bad(
+                at, leaf.canonical, "a required field whose absence cannot be said", "absent", "absent: a word for " + ", ".join(missing)
+            )
         elif missing:
             self.losses.append(f"{leaf.canonical}: the reason for an absence ({', '.join(missing)}) is lost")
         leaf.tokens = {str(reason): str(token) for reason, token in tokens.items()}
@@ -239,7 +213,7 @@ class _Builder:
         if word not in row:
             self.reader.bad(at, canonical, "neither here nor constant", "table", "here: a path, or constant: a value")
             return
-        value = _typed(row[word], scalar)
+        value = typed(row[word], scalar)
         if value is None or scalar.kind == "string" and not self.reader.is_valid(self.message, scalar, value):
             self.reader.bad(at, canonical, f"the {word} {row[word]!r}", "table", f"a {scalar.kind} that the contract allows")
             return
@@ -377,26 +351,11 @@ class _Builder:
             return
         if place.field.absentable and not self._dropped(path):
             if place.field.required:
-                self.reader.bad(at, path, "a required object whose absence cannot be said", "absent", "a format that can, or an optional field")
+                self.reader.bad(
+                    at, path, "a required object whose absence cannot be said", "absent", "a format that can, or an optional field"
+                )
             self.losses.append(f"{path}: the reason for an absence is lost")
         if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0:
             frame = self._frame("".join(part + "[]" for part in path.split("[]")[:-1]))
             if frame is not None:
                 frame.empties.append(tuple(path.split("[]")[-1].lstrip(".").split(".")))
-
-
-def _typed(value: Any, scalar: Scalar) -> Any:
-    if scalar.kind == "boolean":
-        return value if isinstance(value, bool) else None
-    if scalar.kind == "string":
-        return value if isinstance(value, str) else None
-    if isinstance(value, bool):
-        return None
-    if scalar.kind == "integer":
-        return value if isinstance(value, int) else None
-    if isinstance(value, int):
-        return value
-    try:
-        return Decimal(value) if isinstance(value, str) else None
-    except ArithmeticError:
-        return None

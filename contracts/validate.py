@@ -17,9 +17,19 @@ from contracts.plan import MAX_FINDINGS, filled, kind_of
 from contracts.profile import json_schema
 
 _RULES: Final[Mapping[str, str]] = {
-    "required": "required", "type": "type", "pattern": "pattern", "enum": "code", "format": "format",
-    "minimum": "range", "maximum": "range", "exclusiveMinimum": "range", "exclusiveMaximum": "range",
-    "minLength": "length", "maxLength": "length", "minItems": "length", "maxItems": "length",
+    "required": "required",
+    "type": "type",
+    "pattern": "pattern",
+    "enum": "code",
+    "format": "format",
+    "minimum": "range",
+    "maximum": "range",
+    "exclusiveMinimum": "range",
+    "exclusiveMaximum": "range",
+    "minLength": "length",
+    "maxLength": "length",
+    "minItems": "length",
+    "maxItems": "length",
 }
 
 Here = Callable[[str, Any], str]
@@ -43,7 +53,12 @@ class Validator:
         for error in self._compiled.iter_errors(value):
             for finding in self._explain(error, value, here):
                 mark = (finding.canonical, finding.rule)
-                if finding.canonical not in known and not finding.canonical.startswith(above) and mark not in said and len(found) < MAX_FINDINGS:
+                if (
+                    finding.canonical not in known
+                    and not finding.canonical.startswith(above)
+                    and mark not in said
+                    and len(found) < MAX_FINDINGS
+                ):
                     said.add(mark)
                     found.append(finding)
         return found
@@ -54,8 +69,10 @@ class Validator:
         for step in path:
             at = at[step]
         if kind == "additionalProperties":
-            return [self._one([*path, name], here, "a field that the contract does not have", "unknown",
-                              "one of " + self._fields(path)) for name in error.kind.unexpected]
+            return [
+                self._one([*path, name], here, "a field that the contract does not have", "unknown", "one of " + self._fields(path))
+                for name in error.kind.unexpected
+            ]
         if kind == "required":
             step = error.kind.property
             return [self._one([*path, step], here, "nothing", "required", self._expected([*path, step]))]
@@ -132,5 +149,7 @@ def describe(made: Type) -> str:
         return "a date, as 2026-11-24"
     words = "text"
     if made.min_length or made.max_length is not None:
-        words += f" of {made.min_length or 0}" + (f" to {made.max_length} characters" if made.max_length is not None else " characters or more")
+        words += f" of {made.min_length or 0}" + (
+            f" to {made.max_length} characters" if made.max_length is not None else " characters or more"
+        )
     return words + (f" matching {made.pattern}" if made.pattern else "")

@@ -6,61 +6,24 @@ format the order of elements is that of the XSD. Comments are skipped, processin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from lxml import etree
 
 from contracts.forms import Bad
+from contracts.frames import finisher, list_at, setter
 from contracts.model import REASONS
-from contracts.plan import Index, Keys, Leaf, Node, Plan, Problems, filled, kind_of
+from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of
+from contracts.xmlproblems import Element, XmlProblems
 
-Element = etree._Element
-Read = Callable[[Element, Any, Index, "XmlProblems"], None]
+Read = Callable[[Element, Any, Index, XmlProblems], None]
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 NIL: Final = f"{{{XSI}}}nil"
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"
 _REASONS: Final = frozenset(REASONS)
-
-
-class XmlProblems(Problems):
-    """Findings whose path is read off the element: the tree knows its parents."""
-
-    __slots__ = ("prefixes", "root")
-
-    def __init__(self, root: Element, prefixes: Mapping[str, str]) -> None:
-        super().__init__()
-        self.root = root
-        self.prefixes = prefixes
-
-    def name(self, tag: Any) -> str:
-        if not isinstance(tag, str):
-            return "processing-instruction()"
-        space, _, local = tag[1:].partition("}") if tag[0] == "{" else ("", "", tag)
-        prefix = self.prefixes.get(space, "")
-        local = local[:60]
-        return f"{prefix}:{local}" if prefix else local
-
-    def path(self, element: Element) -> str:
-        steps: list[str] = []
-        at: Element | None = element
-        while at is not None:
-            name = self.name(at.tag)
-            if at is self.root:
-                steps.append(name)
-                break
-            parent = at.getparent()
-            same = [each for each in parent if each.tag == at.tag] if parent is not None else [at]
-            steps.append(f"{name}[{same.index(at) + 1}]" if len(same) > 1 else name)
-            at = parent
-        return "/".join(reversed(steps))
-
-    def unknown(self, element: Element, known: list[str]) -> None:
-        shown = [self.name(tag) for tag in known[:8]]
-        self.add(self.path(element), "", "an element that the format does not have", "unknown",
-                 "one of " + ", ".join(shown) + (", …" if len(known) > 8 else "") if shown else "no element here")
 
 
 def compile_reader(plan: Plan) -> Read:
@@ -132,8 +95,13 @@ def _children(node: Node, plan: Plan) -> Read:
                 continue
             seen |= bit
             if order < last and strict:
-                problems.add(problems.path(child), "", "an element out of order", "order",
-                             "the order " + ", ".join(problems.name(tag) for tag in known[:12]))
+                problems.add(
+                    problems.path(child),
+                    "",
+                    "an element out of order",
+                    "order",
+                    "the order " + ", ".join(problems.name(tag) for tag in known[:12]),
+                )
             else:
                 last = order
             reader(child, into, index, problems)
@@ -163,8 +131,13 @@ class _Keyed:
         if entry is None:
             shown = ", ".join(sorted(str(each) for each in self.entries)[:8])
             name = self.key_name if self.attribute else problems.name(self.key_name)
-            problems.add(problems.path(element), "", "no key" if key is None else "a key that the format does not have", "unknown",
-                         f"{'@' if self.attribute else ''}{name} of {shown}")
+            problems.add(
+                problems.path(element),
+                "",
+                "no key" if key is None else "a key that the format does not have",
+                "unknown",
+                f"{'@' if self.attribute else ''}{name} of {shown}",
+            )
         return entry
 
 
@@ -225,41 +198,27 @@ def _many(node: Node, plan: Plan) -> Read:
         elif before is None:
             into[key] = _absent(element, canonical.removesuffix("[]"), index, problems)
         else:
-            problems.add(problems.path(element), filled(canonical.removesuffix("[]"), index, 0), "a reason for absence beside items",
-                         "repeated", "the reason alone, or items")
+            problems.add(
+                problems.path(element),
+                filled(canonical.removesuffix("[]"), index, 0),
+                "a reason for absence beside items",
+                "repeated",
+                "the reason alone, or items",
+            )
 
     return read_nil
 
 
-def list_at(keys: Keys) -> Callable[[Any], Any]:
-    if len(keys) == 1:
-        key = keys[0]
-
-        def direct(into: Any) -> Any:
-            items = into.get(key)
-            if items is None:
-                items = into[key] = []
-            return items
-
-        return direct
-    parents, last = keys[:-1], keys[-1]
-
-    def nested(into: Any) -> Any:
-        for each in parents:
-            into = into.setdefault(each, {})
-        return into.setdefault(last, [])
-
-    return nested
-
-
 def _absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
     reason = element.get("absent")
-    if (
-        element.get(NIL) not in ("true", "1") or reason not in _REASONS
-        or len(element.attrib) != 2 or len(element) or element.text
-    ):
-        problems.add(problems.path(element), filled(canonical, index, 0), "an absence that is not in form", "absent",
-                     'an empty element with xsi:nil="true" and absent="' + "|".join(REASONS) + '"')
+    if element.get(NIL) not in ("true", "1") or reason not in _REASONS or len(element.attrib) != 2 or len(element) or element.text:
+        problems.add(
+            problems.path(element),
+            filled(canonical, index, 0),
+            "an absence that is not in form",
+            "absent",
+            'an empty element with xsi:nil="true" and absent="' + "|".join(REASONS) + '"',
+        )
     return {"absent": reason}
 
 
@@ -290,7 +249,9 @@ def _careful(element: Element, canonical: str, index: Index, problems: XmlProble
     """Text of an element that holds more than text: comments are skipped, the rest is refused."""
     text = element.text or ""
     for name in element.attrib:
-        problems.add(f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here")
+        problems.add(
+            f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here"
+        )
     for child in element:
         if not isinstance(child, etree._Comment):
             problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
@@ -325,17 +286,6 @@ def _leaf(leaf: Leaf) -> Read:
             put(into, found)
 
     return read_deep
-
-
-def setter(keys: Keys) -> Callable[[Any, Any], None]:
-    parents, last = keys[:-1], keys[-1]
-
-    def put(into: Any, value: Any) -> None:
-        for each in parents:
-            into = into.setdefault(each, {})
-        into[last] = value
-
-    return put
 
 
 def _leaf_text(leaf: Leaf) -> Read:
@@ -385,8 +335,13 @@ def _attributes(node: Node, root: bool) -> Read:
             if reader is not None:
                 reader(str(raw), element, into, index, problems)
             elif name != key_attribute and not (root and name in _LOCATIONS):
-                problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "an attribute that the format does not have", "unknown",
-                             "one of " + ", ".join("@" + each for each in leaves) if leaves else "no attribute here")
+                problems.add(
+                    f"{problems.path(element)}/@{problems.name(name)}",
+                    "",
+                    "an attribute that the format does not have",
+                    "unknown",
+                    "one of " + ", ".join("@" + each for each in leaves) if leaves else "no attribute here",
+                )
         for name, _ in wanted:
             if element.get(name) is None:
                 problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "nothing", "required", "the attribute")
@@ -407,7 +362,9 @@ def _attribute(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, Xml
             try:
                 value = convert(raw)
             except Bad as bad:
-                problems.add(f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
+                problems.add(
+                    f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected
+                )
                 return
         if put is not None:
             put(into, value)
@@ -415,32 +372,3 @@ def _attribute(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, Xml
             problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "another value", "constant", f"{leaf.constant!r}")
 
     return read
-
-
-def finisher(node: Node) -> Callable[[Any], None] | None:
-    """What a frame gets beside what stood in it: constants, defaults, and required arrays that may be empty."""
-    if not node.fills and not node.empties:
-        return None
-    fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills]
-    empties = list(node.empties)
-
-    def finish(into: Any) -> None:
-        for put, keys, value, constant in fills:
-            if constant or missing(into, keys):
-                put(into, value)
-        for keys in empties:
-            at = into
-            for each in keys[:-1]:
-                at = at.get(each) if isinstance(at, dict) else None
-            if isinstance(at, dict):
-                at.setdefault(keys[-1], [])
-
-    return finish
-
-
-def missing(into: Any, keys: Keys) -> bool:
-    for each in keys:
-        if not isinstance(into, dict) or each not in into:
-            return True
-        into = into[each]
-    return False

@@ -55,7 +55,8 @@ class _Tags:
         for each in also - rendered:
             spaces[each] = next(uri for uri, known in self._prefixes.items() if known == each)
         declared = "".join(
-            f' xmlns:{each}="{escape_attribute(spaces[each])}"' if each else f' xmlns="{escape_attribute(spaces[each])}"' for each in sorted(spaces)
+            f' xmlns:{each}="{escape_attribute(spaces[each])}"' if each else f' xmlns="{escape_attribute(spaces[each])}"'
+            for each in sorted(spaces)
         )
         return f"<{name}{declared}", f"</{name}>", rendered | frozenset(spaces)
 

@@ -43,7 +43,8 @@ def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {
             "title": f"{contract.title.vi} / {contract.title.en}",
-            "description": f"{contract.description.vi}\n\n{contract.description.en}\n\n" + "\n".join(f"- {each}" for each in contract.legal_basis),
+            "description": f"{contract.description.vi}\n\n{contract.description.en}\n\n"
+            + "\n".join(f"- {each}" for each in contract.legal_basis),
             "version": contract.version,
         },
         "servers": [{"url": f"{base.rstrip('/')}/{contract.name}"}],
@@ -108,15 +109,25 @@ def _operation(compiled: CompiledContract, op: Operation) -> dict[str, Any]:
 
 def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
     named = [
-        ("Signature-Input", True, "RFC 9421: sig1=(…);created;expires;nonce;keyid;tag=\"lgsp-request\"", {"type": "string"}),
+        ("Signature-Input", True, 'RFC 9421: sig1=(…);created;expires;nonce;keyid;tag="lgsp-request"', {"type": "string"}),
         ("Signature", True, "RFC 9421: sig1=:…:", {"type": "string"}),
     ]
     if op.method == "POST":
         named.insert(0, ("Content-Digest", True, "RFC 9530: sha-256=:…:", {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/=]+:"}))
         needed = op.pattern is not Pattern.QUERY
-        named.insert(0, ("Idempotency-Key", needed, "Id of the message, a structured-field string: repeat it to repeat the message",
-                         {"type": "string", "pattern": '^"[!#-\\[\\]-~]{1,128}"$'}))
-    return [{"name": name, "in": "header", "required": required, "description": words, "schema": schema} for name, required, words, schema in named]
+        named.insert(
+            0,
+            (
+                "Idempotency-Key",
+                needed,
+                "Id of the message, a structured-field string: repeat it to repeat the message",
+                {"type": "string", "pattern": '^"[!#-\\[\\]-~]{1,128}"$'},
+            ),
+        )
+    return [
+        {"name": name, "in": "header", "required": required, "description": words, "schema": schema}
+        for name, required, words, schema in named
+    ]
 
 
 def _query(compiled: CompiledContract, op: Operation) -> list[dict[str, Any]]:

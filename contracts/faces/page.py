@@ -90,7 +90,7 @@ def _operations(compiled: CompiledContract, language: Language, base: str) -> li
         at = f"{op.method} {base.rstrip('/')}/{compiled.contract.name}{op.path}"
         rows.append(
             f"<tr><td><code>{escape(op.name)}</code><br>{escape(op.title.say(language, {}))}</td><td>{escape(op.pattern)}</td>"
-            f"<td><code>{escape(at)}</code></td><td><a href=\"#{escape(op.request)}\">{escape(op.request)}</a></td>"
+            f'<td><code>{escape(at)}</code></td><td><a href="#{escape(op.request)}">{escape(op.request)}</a></td>'
             f'<td><a href="#{escape(op.answer)}">{escape(op.answer)}</a></td></tr>'
         )
     return [f"<h2>{_say('operations', language)}</h2><table>", *rows, "</table>"]
@@ -145,5 +145,7 @@ def _formats(compiled: CompiledContract, language: Language) -> list[str]:
     for codec in compiled.formats.values():
         for message, plan in codec.plans.items():
             lost = "".join(f"<li>{escape(each)}</li>" for each in plan.losses) or f"<li>{_say('nothing', language)}</li>"
-            parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}): {escape(message)}</h3><p>{_say('loses', language)}:</p><ul>{lost}</ul>")
+            parts.append(
+                f"<h3><code>{escape(codec.name)}</code> ({codec.media}): {escape(message)}</h3><p>{_say('loses', language)}:</p><ul>{lost}</ul>"
+            )
     return parts

@@ -98,7 +98,11 @@ def pretty(value: Any) -> bytes:
 def _lines(value: Any, indent: str) -> str:
     inner = indent + "  "
     if isinstance(value, dict) and value:
-        return "{\n" + ",\n".join(f"{inner}{json.dumps(key, ensure_ascii=False)}: {_lines(item, inner)}" for key, item in value.items()) + f"\n{indent}}}"
+        return (
+            "{\n"
+            + ",\n".join(f"{inner}{json.dumps(key, ensure_ascii=False)}: {_lines(item, inner)}" for key, item in value.items())
+            + f"\n{indent}}}"
+        )
     if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
         return "[\n" + ",\n".join(inner + _lines(item, inner) for item in value) + f"\n{indent}]"
     return text_of(value)

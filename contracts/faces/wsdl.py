@@ -34,11 +34,17 @@ def wsdl(compiled: CompiledContract, address: str) -> bytes:
         schema_element(compiled, "    "),
         *(f"    {line}" for line in _PROBLEM_SCHEMA),
         "  </wsdl:types>",
-        '  <wsdl:message name="ProblemMessage">', '    <wsdl:part name="problem" element="lgsp:Problem"/>', "  </wsdl:message>",
+        '  <wsdl:message name="ProblemMessage">',
+        '    <wsdl:part name="problem" element="lgsp:Problem"/>',
+        "  </wsdl:message>",
     ]
     for op in operations:
         for suffix, part in (("Request", op.name), ("Answer", f"{op.name}Response")):
-            lines += [f'  <wsdl:message name="{op.name}{suffix}">', f'    <wsdl:part name="parameters" element="tns:{part}"/>', "  </wsdl:message>"]
+            lines += [
+                f'  <wsdl:message name="{op.name}{suffix}">',
+                f'    <wsdl:part name="parameters" element="tns:{part}"/>',
+                "  </wsdl:message>",
+            ]
     lines.append(f'  <wsdl:portType name="{name}PortType">')
     for op in operations:
         lines += [
@@ -49,8 +55,11 @@ def wsdl(compiled: CompiledContract, address: str) -> bytes:
             '      <wsdl:fault name="Problem" message="tns:ProblemMessage"/>',
             "    </wsdl:operation>",
         ]
-    lines += ["  </wsdl:portType>", f'  <wsdl:binding name="{name}Binding" type="tns:{name}PortType">',
-              f'    <soap:binding style="document" transport="{TRANSPORT}"/>']
+    lines += [
+        "  </wsdl:portType>",
+        f'  <wsdl:binding name="{name}Binding" type="tns:{name}PortType">',
+        f'    <soap:binding style="document" transport="{TRANSPORT}"/>',
+    ]
     for op in operations:
         lines += [
             f'    <wsdl:operation name="{op.name}">',
@@ -61,8 +70,14 @@ def wsdl(compiled: CompiledContract, address: str) -> bytes:
             "    </wsdl:operation>",
         ]
     lines += [
-        "  </wsdl:binding>", f'  <wsdl:service name="{name}Service">', f'    <wsdl:port name="{name}Port" binding="tns:{name}Binding">',
-        f"      <soap:address location={quoteattr(address)}/>", "    </wsdl:port>", "  </wsdl:service>", "</wsdl:definitions>", "",
+        "  </wsdl:binding>",
+        f'  <wsdl:service name="{name}Service">',
+        f'    <wsdl:port name="{name}Port" binding="tns:{name}Binding">',
+        f"      <soap:address location={quoteattr(address)}/>",
+        "    </wsdl:port>",
+        "  </wsdl:service>",
+        "</wsdl:definitions>",
+        "",
     ]
     return "\n".join(lines).encode("utf-8")
 

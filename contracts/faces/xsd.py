@@ -22,8 +22,10 @@ LEXICAL_DIFFERENCES: Final[tuple[tuple[str, str], ...]] = (
     ("Khoảng trắng quanh số, ngày giờ, true/false", "White space around numbers, times and booleans"),
     ("Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm", "A leading plus, needless zeros, no digit beside the point"),
     ("1 và 0 thay cho true và false", "1 and 0 in place of true and false"),
-    ("xsi:nil không kèm lý do absent, absent không kèm xsi:nil, xsi:nil bên cạnh các phần tử cùng tên",
-     "xsi:nil without a reason, a reason without xsi:nil, xsi:nil beside items of its name"),
+    (
+        "xsi:nil không kèm lý do absent, absent không kèm xsi:nil, xsi:nil bên cạnh các phần tử cùng tên",
+        "xsi:nil without a reason, a reason without xsi:nil, xsi:nil beside items of its name",
+    ),
     ("Thuộc tính xsi:type", "The attribute xsi:type"),
 )
 
@@ -72,9 +74,12 @@ class _Types:
             base = self.struct(made, absentable=False)
             self.reasons = True
             body += [
-                "    <xs:complexContent>", f'      <xs:extension base="tns:{base}">',
+                "    <xs:complexContent>",
+                f'      <xs:extension base="tns:{base}">',
                 '        <xs:attribute name="absent" type="tns:AbsenceReason"/>',
-                "      </xs:extension>", "    </xs:complexContent>", "  </xs:complexType>",
+                "      </xs:extension>",
+                "    </xs:complexContent>",
+                "  </xs:complexType>",
             ]
         else:
             body.append("    <xs:sequence>")
@@ -109,10 +114,16 @@ class _Types:
         self.reasons = True
         simple_name = self._named_simple(made, facets, field)
         return [
-            f"{start}{occurs}{nil}>", *words, "        <xs:complexType>", "          <xs:simpleContent>",
+            f"{start}{occurs}{nil}>",
+            *words,
+            "        <xs:complexType>",
+            "          <xs:simpleContent>",
             f'            <xs:extension base="{simple_name}">',
             '              <xs:attribute name="absent" type="tns:AbsenceReason"/>',
-            "            </xs:extension>", "          </xs:simpleContent>", "        </xs:complexType>", "      </xs:element>",
+            "            </xs:extension>",
+            "          </xs:simpleContent>",
+            "        </xs:complexType>",
+            "      </xs:element>",
         ]
 
     def _named_simple(self, made: Scalar, facets: list[str], field: Field) -> str:
@@ -130,20 +141,38 @@ class _Types:
 
 
 _BASES: Final = {
-    "string": "xs:string", "integer": "xs:integer", "number": "xs:decimal", "boolean": "xs:boolean", "date-time": "xs:dateTime", "date": "xs:date",
+    "string": "xs:string",
+    "integer": "xs:integer",
+    "number": "xs:decimal",
+    "boolean": "xs:boolean",
+    "date-time": "xs:dateTime",
+    "date": "xs:date",
 }
 
 
 def _simple(made: Scalar, facets: list[str]) -> list[str]:
     base = _BASES[made.format or made.kind]
-    lines = ["<xs:simpleType>", f'  <xs:restriction base="{base}">', *(f"    {each}" for each in facets), "  </xs:restriction>", "</xs:simpleType>"]
+    lines = [
+        "<xs:simpleType>",
+        f'  <xs:restriction base="{base}">',
+        *(f"    {each}" for each in facets),
+        "  </xs:restriction>",
+        "</xs:simpleType>",
+    ]
     if made.format is not None and made.pattern is not None:
         # Patterns of one step are alternatives in XSD: the format's own goes into a step of its own.
         own = DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN
         return [
-            "<xs:simpleType>", "  <xs:restriction>", "    <xs:simpleType>", f'      <xs:restriction base="{base}">',
-            f"        <xs:pattern value={_quoted(own[1:-1])}/>", "      </xs:restriction>", "    </xs:simpleType>",
-            *(f"    {each}" for each in facets), "  </xs:restriction>", "</xs:simpleType>",
+            "<xs:simpleType>",
+            "  <xs:restriction>",
+            "    <xs:simpleType>",
+            f'      <xs:restriction base="{base}">',
+            f"        <xs:pattern value={_quoted(own[1:-1])}/>",
+            "      </xs:restriction>",
+            "    </xs:simpleType>",
+            *(f"    {each}" for each in facets),
+            "  </xs:restriction>",
+            "</xs:simpleType>",
         ]
     return lines
 
@@ -159,8 +188,10 @@ def _facets(made: Scalar) -> list[str]:
         if length is not None:
             found.append(f'<xs:{word} value="{length}"/>')
     for word, bound in (
-        ("minInclusive", made.minimum), ("maxInclusive", made.maximum),
-        ("minExclusive", made.exclusive_minimum), ("maxExclusive", made.exclusive_maximum),
+        ("minInclusive", made.minimum),
+        ("maxInclusive", made.maximum),
+        ("minExclusive", made.exclusive_minimum),
+        ("maxExclusive", made.exclusive_maximum),
     ):
         if bound is not None:
             found.append(f'<xs:{word} value="{plain(bound)}"/>')

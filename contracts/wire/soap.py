@@ -172,8 +172,16 @@ def fault_body(failure: Failure, *, transfer: str | None = None, language: Langu
     if transfer is not None:
         parts.append(f"<lgsp:Transfer>{_clean(transfer)}</lgsp:Transfer>")
     for found in failure.findings:
-        facts = (("canonical", found.canonical), ("expected", found.expected), ("got", found.got), ("here", found.here), ("rule", found.rule))
-        parts.append("<lgsp:Finding" + "".join(f' {name}="{escape_attribute(_legal(value))}"' for name, value in facts) + "></lgsp:Finding>")
+        facts = (
+            ("canonical", found.canonical),
+            ("expected", found.expected),
+            ("got", found.got),
+            ("here", found.here),
+            ("rule", found.rule),
+        )
+        parts.append(
+            "<lgsp:Finding" + "".join(f' {name}="{escape_attribute(_legal(value))}"' for name, value in facts) + "></lgsp:Finding>"
+        )
     parts.append("</lgsp:Problem></detail></soap:Fault>")
     return "".join(parts).encode("utf-8")
 

@@ -15,8 +15,13 @@ from contracts.compiled import CompiledContract, compile_bundle
 from contracts.model import REASONS, Many, Scalar, Struct, Type
 from contracts.wire.xmltext import ILLEGAL
 
-LEGAL = st.text(st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=12)
-VIETNAMESE = st.sampled_from(["Lũ quét, sạt lở đất", " giữ nguyên  khoảng trắng ", "a\r\nb\tc", "<&>\"'", "]]>", "Ổ gà", "", "\r", "𝄞", "&#xD;"])
+LEGAL = st.text(
+    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)),
+    max_size=12,
+)
+VIETNAMESE = st.sampled_from(
+    ["Lũ quét, sạt lở đất", " giữ nguyên  khoảng trắng ", "a\r\nb\tc", "<&>\"'", "]]>", "Ổ gà", "", "\r", "𝄞", "&#xD;"]
+)
 
 Make = Callable[[CompiledContract, str, bool], st.SearchStrategy[Any]]
 
@@ -36,7 +41,9 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         if made.kind == "integer":
             bounds = (None, None) if wild else (None if low is None else int(low), None if high is None else int(high))
             return st.integers(*bounds) | st.sampled_from([0, 1, 10**40] if high is None else [0])
-        exact = st.decimals(allow_nan=False, allow_infinity=False, min_value=None if wild else low, max_value=None if wild else high, places=None)
+        exact = st.decimals(
+            allow_nan=False, allow_infinity=False, min_value=None if wild else low, max_value=None if wild else high, places=None
+        )
         exact = exact.filter(lambda d: abs(d.as_tuple().exponent) < 200)
         near = st.sampled_from([Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001")])
         return exact | near
@@ -47,20 +54,38 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         zones = ["+07:00", "-05:00", "+00:00", "+14:00", "-00:30"] + ([] if made.pattern else ["Z"])
         right = st.builds(
             lambda shape, day, h, m, s, zone: shape.format(day.isoformat(), h, m, s, zone),
-            st.sampled_from(shapes), st.dates(min_value=date(1000, 1, 2), max_value=date(9999, 12, 30)),
-            st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.sampled_from(zones),
+            st.sampled_from(shapes),
+            st.dates(min_value=date(1000, 1, 2), max_value=date(9999, 12, 30)),
+            st.integers(0, 23),
+            st.integers(0, 59),
+            st.integers(0, 59),
+            st.sampled_from(zones),
         )
     elif made.pattern is not None:
         # A pattern leaves the outer bounds on length to the schema's own words.
         right = st.from_regex(made.pattern[1:-1], fullmatch=True).filter(
-            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
+            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (made.max_length or 10**6)
+        )
     else:
         right = (LEGAL | VIETNAMESE).filter(lambda t: (made.min_length or 0) <= len(t))
     if not wild:
         return right
     if made.format is not None:
-        odd = st.sampled_from(["2026-02-30T00:00:00+07:00", "2026-01-01T24:00:00Z", "2016-12-31T23:59:60Z", "2026-01-01T00:00:00", "0000-01-01T00:00:00Z",
-                               "2026-01-01t00:00:00z", "2026-01-01T00:00:00+15:00", "2026-01-01T00:00:00-00:00", "x", "", "12026-01-01T00:00:00Z"])
+        odd = st.sampled_from(
+            [
+                "2026-02-30T00:00:00+07:00",
+                "2026-01-01T24:00:00Z",
+                "2016-12-31T23:59:60Z",
+                "2026-01-01T00:00:00",
+                "0000-01-01T00:00:00Z",
+                "2026-01-01t00:00:00z",
+                "2026-01-01T00:00:00+15:00",
+                "2026-01-01T00:00:00-00:00",
+                "x",
+                "",
+                "12026-01-01T00:00:00Z",
+            ]
+        )
         return right | odd
     return right | LEGAL | st.text("abc12-Q+ ", max_size=8)
 

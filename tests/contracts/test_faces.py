@@ -35,7 +35,9 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
     file = tmp_path / "x.wsdl"
     file.write_bytes(wsdl.wsdl(compiled, f"https://cong.example/soap/{name}"))
     client = zeep.Client(str(file))
-    assert [port.binding_options["address"] for service in client.wsdl.services.values() for port in service.ports.values()] == [f"https://cong.example/soap/{name}"]
+    assert [port.binding_options["address"] for service in client.wsdl.services.values() for port in service.ports.values()] == [
+        f"https://cong.example/soap/{name}"
+    ]
     binding = next(iter(client.wsdl.bindings.values()))
     for op in compiled.contract.operations.values():
         assert list(binding.get(op.name).faults) == ["Problem"]
@@ -67,7 +69,7 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
     document = openapi.openapi(compiled, "https://cong.example/")
     assert document["openapi"] == "3.0.3" and document["servers"] == [{"url": f"https://cong.example/{name}"}]
     text = json.dumps(document)
-    for reference in set(part.split('"')[0] for part in text.split('"$ref": "')[1:]):
+    for reference in {part.split('"')[0] for part in text.split('"$ref": "')[1:]}:
         at: Any = document
         for step in reference.removeprefix("#/").split("/"):
             at = at[step]
@@ -78,7 +80,9 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
         headers = {each["name"] for each in described["parameters"] if each["in"] == "header"}
         assert ("Idempotency-Key" in headers) is (op.method == "POST") and {"Signature", "Signature-Input"} <= headers
         if op.method == "GET":
-            assert [each["name"] for each in described["parameters"] if each["in"] == "query"] == [f.name for f in compiled.messages[op.request].fields]
+            assert [each["name"] for each in described["parameters"] if each["in"] == "query"] == [
+                f.name for f in compiled.messages[op.request].fields
+            ]
         else:
             assert described["requestBody"]["content"]["application/json"]["examples"]
 

@@ -15,7 +15,11 @@ from contracts.faces import xsd
 from contracts.wire.soap import parse_xml
 
 CONTRACTS = ["incident-alert/v1", "field-report/v1", "indicator/v1"]
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
+FEW = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
 
 
 def through(compiled: CompiledContract, format_name: str, media: str, message: str, value: Any) -> Any:
@@ -66,7 +70,9 @@ def test_written_xml_is_its_own_exclusive_c14n(name: str, catalogue: Any, values
         written = codec.write_xml(message, value)
         assert etree.tostring(parse_xml(written), method="c14n", exclusive=True, with_comments=False) == written
         # The same bytes as a subtree of an envelope, where prefixes of the envelope are in scope.
-        envelope = etree.fromstring(b'<s:E xmlns:s="urn:s" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:B>' + written + b"</s:B></s:E>")
+        envelope = etree.fromstring(
+            b'<s:E xmlns:s="urn:s" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:B>' + written + b"</s:B></s:E>"
+        )
         assert etree.tostring(envelope[0][0], method="c14n", exclusive=True, with_comments=False) == written
 
 

@@ -116,7 +116,9 @@ def test_a_required_field_needs_a_word_for_every_absence() -> None:
 def test_files_out_of_place() -> None:
     found = broken("field-report", {SCHEMA: None})
     assert found[0].here == "schema.json"
-    found = broken("field-report", {}, {"notes.yaml": "a: 1", "samples/canonical/Nope.x.json": "{}", "samples/do-thi-xml/ServiceRequest.y.xml": "<a/>"})
+    found = broken(
+        "field-report", {}, {"notes.yaml": "a: 1", "samples/canonical/Nope.x.json": "{}", "samples/do-thi-xml/ServiceRequest.y.xml": "<a/>"}
+    )
     assert {each.here for each in found} == {"notes.yaml", "samples/canonical/Nope.x.json", "samples/do-thi-xml/ServiceRequest.y.xml"}
 
 
@@ -125,7 +127,9 @@ def test_patterns_of_the_profile(pattern: str) -> None:
     assert pattern_fault(pattern) is None
 
 
-@pytest.mark.parametrize("pattern", ["a", "^a", "^a|b$", "^a.b$", "^(?:a)$", "^(?=a)$", "^a$b$", "^a*?$", "^[a-[b]]$", "^\\w$", "^\\/$", "^[a$", "^a{2}+$"])
+@pytest.mark.parametrize(
+    "pattern", ["a", "^a", "^a|b$", "^a.b$", "^(?:a)$", "^(?=a)$", "^a$b$", "^a*?$", "^[a-[b]]$", "^\\w$", "^\\/$", "^[a$", "^a{2}+$"]
+)
 def test_patterns_that_mean_two_things(pattern: str) -> None:
     assert pattern_fault(pattern) is not None
 
@@ -157,6 +161,8 @@ def test_a_twin_that_lies_is_found(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw.replace(b"612.450", b"612.451") if path.endswith("canonical.json") else raw)
     report = check(folder)
-    assert [(each.here, each.canonical, each.rule) for each in report.findings] == [("samples/kinh-te-json/IndicatorValue.thu-ngan-sach.json", "value", "sample")]
+    assert [(each.here, each.canonical, each.rule) for each in report.findings] == [
+        ("samples/kinh-te-json/IndicatorValue.thu-ngan-sach.json", "value", "sample")
+    ]
     (folder / "contract.yaml").write_text("id: [", encoding="utf-8")
     assert not check(folder).ok

@@ -20,7 +20,10 @@ def test_a_hidden_field_becomes_not_permitted(catalogue: Any) -> None:
     seen = mask(full)
     assert seen == {**full, "responsible": {"absent": "not-permitted"}} and full["responsible"]["name"]
     assert compiled.validate("IndicatorValue", seen) == []
-    for media in (compiled.codec("canonical").write_json("IndicatorValue", seen), compiled.codec("canonical").write_xml("IndicatorValue", seen)):
+    for media in (
+        compiled.codec("canonical").write_json("IndicatorValue", seen),
+        compiled.codec("canonical").write_xml("IndicatorValue", seen),
+    ):
         assert full["responsible"]["name"].encode() not in media
 
 

@@ -41,7 +41,13 @@ def cap(catalogue: Any, old: str, new: str) -> list[Finding]:
         ("2026-08-14T03:20:00+07:00</cap:sent>", "2026-08-14T03:20:00Z</cap:sent>", "cap:alert/cap:sent", "sent", "pattern"),
         (">284119<", ">284 kB<", "cap:alert/cap:info/cap:resource/cap:size", "info[0].resource[0].size", "type"),
         (">2050.5<", ">2050,5<", "cap:alert/cap:info/cap:area[1]/cap:altitude", "info[0].area[0].altitude", "type"),
-        ("<cap:areaDesc>Xã Quang Hán</cap:areaDesc>", "", "cap:alert/cap:info[1]/cap:area[2]/cap:areaDesc", "info[0].area[1].areaDesc", "required"),
+        (
+            "<cap:areaDesc>Xã Quang Hán</cap:areaDesc>",
+            "",
+            "cap:alert/cap:info[1]/cap:area[2]/cap:areaDesc",
+            "info[0].area[1].areaDesc",
+            "required",
+        ),
         ("<cap:event>", "<cap:la/><cap:event>", "cap:alert/cap:info/cap:la", "", "unknown"),
         ("<cap:event>", "chữ lạc<cap:event>", "cap:alert/cap:info", "", "unknown"),
         ("<cap:status>", "<cap:status>Test</cap:status><cap:status>", "cap:alert/cap:status[2]", "", "repeated"),
@@ -104,18 +110,33 @@ def test_a_json_alert_that_is_wrong(catalogue: Any, change: Any, here: str, cano
 
 def test_the_table_is_named_with_its_first_codes(catalogue: Any) -> None:
     compiled = catalogue["field-report/v1"]
-    found = refused(lambda: compiled.codec("canonical").read_json("ServiceRequest", '{"service_code":"x","area":"01273","description":"d"}'.encode()))
-    assert found == [Finding("service_code", "service_code", "text of 1 characters", "code",
-                             "a code of the table service-code: duong-sa, chieu-sang, thoat-nuoc, rac-thai, cay-xanh, xay-dung, an-ninh")]
+    found = refused(
+        lambda: compiled.codec("canonical").read_json("ServiceRequest", b'{"service_code":"x","area":"01273","description":"d"}')
+    )
+    assert found == [
+        Finding(
+            "service_code",
+            "service_code",
+            "text of 1 characters",
+            "code",
+            "a code of the table service-code: duong-sa, chieu-sang, thoat-nuoc, rac-thai, cay-xanh, xay-dung, an-ninh",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
     ("raw", "here", "rule"),
     [
-        (b'{"lat":"1"}', "lat", "type"), (b'{"lat":91}', "lat", "range"), (b'{"lat":90.0000000000000000000001}', "lat", "range"),
-        (b'{"attribute":[]}', "attribute", "length"), (b'{"attribute":[{"code":"a","value":"b","x":1}]}', "attribute[0].x", "unknown"),
-        (b'{"phone":{"absent":"because"}}', "phone.absent", "code"), (b'{"description":{"absent":"none"}}', "description", "type"),
-        (b'{"phone":null}', "phone", "type"), (b"[]", "", "type"), (b'{"area":"99999"}', "area", "code"),
+        (b'{"lat":"1"}', "lat", "type"),
+        (b'{"lat":91}', "lat", "range"),
+        (b'{"lat":90.0000000000000000000001}', "lat", "range"),
+        (b'{"attribute":[]}', "attribute", "length"),
+        (b'{"attribute":[{"code":"a","value":"b","x":1}]}', "attribute[0].x", "unknown"),
+        (b'{"phone":{"absent":"because"}}', "phone.absent", "code"),
+        (b'{"description":{"absent":"none"}}', "description", "type"),
+        (b'{"phone":null}', "phone", "type"),
+        (b"[]", "", "type"),
+        (b'{"area":"99999"}', "area", "code"),
     ],
 )
 def test_a_canonical_message_that_is_wrong(catalogue: Any, raw: bytes, here: str, rule: str) -> None:
@@ -135,7 +156,7 @@ def test_one_point_zero_is_no_integer(catalogue: Any) -> None:
 NS = "urn:lgsp:contract:indicator:v1"
 VALUE = (
     f'<getValueResponse xmlns="{NS}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><indicator>KT-05</indicator><area>04</area><period>2026-Q3</period>'
-    '<frequency>Q</frequency><unit>t</unit>{value}<status>final</status>{rest}<updated>2026-10-05T08:30:00+07:00</updated></getValueResponse>'
+    "<frequency>Q</frequency><unit>t</unit>{value}<status>final</status>{rest}<updated>2026-10-05T08:30:00+07:00</updated></getValueResponse>"
 )
 
 
@@ -143,12 +164,17 @@ VALUE = (
     ("value", "rest", "here", "rule"),
     [
         ("<value>5</value><note>x</note>", "", "getValueResponse/status", "order"),
-        ("<value> 5</value>", "", "getValueResponse/value", "type"), ("<value>+5</value>", "", "getValueResponse/value", "type"),
-        ("<value>1e3</value>", "", "getValueResponse/value", "type"), ("<value/>", "", "getValueResponse/value", "type"),
-        ('<value xsi:nil="true"/>', "", "getValueResponse/value", "absent"), ('<value absent="none"/>', "", "getValueResponse/value/@absent", "unknown"),
-        ('<value xsi:nil="true" absent="x"/>', "", "getValueResponse/value", "absent"), ('<value xsi:nil="true" absent="none">5</value>', "", "getValueResponse/value", "absent"),
+        ("<value> 5</value>", "", "getValueResponse/value", "type"),
+        ("<value>+5</value>", "", "getValueResponse/value", "type"),
+        ("<value>1e3</value>", "", "getValueResponse/value", "type"),
+        ("<value/>", "", "getValueResponse/value", "type"),
+        ('<value xsi:nil="true"/>', "", "getValueResponse/value", "absent"),
+        ('<value absent="none"/>', "", "getValueResponse/value/@absent", "unknown"),
+        ('<value xsi:nil="true" absent="x"/>', "", "getValueResponse/value", "absent"),
+        ('<value xsi:nil="true" absent="none">5</value>', "", "getValueResponse/value", "absent"),
         ("<value>5</value>", "<responsible><phone>123</phone></responsible>", "getValueResponse/responsible/name", "required"),
-        ("<value>5</value>", '<responsible xsi:nil="true"/>', "getValueResponse/responsible", "absent"), ("", "", "getValueResponse/value", "required"),
+        ("<value>5</value>", '<responsible xsi:nil="true"/>', "getValueResponse/responsible", "absent"),
+        ("", "", "getValueResponse/value", "required"),
     ],
 )
 def test_canonical_xml_that_is_wrong(catalogue: Any, value: str, rest: str, here: str, rule: str) -> None:
@@ -168,7 +194,10 @@ def test_queries(catalogue: Any) -> None:
     value = codec.read_query("ValueQuery", "indicator=KT-05&area=04&period=2026-Q3")
     assert value == {"indicator": "KT-05", "area": "04", "period": "2026-Q3"}
     assert codec.read_query("ValueQuery", codec.write_query("ValueQuery", value)) == value
-    assert [(f.here, f.rule) for f in refused(lambda: codec.read_query("ValueQuery", "indicator=KT-05&area=04&kỳ=1"))] == [("kỳ", "unknown"), ("period", "required")]
+    assert [(f.here, f.rule) for f in refused(lambda: codec.read_query("ValueQuery", "indicator=KT-05&area=04&kỳ=1"))] == [
+        ("kỳ", "unknown"),
+        ("period", "required"),
+    ]
     for query in ("area=04&area=05", "area", "=x", "area=%ff", "area=%00"):
         refused(lambda query=query: codec.read_query("ValueQuery", query), "message.not-query")
 
@@ -194,10 +223,15 @@ def test_roots_actions_and_addresses(catalogue: Any) -> None:
     alert, report, indicator = (catalogue[name] for name in ("incident-alert/v1", "field-report/v1", "indicator/v1"))
     assert alert.codec("cap12").soap_roots == {f"{{{CAP}}}alert": ("submitAlert", "Alert")}
     assert alert.codec("canonical").soap_roots == {"{urn:lgsp:contract:incident-alert:v1}submitAlert": ("submitAlert", "Alert")}
-    assert alert.codec("canonical").soap_answer_roots == {"{urn:lgsp:contract:incident-alert:v1}submitAlertResponse": ("submitAlert", "Accepted")}
+    assert alert.codec("canonical").soap_answer_roots == {
+        "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse": ("submitAlert", "Accepted")
+    }
     assert report.codec("do-thi-xml").soap_action("createRequest").endswith(":TiepNhanPhanAnh")
     assert indicator.codec("canonical").soap_action("getValue") == "urn:lgsp:contract:indicator:v1:getValue"
-    assert (indicator.codec("kinh-te-json").rest["getValue"].method, indicator.codec("kinh-te-json").rest["getValue"].path) == ("POST", "/tra-cuu")
+    assert (indicator.codec("kinh-te-json").rest["getValue"].method, indicator.codec("kinh-te-json").rest["getValue"].path) == (
+        "POST",
+        "/tra-cuu",
+    )
     assert indicator.codec("canonical").rest["getValue"].path == "/values"
     with pytest.raises(LookupError):
         alert.codec("nope")

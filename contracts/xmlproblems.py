@@ -1,0 +1,55 @@
+"""Findings in XML, with paths read off the element: the tree knows its parents, so nothing is kept while all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lxml import etree
+
+from contracts.plan import Problems
+
+Element = etree._Element
+
+
+class XmlProblems(Problems):
+    """Findings whose path is read off the element: the tree knows its parents."""
+
+    __slots__ = ("prefixes", "root")
+
+    def __init__(self, root: Element, prefixes: Mapping[str, str]) -> None:
+        super().__init__()
+        self.root = root
+        self.prefixes = prefixes
+
+    def name(self, tag: Any) -> str:
+        if not isinstance(tag, str):
+            return "processing-instruction()"
+        space, _, local = tag[1:].partition("}") if tag[0] == "{" else ("", "", tag)
+        prefix = self.prefixes.get(space, "")
+        local = local[:60]
+        return f"{prefix}:{local}" if prefix else local
+
+    def path(self, element: Element) -> str:
+        steps: list[str] = []
+        at: Element | None = element
+        while at is not None:
+            name = self.name(at.tag)
+            if at is self.root:
+                steps.append(name)
+                break
+            parent = at.getparent()
+            same = [each for each in parent if each.tag == at.tag] if parent is not None else [at]
+            steps.append(f"{name}[{same.index(at) + 1}]" if len(same) > 1 else name)
+            at = parent
+        return "/".join(reversed(steps))
+
+    def unknown(self, element: Element, known: list[str]) -> None:
+        shown = [self.name(tag) for tag in known[:8]]
+        self.add(
+            self.path(element),
+            "",
+            "an element that the format does not have",
+            "unknown",
+            "one of " + ", ".join(shown) + (", …" if len(known) > 8 else "") if shown else "no element here",
+        )
