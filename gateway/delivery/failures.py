@@ -32,6 +32,17 @@ register(
             Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
         ),
         Kind(
+            "provider.no-format",
+            Branch.OURS,
+            502,
+            Words("Hệ thống đích dùng định dạng khác", "The receiving system speaks another format"),
+            Words(
+                "Hệ thống {system} đăng ký định dạng {format}, định dạng này không có trong hợp đồng {contract} mà thông điệp theo.",
+                "The system {system} is registered with the format {format}, which the contract {contract} of this message does not have.",
+            ),
+            Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
+        ),
+        Kind(
             "delivery.given-up",
             Branch.OURS,
             502,

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
-from adapters.failures import SOUND, Acted, ProviderFailure
+from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
 from adapters.model import Adapter, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.compiled import CompiledContract
@@ -62,12 +62,15 @@ class Forwarder:
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
             raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=provider.id)
+        name = provider.format(contract.contract.name)
+        codec = contract.formats.get(name)
+        if codec is None:  # a queued message keeps its contract, and that one may not know the system's newer format
+            raise ProviderFailure("provider.no-format", acted=Acted.NO, system=provider.id, format=name, contract=contract.contract.name)
         breaker = self.breakers.of(provider.id)
         wait = breaker.admit(self._clock())
         if wait > 0:
             seconds = math.ceil(wait)
             raise ProviderFailure("provider.resting", acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
-        codec = contract.codec(provider.format(contract.contract.name))
         outgoing = Outgoing(transfer, caller, operation, codec, message, timeout)
         adapter = self._adapters[endpoint.kind]
         try:
@@ -77,13 +80,13 @@ class Forwarder:
                 if failure.code != "provider.dropped" or not operation.idempotent:
                     raise
                 incoming = await adapter.call(endpoint, outgoing)
-        except Failure as failure:
+        except (ProviderFailure, ProviderMissing) as failure:
             if failure.code in SOUND:
                 breaker.succeeded()
             else:
                 breaker.failed(self._clock())
             raise
-        except BaseException:  # cancelled, or a fault of ours
+        except BaseException:  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
             breaker.abandoned()
             raise
         breaker.succeeded()

@@ -3,7 +3,7 @@
 Theory of operation
 1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time.
 2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's row.
-3. An answer ends it. A refusal that the provider signed ends it too. What surely did not arrive is tried again by the policy. What may
+3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did not arrive is tried again by the policy. What may
    have been acted on is tried again only if the operation is idempotent; otherwise it is in doubt, and a person decides.
 4. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
    where the next keeper finds it.
@@ -26,7 +26,7 @@ from sqlalchemy import Engine
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Failure, Ours, Theirs
 from gateway.delivery import steps
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Contents, Job, Leading, phase_of, read_contents, take_due
@@ -139,7 +139,7 @@ class Deliverer:
         now, tries = self._clock(), job.tries + 1
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         out, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
-        if isinstance(failure, ProviderMissing) or isinstance(failure, ProviderFailure) and failure.final:
+        if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             vault = self._evidence(job, "", out, back, now)
             entry = self._outcome(job, contents, failure.status, failure.code, out, back, now)
             return self._end(job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE)
