@@ -212,7 +212,8 @@ class Exchange:
         who, now = committed.authenticated, self.clock()
         may_have_acted = getattr(failure, "may_have_acted", True)
         dispatch = who.operation.pattern is Pattern.DISPATCH
-        waits = dispatch and failure.branch is Branch.OURS
+        refused = failure.branch is not Branch.OURS or getattr(failure, "final", False)  # the provider itself said no
+        waits = dispatch and not refused
         assert committed.provider is not None
         if waits and (who.operation.idempotent or not may_have_acted):
             put_aside = entries.put_aside(committed, failure, now)
@@ -226,7 +227,7 @@ class Exchange:
         sent, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
         outcome = entries.failed(committed, failure, sent, back, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
-        event = Event.PROVIDER_REFUSED if failure.branch is not Branch.OURS else Event.PROVIDER_DOWN
+        event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         evidence = tuple(self._seal(who, part, data, now) for part, data in (("forwarded", sent), ("provider-answer", back)) if data)
         await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
         return Answered(who, receipt, failure=failure)
