@@ -36,7 +36,7 @@ def know_all_failures() -> None:
     for room in ROOMS:
         package = importlib.import_module(room)
         for found in pkgutil.walk_packages(package.__path__, f"{room}."):
-            if found.name.rpartition(".")[2] == "failures":
+            if found.name.endswith("failures"):
                 importlib.import_module(found.name)
 
 
