@@ -65,8 +65,8 @@ def _node(node: Node) -> Read:
 def _many(node: Node) -> Read:
     here, canonical, skip_empty = node.here.removesuffix("[]"), node.canonical.removesuffix("[]"), node.skip_empty
     find = list_at(node.keys)
-    value = None if node.text is None else _value(node.text)
-    item = None if node.text is not None else _object(node)
+    value = _value(node.text) if node.text is not None and node.text.keys == () else None
+    item = _object(node) if node.text is None else _leaf(node.text) if value is None else _nothing
 
     def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
         if not isinstance(found, list):
@@ -82,10 +82,13 @@ def _many(node: Node) -> Read:
             else:
                 made: dict[str, Any] = {}
                 items.append(made)
-                assert item is not None
                 item(each, made, inner, problems)
 
     return read
+
+
+def _nothing(found: Any, into: Any, index: Index, problems: Problems) -> None:
+    """Stands where a list holds scalars and no item is read as an object."""
 
 
 def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
@@ -170,11 +173,7 @@ def _presence(node: Node) -> Callable[[Any], bool]:
 
 def _members_of_list(node: Node, key: str) -> Write:
     get = getter(node.keys)
-    if node.text is not None:
-        item = _scalar(node.text)
-    else:
-        inner = _members(node)
-        item = lambda value: "{" + inner(value) + "}"  # noqa: E731
+    item = _item(node)
     nil, always = node.nil, not node.skip_empty
 
     def write(value: Any) -> str:
@@ -188,6 +187,17 @@ def _members_of_list(node: Node, key: str) -> Write:
         return key + "[" + ",".join([item(each) for each in items]) + "]"
 
     return write
+
+
+def _item(node: Node) -> Write:
+    if node.text is None:
+        inner = _members(node)
+        return lambda value: "{" + inner(value) + "}"
+    text = _scalar(node.text)
+    if not node.text.keys:
+        return text
+    of = getter(node.text.keys)
+    return lambda value: text(of(value))
 
 
 def _one(node: Node, key: str) -> Write:

@@ -245,7 +245,9 @@ def _format(source: Source, path: str, raw: bytes) -> None:
     ):
         read.bad(("namespaces",), "not prefixes and addresses", "each prefix with a namespace of its own")
         spaces = {}
-    if any(re.fullmatch(r"[A-Za-z_][\w.-]*", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi" for prefix in spaces):
+    if any(
+        re.fullmatch(r"([A-Za-z_][\w.-]*)?", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi" for prefix in spaces
+    ):
         read.bad(("namespaces",), "a prefix that cannot be used", "a name, not xml… and not xsi")
     messages = read.get(("messages",))
     if not isinstance(messages, dict) or not messages:

@@ -339,8 +339,19 @@ class _Builder:
                 self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
             elif not is_dropped:
                 self.reader.bad(at, path, "an optional field that the table does not name", "table", "a row, or its path under drops")
+        for node in self.root.nodes():
+            self._always_there(node, known, at)
         self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
         return Plan(self.reader.media, self.message, self.struct, self.root, False, self.reader.namespaces, self.drops, self.losses)
+
+    def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
+        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one."""
+        leaf = node.text
+        if leaf is None or leaf.keys is None or leaf.keys == () or node.kind != "many" and not node.attributes:
+            return
+        if len(leaf.keys) > 1 or not known[leaf.canonical].field.required:
+            self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
+                            "a required field, or an element or attribute of its own")  # fmt: skip
 
     def _dropped(self, path: str) -> bool:
         return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)

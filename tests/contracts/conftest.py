@@ -35,20 +35,19 @@ def catalogue() -> dict[str, CompiledContract]:
 def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     if made.kind == "boolean":
         return st.booleans()
-    if made.kind in ("integer", "number"):
-        low = made.minimum if made.minimum is not None else None
-        high = made.maximum if made.maximum is not None else None
-        if made.kind == "integer":
-            bounds = (None, None) if wild else (None if low is None else int(low), None if high is None else int(high))
-            return st.integers(*bounds) | st.sampled_from([0, 1, 10**40] if high is None else [0])
-        exact = st.decimals(
-            allow_nan=False, allow_infinity=False, min_value=None if wild else low, max_value=None if wild else high, places=None
+    if made.kind == "integer":
+        return (st.integers() | st.integers(-6, 1001) | st.sampled_from([0, 1, 10**40])).filter(lambda n: wild or _inside(n, made))
+    if made.kind == "number":
+        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: abs(d.as_tuple().exponent) < 200)
+        small = st.decimals(min_value=-200, max_value=200, places=4)
+        near = st.sampled_from(
+            [Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001"), 5, Decimal(90)]
         )
-        exact = exact.filter(lambda d: abs(d.as_tuple().exponent) < 200)
-        near = st.sampled_from([Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001")])
-        return exact | near
+        return (exact | small | near).filter(lambda d: wild or _inside(d, made))
     if made.values:
         right: st.SearchStrategy[str] = st.sampled_from(made.values)
+    elif made.format == "date":
+        right = st.dates(min_value=date(1000, 1, 1)).map(date.isoformat)
     elif made.format is not None:
         shapes = ["{}T{:02d}:{:02d}:{:02d}{}"] if made.pattern else ["{}T{:02d}:{:02d}:{:02d}{}", "{}T{:02d}:{:02d}:{:02d}.123456789{}"]
         zones = ["+07:00", "-05:00", "+00:00", "+14:00", "-00:30"] + ([] if made.pattern else ["Z"])
@@ -67,13 +66,17 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
             lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (made.max_length or 10**6)
         )
     else:
-        right = (LEGAL | VIETNAMESE).filter(lambda t: (made.min_length or 0) <= len(t))
+        right = (LEGAL | VIETNAMESE).filter(lambda t: (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
     if not wild:
         return right
     if made.format is not None:
         odd = st.sampled_from(
             [
                 "2026-02-30T00:00:00+07:00",
+                "2026-02-30",
+                "2026-02-28",
+                "2026-02-28Z",
+                "-2026-02-28",
                 "2026-01-01T24:00:00Z",
                 "2016-12-31T23:59:60Z",
                 "2026-01-01T00:00:00",
@@ -87,14 +90,32 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
             ]
         )
         return right | odd
-    return right | LEGAL | st.text("abc12-Q+ ", max_size=8)
+    odd = right | LEGAL | st.text("abc12-Q+ ", max_size=8)
+    if made.max_length is not None and made.max_length <= 4000 and made.pattern is None:
+        odd = odd | st.sampled_from(["ă" * made.max_length, "ă" * (made.max_length + 1)])
+    return odd
 
 
-def values(made: Type, wild: bool, often: bool = False) -> st.SearchStrategy[Any]:
+def _inside(number: int | Decimal, made: Scalar) -> bool:
+    return (
+        (made.minimum is None or number >= made.minimum)
+        and (made.maximum is None or number <= made.maximum)
+        and (made.exclusive_minimum is None or number > made.exclusive_minimum)
+        and (made.exclusive_maximum is None or number < made.exclusive_maximum)
+    )
+
+
+def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
     if isinstance(made, Scalar):
         return scalars(made, wild)
     if isinstance(made, Many):
-        return st.lists(values(made.items, wild), min_size=max(made.least, 1), max_size=min(max(made.least, 1) + 2, made.most or 99))
+        item = values(made.items, wild)
+        lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + 2, made.most or 99))
+        if made.least == 0:
+            lists = lists | st.just([])
+        if wild and made.most is not None and made.most <= 12:
+            lists = lists | item.map(lambda one: [one] * (made.most + 1))
+        return lists
     return structs(made, wild)
 
 
