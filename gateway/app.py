@@ -7,9 +7,11 @@ first caller, but for the connection to a provider.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import hmac
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,6 +104,8 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
 def run_door(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
     """Serve the exchange listener on an inherited socket until told to stop."""
     child.set_up_logging()
+    # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
+    sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, lifeline, ready))
 
@@ -122,6 +126,8 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     )
     child.stop_when_told(server.stop, lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, server.stop))
+    gc.collect()
+    gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
     try:
         await server.serve_on(socket.socket(fileno=listener))
