@@ -56,6 +56,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     try:
         await keeper.run()
     finally:
+        await deliverer.finish()
         await session.close()
         await asyncio.to_thread(journal.stop)
         registry.stop()

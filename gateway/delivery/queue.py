@@ -72,26 +72,41 @@ def check_lease(connection: Connection, lease: Leading) -> None:
 
 
 def take_due(
-    engine: Engine, lock: FileLock | None, lease: Leading, process: str, now: float, limit: int, resting: Collection[str]
+    engine: Engine,
+    lock: FileLock | None,
+    lease: Leading,
+    process: str,
+    now: float,
+    limit: int,
+    resting: Collection[str] = (),
+    *,
+    each: int = 8,
 ) -> list[Job]:
-    """Take up to `limit` messages that are due, the longest waiting first; those of `resting` providers stay where they are."""
+    """Take up to `limit` messages that are due, the longest waiting first, at most `each` of a provider: one that is slow must not hold up
+    the others. Those of `resting` providers stay where they are."""
     queue, transfer = tables.queue, tables.transfer
-    due = (
+    due = [queue.c.state == WAITING, queue.c.next_at <= now]
+    if resting:
+        due.append(queue.c.provider.not_in(list(resting)))
+    rank = func.row_number().over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer)).label("rank")
+    ranked = select(queue.c.transfer, queue.c.next_at, rank).where(*due).subquery()
+    with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
+        first = connection.execute(
+            select(ranked.c.transfer).where(ranked.c.rank <= each).order_by(ranked.c.next_at, ranked.c.transfer).limit(limit)
+        )
+        wanted = [row.transfer for row in first]
+    if not wanted:
+        return []
+    rows = (
         select(queue.c.transfer, queue.c.provider, queue.c.body_ref, queue.c.tries, transfer)
         .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
-        .where(queue.c.state == WAITING, queue.c.next_at <= now)
-        .order_by(queue.c.next_at)
-        .limit(limit)
+        .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING)
+        .order_by(queue.c.next_at, queue.c.transfer)
     )
-    if resting:
-        due = due.where(queue.c.provider.not_in(list(resting)))
-    with engine.connect() as connection:  # most of the time nothing is: then no writer is kept waiting
-        if connection.execute(due.limit(1)).first() is None:
-            return []
     jobs: list[Job] = []
     with writing(engine, lock) as connection:
         check_lease(connection, lease)
-        for row in connection.execute(_locking(due)).mappings():
+        for row in connection.execute(_locking(rows)).mappings():
             leased = update(queue).where(queue.c.transfer == row["transfer"], queue.c.state == WAITING)
             step = update(transfer).where(transfer.c.id == row["transfer"], transfer.c.state == TAKEN_UP.before)
             if connection.execute(step.values(state=TAKEN_UP.after, process=process)).rowcount != 1:

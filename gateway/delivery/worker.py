@@ -1,7 +1,8 @@
 """Delivering what is queued: the keeper's part of forwarding.
 
 Theory of operation
-1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time.
+1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time. It waits a moment for them; one
+   that takes longer goes on by itself, so that a slow provider holds up nobody but itself.
 2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's row.
 3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did not arrive is tried again by the policy. What may
    have been acted on is tried again only if the operation is idempotent; otherwise it is in doubt, and a person decides.
@@ -16,7 +17,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -39,7 +40,8 @@ from gateway.vault.vault import Vault
 from security.entry import Digest, Entry, InDoubt, Outcome, freeze, salted
 
 AT_ONCE: Final = 32
-A_PROVIDER: Final = 4
+A_PROVIDER: Final = 8
+MOMENT: Final = 1.0  # seconds that one run waits for what it began
 TIMEOUT: Final = 30.0
 _AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
@@ -74,31 +76,53 @@ class Deliverer:
         self._at_once: Final = at_once
         self._timeout: Final = timeout
         self._rng: Final = rng or Random()
-        self._gates: Final[defaultdict[str, asyncio.Semaphore]] = defaultdict(lambda: asyncio.Semaphore(A_PROVIDER))
+        self._out: Final[Counter[str]] = Counter()  # how many messages are out with each provider
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
 
     async def run_once(self, lease: Leading) -> int:
-        """Deliver what is due; how many messages were taken up."""
-        resting = [name for name in self._forwarder.positions() if self._forwarder.is_open(name)]
-        jobs = await asyncio.to_thread(
-            take_due, self._engine, self._lock, lease, self._process, self._clock(), self._at_once, resting
-        )
-        await asyncio.gather(*(self._deliver(job) for job in jobs))
+        """Take up what is due; how many messages that were."""
+        room = self._at_once - len(self._tasks)
+        if room > 0:
+            busy = {name for name in self._forwarder.positions() if self._forwarder.is_open(name)}
+            busy.update(name for name, number in self._out.items() if number > 0)
+            jobs = await asyncio.to_thread(
+                take_due, self._engine, self._lock, lease, self._process, self._clock(), room, busy, each=A_PROVIDER
+            )
+        else:
+            jobs = []
+        for job in jobs:
+            self._out[job.provider] += 1
+            task = asyncio.create_task(self._deliver(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=MOMENT)
         return len(jobs)
 
+    async def finish(self, seconds: float = 35.0) -> None:
+        """Wait for what is out; to be called before the session and the journal end."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
     async def _deliver(self, job: Job) -> None:
-        async with self._gates[job.provider]:
-            contents: Contents | None = None
-            try:
-                contents = await asyncio.to_thread(read_contents, self._engine, self._vault, job)
-                write = await self._answered(job, contents, await self._forward(job, contents))
-            except Failure as failure:
-                write = await self._failed(job, contents, failure)
-            except Exception:
-                _logger.exception("transfer %s: unexpected fault", job.transfer)
-                # Whatever it was, nobody knows whether the message was out.
-                acted = Acted.NO if contents is None else Acted.MAYBE
-                write = await self._failed(job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider))
-            await self._commit(job, write)
+        try:
+            await self._carry(job)
+        finally:
+            self._out[job.provider] -= 1
+
+    async def _carry(self, job: Job) -> None:
+        contents: Contents | None = None
+        try:
+            contents = await asyncio.to_thread(read_contents, self._engine, self._vault, job)
+            write = await self._answered(job, contents, await self._forward(job, contents))
+        except Failure as failure:
+            write = await self._failed(job, contents, failure)
+        except Exception:
+            _logger.exception("transfer %s: unexpected fault", job.transfer)
+            # Whatever it was, nobody knows whether the message was out.
+            acted = Acted.NO if contents is None else Acted.MAYBE
+            write = await self._failed(job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider))
+        await self._commit(job, write)
 
     async def _forward(self, job: Job, contents: Contents) -> Incoming:
         snapshot = self._registry.snapshot
