@@ -151,9 +151,13 @@ class Problems:
     findings: list[Finding] = field(default_factory=list)
     canonical: set[str] = field(default_factory=set)
 
+    @property
+    def full(self) -> bool:
+        return len(self.findings) >= MAX_FINDINGS
+
     def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
         self.canonical.add(canonical)
-        if len(self.findings) < MAX_FINDINGS:
+        if not self.full:
             self.findings.append(Finding(here, canonical, got, rule, expected))
 
 

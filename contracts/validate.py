@@ -51,6 +51,8 @@ class Validator:
         found: list[Finding] = []
         said: set[tuple[str, str]] = set()
         for error in self._compiled.iter_errors(value):
+            if len(found) >= MAX_FINDINGS:
+                break
             for finding in self._explain(error, value, here):
                 mark = (finding.canonical, finding.rule)
                 if (
@@ -71,7 +73,7 @@ class Validator:
         if kind == "additionalProperties":
             return [
                 self._one([*path, name], here, "a field that the contract does not have", "unknown", "one of " + self._fields(path))
-                for name in error.kind.unexpected
+                for name in error.kind.unexpected[:MAX_FINDINGS]
             ]
         if kind == "required":
             step = error.kind.property

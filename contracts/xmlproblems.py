@@ -31,6 +31,8 @@ class XmlProblems(Problems):
         return f"{prefix}:{local}" if prefix else local
 
     def path(self, element: Element) -> str:
+        if self.full:
+            return ""  # nobody will read it, and counting siblings a million times would be the sender's joke
         steps: list[str] = []
         at: Element | None = element
         while at is not None:
@@ -39,8 +41,9 @@ class XmlProblems(Problems):
                 steps.append(name)
                 break
             parent = at.getparent()
-            same = [each for each in parent if each.tag == at.tag] if parent is not None else [at]
-            steps.append(f"{name}[{same.index(at) + 1}]" if len(same) > 1 else name)
+            before = sum(1 for _ in at.itersiblings(at.tag, preceding=True))
+            alone = not before and next(at.itersiblings(at.tag), None) is None
+            steps.append(name if alone else f"{name}[{before + 1}]")
             at = parent
         return "/".join(reversed(steps))
 

@@ -119,6 +119,11 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
     return structs(made, wild)
 
 
+def _may_be_empty(made: Struct, name: str) -> bool:
+    field = made.field(name)
+    return field is not None and isinstance(field.type, Many) and field.type.least == 0
+
+
 def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
     required, optional = {}, {}
     for field in made.fields:
@@ -131,7 +136,11 @@ def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
         return st.one_of(
             st.fixed_dictionaries(required, optional=optional),
             st.fixed_dictionaries(required, optional=optional),
-            st.fixed_dictionaries({}, optional={**required, **optional}),
+            st.fixed_dictionaries(
+                # Of a required list that may be empty, XML cannot say that it is missing: it is empty then.
+                {name: required[name] for name in required if _may_be_empty(made, name)},
+                optional={**{name: each for name, each in required.items() if not _may_be_empty(made, name)}, **optional},
+            ),
         )
     return st.fixed_dictionaries(required, optional=optional)
 

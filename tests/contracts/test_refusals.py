@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -244,3 +245,14 @@ def test_any_json_is_answered_with_a_failure_of_ours(catalogue: Any, raw: bytes)
             for message in compiled.exchanged:
                 with pytest.raises(Failure):
                     codec.read_json(message, raw)
+
+
+def test_a_hostile_number_of_faults_costs_little(catalogue: Any) -> None:
+    many = "<x/>" * 100_000
+    started = time.process_time()
+    found = cap(catalogue, "<cap:event>", f"{many}<cap:event>")
+    assert len(found) == 20 and time.process_time() - started < 1.5
+    codec = catalogue["field-report/v1"].codec("canonical")
+    raw = json.dumps({f"x{number}": 1 for number in range(50_000)} | {"attribute": [1] * 50_000}).encode()
+    assert len(refused(lambda: codec.read_json("ServiceRequest", raw))) == 20
+    assert time.process_time() - started < 3
