@@ -99,7 +99,7 @@ class Deliverer:
             await asyncio.wait(self._tasks, timeout=MOMENT)
         return len(jobs)
 
-    async def finish(self, seconds: float = 35.0) -> None:
+    async def finish(self, seconds: float = 10.0) -> None:
         """Wait for what is out; to be called before the session and the journal end."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
