@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -26,6 +26,7 @@ from gateway.journal import processes, tables
 from security.entry import InDoubt, freeze
 
 DEAD_SECONDS: Final = 10.0
+FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
 REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
 AT_ONCE: Final = 500
 _NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
@@ -91,14 +92,20 @@ class Closed:
     queued: int
 
 
-def has_open_ends(connection: Connection) -> bool:
-    """Whether a transfer is being forwarded by a process that is not alive."""
+def _left_open(now: float) -> ColumnElement[bool]:
+    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome."""
+    leased = exists().where(tables.queue.c.transfer == tables.transfer.c.id, tables.queue.c.state == "leased")
+    return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < now - FORGOTTEN_SECONDS, ~leased))
+
+
+def has_open_ends(connection: Connection, now: float) -> bool:
+    """Whether a transfer is being forwarded of which nobody will write the outcome any more."""
     transfer, process = tables.transfer, tables.process
     return (
         connection.execute(
             select(transfer.c.id)
             .select_from(transfer.outerjoin(process, process.c.id == transfer.c.process))
-            .where(transfer.c.state == State.FORWARDING.value, _NOT_ALIVE)
+            .where(transfer.c.state == State.FORWARDING.value, _left_open(now))
             .limit(1)
         ).first()
         is not None
@@ -106,14 +113,14 @@ def has_open_ends(connection: Connection) -> bool:
 
 
 def close_open(connection: Connection, now: float) -> Closed:
-    """Close what processes left open that are not alive any more, some hundreds at a time."""
+    """Close what was left open, some hundreds at a time."""
     transfer, process, vault = tables.transfer, tables.process, tables.vault
     rows = connection.execute(
         select(transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id)
         .select_from(
             transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(vault, vault.c.id == transfer.c.id + "/canonical")
         )
-        .where(transfer.c.state == State.FORWARDING.value, _NOT_ALIVE)
+        .where(transfer.c.state == State.FORWARDING.value, _left_open(now))
         .limit(AT_ONCE)
         .with_for_update(of=transfer)
     ).all()

@@ -56,7 +56,11 @@ def build_desk(services: DeskServices) -> Any:
 
 def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
     environment = Environment(
-        loader=PackageLoader("gateway.console"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("gateway.console"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["local"] = local
     page = environment.get_template("status.html")

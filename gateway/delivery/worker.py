@@ -4,8 +4,9 @@ Theory of operation
 1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time. It waits a moment for them; one
    that takes longer goes on by itself, so that a slow provider holds up nobody but itself.
 2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's row.
-3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did not arrive is tried again by the policy. What may
-   have been acted on is tried again only if the operation is idempotent; otherwise it is in doubt, and a person decides.
+3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did
+   not arrive is tried again by the policy. What may have been acted on is tried again only if the operation is idempotent; otherwise it is
+   in doubt, and a person decides.
 4. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
    where the next keeper finds it.
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
@@ -166,7 +167,9 @@ class Deliverer:
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             vault = self._evidence(job, "", out, back, now)
             entry = self._outcome(job, contents, failure.status, failure.code, out, back, now)
-            return self._end(job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE)
+            return self._end(
+                job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE
+            )
         if acted is not Acted.NO and not job.idempotent:
             frozen = freeze(InDoubt(job.transfer, now, self._process, failure.code))
             phase = await asyncio.to_thread(phase_of, self._engine, job.transfer, frozen.phase)
@@ -248,7 +251,9 @@ class Deliverer:
                 written = await self._journal.commit(write)
             except Ours as trouble:
                 if wait is None:
-                    _logger.critical("transfer %s: its end could not be written (%s); it stays open until this keeper ends", job.transfer, trouble.code)
+                    _logger.critical(
+                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends", job.transfer, trouble.code
+                    )
                     return
                 await asyncio.sleep(wait)
                 continue

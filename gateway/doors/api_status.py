@@ -86,10 +86,7 @@ def _entries(connection: Connection) -> list[bytes]:
     table = tables.log_entry
     size = connection.execute(select(func.max(table.c.idx))).scalar() or 0
     rows = connection.execute(
-        select(table.c.entry)
-        .where(table.c.idx > size - _LOOK_BACK, table.c.phase == "refusal")
-        .order_by(table.c.idx.desc())
-        .limit(RECENT)
+        select(table.c.entry).where(table.c.idx > size - _LOOK_BACK, table.c.phase == "refusal").order_by(table.c.idx.desc()).limit(RECENT)
     )
     return [bytes(row.entry) for row in rows]
 

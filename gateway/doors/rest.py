@@ -18,7 +18,7 @@ from contracts.model import Pattern
 from gateway.doors import problems
 from gateway.doors.channel import Channel, identify
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused
+from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
 from security import httpsig, tokens
@@ -91,12 +91,9 @@ class RestDoor:
         return token
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
-        received, operation = addressed.received, addressed.operation
-        assert operation is not None  # a REST address names its operation
+        received = addressed.received
         proof = self.prove(received, addressed.snapshot)
         signature = proof.signature
-        if operation.method == "GET" and received.body:
-            raise Theirs("body.unexpected", method=received.method, path=received.path)
         # What was asked for belongs to the payload too: the same id with another query is another message.
         payload = hashlib.sha256(received.target_uri.encode() + b"\n" + signature.payload_digest).digest()
         return Authenticated(
@@ -106,14 +103,20 @@ class RestDoor:
             proof.channel.thumbprint,
             ReplayKey(signature.replay_key, signature.expires),
             payload,
-            _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer,
-            operation,
-            operation.request,
-            received.body,
+            signature,
         )
 
+    def request(self, authenticated: Authenticated) -> Requested:
+        received, operation = authenticated.received, authenticated.addressed.operation
+        assert operation is not None  # a REST address names its operation
+        if operation.method == "GET" and received.body:
+            raise Theirs("body.unexpected", method=received.method, path=received.path)
+        signature: httpsig.Verified = authenticated.proof
+        message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
+        return Requested(authenticated, message_id, operation, operation.request, received.body)
+
     def decode(self, authorised: Authorised) -> Message:
-        who = authorised.authenticated
+        who = authorised.requested
         received = who.received
         if who.operation.method == "GET":
             return who.codec.read_query(who.request, received.query)
@@ -128,10 +131,10 @@ class RestDoor:
         if isinstance(ended, Refused):
             received = ended.received
             return self._failure(ended.failure, received, ended.receipt, signed=ended.authenticated is not None)
-        received = ended.authenticated.received
+        received = ended.requested.received
         if ended.failure is not None:
             return self._failure(ended.failure, received, ended.receipt, signed=True)
-        who = ended.authenticated
+        who = ended.requested
         if ended.queued:
             state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
             return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt)

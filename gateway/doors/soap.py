@@ -16,7 +16,7 @@ from contracts.wire import soap as wire
 from gateway.doors import faults
 from gateway.doors.channel import identify
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused
+from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
 from security import wssec
 from security.keys import SigningKey
@@ -43,12 +43,6 @@ class SoapDoor:
         envelope = wssec.verify_envelope(root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
-        if envelope.to is not None and envelope.to != received.target_uri:
-            raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
-        action = received.headers.get("soapaction", "").strip().strip('"')
-        if action and action != envelope.action:
-            raise Theirs("soap.action", got=action, signed=envelope.action)
-        operation, request, content = self._operation(addressed, channel.system.format(addressed.contract.contract.name), envelope)
         return Authenticated(
             addressed,
             channel.system,
@@ -56,12 +50,21 @@ class SoapDoor:
             channel.thumbprint,
             ReplayKey(envelope.replay_key, envelope.expires),
             envelope.payload_digest,
-            envelope.message_id,
-            addressed.contract.contract.operations[operation],
-            request,
-            content,
+            envelope,
             reply_to=envelope.message_id,
         )
+
+    def request(self, authenticated: Authenticated) -> Requested:
+        received, addressed = authenticated.received, authenticated.addressed
+        envelope: wssec.VerifiedEnvelope = authenticated.proof
+        if envelope.to is not None and envelope.to != received.target_uri:
+            raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
+        action = received.headers.get("soapaction", "").strip().strip('"')
+        if action and action != envelope.action:
+            raise Theirs("soap.action", got=action, signed=envelope.action)
+        contract = addressed.contract.contract
+        operation, request, content = self._operation(addressed, authenticated.caller.format(contract.name), envelope)
+        return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
     def _operation(self, addressed: Addressed, format_name: str, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
         codec = addressed.contract.codec(format_name)
@@ -80,7 +83,7 @@ class SoapDoor:
         return found[0], found[1], children[0]
 
     def decode(self, authorised: Authorised) -> Message:
-        who = authorised.authenticated
+        who = authorised.requested
         return who.codec.read_xml(who.request, who.content)
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -88,16 +91,16 @@ class SoapDoor:
     def render(self, ended: Answered | Refused) -> Reply:
         if isinstance(ended, Refused):
             return self._fault(ended.failure, ended.receipt, ended.authenticated)
+        who = ended.requested
         if ended.failure is not None:
-            return self._fault(ended.failure, ended.receipt, ended.authenticated)
-        who = ended.authenticated
+            return self._fault(ended.failure, ended.receipt, who.authenticated)
         action = who.codec.soap_action(who.operation.name)
         if ended.queued:
             body = faults.queued(ended.receipt.transfer)
-            return self._signed(202, body, f"{action}:queued", ended.receipt, who)
+            return self._signed(202, body, f"{action}:queued", ended.receipt, who.authenticated)
         assert ended.answer is not None
         body = who.codec.write_xml(who.operation.answer, ended.answer, wrapper=f"{who.operation.name}Response")
-        return self._signed(200, body, f"{action}Response", ended.receipt, who)
+        return self._signed(200, body, f"{action}Response", ended.receipt, who.authenticated)
 
     def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated | None) -> Reply:
         body = faults.fault(failure, receipt.transfer)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from adapters.model import Incoming
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.exchange.stages import Addressed, Authenticated, Committed, Decoded, Received
+from gateway.exchange.stages import Addressed, Authenticated, Committed, Decoded, Received, Requested
 from gateway.journal.write import LogRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
@@ -22,7 +22,7 @@ HashId = Callable[[str], str]
 
 
 def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, hash_id: HashId) -> LogRow:
-    who = decoded.authenticated
+    who = decoded.requested
     received, contract = who.received, who.contract
     grant = decoded.authorised.decision.grant
     assert grant is not None
@@ -31,7 +31,7 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             transfer=received.transfer,
             at=now,
             door=received.face,
-            caller=_caller(who),
+            caller=_caller(who.authenticated),
             contract=contract.contract.name,
             operation=who.operation.name,
             bundle=contract.digest,
@@ -45,7 +45,7 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
 
 def accepted(decoded: Decoded, answer: bytes, salt: bytes, now: float) -> LogRow:
     """The outcome of a message that was handed in: it stands in the feed."""
-    return _row(form.Outcome(decoded.authenticated.received.transfer, now, 200, answered=form.salted(salt, answer)))
+    return _row(form.Outcome(decoded.requested.received.transfer, now, 200, answered=form.salted(salt, answer)))
 
 
 def answered(committed: Committed, incoming: Incoming, answer: bytes, now: float) -> LogRow:
@@ -90,8 +90,8 @@ def in_doubt(committed: Committed, failure: Failure, process: str, now: float) -
     return _row(form.InDoubt(committed.transfer, now, process, failure.code))
 
 
-def repeat(who: Authenticated, first: str, status: int, now: float) -> LogRow:
-    return _row(form.Repeat(who.received.transfer, now, who.received.face, _caller(who), first, status))
+def repeat(who: Requested, first: str, status: int, now: float) -> LogRow:
+    return _row(form.Repeat(who.received.transfer, now, who.received.face, _caller(who.authenticated), first, status))
 
 
 def refusal(
@@ -100,12 +100,13 @@ def refusal(
     failure: Failure,
     addressed: Addressed | None,
     who: Authenticated | None,
+    requested: Requested | None,
     now: float,
     hash_id: HashId,
 ) -> LogRow:
     """A refusal names as much of the caller as was proven, and the source address where nothing was."""
     caller = _caller(who) if who is not None else _by_channel(received, snapshot)
-    operation = who.operation if who is not None else addressed.operation if addressed is not None else None
+    operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest = failure.facts.get("grant")
     return _row(
         form.Refusal(
@@ -118,7 +119,7 @@ def refusal(
             source=received.source if caller is None else None,
             contract=addressed.contract.contract.name if addressed is not None else None,
             operation=operation.name if operation is not None else None,
-            message=hash_id(who.message_id) if who is not None else None,
+            message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
         )
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from gateway.exchange.stages import (
     Receipt,
     Received,
     Refused,
+    Requested,
 )
 from gateway.exchange.states import Event, State, after
 from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, VaultRow, Verdict, Write
@@ -50,12 +52,15 @@ from security.entry import SALT
 from security.grants import Request, refusal
 
 BUSY_SECONDS: Final = 1
+log = logging.getLogger("lgsp.exchange")
 
 
 class Door(Protocol):
     """What differs between the doors: bytes to message."""
 
     def authenticate(self, addressed: Addressed) -> Authenticated: ...
+
+    def request(self, authenticated: Authenticated) -> Requested: ...
 
     def decode(self, authorised: Authorised) -> Message: ...
 
@@ -75,28 +80,30 @@ class Exchange:
 
     async def carry(self, addressed: Addressed, door: Door) -> Answered | Refused:
         authenticated: Authenticated | None = None
+        requested: Requested | None = None
         try:
             authenticated = door.authenticate(addressed)
-            authorised = self._authorise(authenticated)
+            requested = door.request(authenticated)
+            authorised = self._authorise(requested)
             decoded = Decoded(authorised, door.decode(authorised))
             return await self._commit(decoded)
         except Failure as failure:
-            return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated)
+            return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated, requested)
 
-    def _authorise(self, authenticated: Authenticated) -> Authorised:
-        caller, contract, operation = authenticated.caller, authenticated.contract.contract, authenticated.operation
-        snapshot = authenticated.addressed.snapshot
-        decision = snapshot.decide(caller.agency, contract.name, operation.name, authenticated.received.at)
+    def _authorise(self, requested: Requested) -> Authorised:
+        caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
+        snapshot = requested.snapshot
+        decision = snapshot.decide(caller.agency, contract.name, operation.name, requested.received.at)
         if not decision.allowed:
             agency = snapshot.agencies[caller.agency]
             request = Request(caller.agency, frozenset(agency.roles), contract.name, operation.name)
             raise refusal(decision, request, snapshot.owner_of(contract))
-        return Authorised(authenticated, decision)
+        return Authorised(requested, decision)
 
     # --- intent -------------------------------------------------------------------------------------------------------
 
     async def _commit(self, decoded: Decoded) -> Answered | Refused:
-        who = decoded.authenticated
+        who = decoded.requested
         if who.operation.pattern is Pattern.SUBMIT:
             return await self._submit(decoded)
         provider = self._provider(decoded)
@@ -109,7 +116,7 @@ class Exchange:
         if who.operation.pattern is Pattern.DISPATCH:
             stored.append(self._seal(who, "canonical", _canonical(who, decoded.message), now))
         write = Write(
-            replay=who.replay,
+            replay=who.authenticated.replay,
             transfer=row,
             log=(intent,),
             vault=tuple(stored),
@@ -124,8 +131,8 @@ class Exchange:
         return await self._forward(committed)
 
     def _provider(self, decoded: Decoded) -> System:
-        who = decoded.authenticated
-        snapshot = who.addressed.snapshot
+        who = decoded.requested
+        snapshot = who.snapshot
         name = snapshot.route(who.contract.contract.name, who.operation.name, decoded.message)
         if name is None:
             raise Ours("route.none", contract=who.contract.contract.name, operation=who.operation.name)
@@ -136,7 +143,7 @@ class Exchange:
 
     async def _submit(self, decoded: Decoded) -> Answered | Refused:
         """Hand in: intent, feed and outcome in one transaction, since nobody else is asked."""
-        who = decoded.authenticated
+        who = decoded.requested
         transfer, now = who.received.transfer, self.clock()
         answer: Message = {"transfer": transfer, "messageId": who.message_id, "acceptedAt": rfc3339(now)}
         salt = secrets.token_bytes(SALT)
@@ -145,7 +152,7 @@ class Exchange:
         outcome = entries.accepted(decoded, answer_json, salt, now)
         receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
         write = Write(
-            replay=who.replay,
+            replay=who.authenticated.replay,
             transfer=self._row(decoded, now, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
             log=(intent, outcome),
             vault=(
@@ -163,7 +170,7 @@ class Exchange:
         written = await self.journal.commit(write)
         if written.verdict is Verdict.COMMITTED:
             return None
-        who = decoded.authenticated
+        who = decoded.requested
         if written.verdict is Verdict.REPLAYED:
             raise Theirs("message.replayed")
         if written.verdict is Verdict.FENCED:
@@ -174,11 +181,11 @@ class Exchange:
     # --- forward and outcome ------------------------------------------------------------------------------------------
 
     async def _forward(self, committed: Committed) -> Answered:
-        who = committed.authenticated
+        who = committed.requested
         assert committed.provider is not None
         try:
             incoming = await self.forwarder.forward(
-                who.addressed.snapshot,
+                who.snapshot,
                 committed.provider,
                 who.contract,
                 who.operation,
@@ -189,6 +196,9 @@ class Exchange:
             )
         except Failure as failure:
             return await self._forward_failed(committed, failure)
+        except Exception as fault:  # a mistake of ours; whether the provider acted is not known
+            log.exception("transfer %s: unexpected fault while forwarding", committed.transfer)
+            return await self._forward_failed(committed, Ours("gateway.fault", transfer=committed.transfer, fault=type(fault).__name__))
         now = self.clock()
         answer_json = _canonical_answer(who, incoming.answer)
         outcome = entries.answered(committed, incoming, answer_json, now)
@@ -209,7 +219,7 @@ class Exchange:
         return Answered(who, receipt, answer=_masked(committed.decoded.authorised, incoming.answer))
 
     async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
-        who, now = committed.authenticated, self.clock()
+        who, now = committed.requested, self.clock()
         may_have_acted = getattr(failure, "may_have_acted", True)
         dispatch = who.operation.pattern is Pattern.DISPATCH
         refused = failure.branch is not Branch.OURS or getattr(failure, "final", False)  # the provider itself said no
@@ -264,8 +274,8 @@ class Exchange:
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 
-    async def _repeat(self, authorised: Authorised, who: Authenticated, row: Mapping[str, Any]) -> Answered:
-        if row["payload_digest"] != who.payload_digest:
+    async def _repeat(self, authorised: Authorised, who: Requested, row: Mapping[str, Any]) -> Answered:
+        if row["payload_digest"] != who.authenticated.payload_digest:
             raise Theirs("message.other-body", message=who.message_id)
         first, state = str(row["id"]), State(row["state"])
         if state is State.FORWARDING:
@@ -294,9 +304,10 @@ class Exchange:
         failure: Failure,
         addressed: Addressed | None = None,
         authenticated: Authenticated | None = None,
+        requested: Requested | None = None,
     ) -> Refused:
         """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
-        entry = entries.refusal(received, snapshot, failure, addressed, authenticated, self.clock(), self.hash_id)
+        entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
         try:
             await self.journal.commit(Write(log=(entry,)))
         except Ours as broken:
@@ -305,11 +316,11 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _seal(self, who: Authenticated, part: str, data: bytes, now: float) -> VaultRow:
+    def _seal(self, who: Requested, part: str, data: bytes, now: float) -> VaultRow:
         return self.vault.seal(who.received.transfer, part, data, now)
 
     def _row(self, decoded: Decoded, now: float, *, state: State, provider: System | None, answered: Receipt | None = None) -> TransferRow:
-        who = decoded.authenticated
+        who = decoded.requested
         assert decoded.authorised.decision.grant is not None
         return TransferRow(
             id=who.received.transfer,
@@ -321,7 +332,7 @@ class Exchange:
             bundle=who.contract.digest,
             operation=who.operation.name,
             message_id=who.message_id,
-            payload_digest=who.payload_digest,
+            payload_digest=who.authenticated.payload_digest,
             grant_id=decoded.authorised.decision.grant.id,
             provider=provider.id if provider is not None else None,
             process=self.process,
@@ -336,22 +347,22 @@ class Exchange:
 
 
 def _masked(authorised: Authorised, answer: Message) -> Message:
-    who = authorised.authenticated
-    mask = who.addressed.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
+    who = authorised.requested
+    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
     return answer if mask is None else mask(answer)
 
 
-def _canonical(who: Authenticated, message: Message) -> bytes:
+def _canonical(who: Requested, message: Message) -> bytes:
     return who.contract.codec("canonical").write_json(who.request, message)
 
 
-def _canonical_answer(who: Authenticated, answer: Message) -> bytes:
+def _canonical_answer(who: Requested, answer: Message) -> bytes:
     return who.contract.codec("canonical").write_json(who.operation.answer, answer)
 
 
 def _event(decoded: Decoded, now: float) -> str:
     """The CloudEvents 1.0 attributes of a submitted message; its data is added from the vault when it is read."""
-    who = decoded.authenticated
+    who = decoded.requested
     contract = who.contract.contract
     event = {
         "specversion": "1.0",

@@ -1,6 +1,6 @@
 """The stages of one transfer: each a frozen value that holds the one before it.
 
-    Received -> Authenticated -> Authorised -> Decoded -> Committed -> Answered
+    Received -> Addressed -> Authenticated -> Requested -> Authorised -> Decoded -> Committed -> Answered
 
 A function that needs a checked caller takes `Authenticated`; it cannot be called with anything less. That is the whole point: a
 step cannot be skipped without the type checker saying so.
@@ -67,19 +67,39 @@ class Authenticated:
     certificate_thumbprint: str
     replay: ReplayKey
     payload_digest: bytes
-    message_id: str
-    operation: Operation
-    request: str  # the message's name in the contract
-    content: Any  # what was verified: the body's bytes, the query string, or the element of the SOAP Body
+    proof: Any  # the door's own: the verified signature or envelope
     reply_to: str | None = None  # SOAP: wsa:MessageID, for wsa:RelatesTo
 
     @property
     def received(self) -> Received:
         return self.addressed.received
 
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What the verified content asks for: one operation, under one message id."""
+
+    authenticated: Authenticated
+    message_id: str
+    operation: Operation
+    request: str  # the message's name in the contract
+    content: Any  # the body's bytes, or the element of the SOAP Body
+
+    @property
+    def received(self) -> Received:
+        return self.authenticated.addressed.received
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.authenticated.addressed.snapshot
+
     @property
     def contract(self) -> CompiledContract:
-        return self.addressed.contract
+        return self.authenticated.addressed.contract
+
+    @property
+    def caller(self) -> System:
+        return self.authenticated.caller
 
     @property
     def codec(self) -> Codec:
@@ -88,7 +108,7 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class Authorised:
-    authenticated: Authenticated
+    requested: Requested
     decision: Decision
 
 
@@ -98,8 +118,8 @@ class Decoded:
     message: Message
 
     @property
-    def authenticated(self) -> Authenticated:
-        return self.authorised.authenticated
+    def requested(self) -> Requested:
+        return self.authorised.requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +134,8 @@ class Committed:
     intent_leaf: bytes
 
     @property
-    def authenticated(self) -> Authenticated:
-        return self.decoded.authenticated
+    def requested(self) -> Requested:
+        return self.decoded.authorised.requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +152,7 @@ class Receipt:
 class Answered:
     """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` says what it is."""
 
-    authenticated: Authenticated
+    requested: Requested
     receipt: Receipt
     answer: Message | None = None
     queued: bool = False

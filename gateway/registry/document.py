@@ -282,7 +282,9 @@ class _Reader:
             return []
         return [(f"{path}[{number}]", item) for number, item in enumerate(value)]
 
-    def _text(self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()) -> str:
+    def _text(
+        self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()
+    ) -> str:
         if not isinstance(value, str) or not value.strip():
             self._wrong(path, "required" if value is None else "type", "a text", _kind(value))
             return ""

@@ -28,7 +28,9 @@ _log = logging.getLogger("lgsp.registry")
 class Registry:
     """`snapshot` is what is in force. `start()` polls in a thread of its own until `stop()`."""
 
-    def __init__(self, engine: Engine, *, poll: float = POLL_SECONDS, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, engine: Engine, *, poll: float = POLL_SECONDS, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine = engine
         self._poll = poll
         self._grace = grace

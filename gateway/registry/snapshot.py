@@ -98,7 +98,12 @@ class Snapshot:
         """Whom to ask for a grant: the one agency with the owner's role, else that of the contract's provider, else the centre."""
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
         if len(owners) != 1:
-            provided = {self.systems[system].agency for (name, _), table in self._routes.items() if name == contract.name for system in table.systems}
+            provided = {
+                self.systems[system].agency
+                for (name, _), table in self._routes.items()
+                if name == contract.name
+                for system in table.systems
+            }
             owners = [agency for agency in owners if agency.code in provided] or owners
         if not owners:
             owners = [agency for agency in self.agencies.values() if CENTRE in agency.roles]
@@ -181,7 +186,12 @@ def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
 
 def _agency(row: Mapping[str, Any]) -> Agency:
     return Agency(
-        row["code"], Words(row["name_vi"], row["name_en"]), row["level"], tuple(json.loads(row["roles"])), json.loads(row["contact"]), row["state"]
+        row["code"],
+        Words(row["name_vi"], row["name_en"]),
+        row["level"],
+        tuple(json.loads(row["roles"])),
+        json.loads(row["contact"]),
+        row["state"],
     )
 
 

@@ -38,9 +38,7 @@ def revision(connection: Connection) -> int:
 
 
 def _raise_revision(connection: Connection) -> None:
-    done = connection.execute(
-        update(tables.instance).where(tables.instance.c.key == REVISION).values(value=str(revision(connection) + 1))
-    )
+    done = connection.execute(update(tables.instance).where(tables.instance.c.key == REVISION).values(value=str(revision(connection) + 1)))
     if not done.rowcount:
         connection.execute(insert(tables.instance).values(key=REVISION, value="1"))
 
@@ -94,7 +92,12 @@ def _system_row(system: System) -> dict[str, Any]:
 
 
 def _merge(
-    connection: Connection, table: Table, key: str, what: Literal["agency", "system"], wanted: Mapping[str, dict[str, Any]], stated: set[str]
+    connection: Connection,
+    table: Table,
+    key: str,
+    what: Literal["agency", "system"],
+    wanted: Mapping[str, dict[str, Any]],
+    stated: set[str],
 ) -> list[Change]:
     changes: list[Change] = []
     column = table.c[key]
@@ -160,9 +163,7 @@ def _routes(connection: Connection, document: Document) -> list[Change]:
         contract, operation = key
         connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
         for position, (when, system) in enumerate(after):
-            connection.execute(
-                insert(table).values(contract=contract, operation=operation, when=when, system=system, position=position)
-            )
+            connection.execute(insert(table).values(contract=contract, operation=operation, when=when, system=system, position=position))
         how: Literal["added", "removed", "changed"] = "added" if not before else "removed" if not after else "changed"
         changes.append(Change("route", f"{contract} {operation}", how))
     return changes
