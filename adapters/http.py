@@ -96,9 +96,7 @@ async def send(
         async with session.request(method, address, headers=fields, data=body, allow_redirects=False, timeout=limits) as response:
             content = await _read(response, limit)
             if content is None:
-                raise ProviderFailure(
-                    "provider.answer-too-large", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, limit=limit
-                )
+                raise ProviderFailure("provider.answer-too-large", acted=Acted.MAYBE, evidence_out=evidence_out, system=system, limit=limit)
             version = response.version
             line = f"HTTP/{version.major}.{version.minor} " if version else "HTTP/1.1 "
             evidence_in = (

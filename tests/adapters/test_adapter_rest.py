@@ -30,7 +30,9 @@ VALUE = {
 def sample() -> dict[str, Any]:
     """A provider's answer from the contract's own samples."""
     contract = contracts()["indicator/v1"]
-    found = next(each for each in contract.samples if each.format == "kinh-te-json" and each.message == "IndicatorValue" and "ngan-sach" in each.name)
+    found = next(
+        each for each in contract.samples if each.format == "kinh-te-json" and each.message == "IndicatorValue" and "ngan-sach" in each.name
+    )
     value: dict[str, Any] = json.loads(found.raw)
     return value
 
@@ -46,7 +48,13 @@ def outgoing(format: str = "kinh-te-json", timeout: float = 5.0) -> Outgoing:
 
 
 async def call(
-    provider: Provider, session: aiohttp.ClientSession, script: Script, *, format: str = "kinh-te-json", timeout: float = 5.0, **options: Any
+    provider: Provider,
+    session: aiohttp.ClientSession,
+    script: Script,
+    *,
+    format: str = "kinh-te-json",
+    timeout: float = 5.0,
+    **options: Any,
 ) -> Incoming:
     provider.script = script
     adapter = RestAdapter(session, provider.gateway, time.time, **options)

@@ -141,9 +141,7 @@ def fault(code: str) -> bytes:
         ("Server", False, "provider.fault", Acted.MAYBE),
     ],
 )
-async def test_faults(
-    provider: Provider, session: aiohttp.ClientSession, fault_code: str, signed: bool, code: str, acted: Acted
-) -> None:
+async def test_faults(provider: Provider, session: aiohttp.ClientSession, fault_code: str, signed: bool, code: str, acted: Acted) -> None:
     async def script(request: web.Request, body: bytes) -> web.StreamResponse:
         if signed:
             return provider.envelope(body, fault(fault_code), status=500)

@@ -89,7 +89,19 @@ def test_all_documents_are_served_not_only_the_first_and_the_last(world: World) 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/feeds", "/feeds/x", "/audit", "/audit/", "/audit/tile", "/transfers/", "/oauth/token/x", "//audit/checkpoint", "/api/status"],
+    [
+        "/",
+        "/nothing",
+        "/feeds",
+        "/feeds/x",
+        "/audit",
+        "/audit/",
+        "/audit/tile",
+        "/transfers/",
+        "/oauth/token/x",
+        "//audit/checkpoint",
+        "/api/status",
+    ],
 )
 async def test_what_the_documents_do_not_hold_never_reaches_a_handler(path: str, world: World) -> None:
     app = build(exchange(), HANDLERS, world.services)

@@ -148,7 +148,9 @@ async def test_a_proof_for_the_parties(world: World) -> None:
     assert answer.status == 200
     (entry,) = answer.json["entries"]
     root = Checkpoint.from_text(answer.json["checkpoint"].split("\n\n")[0] + "\n")
-    verify_inclusion(base64.b64decode(entry["leaf"]), entry["index"], root.size, [base64.b64decode(each) for each in entry["proof"]], root.root)
+    verify_inclusion(
+        base64.b64decode(entry["leaf"]), entry["index"], root.size, [base64.b64decode(each) for each in entry["proof"]], root.root
+    )
     assert entry["phase"] == "intent" and entry["text"].startswith("c2sp.org/tlog-proof@v1")
     assert (await world.signed("dieu-hanh", f"/audit/proof/{ONE}")).json["code"] == "transfer.unknown"
 

@@ -85,7 +85,9 @@ async def test_a_form_with_fields_missing_or_twice(world: World) -> None:
     assert {found["expected"] for found in answer.json["findings"]} == {"client_assertion_type", "client_assertion"}
     body = (urlencode(world.form("canh-bao")) + "&grant_type=client_credentials").encode()
     certificate = world.identities["canh-bao"].tls_der
-    answer = await ask(world.app, "POST", "/oauth/token", {"content-type": "application/x-www-form-urlencoded"}, body, certificate=certificate)
+    answer = await ask(
+        world.app, "POST", "/oauth/token", {"content-type": "application/x-www-form-urlencoded"}, body, certificate=certificate
+    )
     assert well_formed(answer) == "400 invalid_request api.invalid"
 
 

@@ -105,7 +105,9 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 
 
-@pytest.mark.parametrize("path", ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/transfers/x", "/feeds/incident-alert/v1", "/oauth/token", "/nothing", "/audit/proof/x", "/console/nothing"]
+)
 async def test_nothing_of_the_exchange_is_here(path: str, desk: Desk) -> None:
     assert (await desk.get(path)).status == 404
 

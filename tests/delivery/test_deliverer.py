@@ -358,7 +358,9 @@ async def test_a_queued_message_keeps_its_contract(post: Post) -> None:
     """The contract in force moved on; the message goes out under the one it came under."""
     transfer = await post.put_aside()
     with writing(post.engine) as connection:
-        connection.execute(update(tables.contract_in_force).where(tables.contract_in_force.c.contract == CONTRACT).values(digest=bundles()[1].digest))
+        connection.execute(
+            update(tables.contract_in_force).where(tables.contract_in_force.c.contract == CONTRACT).values(digest=bundles()[1].digest)
+        )
         store.set_state(connection, "system", "y-te", False)
     with post.engine.connect() as connection:
         post.registry.refresh(connection)

@@ -141,7 +141,9 @@ async def test_what_is_not_the_systems_fault_does_not_count(office: Office) -> N
     assert not office.forwarder.is_open("kinh-te")
 
 
-@pytest.mark.parametrize(("contract", "operation", "again"), [("indicator/v1", "getValue", True), ("incident-alert/v1", "submitAlert", False)])
+@pytest.mark.parametrize(
+    ("contract", "operation", "again"), [("indicator/v1", "getValue", True), ("incident-alert/v1", "submitAlert", False)]
+)
 async def test_a_dropped_call_is_repeated_only_where_that_is_safe(office: Office, contract: str, operation: str, again: bool) -> None:
     office.rest.results = [ProviderFailure("provider.dropped", acted=Acted.MAYBE, system="kinh-te", reason="x"), INCOMING]
     if again:

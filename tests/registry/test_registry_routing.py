@@ -35,12 +35,18 @@ def values_at(message: dict[str, Any], path: str) -> set[str]:
 
 
 @given(st.lists(WHEN, max_size=8), st.booleans(), MESSAGES)
-def test_the_first_route_that_holds_else_the_fallback(whens: list[dict[str, tuple[str, ...]]], fallback: bool, message: dict[str, Any]) -> None:
+def test_the_first_route_that_holds_else_the_fallback(
+    whens: list[dict[str, tuple[str, ...]]], fallback: bool, message: dict[str, Any]
+) -> None:
     routes = [Route("c/v1", "op", when, f"s{number}") for number, when in enumerate(whens) if when]
     if fallback:
         routes.insert(len(routes) // 2, Route("c/v1", "op", {}, "desk"))  # where it stands does not matter
     expected = next(
-        (route.system for route in routes if route.when and all(values_at(message, path) & set(wanted) for path, wanted in route.when.items())),
+        (
+            route.system
+            for route in routes
+            if route.when and all(values_at(message, path) & set(wanted) for path, wanted in route.when.items())
+        ),
         "desk" if fallback else None,
     )
     assert RouteTable(routes).find(message) == expected

@@ -68,7 +68,11 @@ def test_look_ups_by_address(engine: Engine) -> None:
     assert snapshot.rest_operation("GET", "/incident-alert/v1/alerts") is None
     assert snapshot.rest_methods("/incident-alert/v1/alerts") == {"POST"}
     assert snapshot.rest_methods("/incident-alert/v1/other") == frozenset()
-    assert snapshot.names_contract("/indicator/v9/x") and not snapshot.names_contract("/feeds/indicator/v1") and not snapshot.names_contract("*")
+    assert (
+        snapshot.names_contract("/indicator/v9/x")
+        and not snapshot.names_contract("/feeds/indicator/v1")
+        and not snapshot.names_contract("*")
+    )
 
 
 def test_routing_by_area_with_fallback(engine: Engine) -> None:
