@@ -98,7 +98,9 @@ def _imported(folders: tuple[str, ...]) -> set[str]:
                     roots.add(node.module.partition(".")[0])
     roots = {root for root in roots if not root.startswith("lgsp_test_")}  # helpers that a conftest loads
     by_import = packages_distributions()
-    return {by_import.get(root, [root])[0].lower().replace("_", "-") for root in roots - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}}
+    return {
+        by_import.get(root, [root])[0].lower().replace("_", "-") for root in roots - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
+    }
 
 
 def test_what_the_code_imports_is_declared_and_locked() -> None:
