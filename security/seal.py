@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.base.errors import Ours
+from contracts.base.randomness import random_bytes
 
 CHUNK: Final = 65536
 TAG: Final = 16
@@ -29,7 +29,7 @@ _INFO: Final = b"lgsp seal v1\x00"
 
 def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
     """`context` says what is sealed (as `<transfer>/<part>`) and must be given again to open it; `salt` is for tests only."""
-    salt = os.urandom(_SALT) if salt is None else salt
+    salt = random_bytes(_SALT) if salt is None else salt
     if len(salt) != _SALT:
         raise ValueError(f"a salt has {_SALT} bytes")
     cipher = _cipher(key, salt, context)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-import uuid
+
+from contracts.base.randomness import random_bytes
 
 
 def new_id(now_ms: int | None = None) -> str:
     """A UUIDv7 as 36 characters: 48 bits of Unix milliseconds, then 74 random bits."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    rand = secrets.randbits(74)
+    rand = int.from_bytes(random_bytes(10), "big") >> 6
     value = (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (rand >> 62) << 64 | 0b10 << 62 | rand & (1 << 62) - 1
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -14,7 +14,6 @@ import asyncio
 import base64
 import json
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -23,6 +22,7 @@ from sqlalchemy import Engine
 
 import gateway.exchange.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
+from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
 from contracts.wire.jsontext import read_json
@@ -109,7 +109,7 @@ class Exchange:
         provider = self._provider(decoded)
         put_aside = who.operation.pattern is Pattern.DISPATCH and self.forwarder.is_open(provider.id)
         now = self.clock()
-        salt = secrets.token_bytes(SALT)
+        salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
         row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
         stored = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
@@ -146,7 +146,7 @@ class Exchange:
         who = decoded.requested
         transfer, now = who.received.transfer, self.clock()
         answer: Message = {"transfer": transfer, "messageId": who.message_id, "acceptedAt": rfc3339(now)}
-        salt = secrets.token_bytes(SALT)
+        salt = random_bytes(SALT)
         intent = entries.intent(decoded, None, salt, now, self.hash_id)
         answer_json = _canonical_answer(who, answer)
         outcome = entries.accepted(decoded, answer_json, salt, now)

@@ -34,6 +34,7 @@ from gateway.journal.write import Write, Written
 
 BATCH: Final = 256
 LIMIT: Final = 4096
+GATHER_SECONDS: Final = 0.003
 _RECONNECT_SECONDS: Final = 5.0
 _log: Final = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Journal:
         self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
         self._gate: Final = threading.Lock()
         self._open = False
+        self._crowded = False  # the last batch was of several: more are on their way
         self._thread: threading.Thread | None = None
         self._pooled: Any = None
         self._cursor: Cursor | None = None
@@ -136,6 +138,7 @@ class Journal:
         going = True
         while going:
             jobs, going = self._take()
+            self._crowded = len(jobs) > 1
             if jobs:
                 self._answer(jobs, self._write([job[0] for job in jobs]))
             elif time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
@@ -147,6 +150,8 @@ class Journal:
         wait = self._beaten + processes.BEAT_SECONDS - time.monotonic()
         try:
             job = get(timeout=max(wait, 0.01))
+            if self._crowded and job is not None:
+                time.sleep(GATHER_SECONDS)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) >= self._size:
