@@ -67,7 +67,6 @@ def create_request(body: dict[str, Any]) -> dict[str, Any]:
 
 def make_application(provider: str, folder: Path) -> connexion.AsyncApp:
     session = requests.Session()
-    session.trust_env = False  # the authority is ours, whatever the environment names; it also spares requests a look-up a call
     session.verify = str(folder / "authority.pem")
     session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=32))
     client = zeep.Client(str(HERE / "do-thi.wsdl"), transport=zeep.Transport(session=session))

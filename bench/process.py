@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 
 @contextlib.contextmanager
@@ -43,6 +45,10 @@ class NotUp(RuntimeError):
     """A process of the bench ended, or did not listen in time; the text holds what it said last."""
 
 
+# What a machine says of authorities and proxies of its own would stand above the bench's.
+_FOREIGN: Final = re.compile("CA_BUNDLE$|_PROXY$", re.IGNORECASE)
+
+
 @contextlib.contextmanager
 def running(
     module: str, arguments: Sequence[str], log: Path, *, fds: Sequence[int] = (), core: int | None = None
@@ -50,7 +56,12 @@ def running(
     """A Python process of this environment, ended with the block: asked first, killed after five seconds."""
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=fds
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            pass_fds=fds,
+            env={name: value for name, value in os.environ.items() if not _FOREIGN.search(name)},
         )
         try:
             yield process

@@ -27,7 +27,7 @@ from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
 
 LEAD_SECONDS: Final = 1.0
-BUSY_SECONDS: Final = 0.05
+BUSY_SECONDS: Final = 0.2
 IDLE_SECONDS: Final = 0.2
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0

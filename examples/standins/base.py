@@ -22,6 +22,7 @@ import sqlite3
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,7 @@ class Replays:
 
 
 @dataclass(slots=True)
-class StandIn:
+class StandIn(ABC):
     """A component system that listens. Subclasses answer calls; this class does the rest."""
 
     identity: Identity
@@ -163,9 +164,9 @@ class StandIn:
     def __post_init__(self) -> None:
         self.records = Records(self.file)
 
+    @abstractmethod
     def answer(self, call: Call, spoil: bool) -> Reply:
         """Check, carry out and answer one call; `spoil` asks for a signature that does not hold."""
-        raise NotImplementedError
 
     def target_of(self, host: str, path: str) -> str:
         """The address that the caller must have signed: ours. A Host that is not ours cannot be talked into it."""

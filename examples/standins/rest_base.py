@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,9 +29,9 @@ class Refused(Exception):
 class RestStandIn(StandIn):
     """The checks that every REST provider makes; subclasses carry out."""
 
+    @abstractmethod
     def carry_out(self, path: str, content: dict[str, Any], number: int) -> dict[str, Any]:
         """Answer one question or take one message in; `number` counts what was taken in."""
-        raise NotImplementedError
 
     def error(self, code: str, text: str) -> dict[str, Any]:
         """How this system says no, in its own words."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,12 @@ from examples.clients.identity import Identity
 from examples.clients.signing import PrivateKey
 
 LOG_NAME = "lgsp.caobang.example/log"
+DOOR = "lgsp_test_door"  # test modules of this folder import it under this name
+if DOOR not in sys.modules:
+    spec = importlib.util.spec_from_file_location(DOOR, Path(__file__).with_name("small_door.py"))
+    assert spec is not None and spec.loader is not None
+    sys.modules[DOOR] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[DOOR])
 
 
 def make_key(kind: str) -> PrivateKey:
@@ -50,7 +58,9 @@ class Authority:
         self.root = self._certify("Root", self.root_key.public_key(), "Root", self.root_key, ca=True)
         self.issuer = self._certify("Issuer", self.issuer_key.public_key(), "Root", self.root_key, ca=True)
 
-    def _certify(self, name: str, public: object, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool, days: int = 30) -> x509.Certificate:
+    def _certify(
+        self, name: str, public: object, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool, days: int = 30
+    ) -> x509.Certificate:
         now = datetime.now(UTC)
         usage = dict.fromkeys(
             ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
@@ -157,3 +167,10 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
 @pytest.fixture
 def identities(province: Province) -> Iterator[Callable[..., Identity]]:
     yield province.identity
+
+
+@pytest.fixture
+def door(province: Province) -> Iterator[object]:
+    """A small server that keeps the wire profile, and breaks it on demand."""
+    with sys.modules[DOOR].small_door(province) as made:
+        yield made

@@ -24,8 +24,6 @@ def tree(size: int) -> InmemoryTree:
     return made
 
 
-
-
 def naive_root(leaves: list[bytes]) -> bytes:
     if not leaves:
         return EMPTY_ROOT

@@ -36,7 +36,19 @@ def test_free_spacing_comes_out_canonical() -> None:
 @pytest.mark.parametrize(
     "text",
     ["a=1,", "a=1 b=2", "a=(1", 'a="x', "a=:?:", "a=1, a=2", 'a=("x""y")', "A=1", 'a="ộ"', "a=1;x;x", "a=:YQ:"],
-    ids=["trailing comma", "no comma", "open list", "open string", "no base64", "twice", "no space", "capital", "not ASCII", "param twice", "padding"],
+    ids=[
+        "trailing comma",
+        "no comma",
+        "open list",
+        "open string",
+        "no base64",
+        "twice",
+        "no space",
+        "capital",
+        "not ASCII",
+        "param twice",
+        "padding",
+    ],
 )
 def test_what_is_not_a_field_is_refused(text: str) -> None:
     with pytest.raises(BadField):

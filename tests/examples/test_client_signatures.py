@@ -107,7 +107,9 @@ def test_target_uri_and_authority() -> None:
     ]
 
 
-@pytest.mark.parametrize("covered", ['("x" "x")', '("missing")', '("@nothing")', '("@status")', '("x";sf)', '("x";req)', '("@method";key="a")'])
+@pytest.mark.parametrize(
+    "covered", ['("x" "x")', '("missing")', '("@nothing")', '("@status")', '("x";sf)', '("x";req)', '("@method";key="a")']
+)
 def test_what_has_no_base(covered: str) -> None:
     with pytest.raises(BadField):
         base(_list(covered), Message({"x": "1"}, "GET", "https://localhost/"))
@@ -162,7 +164,9 @@ def test_library_accepts_our_answer(identities: Any, system: str) -> None:
     caller, provider, now = identities("phan-anh"), identities(system), int(time.time())
     request = _request(b'{"a":1}')
     sent = dict(request.headers) | sign_request(request, caller.signer, created=now, expires=now + 60, nonce="A" * 24)
-    answer = Message({"content-type": "application/json", "content-digest": digest_header(b"{}")}, status=200, request=replace(request, headers=sent))
+    answer = Message(
+        {"content-type": "application/json", "content-digest": digest_header(b"{}")}, status=200, request=replace(request, headers=sent)
+    )
     headers = dict(answer.headers) | sign_answer(answer, provider.signer, created=now)
     asked = SimpleNamespace(method="POST", url=request.target, headers=sent)
     outside = HTTPMessageVerifier(signature_algorithm=ALGORITHMS[system], key_resolver=Keys(provider))

@@ -28,7 +28,9 @@ XMLSEC_ALGORITHM = {"canh-bao": xmlsec.Transform.ECDSA_SHA256, "may-cu": xmlsec.
 
 def signed(identity: Identity, now: float | None = None, **how: Any) -> bytes:
     headers = [("Action", "action", "urn:x:do"), ("MessageID", "message-id", "urn:uuid:1"), ("To", "to", "https://localhost/soap")]
-    return serialise(sign(new_envelope(parse(BODY.encode())), identity.signer, headers=headers, now=time.time() if now is None else now, **how))
+    return serialise(
+        sign(new_envelope(parse(BODY.encode())), identity.signer, headers=headers, now=time.time() if now is None else now, **how)
+    )
 
 
 def finder(identity: Identity) -> Any:
@@ -61,7 +63,11 @@ def test_signxml_accepts_what_we_sign(identities: Any, system: str) -> None:
     identity = identities(system)
     methods = frozenset({SignatureMethod.ECDSA_SHA256, SignatureMethod.RSA_SHA256})
     config = SignatureConfiguration(
-        require_x509=False, location=".//", expect_references=6, signature_methods=methods, digest_algorithms=frozenset({DigestAlgorithm.SHA256})
+        require_x509=False,
+        location=".//",
+        expect_references=6,
+        signature_methods=methods,
+        digest_algorithms=frozenset({DigestAlgorithm.SHA256}),
     )
     root = etree.fromstring(signed(identity))
     results = XMLVerifier().verify(root, x509_cert=identity.signer.certificate, id_attribute="Id", expect_config=config)

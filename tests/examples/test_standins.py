@@ -56,7 +56,11 @@ class AsGateway:
         blocks = [] if how.pop("nameless", False) else [caller]
         soap_action = how.pop("soap_action", action)
         mutate = how.pop("mutate", lambda raw: raw)
-        raw = mutate(serialise(sign(new_envelope(parse(body.encode())), self.identity.signer, headers=headers, now=time.time(), blocks=blocks, **how)))
+        raw = mutate(
+            serialise(
+                sign(new_envelope(parse(body.encode())), self.identity.signer, headers=headers, now=time.time(), blocks=blocks, **how)
+            )
+        )
         return self.post(raw, message, soap_action)
 
     def post(self, raw: bytes, message: str, soap_action: str = ACTION) -> tuple[int, Verified | None, bytes]:
@@ -127,7 +131,9 @@ def test_a_repeat_is_carried_out_once(truong_ha: AsGateway) -> None:
     conflict = truong_ha.ask("/requests", report | {"description": "Khác"}, transfer)
     assert conflict.status == 409 and conflict.verified
     _, seen = truong_ha.control("GET", "/_seen")
-    assert seen["records"] == 2 and seen["transfers"][0] == {"transfer": transfer, "count": 2} and seen["calls"] == 4 and seen["refused"] == 1
+    assert (
+        seen["records"] == 2 and seen["transfers"][0] == {"transfer": transfer, "count": 2} and seen["calls"] == 4 and seen["refused"] == 1
+    )
 
 
 def test_field_office_keeps_to_its_area(truong_ha: AsGateway) -> None:
@@ -139,7 +145,9 @@ def test_field_office_keeps_to_its_area(truong_ha: AsGateway) -> None:
 def test_requests_that_are_not_the_gateways(kinh_te: AsGateway, province: Any) -> None:
     tampered = kinh_te.ask("/tra-cuu", QUESTION, mutate=lambda headers, body: (headers, body.replace(b"KT-05", b"KT-06")))
     assert tampered.status == 401 and not tampered.verified and "Content-Digest" in tampered.json()["thongBao"]
-    no_caller = kinh_te.ask("/tra-cuu", QUESTION, mutate=lambda headers, body: ({k: v for k, v in headers.items() if k != "lgsp-caller"}, body))
+    no_caller = kinh_te.ask(
+        "/tra-cuu", QUESTION, mutate=lambda headers, body: ({k: v for k, v in headers.items() if k != "lgsp-caller"}, body)
+    )
     assert no_caller.status == 401 and "lgsp-caller" in no_caller.json()["thongBao"]
     uncovered = kinh_te.ask("/tra-cuu", QUESTION, leave_out=("content-digest",))
     assert uncovered.status == 401 and "does not cover" in uncovered.json()["thongBao"]
@@ -161,7 +169,9 @@ def test_the_address_that_was_signed_must_be_ours(kinh_te: AsGateway) -> None:
     def elsewhere(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
         request = Message({k: v for k, v in headers.items() if not k.startswith("signature")}, "POST", "https://evil.example/tra-cuu")
         now = int(time.time())
-        return headers | sign_request(request, kinh_te.identity.signer, created=now, expires=now + 60, nonce="A" * 24) | {"host": "evil.example"}, body
+        return headers | sign_request(request, kinh_te.identity.signer, created=now, expires=now + 60, nonce="A" * 24) | {
+            "host": "evil.example"
+        }, body
 
     assert kinh_te.ask("/tra-cuu", QUESTION, mutate=elsewhere).status in (400, 401)
 
@@ -197,7 +207,12 @@ def test_soap_repeats(do_thi: AsGateway) -> None:
 
 
 def test_reports_that_cannot_be_taken_in(do_thi: AsGateway) -> None:
-    for body, action in ((REPORT.replace(">101<", ">999x<"), ACTION), (REPORT.replace("01273", ""), ACTION), ("<a/>", ACTION), (REPORT, "urn:other")):
+    for body, action in (
+        (REPORT.replace(">101<", ">999x<"), ACTION),
+        (REPORT.replace("01273", ""), ACTION),
+        ("<a/>", ACTION),
+        (REPORT, "urn:other"),
+    ):
         status, verified, _ = do_thi.tell(body, action=action)
         assert status == 500 and verified is not None and verified.body is not None and verified.body.findtext("faultcode") == "soap:Client"
 
@@ -307,14 +322,24 @@ def test_a_period_that_is_not_over_has_no_value() -> None:
 
 def test_soap_client_reads_an_agency_like_the_gateway(do_thi: AsGateway) -> None:
     """The SOAP client's own sending, where an unproved Fault comes back: no caller is named."""
-    answer = SoapClient(do_thi.identity, base=do_thi.url).call("field-report/v1", "createRequest", REPORT.encode(), action=ACTION, path="/dich-vu")
+    answer = SoapClient(do_thi.identity, base=do_thi.url).call(
+        "field-report/v1", "createRequest", REPORT.encode(), action=ACTION, path="/dich-vu"
+    )
     assert answer.fault is not None and not answer.verified and "lgsp:Caller" in answer.fault.text
 
 
 @pytest.mark.parametrize(("module", "system"), [("soap_agency", "do-thi"), ("rest_agency", "kinh-te"), ("field_office", "truong-ha")])
 def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, system: str) -> None:
     ready = tmp_path / "ready.json"
-    command = [sys.executable, "-m", f"examples.standins.{module}", "--identity", str(province.identity(system).folder), "--ready-file", str(ready)]
+    command = [
+        sys.executable,
+        "-m",
+        f"examples.standins.{module}",
+        "--identity",
+        str(province.identity(system).folder),
+        "--ready-file",
+        str(ready),
+    ]
     process = subprocess.Popen([*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[2])
     try:
         until = time.monotonic() + 20

@@ -42,7 +42,12 @@ def pinned(identity: Identity) -> Any:
 
 
 def asked(identity: Identity, now: int) -> Message:
-    headers = {"authorization": "Bearer a.b.c", "content-type": "application/json", "content-digest": digest_header(BODY), "idempotency-key": '"m-1"'}
+    headers = {
+        "authorization": "Bearer a.b.c",
+        "content-type": "application/json",
+        "content-digest": digest_header(BODY),
+        "idempotency-key": '"m-1"',
+    }
     request = Message(headers, "POST", TARGET)
     return Message(headers | vendor_signs_request(request, identity.signer, created=now, expires=now + 60, nonce="N" * 24), "POST", TARGET)
 
@@ -61,7 +66,12 @@ def test_the_house_accepts_a_vendors_request(identities: Any, system: str) -> No
 def test_a_vendor_accepts_the_houses_answer(identities: Any, system: str) -> None:
     caller, gateway, now = identities(system), identities("gateway"), int(time.time())
     request = asked(caller, now)
-    headers = {"content-type": "application/json", "lgsp-transfer": "t", "lgsp-receipt": "intent=:AAAA:, outcome=:AAAA:", "lgsp-checkpoint": ":AAAA:"}
+    headers = {
+        "content-type": "application/json",
+        "lgsp-transfer": "t",
+        "lgsp-receipt": "intent=:AAAA:, outcome=:AAAA:",
+        "lgsp-checkpoint": ":AAAA:",
+    }
     headers |= httpsig.sign_response(200, headers, b"{}", request.headers, house_key(gateway), now)
     assert vendor_verifies_answer(Message(headers, status=200, request=request), b"{}", pinned(gateway), now).key.key_id == "gateway.sign-1"
     with pytest.raises(WrongAnswer):
