@@ -41,9 +41,9 @@ class Series:
     office: tuple[str, str]
 
 
-_PLAN = ("Lương Thị Bích Ngọc", "0206 3852 801")
-_BUDGET = ("Nông Đức Khải", "0206 3852 815")
-_SOCIAL = ("Hoàng Thị Mỵ", "0206 3852 822")
+_PLAN = ("Lương Thị Bích Ngọc", "0206 000 0801")
+_BUDGET = ("Nông Đức Khải", "0206 000 0815")
+_SOCIAL = ("Hoàng Thị Mỵ", "0206 000 0822")
 SERIES: Final = {
     "KT-01": Series("Tổng sản phẩm trên địa bàn (GRDP)", "tỷ đồng", "NQ", ("24150.5", "27980.9"), ("310.2", "1480.7"), True, _PLAN),
     "KT-02": Series("Tốc độ tăng GRDP", "%", "NQ", ("5.02", "8.46"), ("3.10", "9.75"), False, _PLAN),
