@@ -39,7 +39,7 @@ from gateway.doors.api_connexion import (
 )
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
-from gateway.doors.body import Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
@@ -302,5 +302,7 @@ def _replayed(body: bytes) -> Receive:
 async def send_reply(reply: Reply, scope: Scope, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
+    if reply.status == LATE:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})

@@ -12,6 +12,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (RFC 9110 §15.5.9)
+
 # A second one of these could mean one thing to the signature and another to us.
 _ONCE: Final = frozenset(
     {

@@ -16,8 +16,8 @@ from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
 from contracts.model import Operation
-from gateway.doors import documents
-from gateway.doors.body import Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors import documents, problems
+from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
@@ -53,13 +53,19 @@ class ExchangeApp:
             reply = await self._reply(scope, receive, send)
         except Gone:
             return
+        except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
+            log.exception("%s: unexpected fault", scope["method"])
+            reply = self._unlogged(Ours("gateway.fault", transfer="–"), scope["path"])
         if reply is not None:
             await self._send(reply, send)
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]
-        snapshot = self.registry.snapshot
         method = scope["method"]
+        try:
+            snapshot = self.registry.snapshot
+        except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
+            return self._unlogged(failure, path)
         if path.startswith(SOAP_PREFIX):
             contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
             if method == "GET":
@@ -127,6 +133,12 @@ class ExchangeApp:
             fault = Ours("gateway.fault", transfer=received.transfer)
             return door.render(await self.exchange.refuse(received, snapshot, fault))
 
+    def _unlogged(self, failure: Failure, path: str) -> Reply:
+        """A failure of ours so deep that there is no transfer yet, in the caller's own protocol."""
+        if path.startswith(SOAP_PREFIX):
+            return self.soap.unproven(failure, "")
+        return Reply(*problems.render(failure, transfer=None, accept_language=None))
+
     def _misaddressed(self, received: Received, snapshot: Snapshot) -> Failure:
         if received.face is Face.SOAP:
             known = snapshot.contract(received.path.removeprefix(SOAP_PREFIX)) is not None
@@ -140,7 +152,7 @@ class ExchangeApp:
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
         headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
-        if self.draining:
+        if self.draining or reply.status == LATE:  # what is still to come of a late request is not waited for
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Branch, Failure
-from contracts.wire.soap import LGSP, SOAP, escape_attribute, escape_text
+from contracts.wire.soap import LGSP, SOAP
+from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
 from gateway.doors.problems import LANGUAGES
 
 ACTION: Final = "urn:lgsp:wire:1:fault"
@@ -19,11 +20,11 @@ def fault(failure: Failure, transfer: str) -> bytes:
     side = "Server" if failure.branch is Branch.OURS else "Client"
     words: list[str] = []
     for name, say in (("Title", failure.title), ("Detail", failure.what), ("Next", failure.next)):
-        words.extend(f'<lgsp:{name} xml:lang="{each}">{escape_text(say(each))}</lgsp:{name}>' for each in LANGUAGES)
+        words.extend(f'<lgsp:{name} xml:lang="{each}">{_text(say(each))}</lgsp:{name}>' for each in LANGUAGES)
     findings = "".join(
         "<lgsp:Finding"
         + "".join(
-            f' {name}="{escape_attribute(value)}"'
+            f' {name}="{escape_attribute(_legal(value))}"'
             for name, value in (  # in the order of C14N: attributes without a namespace, by name
                 ("canonical", item.canonical),
                 ("expected", item.expected),
@@ -37,7 +38,7 @@ def fault(failure: Failure, transfer: str) -> bytes:
     )
     return (
         f'<soap:Fault xmlns:soap="{SOAP}"><faultcode>soap:{side}</faultcode>'
-        f'<faultstring xml:lang="vi">{escape_text(failure.title("vi") + ". " + failure.what("vi"))}</faultstring>'
+        f'<faultstring xml:lang="vi">{_text(failure.title("vi") + ". " + failure.what("vi"))}</faultstring>'
         f'<detail><lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code>'
         f"{''.join(words)}<lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>"
         f"{_retry(failure)}{findings}</lgsp:Problem></detail></soap:Fault>"
@@ -54,3 +55,12 @@ def queued(transfer: str) -> bytes:
 
 def _retry(failure: Failure) -> str:
     return f"<lgsp:RetryAfter>{failure.retry_after}</lgsp:RetryAfter>" if failure.retry_after is not None else ""
+
+
+def _text(value: str) -> str:
+    return escape_text(_legal(value))
+
+
+def _legal(value: str) -> str:
+    """An address may hold what XML cannot carry (`%00`); a Fault that tells of it must still be read."""
+    return ILLEGAL.sub("\ufffd", value)

@@ -4,6 +4,7 @@
   The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
+- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
+HEAD_BYTES: Final = 65_536
+HEAD_SECONDS: Final = 20.0
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
+    b"connection: close\r\n\r\nRequest head too long."
+)
 _ANSWER = b"HTTP/1.1 "
+_INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -39,16 +47,17 @@ class OneWrite:
     def write(self, data: bytes) -> None:
         if self._head:
             data, self._head = self._head + data, b""
-        elif data.startswith(_ANSWER) and data.endswith(_END_OF_HEAD):
+        elif data.startswith(_ANSWER) and data.endswith(_END_OF_HEAD) and not data.startswith(_INTERIM):
             self._head = data
             return
         self._transport.write(data)
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """An answer without a body ends here: nothing comes that would take its head along."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
@@ -58,16 +67,64 @@ class OneWrite:
 
 
 class PeerProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, telling the application who the peer is."""
+    """uvicorn's protocol, telling the application who the peer is, and holding limits on a request's head.
+
+    The clock of a head runs from the connection's begin, or from the first byte after an answer that was not yet a whole head; whatever
+    is left of an answered request's body has to come within the same time.
+    """
+
+    _in_head = False
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, OneWrite(transport)))
+        self._out = OneWrite(transport)
+        super().connection_made(cast(asyncio.Transport, self._out))
         tls = transport.get_extra_info("ssl_object")
         self._extensions = {"tls": {"client_cert_der": tls.getpeercert(binary_form=True) if tls is not None else None}}
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LONG)
+                self.transport.close()
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it is a trailer, which must not be taken for a header (RFC 9110 §6.5.1)
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self._out.flush()
+        super().on_response_complete()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
 
 
 class DrainingServer(uvicorn.Server):

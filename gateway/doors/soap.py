@@ -103,10 +103,14 @@ class SoapDoor:
         return self._signed(200, body, f"{action}Response", ended.receipt, who.authenticated)
 
     def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated | None) -> Reply:
-        body = faults.fault(failure, receipt.transfer)
         if who is None:
-            return Reply(500, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, wire.plain_envelope(body))
-        return self._signed(500, body, faults.ACTION, receipt, who)
+            return self.unproven(failure, receipt.transfer)
+        return self._signed(500, faults.fault(failure, receipt.transfer), faults.ACTION, receipt, who)
+
+    def unproven(self, failure: Failure, transfer: str) -> Reply:
+        """A Fault for a caller who proved nothing: unsigned."""
+        headers = {"content-type": MEDIA_TYPE} | ({"lgsp-transfer": transfer} if transfer else {})
+        return Reply(500, headers, wire.plain_envelope(faults.fault(failure, transfer)))
 
     def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
         envelope = wssec.sign_envelope(
