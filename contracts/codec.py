@@ -198,7 +198,8 @@ class Codec:
 
     def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
         found = list(problems.findings)
-        found += self._validators[message].findings(value, here, problems.canonical)
+        if not problems.full:  # else what the schema says too would be cut off, after costing much
+            found += self._validators[message].findings(value, here, problems.canonical)
         return self._failure("message.invalid", message, found[:MAX_FINDINGS])
 
     def _failure(self, code: str, message: str, findings: Sequence[Finding]) -> Theirs:

@@ -156,8 +156,8 @@ class Problems:
         return len(self.findings) >= MAX_FINDINGS
 
     def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
-        self.canonical.add(canonical)
         if not self.full:
+            self.canonical.add(canonical)
             self.findings.append(Finding(here, canonical, got, rule, expected))
 
 

@@ -6,7 +6,7 @@ question; only a wrong message pays for the explanation. Invariant: a finding na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import jsonschema_rs
@@ -32,6 +32,7 @@ _RULES: Final[Mapping[str, str]] = {
     "maxItems": "length",
 }
 
+FULLY_EXPLAINED: Final = 20_000  # values in a message
 Here = Callable[[str, Any], str]
 
 
@@ -50,7 +51,7 @@ class Validator:
         above = tuple(path + sign for path in known if path for sign in (".", "["))
         found: list[Finding] = []
         said: set[tuple[str, str]] = set()
-        for error in self._compiled.iter_errors(value):
+        for error in self._errors(value):
             if len(found) >= MAX_FINDINGS:
                 break
             for finding in self._explain(error, value, here):
@@ -64,6 +65,16 @@ class Validator:
                     said.add(mark)
                     found.append(finding)
         return found
+
+    def _errors(self, value: Any) -> Iterable[Any]:
+        """All errors; of a message with very many items only the first, since all are made before one is handed out."""
+        if _items(value, FULLY_EXPLAINED) >= 0:
+            return self._compiled.iter_errors(value)
+        try:
+            self._compiled.validate(value)
+        except jsonschema_rs.ValidationError as first:
+            return [first]
+        return []
 
     def _explain(self, error: Any, value: Any, here: Here) -> list[Finding]:
         kind, path = error.kind.name, list(error.instance_path)
@@ -155,3 +166,19 @@ def describe(made: Type) -> str:
             f" to {made.max_length} characters" if made.max_length is not None else " characters or more"
         )
     return words + (f" matching {made.pattern}" if made.pattern else "")
+
+
+def _items(value: Any, left: int) -> int:
+    """What is left of an allowance after one for each value in `value`; negative as soon as there are more."""
+    if isinstance(value, dict):
+        inner: Collection[Any] = value.values()
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return left - 1
+    left -= len(inner)
+    for each in inner:
+        if left < 0:
+            break
+        left = _items(each, left)
+    return left

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, Final
 
@@ -38,7 +38,10 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal:
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent beyond what even Decimal holds
+        raise _Refused(f"a number of more than {MAX_DIGITS} digits") from None
     if len(text) > 30 or "e" in text or "E" in text:
         exponent = number.as_tuple().exponent
         if not isinstance(exponent, int) or len(number.as_tuple().digits) + abs(exponent) > MAX_DIGITS:
@@ -66,6 +69,8 @@ def read_json(raw: bytes) -> Any:
         if text.startswith("\ufeff"):
             text = text[1:]
         value = _DECODER.decode(text)
+        if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
+            _look(value, "")
     except _Refused as error:
         raise Theirs("message.not-json", why=str(error), line="–", column="–") from None
     except UnicodeDecodeError as error:
@@ -75,8 +80,6 @@ def read_json(raw: bytes) -> Any:
         raise Theirs("message.not-json", why=error.msg, line=error.lineno, column=error.colno) from None
     except RecursionError:
         raise Theirs("message.not-json", why="nested too deep", line="–", column="–") from None
-    if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
-        _look(value, "")
     return value
 
 

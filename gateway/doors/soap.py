@@ -22,6 +22,7 @@ from security import wssec
 from security.keys import SigningKey
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
+ID_MAX: Final = 256  # characters of a wsa:MessageID
 _ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
 
 
@@ -64,6 +65,8 @@ class SoapDoor:
             raise Theirs("soap.action", got=action, signed=envelope.action)
         contract = addressed.contract.contract
         operation, request, content = self._operation(addressed, authenticated.caller.format(contract.name), envelope)
+        if len(envelope.message_id) > ID_MAX:
+            raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
     def _operation(self, addressed: Addressed, format_name: str, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
