@@ -51,10 +51,18 @@ HAZARDS: Final = (
      "Ở trong nhà kiên cố, tránh trú dưới cây to; ngắt thiết bị điện."),
 )  # fmt: skip
 FIRES: Final = (
-    ("Cháy khu vực chợ", "Cháy tại khu chợ trung tâm {place}", "Đám cháy phát sinh tại dãy ki-ốt hàng vải, khói lan sang khu dân cư phía đông."),
+    (
+        "Cháy khu vực chợ",
+        "Cháy tại khu chợ trung tâm {place}",
+        "Đám cháy phát sinh tại dãy ki-ốt hàng vải, khói lan sang khu dân cư phía đông.",
+    ),
     ("Cháy nhà dân", "Cháy nhà sàn tại {place}", "Nhà sàn gỗ ba gian bén lửa từ bếp củi; lực lượng tại chỗ đang khoanh vùng."),
     ("Cháy xưởng gỗ", "Cháy xưởng chế biến gỗ bóc tại {place}", "Lửa cháy ở kho ván bóc, có nguy cơ lan sang bãi gỗ tròn."),
-    ("Sự cố khí gas", "Rò rỉ khí gas tại nhà hàng ở {place}", "Bình gas 45 kg rò rỉ tại bếp; đã ngắt điện khu vực, chưa có người bị thương."),
+    (
+        "Sự cố khí gas",
+        "Rò rỉ khí gas tại nhà hàng ở {place}",
+        "Bình gas 45 kg rò rỉ tại bếp; đã ngắt điện khu vực, chưa có người bị thương.",
+    ),
 )
 REPORTS: Final = (
     ("duong-sa", "Ổ gà lớn giữa đường, xe máy đã ngã hai lần trong tuần.", "do-sau-cm", "15"),
@@ -119,7 +127,11 @@ def cap_alert(
         put(root, tag, text)
     for language, event, words in (
         ("vi-VN", event_vi, (headline.format(place=place), description.format(amount=amount), instruction)),
-        ("en-US", event_en, (f"{event_en}: commune {code}, Cao Bang", "See the Vietnamese text for the measured values.", "Follow local authorities.")),
+        (
+            "en-US",
+            event_en,
+            (f"{event_en}: commune {code}, Cao Bang", "See the Vietnamese text for the measured values.", "Follow local authorities."),
+        ),
     ):
         info = etree.SubElement(root, f"{{{CAP}}}info")
         put(info, "language", language)
@@ -128,7 +140,12 @@ def cap_alert(
         put(info, "event", event)
         for response in ("Prepare", "Monitor"):
             put(info, "responseType", response)
-        for tag, text in (("urgency", "Expected"), ("severity", "Severe"), ("certainty", "Likely"), ("audience", "Nhân dân trong vùng ảnh hưởng")):
+        for tag, text in (
+            ("urgency", "Expected"),
+            ("severity", "Severe"),
+            ("certainty", "Likely"),
+            ("audience", "Nhân dân trong vùng ảnh hưởng"),
+        ):
             put(info, tag, text)
         pair(info, "eventCode", "QD18/2021", "thien-tai")
         for tag, moment in (("effective", sent), ("onset", sent + timedelta(minutes=40)), ("expires", sent + timedelta(hours=12))):
@@ -204,7 +221,9 @@ def field_report(
     Unless it is asked for, the commune is never Trường Hà: that one has a system of its own, which may be away.
     """
     chance = chance or random.Random()
-    code, place, latitude, longitude = chance.choice([item for item in COMMUNES if item[0] == area or area is None and item[0] != TRUONG_HA])
+    code, place, latitude, longitude = chance.choice(
+        [item for item in COMMUNES if item[0] == area or area is None and item[0] != TRUONG_HA]
+    )
     kinds = [item for item in REPORTS if service_code is None or item[0] == service_code]
     kind, description, attribute, value = chance.choice(kinds)
     given = chance.choice(_GIVEN)

@@ -28,7 +28,14 @@ from examples.clients.rest import RestClient
 from examples.clients.soap import SoapClient
 
 SYSTEMS: Final = ("canh-bao", "bao-chay", "phan-anh", "y-te")
-_QUESTIONS: Final = (("KT-05", "2026-Q3"), ("XH-03", "2025"), ("YT-02", "2025"), ("MT-04", "2025"), ("KT-11", "2026-Q3"), ("KT-07", "2026-Q3"))
+_QUESTIONS: Final = (
+    ("KT-05", "2026-Q3"),
+    ("XH-03", "2025"),
+    ("YT-02", "2025"),
+    ("MT-04", "2025"),
+    ("KT-11", "2026-Q3"),
+    ("KT-07", "2026-Q3"),
+)
 # the whole province and three of its communes
 _AREAS: Final = ("04", "01273", "01447", "01477")
 # how often the log is asked whether it only grew
@@ -61,7 +68,11 @@ class Traffic:
             return answer.ok, f"{answer.status} {(answer.problem or {}).get('code', '')}"
 
         def tell() -> tuple[bool, str]:
-            answer = reports.call("POST", "/field-report/v1/requests", messages.field_report(area=self.chance.choice(messages.COMMUNES)[0], chance=self.chance))
+            answer = reports.call(
+                "POST",
+                "/field-report/v1/requests",
+                messages.field_report(area=self.chance.choice(messages.COMMUNES)[0], chance=self.chance),
+            )
             return answer.ok, f"{answer.status} {(answer.problem or {}).get('code', '')}"
 
         def ask() -> tuple[bool, str]:
@@ -78,7 +89,9 @@ class Traffic:
             newest = asking_rest.witness()
             return True, "nothing kept yet" if newest is None else f"consistent up to size {newest.size}"
 
-        for number, (name, step) in enumerate(cycle([("canh-bao", alert), ("phan-anh", tell), ("y-te", ask), ("bao-chay", alarm), ("y-te", ask_by_soap)]), 1):
+        for number, (name, step) in enumerate(
+            cycle([("canh-bao", alert), ("phan-anh", tell), ("y-te", ask), ("bao-chay", alarm), ("y-te", ask_by_soap)]), 1
+        ):
             yield name, step
             if number % _WITNESS_EVERY == 0:
                 yield "witness", witness

@@ -206,7 +206,9 @@ class RestClient:
     def send(self, prepared: Prepared, *, tls: Tls = OWN, need_signature: bool = True) -> Answer:
         return self.judge(prepared, self.exchange(prepared, tls=tls), need_signature=need_signature)
 
-    def call(self, method: str, path: str, body: Body = None, message_id: str | None = None, accept_language: str = "vi", **how: Any) -> Answer:
+    def call(
+        self, method: str, path: str, body: Body = None, message_id: str | None = None, accept_language: str = "vi", **how: Any
+    ) -> Answer:
         """Prepare and send; `how` goes to `prepare`, but `tls` and `need_signature` to `send`."""
         sending = {name: how.pop(name) for name in ("tls", "need_signature") if name in how}
         return self.send(self.prepare(method, path, body, message_id=message_id, accept_language=accept_language, **how), **sending)
@@ -274,7 +276,9 @@ class AsyncRestClient:
         connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._context)
         timeout = aiohttp.ClientTimeout(total=self._timeout)
         # no compression, no redirects, no retries: what was signed is what goes out, once
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -239,7 +239,11 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
         if sum(1 for _ in root.iter(name)) != 1:
             raise BadEnvelope(f"exactly one {etree.QName(name).localname} expected")
     security = _one(header, WSSE, "Security")
-    timestamp, token, signature = _one(security, WSU, "Timestamp"), _one(security, WSSE, "BinarySecurityToken"), _one(security, DS, "Signature")
+    timestamp, token, signature = (
+        _one(security, WSU, "Timestamp"),
+        _one(security, WSSE, "BinarySecurityToken"),
+        _one(security, DS, "Signature"),
+    )
 
     key = find(hashlib.sha256(_bytes(token)).digest())
     if key is None:

@@ -121,7 +121,9 @@ class Records:
 
     def seen(self) -> dict[str, Any]:
         with self._lock:
-            rows = self._base.execute("select transfer, count(*) from calls where not refused group by transfer order by min(rowid)").fetchall()
+            rows = self._base.execute(
+                "select transfer, count(*) from calls where not refused group by transfer order by min(rowid)"
+            ).fetchall()
             (calls, refused) = self._base.execute("select count(*), coalesce(sum(refused), 0) from calls").fetchone()
             (records,) = self._base.execute("select count(*) from records").fetchone()
         transfers = [{"transfer": transfer, "count": count} for transfer, count in rows]
@@ -177,7 +179,9 @@ class StandIn(ABC):
 
     def is_ours(self, address: str) -> bool:
         place = urlsplit(address).netloc
-        return place in {f"localhost:{self.port}", f"127.0.0.1:{self.port}"} or (self.base is not None and place == urlsplit(self.base).netloc)
+        return place in {f"localhost:{self.port}", f"127.0.0.1:{self.port}"} or (
+            self.base is not None and place == urlsplit(self.base).netloc
+        )
 
     # --- listening -------------------------------------------------------------------------------------------------
 
@@ -261,11 +265,15 @@ async def _serve(stand_in: StandIn, ready: Path | None) -> None:
 
 def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) -> int:
     """The command line of a stand-in."""
-    parser = argparse.ArgumentParser(prog=f"python -m examples.standins.{module}", description=(sys.modules[kind.__module__].__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog=f"python -m examples.standins.{module}", description=(sys.modules[kind.__module__].__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)")
     parser.add_argument("--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid")
-    parser.add_argument("--records", type=Path, metavar="F", help="keep what was carried out in this file, so that a restart repeats nothing")
+    parser.add_argument(
+        "--records", type=Path, metavar="F", help="keep what was carried out in this file, so that a restart repeats nothing"
+    )
     parser.add_argument("--base", metavar="URL", help="address under which the gateway calls, where it is not this host's")
     parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")

@@ -74,9 +74,7 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     building.rename(place)
 
 
-def _fill(
-    connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool
-) -> list[Change]:
+def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
     for folder in catalogue_folders():
