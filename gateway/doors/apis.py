@@ -39,7 +39,7 @@ from gateway.doors.api_connexion import (
 )
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
@@ -271,7 +271,6 @@ class ApiGate:
     def _received(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Received:
         at = self._services.clock()
         query = scope.get("query_string", b"").decode("latin-1")
-        raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         peer = scope.get("client")
         base = self._services.settings.base
         return Received(
@@ -280,7 +279,7 @@ class ApiGate:
             face=Face.REST,
             method=scope["method"],
             path=scope["path"],
-            target_uri=f"{base}{raw_path}" + (f"?{query}" if query else ""),
+            target_uri=target_uri(scope, base),
             query=query,
             headers=headers,
             body=body,

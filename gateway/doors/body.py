@@ -14,6 +14,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (RFC 9110 §15.5.9)
 
+TARGET: Final = "lgsp.target"  # in the scope: the request's target, byte for byte
+
 # A second one of these could mean one thing to the signature and another to us.
 _ONCE: Final = frozenset(
     {
@@ -48,6 +50,16 @@ def headers_of(scope: Scope) -> dict[str, str]:
         else:
             headers[name] = value
     return headers
+
+
+def target_uri(scope: Scope, base: str) -> str:
+    """What `@target-uri` covers: the public base address, and path and query as they came, an empty query's `?` included."""
+    raw = scope.get(TARGET)
+    if raw is not None and raw.startswith(b"/"):
+        return base + str(raw.decode("latin-1"))
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    query = scope["query_string"].decode("latin-1")
+    return f"{base}{path}" + (f"?{query}" if query else "")
 
 
 async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float) -> bytes:

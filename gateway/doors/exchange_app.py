@@ -17,7 +17,7 @@ from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
 from contracts.model import Operation
 from gateway.doors import documents, problems
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body
+from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
@@ -96,7 +96,6 @@ class ExchangeApp:
     ) -> Reply:
         door = self.soap if face is Face.SOAP else self.rest
         at = self.clock()
-        raw_path = scope["raw_path"].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
         headers: dict[str, str] = {}
         body = b""
@@ -113,7 +112,7 @@ class ExchangeApp:
             face=face,
             method=scope["method"],
             path=scope["path"],
-            target_uri=f"{self.base}{raw_path}" + (f"?{query}" if query else ""),
+            target_uri=target_uri(scope, self.base),
             query=query,
             headers=headers,
             body=body,

@@ -20,6 +20,8 @@ from typing import Any, Final, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.doors.body import TARGET
+
 _SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 20.0
@@ -110,6 +112,7 @@ class PeerProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_head_timer()
+        self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
