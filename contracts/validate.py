@@ -6,7 +6,8 @@ question; only a wrong message pays for the explanation. Invariant: a finding na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import jsonschema_rs
@@ -32,7 +33,8 @@ _RULES: Final[Mapping[str, str]] = {
     "maxItems": "length",
 }
 
-FULLY_EXPLAINED: Final = 20_000  # values in a message
+EXPLAINED: Final = 5_000  # items in the lists of a message, up to which all its errors are looked at
+_CUT: Final = 50
 Here = Callable[[str, Any], str]
 
 
@@ -67,13 +69,18 @@ class Validator:
         return found
 
     def _errors(self, value: Any) -> Iterable[Any]:
-        """All errors; of a message with very many items only the first, since all are made before one is handed out."""
-        if _items(value, FULLY_EXPLAINED) >= 0:
+        """All errors; where there are very many items those among the first ones, since all are made before one is handed out."""
+        if _left(value, EXPLAINED) >= 0:
             return self._compiled.iter_errors(value)
+        short = _cut(value)
+        found = self._compiled.iter_errors(short) if _left(short, EXPLAINED) >= 0 else None
+        first = next(found, None) if found is not None else None
+        if found is not None and first is not None:
+            return chain([first], found)
         try:
             self._compiled.validate(value)
-        except jsonschema_rs.ValidationError as first:
-            return [first]
+        except jsonschema_rs.ValidationError as error:
+            return [error]
         return []
 
     def _explain(self, error: Any, value: Any, here: Here) -> list[Finding]:
@@ -168,17 +175,24 @@ def describe(made: Type) -> str:
     return words + (f" matching {made.pattern}" if made.pattern else "")
 
 
-def _items(value: Any, left: int) -> int:
-    """What is left of an allowance after one for each value in `value`; negative as soon as there are more."""
-    if isinstance(value, dict):
-        inner: Collection[Any] = value.values()
-    elif isinstance(value, list):
-        inner = value
+def _left(value: Any, allowed: int) -> int:
+    """What is left of an allowance of list items; negative as soon as there are more. Fields are not counted: their number is the
+    contract's, and all that it does not know are one error."""
+    if isinstance(value, list):
+        allowed -= len(value)
+    elif isinstance(value, dict):
+        value = value.values()
     else:
-        return left - 1
-    left -= len(inner)
-    for each in inner:
-        if left < 0:
+        return allowed
+    for each in value:
+        if allowed < 0:
             break
-        left = _items(each, left)
-    return left
+        allowed = _left(each, allowed)
+    return allowed
+
+
+def _cut(value: Any) -> Any:
+    """The message with the first few items of each list."""
+    if isinstance(value, list):
+        return [_cut(each) for each in value[:_CUT]]
+    return {name: _cut(each) for name, each in value.items()} if isinstance(value, dict) else value

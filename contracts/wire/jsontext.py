@@ -1,7 +1,7 @@
 """Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers kept as int and Decimal, never through a float.
 
 Refused: a field twice, NaN and Infinity, bytes that are not UTF-8, text that XML 1.0 cannot carry (so that both faces
-agree), numbers of more than 1,000 digits once written out. The writer emits a Decimal's digits as they are.
+agree), numbers of more than 1,000 digits once written out, nesting deeper than 64. The writer emits a Decimal's digits as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contracts.base.errors import Theirs
 from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
+MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 
 # Only these can bring in a character that XML 1.0 lacks; bytes without them need no second look.
 _SUSPECT: Final = re.compile(rb"\\[bf]|\\u(?:00[01]|[dD][89a-fA-F]|[fF]{3}[eEfF])|\xef\xbf[\xbe\xbf]")
@@ -69,6 +71,8 @@ def read_json(raw: bytes) -> Any:
         if text.startswith("\ufeff"):
             text = text[1:]
         value = _DECODER.decode(text)
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper(value):
+            raise _Refused(_TOO_DEEP)
         if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
             _look(value, "")
     except _Refused as error:
@@ -79,8 +83,22 @@ def read_json(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise Theirs("message.not-json", why=error.msg, line=error.lineno, column=error.colno) from None
     except RecursionError:
-        raise Theirs("message.not-json", why="nested too deep", line="–", column="–") from None
+        raise Theirs("message.not-json", why=_TOO_DEEP, line="–", column="–") from None
     return value
+
+
+def _deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _look(value: Any, path: str) -> None:
