@@ -25,6 +25,7 @@ from gateway.doors.body import TARGET
 _SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 20.0
+_FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it was told
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
     b"connection: close\r\n\r\nRequest head too long."
@@ -91,12 +92,15 @@ class PeerProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         super().data_received(data)
-        if self._in_head:
+        if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            if self._head_bytes > HEAD_BYTES:
                 self.transport.write(_TOO_LONG)
                 self.transport.close()
+                self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
@@ -119,6 +123,15 @@ class PeerProtocol(HttpToolsProtocol):
         self._out.flush()
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """What follows a whole request in the same connection is no HTTP: that request gets its own answer, then the connection ends."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.more_body and not cycle.response_complete:
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        super().send_400_response(msg)
+
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -127,7 +140,7 @@ class PeerProtocol(HttpToolsProtocol):
     def _head_late(self) -> None:
         self._head_timer = None
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            self.transport.close()
+            self.transport.abort()
 
 
 class DrainingServer(uvicorn.Server):

@@ -1,0 +1,86 @@
+"""What each attack is judged by: nothing reached a provider, the refusal is in the log, and the door goes on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples import messages
+from examples.story.world import World
+from tests.attacks.raw import Told
+
+PROVIDERS = ("do-thi", "kinh-te")
+QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
+
+
+@dataclass
+class Judge:
+    """Gathers refusals; all of them are looked up in the log at the end, since one look costs as much as many."""
+
+    world: World
+    told: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def refused(self, told: Told | None, code: str, status: int | None = None) -> Told:
+        assert told is not None, f"no answer where {code} was due"
+        assert told.code == code, (told.status, told.body[:300])
+        assert status is None or told.status == status
+        assert told.transfer, "a refusal names its transfer"
+        self.told[told.transfer] = (code, told.status)
+        return told
+
+    def seen(self) -> dict[str, int]:
+        """Calls that reached each provider, by its own journal."""
+        return {name: rows(self.world.data / "run" / f"{name}.sqlite", "select count(*) from calls")[0][0] for name in PROVIDERS}
+
+    def log(self) -> dict[str, list[str]]:
+        """The failures that the log holds of each gathered transfer."""
+        found: dict[str, list[str]] = {}
+        for transfer in self.told:
+            entries = [
+                entry
+                for table in ("log_entry", "log_pending")
+                for (entry,) in rows(self.world.data / "lgsp.db", f"select entry from {table} where transfer = ?", transfer)
+            ]
+            found[transfer] = [json.loads(entry)["failure"] for entry in entries]
+        return found
+
+
+def rows(file: Path, query: str, *values: str) -> list[Any]:
+    base = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)
+    try:
+        return base.execute(query, values).fetchall()
+    finally:
+        base.close()
+
+
+@pytest.fixture(scope="module")
+def some_refused() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+def shown(world: World, some_refused: dict[str, str]) -> Iterator[None]:
+    """The command shows them too: once a module, since a process costs more than a look."""
+    yield
+    if some_refused:
+        told = world.lgsp("audit", "show", *some_refused, "--data", str(world.data))
+        assert {entry["transfer"]: entry["failure"] for entry in told["entries"]} == some_refused
+
+
+@pytest.fixture
+def judge(world: World, some_refused: dict[str, str], shown: None) -> Iterator[Judge]:
+    """For tests whose every message must be refused."""
+    made = Judge(world)
+    before = made.seen()
+    yield made
+    assert made.seen() == before, "something of a refused message reached a provider"
+    found = made.log()
+    assert {transfer: found[transfer] for transfer in made.told} == {transfer: [code] for transfer, (code, _) in made.told.items()}
+    some_refused.update({transfer: code for transfer, (code, _) in list(made.told.items())[:1]})
+    assert world.rest("y-te").call("GET", QUESTION).ok, "the door goes on"
