@@ -32,7 +32,7 @@ register(
             Words("Bản tin không đúng hợp đồng", "The message does not keep to its contract"),
             Words(
                 "Bản tin {message} của {contract} (dạng {format}) có {count} chỗ sai.",
-                "The message {message} of {contract} (format {format}) is wrong in {count} places.",
+                "The message {message} of {contract} (format {format}) is wrong in {count} place(s).",
             ),
             _SEE_FINDINGS,
         ),

@@ -266,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     parser = argparse.ArgumentParser(prog="python -m examples.messages", description="Prints a realistic message to start from.")
     parser.add_argument("kind", choices=kinds)
-    sys.stdout.buffer.write(kinds[parser.parse_args(arguments).kind]())
+    sys.stdout.buffer.write(kinds[parser.parse_args(arguments).kind]() + b"\n")
     sys.stdout.flush()
     return 0
 

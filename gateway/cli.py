@@ -258,7 +258,7 @@ def feed_read(
     contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
     data: Data = None,
     after: Annotated[str | None, typer.Option("--after", help="Cursor of the last event read.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many events.")] = 20,
     json: Json = False,
 ) -> None:
     """Events of a feed, oldest first. Reading bodies is logged."""
@@ -270,12 +270,15 @@ def feed_read(
 
 def main() -> None:
     """Run the command line. What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        app(prog_name="lgsp")
+    except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object
+        told = getattr(end.__context__, "format_message", None)
+        if as_json and told is not None:
+            fail(Exit.USAGE, "usage", told(), "See --help of this command. / Xem --help của lệnh này.", as_json)
+        raise
     except Exception:
         traceback.print_exc()
-        print(
-            "lgsp: this is a mistake of ours; please report it with the lines above / lỗi của phần mềm, hãy báo kèm các dòng trên",
-            file=sys.stderr,
-        )
-        raise SystemExit(Exit.OURS) from None
+        what = "this is a mistake of ours / lỗi của phần mềm"
+        fail(Exit.OURS, "unforeseen", what, "Report it with the lines above. / Hãy báo kèm các dòng trên.", as_json)

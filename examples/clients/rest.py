@@ -255,11 +255,20 @@ class RestClient:
         return None if self.keeper is None else self.keeper.check(fetch)
 
 
+def _in_words(body: bytes) -> str:
+    """What a problem document says, in the language asked for; anything else as it came, cut."""
+    try:
+        problem = json.loads(body)
+        return f"{problem['code']}: {problem['detail']} {problem['next']}"
+    except (ValueError, KeyError, TypeError):
+        return body[:600].decode("utf-8", "replace")
+
+
 class TokenRefused(ClientError):
     """The token endpoint said no; `raw` is what it said."""
 
     def __init__(self, raw: RawAnswer) -> None:
-        super().__init__(f"no token: status {raw.status}: {raw.body[:600].decode('utf-8', 'replace')}")
+        super().__init__(f"no token: status {raw.status}: {_in_words(raw.body)}")
         self.raw = raw
 
 

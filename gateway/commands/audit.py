@@ -21,6 +21,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security import tiles
+from security.checkpoint import NoteKey
 
 _ROWS = 5_000
 
@@ -28,8 +29,8 @@ _ROWS = 5_000
 def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint: Path | None, as_json: bool) -> None:
     """Re-derive the tree. Without `--vkey` the instance's own copy is used, and the result says so: that proves only consistency."""
     trusted = vkey is not None
-    key = _text_or_file(vkey) if vkey is not None else Keyring(settings).log_vkey.read_text("ascii").strip()
-    kept = checkpoint.read_text("utf-8") if checkpoint is not None else None
+    key = _key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
+    kept = _kept(checkpoint, as_json) if checkpoint is not None else None
     newest = settings.checkpoint_file.read_text("utf-8") if settings.checkpoint_file.exists() else None
     engine = open_engine(settings.database_url)
     with engine.connect() as connection, _progress(as_json) as progress:
@@ -84,7 +85,10 @@ def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
 
 def export(settings: Settings, folder: Path, as_json: bool) -> None:
     """`checkpoint`, `log.vkey`, `tile/…` hash tiles and `entries.ndjson` (one raw entry a line): what an outside tool needs, and no bodies."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        fail(Exit.USAGE, "no-folder", f"{folder} cannot be made: {trouble.strerror}", "Name an empty or missing folder.", as_json)
     if any(folder.iterdir()):
         fail(Exit.USAGE, "not-empty", f"{folder} is not empty", "Name an empty or missing folder.", as_json)
     engine = open_engine(settings.database_url)
@@ -116,9 +120,22 @@ def export(settings: Settings, folder: Path, as_json: bool) -> None:
     emit({"ok": True, "folder": str(folder), "entries": size}, as_json, f"{size} entries exported to {folder}")
 
 
-def _text_or_file(text: str) -> str:
+def _key(text: str, as_json: bool) -> NoteKey:
+    """The verifier key that `text` is, or that stands in the file it names."""
     path = Path(text)
-    return path.read_text("ascii").strip() if "+" not in text and path.exists() else text
+    try:
+        return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
+    except (OSError, ValueError) as trouble:
+        what = f"{text} is neither a verifier key nor a file that holds one ({trouble})"
+        fail(Exit.USAGE, "bad-key", what, "A key is one line like NAME+HASH+BASE64, as in log/log.vkey.", as_json)
+
+
+def _kept(path: Path, as_json: bool) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
+        what = f"the checkpoint {path} cannot be read ({trouble})"
+        fail(Exit.USAGE, "no-file", what, "Name a file that holds a checkpoint as /audit/checkpoint gives it.", as_json)
 
 
 def _progress(as_json: bool) -> Progress:

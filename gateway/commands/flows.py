@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 from sqlalchemy import select
 
+import gateway.doors.api_failures  # noqa: F401  (registers the codes)
+from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
+from contracts.model import Pattern
 from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.exchange.states import State
@@ -15,6 +19,7 @@ from gateway.feeds import read
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
+from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 
@@ -58,9 +63,15 @@ def queue(settings: Settings, as_json: bool) -> None:
 def feed(settings: Settings, contract: str, after: str | None, limit: int, as_json: bool) -> None:
     """Reading bodies at the command line is logged like any other reading."""
     engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        known = load_snapshot(connection).contract(contract)
+    if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
+        raise Theirs("feed.unknown", contract=contract)
     with writing(engine) as connection:
         append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys))
     text = "\n".join(json.dumps(event, ensure_ascii=False, default=str) for event in page.events)
+    if not as_json and page.events:
+        print(f"next: --after {page.next}", file=sys.stderr)
     emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")

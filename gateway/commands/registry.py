@@ -24,8 +24,10 @@ def _snapshot(settings: Settings) -> Snapshot:
 
 
 def apply(settings: Settings, file: Path, as_json: bool) -> None:
-    if not file.exists():
-        fail(Exit.USAGE, "no-file", f"there is no file {file}", "Name a registry document (docs/registry.md shows one).", as_json)
+    if not file.is_file():
+        fail(
+            Exit.USAGE, "no-file", f"there is no file {file}", "Name a registry document; docs/operating.md tells what one holds.", as_json
+        )
     snapshot = _snapshot(settings)
     endpoints = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     document = parse(file.read_bytes(), snapshot.contracts, endpoints)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.commands.output import Exit, fail
 from gateway.sandbox import live
-from gateway.sandbox.instance import exists, make_instance
+from gateway.sandbox.instance import exists, make_instance, readdress
 from gateway.settings import Settings
 from gateway.supervisor import NotStarted, Supervisor
 
@@ -43,10 +47,30 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
         settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ()
     )
     try:
-        supervisor.run()
+        with _alone(settings):
+            readdress(settings)
+            supervisor.run()
     except NotStarted as trouble:
         fail(Exit.OURS, "not-started", str(trouble), "", as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches nothing."""
+    settings.run.mkdir(parents=True, exist_ok=True)
+    folder = os.open(settings.run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotStarted(
+                f"the instance in {settings.data} is running already. Stop it first, or name another folder with --data. / "
+                f"Phiên bản tại {settings.data} đang chạy. Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data."
+            ) from None
+        yield
+    finally:
+        os.close(folder)
 
 
 def addresses(settings: Settings) -> dict[str, str]:
@@ -60,10 +84,10 @@ def addresses(settings: Settings) -> dict[str, str]:
 
 
 def _welcome(settings: Settings, seconds: float) -> None:
-    identity = _short(settings.identities / "y-te")
+    python, identity = _short(Path(sys.executable)), _short(settings.identities / "y-te")
     print(
         f"""
-  {settings.name} ({settings.kind}) · {seconds:.1f} s
+  {settings.name} · {seconds:.1f} s
 
   Trang trạng thái / status page        {settings.desk}
   Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
@@ -72,7 +96,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
   Dữ liệu / data                        {_short(settings.data)}/
 
   Lời gọi đầu tiên / first call:
-    python -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+    {python} -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
   Ctrl-C để dừng / to stop
 """,

@@ -74,6 +74,16 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     building.rename(place)
 
 
+def readdress(settings: Settings) -> None:
+    """The sandbox's identity folders name the gateway's address as it is now: another port must not leave its systems knocking at the old one."""
+    for file in settings.identities.glob("*/system.json"):
+        about = json.loads(file.read_text("utf-8"))
+        if about["gateway"] != settings.base:
+            part = file.with_name("system.json.part")
+            part.write_text(json.dumps(about | {"gateway": settings.base}, indent=2) + "\n", "utf-8")
+            part.replace(file)
+
+
 def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []

@@ -1,0 +1,128 @@
+"""XML and SOAP made to break a parser or to be read in two ways: refused by name, forwarded nowhere, at little cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from examples import messages
+from examples.clients.rest import Prepared
+from examples.story.world import World
+from tests.attacks.conftest import Judge
+from tests.attacks.raw import SOAP, Told, ask, of
+
+pytestmark = pytest.mark.server
+
+CONTRACT = "incident-alert/v1"
+OPEN = f'<soap:Envelope xmlns:soap="{SOAP}">'
+CLOSE = "</soap:Envelope>"
+LAUGHS = (
+    '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 10}">' for n in range(9))
+    + "]>"
+)
+NOTE = b"<cap:note>"
+
+
+def in_utf16(body: bytes, before: str = "") -> bytes:
+    return ('<?xml version="1.0" encoding="UTF-16"?>' + before + body.split(b"?>", 1)[1].decode()).encode("utf-16")
+
+
+def into_note(text: bytes) -> Callable[[bytes], bytes]:
+    return lambda body: body.replace(NOTE, NOTE + text, 1)
+
+
+def envelope(inner: str) -> Callable[[bytes], bytes]:
+    return lambda body: (OPEN + inner + CLOSE).encode()
+
+
+SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda body: b"", "xml.malformed"),
+    "JSON": (lambda body: b"{}", "xml.malformed"),
+    "cut in half": (lambda body: body[: len(body) // 2], "xml.malformed"),
+    "trailing element": (lambda body: body + b"<x/>", "xml.malformed"),
+    "DOCTYPE in UTF-16": (lambda body: in_utf16(body, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'), "xml.doctype"),
+    "billion laughs": (lambda body: f"{LAUGHS}<a>&j;</a>".encode(), "xml.doctype"),
+    "UTF-7": (lambda body: b'<?xml version="1.0" encoding="UTF-7"?>' + body.split(b"?>", 1)[1], "xml.malformed"),
+    "another encoding than declared": (lambda body: b'<?xml version="1.0" encoding="ISO-8859-1"?>' + body.split(b"?>", 1)[1], "signature.digest-mismatch"),
+    "very deep": (lambda body: b"<a>" * 100_000 + b"</a>" * 100_000, "xml.too-deep"),
+    "deep": (into_note(b"<x>" * 100 + b"</x>" * 100), "xml.too-deep"),
+    "100,000 attributes": (envelope("<soap:Header/><soap:Body " + " ".join(f'a{n}="x"' for n in range(100_000)) + "/>"), "signature.missing"),
+    "100,000 namespaces": (envelope("<soap:Header/><soap:Body " + " ".join(f'xmlns:a{n}="x"' for n in range(100_000)) + "/>"), "signature.missing"),
+    "a million elements": (lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 1_000_000, 1), "signature.digest-mismatch"),
+    "many Ids": (envelope("<soap:Header>" + '<a Id="i"/>' * 200_000 + "</soap:Header><soap:Body/>"), "signature.missing"),
+    "instruction": (into_note(b"<?php system('id') ?>"), "xml.instruction"),
+    "stylesheet": (lambda body: body.replace(b"?>", b'?><?xml-stylesheet href="file:///etc/passwd"?>', 1), "xml.instruction"),
+    "XInclude": (into_note(b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'), "signature.digest-mismatch"),
+    "null character": (into_note(b"\0"), "xml.malformed"),
+    "null as a reference": (into_note(b"&#0;"), "xml.malformed"),
+    "not a character": (into_note(b"&#xFFFE;"), "xml.malformed"),
+    "entity without a declaration": (into_note(b"&tep;"), "xml.malformed"),
+    "SOAP 1.2": (lambda body: body.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope"), "soap.malformed"),
+    "two Bodies": (lambda body: body.replace(b"</soap:Envelope>", b"<soap:Body/></soap:Envelope>"), "soap.malformed"),
+    "Envelope not first": (lambda body: b"<x>" + body.split(b"?>", 1)[1] + b"</x>", "soap.malformed"),
+    "no Header": (envelope("<soap:Body><x/></soap:Body>"), "signature.missing"),
+    "empty Header": (envelope("<soap:Header/><soap:Body><x/></soap:Body>"), "signature.missing"),
+    "no Body": (envelope("<soap:Header/>"), "soap.malformed"),
+    "text beside the Body's": (into_note(b"a" * 4_000_000), "signature.digest-mismatch"),
+}  # fmt: skip
+
+
+def send(world: World, spoil: Callable[[bytes], bytes] = bytes, headers: dict[str, str] | None = None, **how: Any) -> Told | None:
+    prepared = world.soap("canh-bao").prepare(CONTRACT, "submitAlert", how.pop("body", None) or messages.cap_alert(), **how).request
+    changed = Prepared("POST", prepared.path, prepared.target, {**prepared.headers, **(headers or {})}, spoil(prepared.body))
+    return ask(world.identity("canh-bao"), of(changed))
+
+
+@pytest.mark.parametrize("name", list(SPOILED))
+def test_spoiled_envelopes(world: World, judge: Judge, name: str) -> None:
+    spoil, code = SPOILED[name]
+    began = time.monotonic()
+    judge.refused(send(world, spoil), code, 500)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"body": b"<x/>"}, "soap.unknown-body"),
+        ({"body": b'<cap:alert xmlns:cap="urn:oasis:names:tc:emergency:cap:1.2"/>'}, "message.invalid"),
+        ({"body": b"<a>" * 58 + b"</a>" * 58}, "soap.unknown-body"),
+        ({"to": "https://evil.example/soap/incident-alert/v1"}, "soap.not-for-us"),
+        ({"message_id": " "}, "signature.header-missing"),
+        ({"message_id": "urn:uuid:" + "a" * 300}, "request.no-message-id"),
+        ({"lifetime": 400.0}, "signature.lifetime"),
+        ({"created": -61.0}, "signature.expired"),
+        ({"created": 6.0}, "signature.from-future"),
+        ({"headers": {"soapaction": '"urn:other"'}}, "soap.action"),
+        ({"headers": {"soapaction": '"\x85\xff"'}}, "soap.action"),
+        ({"headers": {"content-type": "application/soap+xml"}}, "body.media-type"),
+        ({"path": "/soap/field-report/v1", "to": None}, "soap.unknown-body"),
+    ],
+)
+def test_signed_but_not_acceptable(world: World, judge: Judge, how: dict[str, Any], code: str) -> None:
+    judge.refused(send(world, **how), code, 500)
+
+
+def test_what_changes_nothing_of_the_meaning_is_taken(world: World) -> None:
+    """A comment cannot split a text, CDATA is text, UTF-16 says the same: the signature covers what is read."""
+    for spoil in (
+        bytes,
+        lambda body: body.replace(b"<cap:status>Actual", b"<cap:status>Act<!-- x -->ual"),
+        lambda body: body.replace(b"<cap:status>Actual", b"<cap:status><![CDATA[Actual]]>"),
+        lambda body: b"\xef\xbb\xbf" + body,
+        in_utf16,
+    ):
+        told = send(world, spoil)
+        assert told is not None and told.status == 200, told
+
+
+def test_a_header_that_must_be_understood_is_not_passed_over(world: World, judge: Judge) -> None:
+    """SOAP 1.1 §4.2.3; an unsigned one is refused or ignored by nobody: whoever asks for it must be told that it was not done."""
+    told = send(world, lambda body: body.replace(b"</soap:Header>", b'<x:pay xmlns:x="urn:x" soap:mustUnderstand="1"/></soap:Header>'))
+    assert told is not None
+    assert told.status == 500, "a header with mustUnderstand=1 that nobody here knows was passed over"
+    judge.refused(told, told.code)
