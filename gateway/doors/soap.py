@@ -22,6 +22,7 @@ from security import wssec
 from security.keys import SigningKey
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
+_MUST_UNDERSTAND: Final = f"{{{wire.SOAP}}}mustUnderstand"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
 _ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
 
@@ -58,6 +59,7 @@ class SoapDoor:
     def request(self, authenticated: Authenticated) -> Requested:
         received, addressed = authenticated.received, authenticated.addressed
         envelope: wssec.VerifiedEnvelope = authenticated.proof
+        _check_understood(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
         action = received.headers.get("soapaction", "").strip().strip('"')
@@ -126,6 +128,15 @@ class SoapDoor:
             blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
         )
         return Reply(status, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, envelope)
+
+
+def _check_understood(envelope: wssec.VerifiedEnvelope) -> None:
+    """Whoever demands that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3)."""
+    root = envelope.body.getparent()
+    for block in root if root is not None else ():
+        for each in block if block.tag == wire.HEADER else ():
+            if each.tag != wire.SECURITY and each.tag not in envelope.headers and each.get(_MUST_UNDERSTAND, "0").strip() in ("1", "true"):
+                raise Theirs("soap.malformed", why="a header block with mustUnderstand that is not known here")
 
 
 def _leaves(receipt: Receipt) -> list[tuple[str, bytes]]:
