@@ -124,7 +124,10 @@ class ExchangeApp:
                 early = self._misaddressed(received, snapshot)
             if early is not None or contract is None:
                 assert early is not None
-                return door.render(await self.exchange.refuse(received, snapshot, early))
+                reply = door.render(await self.exchange.refuse(received, snapshot, early))
+                if early.status == LATE:  # what is still to come of it is not waited for
+                    reply.headers["connection"] = "close"
+                return reply
             return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door))
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
@@ -151,7 +154,7 @@ class ExchangeApp:
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
         headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
-        if self.draining or reply.status == LATE:  # what is still to come of a late request is not waited for
+        if self.draining and "connection" not in reply.headers:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,221 @@
+"""One part of the instance killed, stopped, slowed down, lied to, under load: nothing that was acknowledged is lost, all of it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from examples import messages
+from examples.story.exchange import QUESTION
+from examples.story.world import World
+from gateway.commands.demo import demo_settings, world_of
+from gateway.commands.run import ensure_instance
+from gateway.settings import Settings
+from tests.attacks.raw import connect, head, of, read_one
+from tests.faults.load import ALERT, FULL, Load, all_in_feed, child, children, gone, rows, until
+from tests.faults.test_kill import start
+
+pytestmark = pytest.mark.server
+
+SOME = 200 if FULL else 40
+VALUES = messages.indicator_question(**QUESTION)
+
+
+class Instance:
+    """May be started anew; what was started is ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.process: subprocess.Popen[str] = start(settings)
+        self.world: World = world_of(settings)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def restart(self) -> None:
+        self.end()
+        self.process = start(self.settings)
+        self.world = world_of(self.settings)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    settings = replace(demo_settings(tmp_path_factory.mktemp("faults") / "data"), body_seconds=1.0, provider_seconds=1.0)
+    ensure_instance(settings, say_progress=False)
+    made = Instance(settings)
+    yield made
+    made.end()
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    assert answer.problem is not None, answer.body[:300]
+    return answer.status, answer.problem["code"]
+
+
+def test_a_door_is_killed(one: Instance) -> None:
+    with Load(one.settings) as load:
+        load.wait(SOME)
+        victim = child(one.pid, "door")
+        os.kill(victim, signal.SIGKILL)
+        load.wait(SOME)
+        until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 15)
+    assert victim not in children(one.pid)
+    counts = all_in_feed(one.world, load.acknowledged)
+    assert set(counts.values()) == {1}
+    assert set(load.others) <= {"journal.unavailable", "journal.fenced", "journal.busy"}
+
+
+def test_the_keeper_is_killed(one: Instance) -> None:
+    with Load(one.settings) as load:
+        load.wait(SOME)
+        os.kill(child(one.pid, "keeper"), signal.SIGKILL)
+        load.wait(SOME)
+        report = one.world.rest("phan-anh").call("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
+        assert report.status in (200, 202)
+    assert not load.others and not load.unanswered, "doors need no keeper to take messages"
+    assert set(all_in_feed(one.world, load.acknowledged, 30.0).values()) == {1}
+
+
+def test_the_desk_is_killed(one: Instance) -> None:
+    def status() -> bool:
+        try:
+            with urlopen(f"{one.settings.desk}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    os.kill(child(one.pid, "desk"), signal.SIGKILL)
+    assert one.world.rest("y-te").call("GET", VALUES).ok, "the doors do not need it"
+    until("a new desk", status, 15)
+
+
+def test_a_body_that_does_not_come(one: Instance) -> None:
+    """Slowly, or not at all: told after the time for bodies, and the connection ends."""
+    identity = one.world.identity("bao-chay")
+    for address, code in ((ALERT, b"body.too-slow"), ("/soap/incident-alert/v1", b"body.too-slow"), ("/oauth/token", b"body.too-slow")):
+        with connect(identity) as sock:
+            began = time.monotonic()
+            sock.sendall(head("POST", address, [("content-length", "1000"), ("content-type", "application/json")]))
+            sock.settimeout(0.3)
+            told = None
+            while told is None and time.monotonic() - began < 5:
+                sock.sendall(b" ")
+                try:
+                    told, _ = read_one(sock)
+                except TimeoutError:
+                    continue
+            assert told is not None and code in told.body and told.headers["connection"] == "close"
+            assert told.status == (500 if "soap" in address else 408)
+            assert 0.9 < time.monotonic() - began < 3
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "codes"),
+    [
+        ("500", 502, {"provider.fault"}),
+        ("garbage", 502, {"provider.bad-answer", "provider.bad-signature"}),
+        ("wrong-signature", 502, {"provider.bad-signature"}),
+        ("close", 502, {"provider.dropped"}),
+        ("slow", 504, {"provider.timeout"}),
+    ],
+)
+def test_a_provider_does_wrong(one: Instance, kind: str, status: int, codes: set[str]) -> None:
+    one.world.fault("kinh-te", kind, seconds=3.0, count=2 if kind == "close" else 1)  # a dropped question is asked once more at once
+    got, code = problem(one.world.rest("y-te").call("GET", VALUES))
+    assert got == status and code in codes
+    answer = one.world.rest("y-te").call("GET", VALUES)
+    assert answer.ok, "the next one is well again"
+
+
+def test_a_suspended_agency_is_refused_on_its_live_connection(one: Instance, tmp_path: Path) -> None:
+    document = yaml.safe_load(resources.files("gateway.sandbox").joinpath("province.yaml").read_bytes())
+    client = one.world.rest("y-te")
+    assert client.call("GET", VALUES).ok
+    with connect(client.identity) as sock:
+        sock.sendall(of(client.prepare("GET", VALUES)))
+        assert (told := read_one(sock)[0]) is not None and told.status == 200
+        for state, status in (("suspended", 403), ("active", 200)):
+            for agency in document["agencies"]:
+                if agency["code"] == client.identity.agency:
+                    agency["state"] = state
+            file = tmp_path / f"{state}.yaml"
+            file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+            assert one.world.lgsp("registry", "apply", str(file), "--data", str(one.settings.data))["changes"]
+            end = time.monotonic() + 2
+            while True:
+                sock.sendall(of(client.prepare("GET", VALUES)))
+                told = read_one(sock)[0]
+                assert told is not None
+                if told.status == status:
+                    break
+                assert time.monotonic() < end, f"still {told.status} 2 s after it was {state}"
+                time.sleep(0.1)
+            assert told.code == ("channel.suspended" if state == "suspended" else "")
+
+
+def test_told_to_stop_under_load(one: Instance) -> None:
+    """Whatever was taken in was answered; whoever was not answered was not taken in."""
+    with Load(one.settings) as load:
+        load.wait(SOME)
+        one.process.send_signal(signal.SIGTERM)
+        one.process.wait(30)
+        taken = {name for (name,) in rows(one.settings, "select id from transfer where contract like 'incident-alert%'")}
+        time.sleep(0.3)
+    assert set(load.acknowledged.values()) <= taken
+    assert not load.others
+    mine = {
+        transfer
+        for (transfer,) in rows(one.settings, "select id from transfer where state not in ('accepted', 'answered', 'failed', 'dead')")
+    }
+    assert not mine, "nothing is left open"
+    one.restart()
+    counts = all_in_feed(one.world, load.acknowledged)
+    assert set(counts.values()) == {1}
+    assert not [name for name in load.unanswered if name in counts], "taken in, and the caller never heard of it"
+
+
+def test_replayed_across_a_restart_that_was_a_crash(one: Instance) -> None:
+    """The supervisor killed: everything it started ends. Started again, it knows what it had seen."""
+    client = one.world.rest("bao-chay")
+    message_id, message = str(uuid.uuid4()), messages.fire_alarm()
+    prepared = client.prepare("POST", ALERT, message, message_id=message_id)
+    first = client.send(prepared)
+    assert first.ok
+    family = [one.pid, *children(one.pid)]
+    one.process.kill()
+    one.process.wait()
+    until("all children end", lambda: all(gone(pid) for pid in family), 15)
+    one.restart()
+    client = one.world.rest("bao-chay")
+    assert problem(client.send(prepared)) == (409, "message.replayed")
+    again = client.call("POST", ALERT, message, message_id=message_id)
+    assert again.ok and again.body == first.body
+    other = client.call("POST", ALERT, {**message, "ghiChu": "khác"}, message_id=message_id)
+    assert problem(other) == (409, "message.other-body")
+    verified = one.world.lgsp(
+        "audit", "verify", "--data", str(one.settings.data), "--vkey", str(one.settings.identities / "bao-chay" / "log.vkey")
+    )
+    assert verified["ok"], verified
