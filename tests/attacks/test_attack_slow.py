@@ -1,0 +1,111 @@
+"""Connections that are held open by next to nothing: each step of a request has its time, and then the connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.doors import server
+from gateway.doors.body import Gone, read_body
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
+ALLOWED = 0.4
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Reads small bodies; refuses large ones without reading them."""
+    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    status = 200
+    if int(headers.get("content-length", "0")) > 1_000:
+        status = 413
+    else:
+        try:
+            await read_body(receive, headers, limit=1_000, seconds=5)
+        except Gone:
+            return
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-length", b"0"), *[pair for pair in scope["headers"] if pair[0].startswith(b"x-")]],
+        }
+    )
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(server, "HEAD_SECONDS", ALLOWED)
+    listener = server.bind("127.0.0.1", 0)
+    made = server.make_server(app, context=None, drain_seconds=0.0, on_drain=lambda: None)
+    task = asyncio.create_task(made.serve_on(listener))
+    yield listener.getsockname()[1]
+    made.stop()
+    await task
+
+
+async def held(port: int, first: bytes, drip: bytes, seconds: float = 3.0) -> tuple[float, bytes]:
+    """How long a connection could be held by dripping bytes, and what it was told."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+    writer.write(first)
+    told = b""
+    while time.monotonic() - began < seconds:
+        try:
+            part = await asyncio.wait_for(reader.read(1_000), 0.05)
+            if not part:
+                break
+            told += part
+        except TimeoutError:
+            writer.write(drip)
+        except ConnectionError:
+            break
+    writer.close()
+    return time.monotonic() - began, told
+
+
+@pytest.mark.parametrize(
+    ("first", "drip"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"GET /", b"a"),
+        (HEAD, b"x: y\r\n"),
+        (HEAD + b"x: ", b"y"),
+    ],
+)
+async def test_a_head_that_does_not_come(port: int, first: bytes, drip: bytes) -> None:
+    seconds, told = await held(port, first, drip)
+    assert ALLOWED - 0.1 < seconds < ALLOWED + 1 and not told
+
+
+@pytest.mark.parametrize("drip", [b"\r\n", b"GET", b"POST / HTTP/1.1\r\n"])
+async def test_the_head_of_a_second_request(port: int, drip: bytes) -> None:
+    seconds, told = await held(port, HEAD + b"\r\n", drip)
+    assert seconds < ALLOWED + 1 and told.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_is_left_of_a_refused_body(port: int) -> None:
+    seconds, told = await held(port, HEAD + b"content-length: 100000\r\n\r\n", b"x")
+    assert seconds < ALLOWED + 1 and told.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_who_is_just_slow_is_served(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        for piece in (HEAD, b"content-length: 3\r\n", b"\r\n", b"a", b"b", b"c"):
+            writer.write(piece)
+            await asyncio.sleep(ALLOWED / 4)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_trailers_are_not_headers(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-evil: 1\r\n\r\n")
+    assert b"x-evil" not in await reader.readuntil(b"\r\n\r\n")
+    writer.close()
