@@ -123,6 +123,7 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
         context=tls_context(keyring.server_certificate, keyring.server_key, keyring.client_anchors),
         drain_seconds=settings.drain_seconds,
         on_drain=drain,
+        answer_seconds=settings.provider_seconds,
     )
     child.stop_when_told(server.stop, lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, server.stop))

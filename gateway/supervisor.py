@@ -162,7 +162,7 @@ class Supervisor:
             assert child.process is not None
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self.settings.drain_seconds + 15
+        deadline = time.monotonic() + self.settings.drain_seconds + self.settings.provider_seconds + 15
         for child in alive:
             assert child.process is not None
             try:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
@@ -200,7 +201,9 @@ def make_server(
     context: ssl.SSLContext | None,
     drain_seconds: float,
     on_drain: Callable[[], None],
+    answer_seconds: float = 4.0,
 ) -> DrainingServer:
+    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it."""
     config = uvicorn.Config(
         app,
         http=PeerProtocol,
@@ -213,7 +216,7 @@ def make_server(
         proxy_headers=False,  # no edge is trusted by its address
         date_header=True,
         timeout_keep_alive=65,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=math.ceil(answer_seconds) + 1,
         ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
     )
     return DrainingServer(config, drain_seconds, on_drain)

@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -174,6 +175,27 @@ def test_a_suspended_agency_is_refused_on_its_live_connection(one: Instance, tmp
                 assert time.monotonic() < end, f"still {told.status} 2 s after it was {state}"
                 time.sleep(0.1)
             assert told.code == ("channel.suspended" if state == "suspended" else "")
+
+
+def test_a_door_told_to_stop_waits_for_a_slow_provider(tmp_path: Path) -> None:
+    """As long as a provider may take: the caller gets the answer, and no transfer is left in doubt."""
+    settings = replace(demo_settings(tmp_path / "data"), provider_seconds=9.0)
+    ensure_instance(settings, say_progress=False)
+    slow = Instance(settings)
+    try:
+        client = slow.world.rest("y-te")
+        client.token()
+        slow.world.fault("kinh-te", "slow", seconds=6.5)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(client.call, "GET", VALUES)
+            until("the call on its way", lambda: rows(settings, "select id from transfer where state = 'forwarding'"), 5)
+            for number, words in children(slow.pid).items():
+                if "door" in words:
+                    os.kill(number, signal.SIGTERM)
+            assert answer.result(20).ok
+        assert not rows(settings, "select transfer from log_entry where phase = 'in-doubt'")
+    finally:
+        slow.end()
 
 
 def test_told_to_stop_under_load(one: Instance) -> None:
