@@ -1,0 +1,58 @@
+"""A registry that cannot be read, and a fault that nobody foresaw: a code in the caller's own protocol, never a bare 500."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from lxml import etree
+
+from contracts.base.errors import Ours
+from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.soap import SoapDoor
+from tests.attacks.raw import Told
+
+
+class Registry:
+    def __init__(self, trouble: Exception) -> None:
+        self._trouble = trouble
+
+    @property
+    def snapshot(self) -> Any:
+        raise self._trouble
+
+
+async def ask(trouble: Exception, path: str) -> Told:
+    nothing = cast(Any, None)
+    soap = SoapDoor(nothing, lambda: "", lambda: 0.0)
+    app = ExchangeApp(cast(Any, Registry(trouble)), nothing, nothing, soap, nothing, "https://gateway.example", 1_000, 1.0, lambda: 0.0)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+        "extensions": {},
+    }
+    await app(scope, nothing, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Told(sent[0]["status"], headers, sent[1]["body"])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "status"),
+    [(Ours("registry.stale", seconds=61), "registry.stale", 503), (RuntimeError("secret words"), "gateway.fault", 500)],
+)
+async def test_told_by_code_in_both_protocols(trouble: Exception, code: str, status: int) -> None:
+    for path in ("/incident-alert/v1/alerts", "/contracts", "/feeds/incident-alert/v1"):
+        told = await ask(trouble, path)
+        assert (told.status, told.code) == (status, code) and b"secret" not in told.body
+    told = await ask(trouble, "/soap/incident-alert/v1")
+    assert (told.status, told.code) == (500, code) and b"secret" not in told.body
+    assert etree.fromstring(told.body).findtext(".//faultcode") == "soap:Server"
