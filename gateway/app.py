@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
-import hmac
 import socket
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import uvloop
 from sqlalchemy import Engine
 
 from adapters.http import client_context, open_session
-from adapters.rest import RestAdapter
-from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
 from gateway.doors.exchange_app import ExchangeApp
@@ -41,6 +38,7 @@ from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from security.entry import keyed
 
 
 @dataclass(slots=True)
@@ -52,18 +50,6 @@ class DoorParts:
     journal: Journal
     app: ExchangeApp
     session: aiohttp.ClientSession
-
-
-def keyed_hash(key: bytes) -> Callable[[str], str]:
-    """HMAC-SHA-256 of a business id: the log can be searched for an id that one knows, and tells no other."""
-    start = hmac.new(key, digestmod=hashlib.sha256)
-
-    def hash_id(text: str) -> str:
-        mac = start.copy()
-        mac.update(text.encode())
-        return mac.hexdigest()[:32]
-
-    return hash_id
 
 
 async def assemble(settings: Settings, process_id: str) -> DoorParts:
@@ -79,8 +65,8 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing = keyring.signing_key()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
-    forwarder = Forwarder({"rest": RestAdapter(session, signing, clock), "soap": SoapAdapter(session, signing, clock)}, clock)
-    exchange = Exchange(journal, vault, forwarder, engine, process_id, keyed_hash(keyring.hash_key()), clock, settings.provider_seconds)
+    forwarder = forwarder_over(session, signing, clock)
+    exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
     rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.note, clock)
     soap = SoapDoor(signing, newest.note, clock)
     services = Services(

@@ -27,8 +27,7 @@ from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
 
 LEAD_SECONDS: Final = 1.0
-BUSY_SECONDS: Final = 0.2
-IDLE_SECONDS: Final = 0.2
+PAUSE_SECONDS: Final = 0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
 FOLD_SECONDS: Final = 0.1
@@ -110,20 +109,20 @@ class Keeper:
             await self._pause(LEAD_SECONDS)
 
     async def _sequence(self) -> None:
-        loop, wait = asyncio.get_running_loop(), IDLE_SECONDS
+        loop, wait = asyncio.get_running_loop(), PAUSE_SECONDS
         while not self._stopping.is_set():
             lease = self.lease
             if lease is None:
-                wait = BUSY_SECONDS
+                wait = PAUSE_SECONDS
             else:
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
                     self.trouble = None
-                    wait = 0.0 if done.more else BUSY_SECONDS if done.busy else min(wait + BUSY_SECONDS, IDLE_SECONDS)
+                    wait = 0.0 if done.more else PAUSE_SECONDS
                 except Exception as error:
                     self._complain("nothing is sequenced", error)
                     self.trouble = str(error)
-                    wait = TROUBLE_SECONDS if self.lease is lease else BUSY_SECONDS
+                    wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS
             await self._pause(wait)
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -134,7 +133,7 @@ class Keeper:
                     done = await delivery.run_once(lease)
                 except Exception as error:
                     self._complain("the queue is not delivered", error)
-            await self._pause(BUSY_SECONDS if done else IDLE_SECONDS)
+            await self._pause(0.0 if done else PAUSE_SECONDS)
 
     async def _fold_back(self) -> None:
         """Leader or not: the log of SQLite is of this machine."""

@@ -8,14 +8,12 @@ import time
 import uvloop
 
 from adapters.http import client_context, open_session
-from adapters.rest import RestAdapter
-from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.forwarder import forwarder_over
 from gateway.delivery.worker import Deliverer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
@@ -47,7 +45,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     journal.start()
     signing = keyring.signing_key()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
-    forwarder = Forwarder({"rest": RestAdapter(session, signing, clock), "soap": SoapAdapter(session, signing, clock)}, clock)
+    forwarder = forwarder_over(session, signing, clock)
     sequencer = Sequencer(engine, lock, LogKey.open(keyring.log_key, settings.origin), CheckpointFile(settings.checkpoint_file))
     deliverer = Deliverer(engine, lock, journal, Vault(settings.vault_keys), registry, forwarder, process_id, clock)
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer)

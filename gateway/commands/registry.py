@@ -14,7 +14,7 @@ from gateway.registry import store
 from gateway.registry.document import parse
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security.grants import Decision, Request, decide, refusal
+from security.grants import Decision, Request, refusal
 
 
 def _snapshot(settings: Settings) -> Snapshot:
@@ -121,4 +121,4 @@ def _decide(snapshot: Snapshot, agency: str, contract: str, operation: str, as_j
         missing = f"agency {agency}" if known is None else f"contract {contract}"
         fail(Exit.USAGE, "unknown", f"there is no {missing}", "See `lgsp registry show`; a contract's name is like indicator/v1.", as_json)
     request = Request(agency, frozenset(known.roles), contract, operation)
-    return decide(snapshot.grants(agency), request, time.time()), request
+    return snapshot.decide(agency, contract, operation, time.time()), request

@@ -13,9 +13,13 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
+import aiohttp
+
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
 from adapters.model import Adapter, Incoming, Message, Outgoing
+from adapters.rest import RestAdapter
+from adapters.soap import SoapAdapter
 from contracts.base.errors import Failure
 from contracts.compiled import CompiledContract
 from contracts.model import Operation
@@ -24,6 +28,7 @@ from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from security.keys import SigningKey
 
 _SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 
@@ -103,3 +108,8 @@ class Forwarder:
         """The row of a message that is put aside after its first try failed."""
         at = self.policy.next_try(tries, now, now, self._rng, retry_after=failure.retry_after)
         return QueueRow(transfer, provider, body_ref, max(now + _SOONEST, at or now), tries=tries, last_failure=failure.code)
+
+
+def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float]) -> Forwarder:
+    """A forwarder with an adapter of each kind over one session, signing with the gateway's key."""
+    return Forwarder({"rest": RestAdapter(session, key, clock), "soap": SoapAdapter(session, key, clock)}, clock)

@@ -11,8 +11,6 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Engine
 
 import gateway.exchange.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
+from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
@@ -29,6 +27,7 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
 from gateway.exchange.evidence import pack, request_bytes
+from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text
 from gateway.exchange.stages import (
     Addressed,
     Answered,
@@ -114,7 +113,7 @@ class Exchange:
         row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
         stored = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
         if who.operation.pattern is Pattern.DISPATCH:
-            stored.append(self._seal(who, "canonical", _canonical(who, decoded.message), now))
+            stored.append(self._seal(who, "canonical", canonical(who, decoded.message), now))
         write = Write(
             replay=who.authenticated.replay,
             transfer=row,
@@ -148,7 +147,7 @@ class Exchange:
         answer: Message = {"transfer": transfer, "messageId": who.message_id, "acceptedAt": rfc3339(now)}
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, None, salt, now, self.hash_id)
-        answer_json = _canonical_answer(who, answer)
+        answer_json = canonical_answer(who, answer)
         outcome = entries.accepted(decoded, answer_json, salt, now)
         receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
         write = Write(
@@ -157,10 +156,10 @@ class Exchange:
             log=(intent, outcome),
             vault=(
                 self._seal(who, "request", pack(salt, request_bytes(who.received)), now),
-                self._seal(who, "canonical", _canonical(who, decoded.message), now),
+                self._seal(who, "canonical", canonical(who, decoded.message), now),
                 self._seal(who, "answer", answer_json, now),
             ),
-            feed=FeedRow(who.contract.contract.name, transfer, _event(decoded, now), f"{transfer}/canonical"),
+            feed=FeedRow(who.contract.contract.name, transfer, event(decoded, now), f"{transfer}/canonical"),
         )
         done = await self._write_new(decoded, write)
         return done if done is not None else Answered(who, receipt, answer=answer)
@@ -200,7 +199,7 @@ class Exchange:
             log.exception("transfer %s: unexpected fault while forwarding", committed.transfer)
             return await self._forward_failed(committed, Ours("gateway.fault", transfer=committed.transfer, fault=type(fault).__name__))
         now = self.clock()
-        answer_json = _canonical_answer(who, incoming.answer)
+        answer_json = canonical_answer(who, incoming.answer)
         outcome = entries.answered(committed, incoming, answer_json, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         await self._step(
@@ -216,7 +215,7 @@ class Exchange:
                 self._seal(who, "answer", answer_json, now),
             ),
         )
-        return Answered(who, receipt, answer=_masked(committed.decoded.authorised, incoming.answer))
+        return Answered(who, receipt, answer=masked(committed.decoded.authorised, incoming.answer))
 
     async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
         who, now = committed.requested, self.clock()
@@ -265,7 +264,7 @@ class Exchange:
             status=status,
             failure=failure.code if failure is not None else None,
             answer_ref=f"{committed.transfer}/answer" if state is State.ANSWERED else None,
-            receipt=_receipt_text(receipt) if receipt is not None else None,
+            receipt=receipt_text(receipt) if receipt is not None else None,
         )
         written = await self.journal.commit(Write(change=change, log=(entry,), vault=vault, queue=queue))
         if written.verdict is not Verdict.COMMITTED:
@@ -282,14 +281,14 @@ class Exchange:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else int(row["status"] or 502)
         entry = entries.repeat(who, first, status, self.clock())
-        await self.journal.commit(Write(log=(entry,)))
-        receipt = _receipt_of(first, row["receipt"])
+        await self._log(entry)
+        receipt = receipt_of(first, row["receipt"])
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
         if row["answer_ref"]:
             sealed = await asyncio.to_thread(self._open, str(row["answer_ref"]))
-            return Answered(who, receipt, answer=_masked(authorised, read_json(sealed)))
-        return Answered(who, receipt, failure=_again(str(row["failure"] or "transfer.in-doubt"), first))
+            return Answered(who, receipt, answer=masked(authorised, read_json(sealed)))
+        return Answered(who, receipt, failure=again(str(row["failure"] or "transfer.in-doubt"), first))
 
     def _open(self, ref: str) -> bytes:
         with self.engine.connect() as connection:
@@ -309,10 +308,16 @@ class Exchange:
         """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
         entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
         try:
-            await self.journal.commit(Write(log=(entry,)))
+            await self._log(entry)
         except Ours as broken:
             return Refused(received, broken, Receipt(received.transfer), authenticated)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
+
+    async def _log(self, entry: LogRow) -> None:
+        """Commit one entry. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
+        written = await self.journal.commit(Write(log=(entry,)))
+        if written.verdict is not Verdict.COMMITTED:
+            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
@@ -342,57 +347,5 @@ class Exchange:
             finished=now if answered is not None else None,
             status=200 if answered is not None else None,
             answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
-            receipt=_receipt_text(answered) if answered is not None else None,
+            receipt=receipt_text(answered) if answered is not None else None,
         )
-
-
-def _masked(authorised: Authorised, answer: Message) -> Message:
-    who = authorised.requested
-    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
-    return answer if mask is None else mask(answer)
-
-
-def _canonical(who: Requested, message: Message) -> bytes:
-    return who.contract.codec("canonical").write_json(who.request, message)
-
-
-def _canonical_answer(who: Requested, answer: Message) -> bytes:
-    return who.contract.codec("canonical").write_json(who.operation.answer, answer)
-
-
-def _event(decoded: Decoded, now: float) -> str:
-    """The CloudEvents 1.0 attributes of a submitted message; its data is added from the vault when it is read."""
-    who = decoded.requested
-    contract = who.contract.contract
-    event = {
-        "specversion": "1.0",
-        "id": who.received.transfer,
-        "source": f"urn:lgsp:system:{who.caller.id}",
-        "type": f"{who.contract.namespace}:{who.operation.name}",
-        "time": rfc3339(now),
-        "datacontenttype": "application/json",
-        "lgspagency": who.caller.agency,
-        "lgspformat": who.caller.format(contract.name),
-        "lgspbundle": who.contract.digest,
-    }
-    key = decoded.message.get(who.operation.key) if who.operation.key else None
-    if isinstance(key, str):
-        event["subject"] = key
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-
-
-def _receipt_text(receipt: Receipt) -> str:
-    leaves = {"intent": receipt.intent, "outcome": receipt.outcome}
-    return json.dumps({name: base64.b64encode(leaf).decode() for name, leaf in leaves.items() if leaf is not None})
-
-
-def _receipt_of(transfer: str, text: object) -> Receipt:
-    leaves = json.loads(str(text)) if text else {}
-    return Receipt(transfer, **{name: base64.b64decode(leaf) for name, leaf in leaves.items()})
-
-
-def _again(code: str, transfer: str) -> Failure:
-    """The failure that a transfer ended with, told once more to the caller who repeats it."""
-    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
-    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
-    return branch(kind.code, transfer=transfer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -21,17 +22,30 @@ def test_a_row_is_the_median_and_ratios_are_taken_round_by_round() -> None:
 
 
 @pytest.mark.server
-def test_a_door_is_small() -> None:
+def test_a_door_is_small_and_soon_there() -> None:
     measured = door.measure(10_000 if FULL else 1_000)
+    assert measured.first_answer <= 3.0
     assert measured.memory_mib <= 150
     assert measured.memory_mib - measured.memory_at_start <= (40 if FULL else 25), "memory grows with the number of exchanges"
 
 
-@pytest.mark.server
-def test_the_secured_exchange_is_measured_against_the_plain_stack() -> None:
-    """Both sides answer rightly. The ratio is what the bench prints; the goal stands in docs/bench.md."""
+@pytest.fixture(scope="module")
+def measured_row() -> dict[str, Any]:
+    """One run of the bench for all that is asked of it; a wrong answer on either side raises."""
     result = bench.run(True)
     assert result["ok"]
-    row = result["rows"][0]
-    assert row["name"] == "secured-exchange-rest-soap-1k" and row["unit"] == "exchanges/s"
-    assert row["against"]["plain"] > 0
+    (row,) = result["rows"]
+    return dict(row)
+
+
+@pytest.mark.server
+def test_the_secured_exchange_is_measured_against_the_plain_stack(measured_row: dict[str, Any]) -> None:
+    assert measured_row["name"] == "secured-exchange-rest-soap-1k" and measured_row["unit"] == "exchanges/s"
+    assert measured_row["median"] > 0 and measured_row["against"]["plain"] > 0
+
+
+@pytest.mark.server
+@pytest.mark.xfail(reason="the goal of 4 x the plain stack is not reached yet: docs/bench.md says where the time goes", strict=True)
+def test_the_secured_exchange_beats_the_plain_stack_four_times(measured_row: dict[str, Any]) -> None:
+    """The goal as it was set. Strict: the day that it is reached this fails, and the mark goes."""
+    assert measured_row["against"]["plain"] >= 4
