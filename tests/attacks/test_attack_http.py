@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -193,14 +194,21 @@ def test_a_head_over_the_limit(world: World, judge: Judge) -> None:
     for more in ([(f"x{number}", "a") for number in range(20_000)], [("x", "a" * 300_000)]):
         told = send(world, post(world), more)
         assert told is not None and told.status == 431 and told.headers["connection"] == "close"
-    with connect(world.identity("bao-chay")) as sock:  # without an end: not kept in memory for ever
+    # On Python 3.13 a broken write leaves its error with the thread, and the next read there, of whatever connection, reports it as its own.
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(endless_head, world).result() < 8, "an address without an end was taken"
+
+
+def endless_head(world: World) -> float:
+    """Seconds after which the door ends an address that has no end: it is not kept in memory for ever."""
+    began = time.monotonic()
+    with connect(world.identity("bao-chay")) as sock:
         sock.sendall(b"GET /")
-        with pytest.raises((ConnectionError, TimeoutError, OSError)):
-            until = time.monotonic() + 8
-            while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 8:
                 sock.sendall(b"a" * 16_384)
                 time.sleep(0.01)
-            raise AssertionError("an address without an end was taken")
+    return time.monotonic() - began
 
 
 @pytest.mark.parametrize(
