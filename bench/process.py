@@ -55,14 +55,15 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process of this environment, ended with the block: asked first, killed after five seconds."""
     with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            pass_fds=fds,
-            env={name: value for name, value in os.environ.items() if not _FOREIGN.search(name)},
-        )
+        with pinned(core):  # inherited, as this thread's own core would be
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=fds,
+                env={name: value for name, value in os.environ.items() if not _FOREIGN.search(name)},
+            )
         try:
             yield process
         finally:
