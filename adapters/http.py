@@ -13,10 +13,9 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -29,8 +28,7 @@ CONNECT_SECONDS: Final = 5.0
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(NamedTuple):
     """An answer read to its end. Header names are lower-case; a field that came twice is joined by `, ` (RFC 9110 §5.3)."""
 
     status: int

@@ -6,10 +6,9 @@ that is not signed by a key of that very system never becomes an `Incoming`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from contracts.compiled import Codec
 from contracts.model import Operation
@@ -29,8 +28,7 @@ class Endpoint:
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One canonical message on its way to a provider."""
 
     transfer: str
@@ -41,8 +39,7 @@ class Outgoing:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """The provider's verified answer, canonical, with what proves it: the exact bytes that went out and came back."""
 
     answer: Message
@@ -50,10 +47,6 @@ class Incoming:
     evidence_in: bytes
     key_id: str
     status: int
-    sent_digest: bytes  # SHA-256 of the body sent (of the query string, for a GET)
-    answer_digest: bytes
-    sent_size: int
-    answer_size: int
     seconds: float
 
 
@@ -61,7 +54,3 @@ class Adapter(Protocol):
     async def call(self, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
         """Raises `ProviderFailure` or `ProviderMissing`."""
         ...
-
-
-def digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()

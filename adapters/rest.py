@@ -13,7 +13,7 @@ import aiohttp
 
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
-from adapters.model import Endpoint, Incoming, Outgoing, digest
+from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from security.httpsig import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
@@ -42,9 +42,9 @@ class RestAdapter:
             query = outgoing.codec.write_query(operation.request, outgoing.message)
             if query:
                 url = f"{url}?{query}"
-            body, sent = None, query.encode()
+            body = None
         else:
-            body = sent = outgoing.codec.write_json(operation.request, outgoing.message)
+            body = outgoing.codec.write_json(operation.request, outgoing.message)
             headers["content-type"] = JSON
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
         request = HttpRequest(at.method, url, headers, body or b"")
@@ -67,10 +67,6 @@ class RestAdapter:
             evidence_in=answer.evidence_in,
             key_id=key_id,
             status=answer.status,
-            sent_digest=digest(sent),
-            answer_digest=digest(answer.body),
-            sent_size=len(sent),
-            answer_size=len(answer.body),
             seconds=answer.seconds,
         )
 

@@ -14,7 +14,7 @@ from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
-from adapters.model import Endpoint, Incoming, Outgoing, digest
+from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from security.keys import SigningKey
@@ -62,10 +62,6 @@ class SoapAdapter:
             evidence_in=answer.evidence_in,
             key_id=envelope.key.key_id,
             status=answer.status,
-            sent_digest=digest(body),
-            answer_digest=digest(answer.body),
-            sent_size=len(body),
-            answer_size=len(answer.body),
             seconds=answer.seconds,
         )
 

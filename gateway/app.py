@@ -67,7 +67,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
     forwarder = forwarder_over(session, signing, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
-    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.note, clock)
+    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.base64, clock)
     soap = SoapDoor(signing, newest.note, clock)
     services = Services(
         engine=engine,

@@ -12,7 +12,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.base import jcs
 from contracts.base.times import rfc3339
@@ -24,8 +24,7 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allo
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """Salted SHA-256 of bytes, and how many they are."""
 
     sha256: bytes
@@ -44,8 +43,7 @@ def keyed(key: bytes, text: str) -> str:
     return hmac.digest(key, text.encode(), hashlib.sha256).hex()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who called, as proven: the certificate of the connection, the key of the signature."""
 
     agency: str
@@ -54,8 +52,7 @@ class Caller:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """A transfer is taken in, and will be sent on."""
 
     transfer: str
@@ -71,8 +68,7 @@ class Intent:
     came_in: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a transfer ended: what went to the provider, what came back, what the caller was answered."""
 
     transfer: str
@@ -104,8 +100,7 @@ class Refusal:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """An accepted message came again, freshly signed, and got the stored answer of the transfer `of`."""
 
     transfer: str
@@ -116,8 +111,7 @@ class Repeat:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(NamedTuple):
     """A process died between forwarding and outcome; nobody knows whether the other side acted."""
 
     transfer: str
@@ -143,8 +137,7 @@ class Note:
 Entry = Intent | Outcome | Refusal | Repeat | InDoubt | Note
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenEntry:
+class FrozenEntry(NamedTuple):
     """What goes to the journal: (transfer, phase) is unique there."""
 
     transfer: str

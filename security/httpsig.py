@@ -13,8 +13,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
@@ -39,8 +38,7 @@ _CONTROL: Final = re.compile(r"[^\x20-\x7e\t]")
 FindKey = Callable[[str], VerifyKey | None]
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """A request as it came: `target_uri` is the public base address and the raw path with query; header names lower-case."""
 
     method: str
@@ -49,8 +47,7 @@ class HttpRequest:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """What a verified signature says. `payload_digest` is SHA-256 of the body."""
 
     key: VerifyKey
@@ -61,6 +58,7 @@ class Verified:
     nonce: str | None
     replay_key: bytes
     payload_digest: bytes
+    value: bytes
     signature_input: str
     signature: str
 
@@ -150,12 +148,12 @@ def sign_response(
     key: SigningKey,
     now: float,
     *,
-    request_label: str | None = None,
+    request: Verified | None = None,
 ) -> dict[str, str]:
     """The headers to add to an answer: Content-Digest, Signature-Input, Signature.
 
-    The request's own signature is covered, so that the answer cannot be taken for that to another question; its label is
-    looked up when it is not handed in.
+    The request's own signature is covered, so that the answer cannot be taken for that to another question; it is read
+    from the headers again unless it is handed in as it was verified.
     """
     digest = headers.get("content-digest") or content_digest(body)
     lines = [f'"@status": {status}']
@@ -165,7 +163,7 @@ def sign_response(
         if value is not None:
             lines.append(_line(f'"{name}"', value))
             covered += f' "{name}"'
-    question = _question(request_headers, request_label)
+    question = _asked(request.label, request.value) if request is not None else _question(request_headers)
     if question is not None:
         component, value = question
         lines.append(f"{component}: {value}")
@@ -185,7 +183,7 @@ def verify_response(
     """The verified signature of an answer to a request that we signed; the answer must cover that very signature."""
     label, inner, signature = _the_signature(headers, ANSWER_TAG)
     params = _check_params(inner.params, ("created", "keyid"))
-    question = _question(request_headers_sent, None)
+    question = _question(request_headers_sent)
     bound = False
     lines: list[str] = []
     plain: list[Item] = []
@@ -350,6 +348,7 @@ def _finish(
         None if nonce is None else str(nonce),
         replay_key,
         payload_digest,
+        signature,
         headers["signature-input"],
         headers["signature"],
     )
@@ -361,14 +360,13 @@ def _signed(added: dict[str, str], lines: list[str], params: str, key: SigningKe
     return added
 
 
-def _question(headers: Mapping[str, str], label: str | None) -> tuple[str, str] | None:
+def _question(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """Component and value of the request's signature, or None for a request that had none."""
     if "signature" not in headers or "signature-input" not in headers:
         return None
-    if label is None:
-        label, _, signature = _the_signature(headers, REQUEST_TAG)
-        return f'"signature";req;key="{label}"', serialise_bytes(signature)
-    member = _dictionary("Signature", headers["signature"]).get(label)
-    if member is None:
-        raise Theirs("signature.missing", where=f"Signature, {label}")
-    return f'"signature";req;key="{label}"', member.text
+    label, _, signature = _the_signature(headers, REQUEST_TAG)
+    return _asked(label, signature)
+
+
+def _asked(label: str, signature: bytes) -> tuple[str, str]:
+    return f'"signature";req;key="{label}"', serialise_bytes(signature)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,10 +29,8 @@ RSA_PSS: Final = "rsa-pss-sha512"
 ALGORITHMS: Final = frozenset({ECDSA_P256, ED25519, RSA_PKCS1, RSA_PSS})
 
 _ECDSA: Final = ec.ECDSA(hashes.SHA256())
-_PKCS1: Final = padding.PKCS1v15()
-_PSS512: Final = padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64)
-_SHA256: Final = hashes.SHA256()
-_SHA512: Final = hashes.SHA512()
+_RSA_PKCS1: Final = (padding.PKCS1v15(), hashes.SHA256())
+_RSA_PSS: Final = (padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64), hashes.SHA512())
 MIN_RSA_BITS: Final = 2048
 # The order of P-256's group: r and s lie in 1..n-1.
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -90,6 +89,10 @@ class VerifyKey:
     valid_from: float
     valid_until: float
     public: PublicKey = field(repr=False, compare=False)
+    _check: Callable[[bytes, bytes], None] = field(init=False, repr=False, compare=False)  # signature, data; bound once, for it is hot
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_check", _checker(self.public, self.algorithm))
 
     @classmethod
     def from_certificate(cls, key_id: str, system: str, certificate: bytes | str, algorithm: str | None = None) -> VerifyKey:
@@ -114,28 +117,20 @@ class VerifyKey:
 
     def verify(self, data: bytes, signature: bytes) -> None:
         """Raises Theirs("signature.wrong") unless this key made `signature` over `data`."""
-        public = self.public
         try:
-            if isinstance(public, ec.EllipticCurvePublicKey):
-                public.verify(_der_from_raw(signature), data, _ECDSA)
-            elif isinstance(public, ed25519.Ed25519PublicKey):
-                public.verify(signature, data)
-            elif self.algorithm == RSA_PSS:
-                public.verify(signature, data, _PSS512, _SHA512)
-            else:
-                public.verify(signature, data, _PKCS1, _SHA256)
+            self._check(signature, data)
         except (InvalidSignature, ValueError):
             raise Theirs("signature.wrong", key=self.key_id) from None
 
     def verify_xml(self, data: bytes, signature: bytes) -> None:
         """As `verify`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
-        if isinstance(self.public, rsa.RSAPublicKey):
-            try:
-                self.public.verify(signature, data, _PKCS1, _SHA256)
-            except (InvalidSignature, ValueError):
-                raise Theirs("signature.wrong", key=self.key_id) from None
-        else:
+        if self.algorithm != RSA_PSS:
             self.verify(data, signature)
+            return
+        try:
+            _checker(self.public, RSA_PKCS1)(signature, data)
+        except (InvalidSignature, ValueError):
+            raise Theirs("signature.wrong", key=self.key_id) from None
 
     def check_time(self, now: float) -> None:
         """Raises Theirs("signature.key-expired") outside the certificate's validity."""
@@ -154,6 +149,10 @@ class SigningKey:
     certificate_der: bytes
     private: PrivateKey = field(repr=False, compare=False)
     system: str = "gateway"
+    _make: Callable[[bytes], bytes] = field(init=False, repr=False, compare=False)  # bound once, as in `VerifyKey`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_make", _maker(self.private, self.algorithm))
 
     @classmethod
     def from_pem(
@@ -191,20 +190,32 @@ class SigningKey:
         return VerifyKey.from_certificate(self.key_id, self.system, self.certificate_der, self.algorithm)
 
     def sign(self, data: bytes) -> bytes:
-        private = self.private
-        if isinstance(private, ec.EllipticCurvePrivateKey):
-            return _raw_from_der(private.sign(data, _ECDSA))
-        if isinstance(private, ed25519.Ed25519PrivateKey):
-            return private.sign(data)
-        if self.algorithm == RSA_PSS:
-            return private.sign(data, _PSS512, _SHA512)
-        return private.sign(data, _PKCS1, _SHA256)
+        return self._make(data)
 
     def sign_xml(self, data: bytes) -> bytes:
         """As `sign`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
-        if isinstance(self.private, rsa.RSAPrivateKey):
-            return self.private.sign(data, _PKCS1, _SHA256)
-        return self.sign(data)
+        return self._make(data) if self.algorithm != RSA_PSS else _maker(self.private, RSA_PKCS1)(data)
+
+
+def _checker(public: PublicKey, algorithm: str) -> Callable[[bytes, bytes], None]:
+    """What raises unless the signature is right. Which kind of key it is, is asked once: these classes are abstract and slow to ask."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        verify = public.verify
+        return lambda signature, data: verify(_der_from_raw(signature), data, _ECDSA)
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return public.verify
+    pad, digest = _RSA_PSS if algorithm == RSA_PSS else _RSA_PKCS1
+    return lambda signature, data: public.verify(signature, data, pad, digest)
+
+
+def _maker(private: PrivateKey, algorithm: str) -> Callable[[bytes], bytes]:
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        sign = private.sign
+        return lambda data: _raw_from_der(sign(data, _ECDSA))
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return private.sign
+    pad, digest = _RSA_PSS if algorithm == RSA_PSS else _RSA_PKCS1
+    return lambda data: private.sign(data, pad, digest)
 
 
 def _raw_from_der(der: bytes) -> bytes:

@@ -1,13 +1,13 @@
-"""Sealing what is kept: AES-256-GCM under a key of its own for each message (HKDF-SHA256, RFC 5869), in chunks of 64 KiB.
+"""Sealing what is kept: AES-256-GCM under a key of its own for each message (HKDF-Expand with SHA-256, RFC 5869), in chunks of 64 KiB.
 
 Form: version (1 byte) · salt (32) · chunks, each with its tag. The nonce and the authenticated data of a chunk are its number
 and whether it is the last; the context is bound through the key. Because each message has its own key, a counter is a safe nonce.
+The sealing key is uniformly random, so nothing need be extracted from it first (RFC 5869 §3.3); records of version 1 did so, and still open.
 Invariant: a record that was edited, cut, lengthened, reordered, or moved to another context does not open, in whole or in part.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Final
 
@@ -20,11 +20,13 @@ from contracts.base.randomness import random_bytes
 CHUNK: Final = 65536
 TAG: Final = 16
 KEY: Final = 32
-_VERSION: Final = b"\x01"
+_VERSION: Final = b"\x02"
+_EXTRACTED: Final = b"\x01"  # the version before
 _SALT: Final = 32
 _HEAD: Final = 1 + _SALT
 _SEALED: Final = CHUNK + TAG
-_INFO: Final = b"lgsp seal v1\x00"
+_INFO: Final = b"lgsp seal v2\x00"
+_INFO_1: Final = b"lgsp seal v1\x00"
 
 
 def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
@@ -32,7 +34,7 @@ def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None)
     salt = random_bytes(_SALT) if salt is None else salt
     if len(salt) != _SALT:
         raise ValueError(f"a salt has {_SALT} bytes")
-    cipher = _cipher(key, salt, context)
+    cipher = _cipher(_VERSION, key, salt, context)
     if len(plain) <= CHUNK:
         return _VERSION + salt + cipher.encrypt(bytes(12), plain, _data(0, last=True))
     view = memoryview(plain)
@@ -47,14 +49,14 @@ def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None)
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
     """The plain bytes; Ours("seal.broken") for anything but what `seal` made."""
     count = _count(len(sealed), context)
-    cipher = _cipher(key, _salt(sealed, context), context)
+    cipher = _cipher(*_head(key, sealed, context))
     return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
 
 
 def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: int, length: int) -> bytes:
     """A part of the plain bytes; only the chunks that it touches are opened."""
     count = _count(len(sealed), context)
-    cipher = _cipher(key, _salt(sealed, context), context)
+    cipher = _cipher(*_head(key, sealed, context))
     if start < 0 or length < 0:
         raise ValueError("a part begins at 0 or later and is not of negative length")
     stop = min(start + length, plain_size(len(sealed)))
@@ -71,15 +73,17 @@ def plain_size(sealed_size: int) -> int:
     return body - TAG * max(1, -(-body // _SEALED))
 
 
-def derive(key: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF-SHA256 for one output block of 32 bytes."""
-    return hmac.digest(hmac.digest(salt, key, hashlib.sha256), info + b"\x01", hashlib.sha256)
+def expand(key: bytes, info: bytes) -> bytes:
+    """HKDF-Expand with SHA-256 for one output block of 32 bytes; `key` is uniformly random."""
+    return hmac.digest(key, info + b"\x01", "sha256")
 
 
-def _cipher(key: bytes, salt: bytes, context: bytes) -> AESGCM:
+def _cipher(version: bytes, key: bytes, salt: bytes, context: bytes) -> AESGCM:
     if len(key) != KEY:
         raise ValueError(f"a sealing key has {KEY} bytes")
-    return AESGCM(derive(key, salt, _INFO + context))
+    if version == _EXTRACTED:
+        return AESGCM(expand(hmac.digest(salt, key, "sha256"), _INFO_1 + context))
+    return AESGCM(expand(key, _INFO + salt + context))
 
 
 def _nonce(number: int) -> bytes:
@@ -104,10 +108,11 @@ def _count(size: int, context: bytes) -> int:
     return count + (1 if rest else 0)
 
 
-def _salt(sealed: bytes | memoryview, context: bytes) -> bytes:
-    if bytes(sealed[:1]) != _VERSION:
+def _head(key: bytes, sealed: bytes | memoryview, context: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    version = bytes(sealed[:1])
+    if version not in (_VERSION, _EXTRACTED):
         raise _broken(context, "version")
-    return bytes(sealed[1:_HEAD])
+    return version, key, bytes(sealed[1:_HEAD]), context
 
 
 def _open(cipher: AESGCM, sealed: bytes | memoryview, number: int, count: int, context: bytes) -> bytes:

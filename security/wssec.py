@@ -13,9 +13,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from lxml import etree
 
@@ -67,8 +66,7 @@ _START_TAG: Final = re.compile(rb'<[^\s>]+(?: [^=]+="[^"]*")*>')
 FindKey = Callable[[str], VerifyKey | None]
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedEnvelope:
+class VerifiedEnvelope(NamedTuple):
     """A verified message. `payload_digest` is SHA-256 of the canonical Body without its wsu:Id, so that a repeat by a stack
     that draws Ids anew is still the same message."""
 
@@ -87,8 +85,7 @@ class VerifiedEnvelope:
     headers: Mapping[str, Element]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(NamedTuple):
     """The envelope taken apart by position. `signable` maps each Id of each part to (name of the part, element)."""
 
     body: Element

@@ -5,7 +5,7 @@ Connections outlive suspensions and revocations, so nothing is remembered from t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts.base.errors import Policy, Theirs
 from gateway.registry.records import System
@@ -13,8 +13,7 @@ from gateway.registry.snapshot import Snapshot
 from security.keys import thumbprint as thumbprint_of
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     system: System
     thumbprint: str  # base64url SHA-256 of the DER certificate, as in RFC 8705 `x5t#S256`
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.model import Pattern
@@ -50,8 +50,7 @@ class TokenKeeper:
         return token
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """A caller who proved by channel, token and signature who it is, and the signature's facts."""
 
     channel: Channel
@@ -65,7 +64,7 @@ class RestDoor:
     keeper: TokenKeeper
     signing_key: SigningKey
     token_endpoint: str
-    checkpoint: Callable[[], str]
+    checkpoint: Callable[[], str]  # base64 of the newest signed note
     clock: Callable[[], float]
 
     # --- in -----------------------------------------------------------------------------------------------------------
@@ -131,15 +130,16 @@ class RestDoor:
         if isinstance(ended, Refused):
             received = ended.received
             return self._failure(ended.failure, received, ended.receipt, signed=ended.authenticated is not None)
-        received = ended.requested.received
+        who = ended.requested
+        received, proof = who.received, who.authenticated.proof
         if ended.failure is not None:
             return self._failure(ended.failure, received, ended.receipt, signed=True)
-        who = ended.requested
         if ended.queued:
             state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
-            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt)
+            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof)
         assert ended.answer is not None
-        return self.signed(200, {"content-type": JSON}, who.codec.write_json(who.operation.answer, ended.answer), received, ended.receipt)
+        body = who.codec.write_json(who.operation.answer, ended.answer)
+        return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, *, signed: bool) -> Reply:
         status, headers, body = problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language"))
@@ -148,15 +148,23 @@ class RestDoor:
         headers["lgsp-transfer"] = receipt.transfer
         return Reply(status, headers, body)
 
-    def signed(self, status: int, headers: dict[str, str], body: bytes, received: Received, receipt: Receipt | None) -> Reply:
-        """An answer with receipt and newest checkpoint, signed together with the request's own signature."""
+    def signed(
+        self,
+        status: int,
+        headers: dict[str, str],
+        body: bytes,
+        received: Received,
+        receipt: Receipt | None,
+        proof: httpsig.Verified | None = None,
+    ) -> Reply:
+        """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand)."""
         if receipt is not None:
             headers["lgsp-transfer"] = receipt.transfer
             headers["lgsp-receipt"] = receipt_header(receipt)
         note = self.checkpoint()
         if note:
-            headers["lgsp-checkpoint"] = f":{base64.b64encode(note.encode()).decode('ascii')}:"
-        headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock()))
+            headers["lgsp-checkpoint"] = f":{note}:"
+        headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof))
         return Reply(status, headers, body)
 
 

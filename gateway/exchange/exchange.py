@@ -257,9 +257,9 @@ class Exchange:
         state = after(State.FORWARDING, event)
         change = TransferChange(
             committed.transfer,
-            State.FORWARDING,
+            State.FORWARDING.value,
             self.process,
-            state,
+            state.value,  # plain text: the drivers take long over anything else
             finished=now if receipt is not None else None,
             status=status,
             failure=failure.code if failure is not None else None,
@@ -329,8 +329,8 @@ class Exchange:
         assert decoded.authorised.decision.grant is not None
         return TransferRow(
             id=who.received.transfer,
-            state=state,
-            pattern=who.operation.pattern,
+            state=state.value,
+            pattern=who.operation.pattern.value,
             caller_system=who.caller.id,
             caller_agency=who.caller.agency,
             contract=who.contract.contract.name,

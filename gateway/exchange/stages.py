@@ -9,9 +9,8 @@ step cannot be skipped without the type checker saying so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
 from contracts.compiled import Codec, CompiledContract
@@ -30,8 +29,7 @@ class Face(StrEnum):
     SOAP = "soap"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """Bytes that came in at a door, and what the channel says of who sent them. Nothing is believed yet."""
 
     transfer: str
@@ -47,8 +45,7 @@ class Received:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(NamedTuple):
     """What the caller asks for: found before anything costly is done."""
 
     received: Received
@@ -57,8 +54,7 @@ class Addressed:
     operation: Operation | None  # of a SOAP call, known only from the verified Body
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(NamedTuple):
     """Who: channel, token and signature name one system. Intact and fresh: the signature covers the content."""
 
     addressed: Addressed
@@ -75,8 +71,7 @@ class Authenticated:
         return self.addressed.received
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
+class Requested(NamedTuple):
     """What the verified content asks for: one operation, under one message id."""
 
     authenticated: Authenticated
@@ -106,14 +101,12 @@ class Requested:
         return self.contract.codec(self.caller.format(self.contract.contract.name))
 
 
-@dataclass(frozen=True, slots=True)
-class Authorised:
+class Authorised(NamedTuple):
     requested: Requested
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     authorised: Authorised
     message: Message
 
@@ -122,8 +115,7 @@ class Decoded:
         return self.authorised.requested
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """The intent is on disk. `at` is the time of commit."""
 
     decoded: Decoded
@@ -138,8 +130,7 @@ class Committed:
         return self.decoded.authorised.requested
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What an answer hands out: the leaves of the log that speak of it (RFC 6962 leaf hashes, 32 bytes each)."""
 
     transfer: str
@@ -148,8 +139,7 @@ class Receipt:
     refusal: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` says what it is."""
 
     requested: Requested
@@ -159,8 +149,7 @@ class Answered:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The caller gets nothing but a reason. `authenticated` is there if the caller had proved who it is."""
 
     received: Received

@@ -16,17 +16,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Row, Statements
-from gateway.journal.write import TransferChange, TransferRow, Verdict, Write, Written
+from gateway.journal.write import FeedRow, LogRow, QueueRow, ReplayKey, TransferRow, VaultRow, Verdict, Write, Written
 
 COMMITTED: Final = Written(Verdict.COMMITTED)
 REPLAYED: Final = Written(Verdict.REPLAYED)
 FENCED: Final = Written(Verdict.FENCED)
 
-_REPLAY: Final = ("key", "expires")
-_LOG: Final = ("transfer", "phase", "entry", "leaf")
-_VAULT: Final = ("id", "key_id", "size", "sealed")
-_FEED: Final = ("contract", "transfer", "event", "body_ref")
-_QUEUE: Final = ("transfer", "provider", "body_ref", "next_at", "state", "tries", "last_failure")
+# The rows of `gateway.journal.write` are tuples in the order of their columns, and go to the driver as they are.
+_REPLAY: Final = ReplayKey._fields
+_LOG: Final = LogRow._fields
+_VAULT: Final = VaultRow._fields
+_FEED: Final = FeedRow._fields
+_QUEUE: Final = QueueRow._fields
+assert TransferRow._fields == TRANSFER_COLUMNS
 
 
 class Entangled(Exception):
@@ -47,14 +49,12 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Wr
     queue: list[Row] = []
     for unit, result in zip(units, results, strict=True):
         if result is COMMITTED:
-            for entry in unit.log:
-                log.append((entry.transfer, entry.phase, entry.entry, entry.leaf))
-            for body in unit.vault:
-                vault.append((body.id, body.key_id, body.size, body.sealed))
-            if (event := unit.feed) is not None:
-                feed.append((event.contract, event.transfer, event.event, event.body_ref))
-            if (item := unit.queue) is not None:
-                queue.append((item.transfer, item.provider, item.body_ref, item.next_at, item.state, item.tries, item.last_failure))
+            log += unit.log
+            vault += unit.vault
+            if unit.feed is not None:
+                feed.append(unit.feed)
+            if unit.queue is not None:
+                queue.append(unit.queue)
     if log:
         sql.insert(cursor, "log_pending", _LOG, log)
     if vault:
@@ -139,9 +139,7 @@ def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results:
     if not wanted:
         return
     order = sorted(wanted) if len(wanted) > 1 and not sql.sqlite else wanted
-    rows: list[Row] = []
-    for key in order:
-        rows.append(_transfer_row(units[wanted[key]].transfer))  # type: ignore[arg-type]  # only units with one are wanted
+    rows: list[Row] = [units[wanted[key]].transfer for key in order]  # type: ignore[misc]  # only units with one are wanted
     fresh = sql.insert_new(cursor, "transfer", TRANSFER_COLUMNS, rows, "id")
     if len(fresh) == len(rows) and not repeats:
         return
@@ -158,7 +156,7 @@ def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
     for number, unit in enumerate(units):
         if (step := unit.change) is not None and results[number] is COMMITTED:
             numbers.append(number)
-            rows.append(_change_row(step))
+            rows.append(step)
     if not rows:
         return
     applied = sql.change(cursor, rows)
@@ -187,44 +185,3 @@ def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:
 
 def _message(row: TransferRow) -> tuple[str, str, str, str]:
     return row.caller_system, row.contract, row.operation, row.message_id
-
-
-def _transfer_row(row: TransferRow) -> Row:
-    return (
-        row.id,
-        row.state,
-        row.pattern,
-        row.caller_system,
-        row.caller_agency,
-        row.contract,
-        row.bundle,
-        row.operation,
-        row.message_id,
-        row.payload_digest,
-        row.grant_id,
-        row.provider,
-        row.process,
-        row.idempotent,
-        row.received,
-        row.committed,
-        row.finished,
-        row.status,
-        row.failure,
-        row.answer_ref,
-        row.receipt,
-    )
-
-
-def _change_row(step: TransferChange) -> Row:
-    return (
-        step.id,
-        step.before,
-        step.process,
-        step.state,
-        step.finished,
-        step.status,
-        step.failure,
-        step.answer_ref,
-        step.receipt,
-        step.owner,
-    )

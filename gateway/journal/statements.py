@@ -14,13 +14,14 @@ from typing import Any, Final, Protocol
 import psycopg
 
 from gateway.journal import tables
+from gateway.journal.write import TransferChange
 
 Row = tuple[Any, ...]
 WIDE: Final = 64
 NARROW: Final = 16
 
 TRANSFER_COLUMNS: Final = tuple(column.name for column in tables.transfer.columns)
-_CHANGE_COLUMNS: Final = ("id", "before", "holder", "state", "finished", "status", "failure", "answer_ref", "receipt", "owner")
+_CHANGE_COLUMNS: Final = TransferChange._fields
 _CHANGE_TYPES: Final = ("text", "text", "text", "text", "double precision", "integer", "text", "text", "text", "text")
 
 
@@ -113,7 +114,7 @@ _CHANGE_TAIL: Final = (
     ") UPDATE transfer SET state = step.state, process = COALESCE(step.owner, transfer.process), status = step.status,"
     " failure = step.failure, finished = COALESCE(step.finished, transfer.finished), answer_ref = COALESCE(step.answer_ref, transfer.answer_ref),"
     " receipt = COALESCE(step.receipt, transfer.receipt)"
-    " FROM step WHERE transfer.id = step.id AND transfer.state = step.before AND (step.holder IS NULL OR transfer.process = step.holder)"
+    " FROM step WHERE transfer.id = step.id AND transfer.state = step.before AND (step.process IS NULL OR transfer.process = step.process)"
     " RETURNING transfer.id"
 )
 QUEUE_TAIL: Final = (

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayKey:
+class ReplayKey(NamedTuple):
     key: bytes
     expires: float
 
 
-@dataclass(frozen=True, slots=True)
-class LogRow:
+class LogRow(NamedTuple):
     """A frozen entry of the audit log: canonical JSON (RFC 8785) and its RFC 6962 leaf hash.
 
     (`transfer`, `phase`) is unique in the log. What is not a phase of a transfer (refusal, repeat, change of registry)
@@ -30,8 +29,7 @@ class LogRow:
     leaf: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VaultRow:
+class VaultRow(NamedTuple):
     """A sealed body; `id` is `<transfer>/<part>`."""
 
     id: str
@@ -40,16 +38,14 @@ class VaultRow:
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     contract: str
     transfer: str
     event: str
     body_ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow:
+class QueueRow(NamedTuple):
     """A transfer in the queue. A row that stands already is brought to these values, and its lease ends."""
 
     transfer: str
@@ -61,8 +57,7 @@ class QueueRow:
     last_failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransferRow:
+class TransferRow(NamedTuple):
     """The columns of a new transfer (`gateway.journal.tables.transfer`)."""
 
     id: str
@@ -88,8 +83,7 @@ class TransferRow:
     receipt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransferChange:
+class TransferChange(NamedTuple):
     """A step of a transfer: applied only while its state is `before` and, if given, `process` still owns it.
 
     `status` and `failure` are set as given. `finished`, `answer_ref`, `receipt` and `owner` (the process that owns the
@@ -108,8 +102,7 @@ class TransferChange:
     owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One unit. At most one of `transfer` (a new one) and `change` (a step of one) is given."""
 
     replay: ReplayKey | None = None

@@ -188,7 +188,7 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
     registry, vault = Registry(engine), Vault(folder / "vault")
     exchange = Exchange(journal, vault, Forwarder({}, time.time), engine, "door-test", lambda text: text, time.time, 1.0)
     signing = gateway.sign
-    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.note, time.time)
+    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.base64, time.time)
     services = Services(
         engine=engine, registry=registry, journal=journal, vault=vault, newest_checkpoint=newest, token_key=signing, settings=settings,
         rest=rest, exchange=exchange, clock=time.time,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -73,7 +73,7 @@ class Post:
         body = self.vault.seal(transfer, "canonical", raw("ServiceRequest"), now)
         entry = freeze(Note(transfer, now, "intent", "gateway"))
         write = Write(
-            transfer=replace(row, **changes),
+            transfer=row._replace(**changes),
             log=(LogRow(entry.transfer, entry.phase, entry.entry, entry.leaf),),
             vault=(request, body),
             queue=QueueRow(transfer, "truong-ha", body.id, now, tries=tries),

@@ -20,7 +20,7 @@ from gateway.registry.snapshot import load_snapshot
 from tests.registry.making import NOW, House, contracts, filled, new_database, province
 
 TRANSFER = "01935b6e-0000-7000-8000-000000000001"
-INCOMING = Incoming({"x": 1}, b"out", b"in", "k", 200, b"", b"", 1, 1, 0.1)
+INCOMING = Incoming({"x": 1}, b"out", b"in", "k", 200, 0.1)
 
 
 class Scripted:

@@ -5,7 +5,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,7 +81,7 @@ def test_a_step_counts_only_while_its_guard_holds(database: Engine, journal: Jou
 
 
 def test_a_fenced_step_takes_its_replay_key_back(database: Engine, journal: Journal) -> None:
-    step = replace(outcome("door-1", new_id()), replay=ReplayKey(b"f" * 32, time.time()))
+    step = outcome("door-1", new_id())._replace(replay=ReplayKey(b"f" * 32, time.time()))
     assert journal.commit_blocking(step).verdict is Verdict.FENCED
     assert counts(database)["replay"] == 0
 
@@ -109,8 +108,8 @@ def test_one_poisonous_row_fails_only_its_unit(database: Engine, journal: Journa
     journal.commit_blocking(Write(log=(log_row("t", "intent"),)))
 
     async def many() -> list[Any]:
-        poison = replace(submission("door-1"), log=(log_row("t", "intent"),))
-        wrong = replace(submission("door-1"), log=(replace(log_row("u", "intent"), entry=object()),))  # type: ignore[arg-type]
+        poison = submission("door-1")._replace(log=(log_row("t", "intent"),))
+        wrong = submission("door-1")._replace(log=(log_row("u", "intent")._replace(entry=object()),))  # type: ignore[arg-type]
         units = [*(submission("door-1") for _ in range(5)), poison, wrong, *(submission("door-1") for _ in range(5))]
         return await asyncio.gather(*[journal.commit(unit) for unit in units], return_exceptions=True)
 
@@ -215,7 +214,7 @@ def test_a_full_disk_refuses_the_batch_and_the_writer_goes_on(sqlite: Engine) ->
     cursor: sqlite3.Cursor = journal._cursor  # type: ignore[assignment]
     cursor.execute(f"PRAGMA max_page_count = {pages + 3}")
 
-    big = replace(submission("door-1"), vault=tuple(replace(submission("door-1").vault[0], sealed=bytes(400_000)) for _ in range(1)))
+    big = submission("door-1")._replace(vault=tuple(submission("door-1").vault[0]._replace(sealed=bytes(400_000)) for _ in range(1)))
     with pytest.raises(Ours) as caught:
         journal.commit_blocking(big)
     assert caught.value.code == "journal.unavailable"

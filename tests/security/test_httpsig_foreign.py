@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,21 +72,21 @@ def test_they_sign_and_we_verify(pair, now):
         covered_component_ids=COMPONENTS,
         use_existing_digest=True,
     )
-    received = replace(request, headers={name.lower(): value for name, value in message.headers.items()})
+    received = request._replace(headers={name.lower(): value for name, value in message.headers.items()})
     assert verify_request(received, lambda _: pair.verify, now).key == pair.verify
 
 
 def test_we_sign_and_they_verify(pair):
     now = datetime.datetime.now().timestamp()  # the other implementation reads the clock itself
     request = _request()
-    signed = replace(request, headers={**request.headers, **sign_request(request, pair.sign, now)})
+    signed = request._replace(headers={**request.headers, **sign_request(request, pair.sign, now)})
     found = HTTPMessageVerifier(signature_algorithm=_algorithm(pair), key_resolver=Keys(pair)).verify(Message(signed))
     assert len(found) == 1 and found[0].parameters["tag"] == "lgsp-request"
 
 
 def test_the_base_of_a_request_written_out_by_hand(p256, now):
     request = _request()
-    signed = replace(request, headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
+    signed = request._replace(headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
     assert verify_request(signed, lambda _: p256.verify, now).base.decode() == (
         '"@method": POST\n'
         '"@target-uri": https://gw.example.vn/field-report/v1/requests?x=1\n'

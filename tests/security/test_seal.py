@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Ours
-from security.seal import CHUNK, TAG, derive, plain_size, seal, unseal, unseal_range
+from security.seal import CHUNK, TAG, expand, plain_size, seal, unseal, unseal_range
 
 KEY = bytes(range(32))
 CONTEXT = b"t-1/request"
@@ -108,12 +108,20 @@ def test_a_part_opens_only_what_it_touches():
         unseal_range(KEY, CONTEXT, bytes(damaged), 2 * CHUNK, 1)
 
 
-def test_the_derivation_is_hkdf():
-    salt, info = b"s" * 32, b"info"
-    assert derive(KEY, salt, info) == HKDF(hashes.SHA256(), 32, salt, info).derive(KEY)
+def test_the_derivation_is_hkdf_expand():
+    assert expand(KEY, b"info") == HKDFExpand(hashes.SHA256(), 32, b"info").derive(KEY)
 
 
 def test_the_form_written_out():
     sealed = seal(KEY, CONTEXT, b"body", salt=b"s" * 32)
-    own = AESGCM(derive(KEY, b"s" * 32, b"lgsp seal v1\x00" + CONTEXT))
-    assert sealed == b"\x01" + b"s" * 32 + own.encrypt(bytes(12), b"body", bytes(8) + b"\x01")
+    own = AESGCM(expand(KEY, b"lgsp seal v2\x00" + b"s" * 32 + CONTEXT))
+    assert sealed == b"\x02" + b"s" * 32 + own.encrypt(bytes(12), b"body", bytes(8) + b"\x01")
+
+
+def test_records_of_version_1_open():
+    salt = b"s" * 32
+    own = AESGCM(HKDF(hashes.SHA256(), 32, salt, b"lgsp seal v1\x00" + CONTEXT).derive(KEY))
+    old = b"\x01" + salt + own.encrypt(bytes(12), b"body", bytes(8) + b"\x01")
+    assert unseal(KEY, CONTEXT, old) == b"body"
+    broken(KEY, CONTEXT, b"\x02" + old[1:])
+    broken(KEY, CONTEXT, b"\x03" + old[1:])
