@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from lxml import etree
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts import forms, jsoncodec, xmlread, xmlwrite
 from contracts.base.errors import Finding, Theirs
+from contracts.integers import compile_integers
 from contracts.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.normal import compile_normal
 from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
+from contracts.query import guess, parse_query, query_text
 from contracts.validate import Validator
-from contracts.wire.jsontext import MAX_DIGITS, read_json
-from contracts.wire.xmltext import ILLEGAL
+from contracts.wire.jsontext import read_json
 from contracts.xmlproblems import XmlProblems
 
 Value = dict[str, Any]
@@ -176,7 +177,7 @@ class Codec:
         problems = Problems()
         into: Value = {}
         if plan is not None and plan.media == "json":
-            raw = {name: _guess(text, plan, name) for name, text in given.items()}
+            raw = {name: guess(text, plan, name) for name, text in given.items()}
             jsoncodec.compile_reader(plan)(raw, into, None, problems)
             here: Callable[[str, Any], str] = self._json[message].here
         else:
@@ -240,7 +241,7 @@ class Codec:
                 raise self._failure(
                     "message.not-expressible", message, [Finding(name, name, kind_of(item), "type", "a single value in a query")]
                 )
-        return "&".join(f"{quote(name, safe='')}={quote(_query_text(item), safe='')}" for name, item in given.items())
+        return "&".join(f"{quote(name, safe='')}={quote(query_text(item), safe='')}" for name, item in given.items())
 
     def normal(self, message: str, value: Value) -> Value:
         """What `value` becomes on the way through this format and back: itself, but for the losses that the table lists."""
@@ -253,7 +254,7 @@ class Codec:
 
 
 def _canonical_json(struct: Struct, message: str) -> _Json:
-    integers = jsoncodec.compile_integers(struct)
+    integers = compile_integers(struct)
 
     def read(raw: bytes) -> tuple[Any, Problems]:
         value = read_json(raw)
@@ -263,38 +264,3 @@ def _canonical_json(struct: Struct, message: str) -> _Json:
         return value, problems
 
     return _Json(read, jsoncodec.compile_writer(canonical_plan(struct, "json", message, "")), lambda at, index: filled(at, index, 0))
-
-
-def _query_text(item: Any) -> str:
-    if isinstance(item, bool):
-        return "true" if item else "false"
-    return item if isinstance(item, str) else forms.plain(item)
-
-
-def _guess(text: str, plan: Plan, name: str) -> Any:
-    """A parameter as the raw value that the format's JSON would hold."""
-    node = next((child for child in plan.root.children if child.name == name), None)
-    raw = node.text.form.raw if node is not None and node.text is not None else "text"
-    if raw == "boolean":
-        return {"true": True, "false": False}.get(text, text)
-    if raw == "number" and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
-        return int(text)
-    return text
-
-
-def parse_query(query: str) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for part in query.split("&") if query else ():
-        name, equals, text = part.partition("=")
-        try:
-            key, value = (unquote_to_bytes(each.replace("+", " ")).decode("utf-8") for each in (name, text))
-        except UnicodeDecodeError:
-            raise Theirs("message.not-query", why="bytes that are not UTF-8") from None
-        if not equals or not key:
-            raise Theirs("message.not-query", why="a part that is not name=value")
-        if key in given:
-            raise Theirs("message.not-query", why=f"the parameter {key[:60]!r} stands twice")
-        if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
-            raise Theirs("message.not-query", why="a character that XML 1.0 cannot carry")
-        given[key] = value
-    return given

@@ -1,11 +1,12 @@
-"""Writing into the frames of a plan: the canonical object, or item of a list, that leaves belong to. Shared by the readers."""
+"""The frames of a plan: the canonical object, or item of a list, that leaves belong to. What readers put in and writers take out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from contracts.plan import Keys, Node
+from contracts.forms import Bad
+from contracts.plan import Keys, Leaf, Node, NotExpressible, kind_of
 
 
 def list_at(keys: Keys) -> Callable[[Any], Any]:
@@ -67,3 +68,71 @@ def missing(into: Any, keys: Keys) -> bool:
             return True
         into = into[each]
     return False
+
+
+def getter(keys: Keys) -> Callable[[Any], Any]:
+    """The value at a path of keys, or None; () is the value itself."""
+    if not keys:
+        return lambda value: value
+    if len(keys) == 1:
+        key = keys[0]
+        return lambda value: value.get(key)
+    parents, last = keys[:-1], keys[-1]
+
+    def get(value: Any) -> Any:
+        for each in parents:
+            value = value.get(each)
+            if value is None:
+                return None
+        return value.get(last)
+
+    return get
+
+
+def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
+    """Canonical value to raw value of the format, with tokens for absence; None where it is written as it is."""
+    write, tokens = leaf.form.write, leaf.tokens
+    if write is None and not tokens:
+        return None
+
+    def convert(value: Any) -> Any:
+        if tokens and isinstance(value, dict):
+            return tokens[value["absent"]]
+        if write is None:
+            return value
+        try:
+            return write(value)
+        except Bad as bad:
+            raise NotExpressible(leaf.here, leaf.canonical, kind_of(value), bad.rule, bad.expected) from None
+
+    return convert
+
+
+def shown(leaf: Leaf) -> Callable[[Any], Any]:
+    """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
+    get, tokens = getter(leaf.keys or ()), leaf.tokens
+
+    def find(value: Any) -> Any:
+        found = get(value)
+        if isinstance(found, dict) and found["absent"] not in tokens:
+            return None
+        return found
+
+    return find
+
+
+def constant_checks(node: Node) -> list[Callable[[Any], str]]:
+    """A canonical field that the format takes for granted can be written only where it has that value."""
+
+    def check(keys: Keys, constant: Any, canonical: str) -> Callable[[Any], str]:
+        get = getter(keys)
+
+        def write(value: Any) -> str:
+            found = get(value)
+            if found is not None and found != constant:
+                raise NotExpressible("", canonical, kind_of(found), "constant", f"{constant!r}: the format says nothing else")
+            return ""
+
+        return write
+
+    return [check(fill.keys, fill.value, fill.canonical) for fill in node.fills if fill.constant]

@@ -11,10 +11,8 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from contracts.forms import Bad
-from contracts.frames import finisher, list_at, setter
-from contracts.model import Many, Scalar, Struct, Type
+from contracts.frames import constant_checks, finisher, getter, list_at, raw_writer, setter, shown
 from contracts.plan import Index, Leaf, Node, Plan, Problems, filled, kind_of
-from contracts.xmlwrite import constant_checks, getter, raw_writer, shown
 
 Read = Callable[[Any, Any, Index, Problems], None]
 Write = Callable[[Any], str]
@@ -258,44 +256,3 @@ def _literal(value: Any) -> str:
     if isinstance(value, (int, Decimal)):
         return str(value)
     raise TypeError(f"{type(value).__name__} is no scalar of JSON")
-
-
-def compile_integers(struct: Struct) -> Callable[[Any, Problems], None] | None:
-    """Finds what JSON Schema calls an integer and XML does not (`1.0`); None for a message without integers."""
-    check = _integers(struct, "")
-    return None if check is None else lambda value, problems: check(value, None, problems)
-
-
-def _integers(made: Type, at: str) -> Callable[[Any, Index, Problems], None] | None:
-    if isinstance(made, Scalar):
-        if made.kind != "integer":
-            return None
-
-        def scalar(value: Any, index: Index, problems: Problems) -> None:
-            if type(value) is Decimal:
-                path = filled(at, index, 0)
-                problems.add(path, path, "number with a point or an exponent", "type", "a whole number, without quotes and without a point")
-
-        return scalar
-    if isinstance(made, Many):
-        inner = _integers(made.items, at + "[]")
-        if inner is None:
-            return None
-
-        def many(value: Any, index: Index, problems: Problems) -> None:
-            if isinstance(value, list):
-                for number, each in enumerate(value):
-                    inner(each, (index, number), problems)
-
-        return many
-    checks = [(f.name, found) for f in made.fields if (found := _integers(f.type, f"{at}.{f.name}" if at else f.name)) is not None]
-    if not checks:
-        return None
-
-    def struct(value: Any, index: Index, problems: Problems) -> None:
-        if isinstance(value, dict):
-            for name, check in checks:
-                if name in value:
-                    check(value[name], index, problems)
-
-    return struct

@@ -13,11 +13,12 @@ import jsonschema_rs
 from contracts.base.errors import Words
 from contracts.bundle import Bundle
 from contracts.forms import Media
+from contracts.jsonschema import json_schema
 from contracts.located import Findings, Located, Path, read_codes, read_json, read_yaml
 from contracts.model import CodeTable, Contract, Operation, Pattern, RestCall, Sample, Scalar, Struct
 from contracts.places import places, scalar_at
 from contracts.plan import Plan
-from contracts.profile import Profile, json_schema
+from contracts.profile import Profile
 from contracts.table import TableReader
 
 RESERVED: Final = frozenset(

@@ -14,12 +14,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from contracts.located import Findings, Located, Path
-from contracts.model import REASONS, CodeTable, Field, Many, Scalar, Struct, Type
-
-# What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
-_ZONE: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
-DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
-DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + _ZONE + "$"
+from contracts.model import CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.patterns import pattern_fault
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _COMMON: Final = {"title", "description", "absentable"}
@@ -226,92 +222,3 @@ class Profile:
         why = "a text" if not isinstance(pattern, str) else pattern_fault(pattern)
         if why is not None:
             self._bad(path, "a pattern outside the profile", "pattern", why)
-
-
-_SPECIAL: Final = set(".^*+?{}[]\\|()-")
-_ESCAPES: Final = _SPECIAL | {"n", "r", "t"}
-
-
-def pattern_fault(pattern: str) -> str | None:
-    """Why a pattern could mean different things to XSD and to ECMA 262; None where it means the same."""
-    if len(pattern) < 2 or pattern[0] != "^" or pattern[-1] != "$":
-        return "^ at the beginning and $ at the end: XSD patterns are anchored"
-    inner, at, depth, in_class = pattern[1:-1], 0, 0, False
-    while at < len(inner):
-        char = inner[at]
-        if char == "\\":
-            at += 1
-            if at == len(inner) or inner[at] not in _ESCAPES:
-                return r"no \d, \w, \s, \b and the like: they differ between XSD and ECMA 262; write the class out"
-        elif in_class:
-            if char == "[" or char == "-" and inner[at + 1 : at + 2] == "[" or inner[at : at + 2] == "&&":
-                return "no subtraction or nesting in a class"
-            if char == "]":
-                in_class = False
-        elif char == "[":
-            in_class = True
-            if inner[at + 1 : at + 2] == "^":
-                at += 1
-            if inner[at + 1 : at + 2] in ("]", "-"):
-                return "] and - escaped in a class"
-        elif char in "^$":
-            return "no anchor inside"
-        elif char == ".":
-            return "no dot: XSD and ECMA 262 exclude different characters; write the class out"
-        elif char == "(":
-            if inner[at + 1 : at + 2] == "?":
-                return "plain groups only: no look-around, no names"
-            depth += 1
-        elif char == ")":
-            depth -= 1
-        elif char == "|" and depth == 0:
-            return "alternatives in parentheses"
-        elif char in "*+?}" and inner[at + 1 : at + 2] in ("?", "+"):
-            return "no lazy or possessive repetition"
-        at += 1
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"a regular expression ({error.msg})"
-    return None
-
-
-def json_schema(made: Type) -> dict[str, Any]:
-    """The type as plain JSON Schema for a validator: formats with their pattern, absence spelt out."""
-    if isinstance(made, Struct):
-        return {
-            "type": "object",
-            "properties": {f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in made.fields},
-            "required": [f.name for f in made.fields if f.required],
-            "additionalProperties": False,
-        }
-    if isinstance(made, Many):
-        bounds = {"minItems": made.least or None, "maxItems": made.most}
-        return {"type": "array", "items": json_schema(made.items), **{k: v for k, v in bounds.items() if v is not None}}
-    facets = {
-        "minLength": made.min_length,
-        "maxLength": made.max_length,
-        "pattern": made.pattern,
-        "format": made.format,
-        "enum": list(made.values) or None,
-        "minimum": made.minimum,
-        "maximum": made.maximum,
-        "exclusiveMinimum": made.exclusive_minimum,
-        "exclusiveMaximum": made.exclusive_maximum,
-    }
-    schema: dict[str, Any] = {"type": made.kind, **{word: value for word, value in facets.items() if value is not None}}
-    if made.format is not None:
-        schema["allOf"] = [{"pattern": DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN}]
-    return schema
-
-
-ABSENT_SCHEMA: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "properties": {"absent": {"enum": list(REASONS)}},
-    "required": ["absent"],
-    "additionalProperties": False,
-}
-
-
-def _absentable(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"if": {"type": "object", "required": ["absent"]}, "then": dict(ABSENT_SCHEMA), "else": schema}

@@ -13,9 +13,9 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contracts.base.errors import Finding
+from contracts.jsonschema import json_schema
 from contracts.model import REASONS, Field, Many, Struct, Type
 from contracts.plan import MAX_FINDINGS, filled, kind_of
-from contracts.profile import json_schema
 
 _RULES: Final[Mapping[str, str]] = {
     "required": "required",

@@ -6,24 +6,17 @@ format the order of elements is that of the XSD. Comments are skipped, processin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from lxml import etree
 
-from contracts.forms import Bad
-from contracts.frames import finisher, list_at, setter
-from contracts.model import REASONS
-from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of
+from contracts.frames import finisher, list_at
+from contracts.plan import Index, Node, Plan, filled
+from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, value_reader
 from contracts.xmlproblems import Element, XmlProblems
 
-Read = Callable[[Element, Any, Index, XmlProblems], None]
-
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
-NIL: Final = f"{{{XSI}}}nil"
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"
-_REASONS: Final = frozenset(REASONS)
 
 
 def compile_reader(plan: Plan) -> Read:
@@ -34,7 +27,7 @@ def compile_reader(plan: Plan) -> Read:
 def _content(node: Node, plan: Plan, root: bool = False) -> Read:
     """Reads attributes, text and children of an element into the frame that is handed in."""
     attributes = _attributes(node, root)
-    text = None if node.text is None else _leaf_text(node.text)
+    text = None if node.text is None else text_reader(node.text)
     children = _children(node, plan) if node.children else None
     finish = finisher(node)
 
@@ -149,7 +142,7 @@ def _node(node: Node, plan: Plan) -> Read:
     if node.kind == "one":
         return _one(node, plan)
     if node.text is not None and not node.children and not node.attributes and node.key_name is None:
-        return _leaf(node.text)
+        return leaf_reader(node.text)
     return _content(node, plan)
 
 
@@ -159,7 +152,7 @@ def _one(node: Node, plan: Plan) -> Read:
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         if nil and element.get(NIL) is not None:
-            into[key] = _absent(element, node.canonical, index, problems)
+            into[key] = read_absent(element, node.canonical, index, problems)
             return
         made: dict[str, Any] = {}
         into[key] = made
@@ -172,7 +165,7 @@ def _many(node: Node, plan: Plan) -> Read:
     nil, canonical = node.nil, node.canonical
     find = list_at(node.keys)
     scalar = node.text is not None and not node.children and not node.attributes and node.text.keys == ()
-    value = _value(node.text) if scalar and node.text is not None else None
+    value = value_reader(node.text) if scalar and node.text is not None else None
     content = None if scalar else _content(node, plan)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -196,7 +189,7 @@ def _many(node: Node, plan: Plan) -> Read:
         if element.get(NIL) is None and not isinstance(before, dict):
             read(element, into, index, problems)
         elif before is None:
-            into[key] = _absent(element, canonical.removesuffix("[]"), index, problems)
+            into[key] = read_absent(element, canonical.removesuffix("[]"), index, problems)
         else:
             problems.add(
                 problems.path(element),
@@ -209,122 +202,10 @@ def _many(node: Node, plan: Plan) -> Read:
     return read_nil
 
 
-def _absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
-    reason = element.get("absent")
-    if element.get(NIL) not in ("true", "1") or reason not in _REASONS or len(element.attrib) != 2 or len(element) or element.text:
-        problems.add(
-            problems.path(element),
-            filled(canonical, index, 0),
-            "an absence that is not in form",
-            "absent",
-            'an empty element with xsi:nil="true" and absent="' + "|".join(REASONS) + '"',
-        )
-    return {"absent": reason}
-
-
-def _value(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
-    """The canonical value of a leaf element; None, and a finding, where it has none."""
-    convert, tokens, nil, canonical = leaf.form.read, {token: reason for reason, token in leaf.tokens.items()}, leaf.nil, leaf.canonical
-
-    def read(element: Element, index: Index, problems: XmlProblems) -> Any:
-        raw = element.text or ""
-        if len(element) or element.attrib:
-            if nil and element.get(NIL) is not None:
-                return _absent(element, canonical, index, problems)
-            raw = _careful(element, canonical, index, problems)
-        if tokens and raw in tokens:
-            return {"absent": tokens[raw]}
-        if convert is None:
-            return raw
-        try:
-            return convert(raw)
-        except Bad as bad:
-            problems.add(problems.path(element), filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
-            return None
-
-    return read
-
-
-def _careful(element: Element, canonical: str, index: Index, problems: XmlProblems) -> str:
-    """Text of an element that holds more than text: comments are skipped, the rest is refused."""
-    text = element.text or ""
-    for name in element.attrib:
-        problems.add(
-            f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here"
-        )
-    for child in element:
-        if not isinstance(child, etree._Comment):
-            problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
-        text += child.tail or ""
-    return text
-
-
-def _leaf(leaf: Leaf) -> Read:
-    value = _value(leaf)
-    if leaf.keys is None:
-        constant = leaf.constant
-
-        def check(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-            if value(element, index, problems) != constant:
-                problems.add(problems.path(element), "", "another value", "constant", f"{constant!r}")
-
-        return check
-    if len(leaf.keys) == 1:
-        key = leaf.keys[0]
-
-        def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-            found = value(element, index, problems)
-            if found is not None:
-                into[key] = found
-
-        return read
-    put = setter(leaf.keys)
-
-    def read_deep(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        found = value(element, index, problems)
-        if found is not None:
-            put(into, found)
-
-    return read_deep
-
-
-def _leaf_text(leaf: Leaf) -> Read:
-    """Text of an element that has attributes of its own in the plan."""
-    convert, canonical = leaf.form.read, leaf.canonical
-    tokens = {token: reason for reason, token in leaf.tokens.items()}
-    put = setter(leaf.keys) if leaf.keys else None
-
-    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        raw = element.text or ""
-        for child in element:
-            if not isinstance(child, etree._Comment):
-                problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
-            raw += child.tail or ""
-        _store(raw, element, "", into, index, problems)
-
-    def _store(raw: str, element: Element, suffix: str, into: Any, index: Index, problems: XmlProblems) -> None:
-        if raw in tokens:
-            value: Any = {"absent": tokens[raw]}
-        elif convert is None:
-            value = raw
-        else:
-            try:
-                value = convert(raw)
-            except Bad as bad:
-                problems.add(problems.path(element) + suffix, filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
-                return
-        if put is not None:
-            put(into, value)
-        elif value != leaf.constant:
-            problems.add(problems.path(element) + suffix, "", "another value", "constant", f"{leaf.constant!r}")
-
-    return read
-
-
 def _attributes(node: Node, root: bool) -> Read:
     """Reads the attributes of the plan; any other is a finding (the root may name a schema location)."""
     key_attribute = node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
-    leaves = {name: _attribute(leaf, name) for name, leaf in node.attributes.items()}
+    leaves = {name: attribute_reader(leaf, name) for name, leaf in node.attributes.items()}
     wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -345,30 +226,5 @@ def _attributes(node: Node, root: bool) -> Read:
         for name, _ in wanted:
             if element.get(name) is None:
                 problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "nothing", "required", "the attribute")
-
-    return read
-
-
-def _attribute(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
-    convert, canonical = leaf.form.read, leaf.canonical
-    put = setter(leaf.keys) if leaf.keys else None
-    tokens = {token: reason for reason, token in leaf.tokens.items()}
-
-    def read(raw: str, element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        value: Any = raw
-        if raw in tokens:
-            value = {"absent": tokens[raw]}
-        elif convert is not None:
-            try:
-                value = convert(raw)
-            except Bad as bad:
-                problems.add(
-                    f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected
-                )
-                return
-        if put is not None:
-            put(into, value)
-        elif value != leaf.constant:
-            problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "another value", "constant", f"{leaf.constant!r}")
 
     return read

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from contracts.forms import Bad
-from contracts.plan import Keys, Leaf, Node, NotExpressible, Plan, kind_of
+from contracts.frames import constant_checks, getter, raw_writer, shown
+from contracts.plan import Keys, Leaf, Node, Plan
 from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
@@ -98,23 +98,6 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
     return lambda value: "".join([writer(value) for writer in writers])
 
 
-def constant_checks(node: Node) -> list[Write]:
-    """A canonical field that the format takes for granted can be written only where it has that value."""
-
-    def check(keys: Keys, constant: Any, canonical: str) -> Write:
-        get = getter(keys)
-
-        def write(value: Any) -> str:
-            found = get(value)
-            if found is not None and found != constant:
-                raise NotExpressible("", canonical, kind_of(found), "constant", f"{constant!r}: the format says nothing else")
-            return ""
-
-        return write
-
-    return [check(fill.keys, fill.value, fill.canonical) for fill in node.fills if fill.constant]
-
-
 def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
     needs, attributes = tags.attributes(node, rendered)
     head, tail, below = tags.opening(node.name, rendered, needs)
@@ -199,25 +182,6 @@ def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -
     return write
 
 
-def getter(keys: Keys) -> Callable[[Any], Any]:
-    """The value at a path of keys, or None; () is the value itself."""
-    if not keys:
-        return lambda value: value
-    if len(keys) == 1:
-        key = keys[0]
-        return lambda value: value.get(key)
-    parents, last = keys[:-1], keys[-1]
-
-    def get(value: Any) -> Any:
-        for each in parents:
-            value = value.get(each)
-            if value is None:
-                return None
-        return value.get(last)
-
-    return get
-
-
 def _scalar(leaf: Leaf) -> Write:
     """A canonical value as escaped text; an absence as its token."""
     raw = raw_writer(leaf)
@@ -226,38 +190,6 @@ def _scalar(leaf: Leaf) -> Write:
     if leaf.scalar is not None and leaf.scalar.kind != "string" and not leaf.tokens and raw is not None:
         return raw
     return lambda value: escape_text(str(raw(value) if raw is not None else value))
-
-
-def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
-    """Canonical value to raw value of the format, with tokens for absence; None where it is written as it is."""
-    write, tokens = leaf.form.write, leaf.tokens
-    if write is None and not tokens:
-        return None
-
-    def convert(value: Any) -> Any:
-        if tokens and isinstance(value, dict):
-            return tokens[value["absent"]]
-        if write is None:
-            return value
-        try:
-            return write(value)
-        except Bad as bad:
-            raise NotExpressible(leaf.here, leaf.canonical, kind_of(value), bad.rule, bad.expected) from None
-
-    return convert
-
-
-def shown(leaf: Leaf) -> Callable[[Any], Any]:
-    """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
-    get, tokens = getter(leaf.keys or ()), leaf.tokens
-
-    def find(value: Any) -> Any:
-        found = get(value)
-        if isinstance(found, dict) and found["absent"] not in tokens:
-            return None
-        return found
-
-    return find
 
 
 def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:

@@ -9,8 +9,8 @@ import json
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
+from contracts.jsonschema import json_schema
 from contracts.model import REASONS, Many, Struct, Type
-from contracts.profile import json_schema
 from contracts.wire.jsontext import text_of
 
 _ABSENT: Final = "Absent"

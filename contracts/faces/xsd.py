@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 from contracts.compiled import CompiledContract
 from contracts.forms import plain
 from contracts.model import REASONS, Field, Many, Scalar, Struct, Type
-from contracts.profile import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
 from contracts.wire.xmltext import escape_text
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"

@@ -13,7 +13,7 @@ from contracts.base.errors import Theirs
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.check import check
 from contracts.compiled import compile_bundle
-from contracts.profile import pattern_fault
+from contracts.patterns import pattern_fault
 
 FOLDERS = {folder.parent.name: folder for folder in catalogue_folders()}
 

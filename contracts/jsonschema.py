@@ -1,0 +1,50 @@
+"""A canonical type as plain JSON Schema 2020-12, for a validator: formats with their pattern, absence spelt out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.model import REASONS, Many, Struct, Type
+from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
+
+
+def json_schema(made: Type) -> dict[str, Any]:
+    """The type as plain JSON Schema for a validator: formats with their pattern, absence spelt out."""
+    if isinstance(made, Struct):
+        return {
+            "type": "object",
+            "properties": {f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in made.fields},
+            "required": [f.name for f in made.fields if f.required],
+            "additionalProperties": False,
+        }
+    if isinstance(made, Many):
+        bounds = {"minItems": made.least or None, "maxItems": made.most}
+        return {"type": "array", "items": json_schema(made.items), **{k: v for k, v in bounds.items() if v is not None}}
+    facets = {
+        "minLength": made.min_length,
+        "maxLength": made.max_length,
+        "pattern": made.pattern,
+        "format": made.format,
+        "enum": list(made.values) or None,
+        "minimum": made.minimum,
+        "maximum": made.maximum,
+        "exclusiveMinimum": made.exclusive_minimum,
+        "exclusiveMaximum": made.exclusive_maximum,
+    }
+    schema: dict[str, Any] = {"type": made.kind, **{word: value for word, value in facets.items() if value is not None}}
+    if made.format is not None:
+        schema["allOf"] = [{"pattern": DATE_TIME_PATTERN if made.format == "date-time" else DATE_PATTERN}]
+    return schema
+
+
+ABSENT_SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"absent": {"enum": list(REASONS)}},
+    "required": ["absent"],
+    "additionalProperties": False,
+}
+
+
+def _absentable(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"type": "object", "required": ["absent"]}, "then": dict(ABSENT_SCHEMA), "else": schema}

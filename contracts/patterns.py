@@ -1,0 +1,58 @@
+"""Regular expressions of the profile: what means the same to XSD and to ECMA 262, and the patterns of dates and times."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
+_ZONE: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
+DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
+DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + _ZONE + "$"
+
+_SPECIAL: Final = set(".^*+?{}[]\\|()-")
+_ESCAPES: Final = _SPECIAL | {"n", "r", "t"}
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Why a pattern could mean different things to XSD and to ECMA 262; None where it means the same."""
+    if len(pattern) < 2 or pattern[0] != "^" or pattern[-1] != "$":
+        return "^ at the beginning and $ at the end: XSD patterns are anchored"
+    inner, at, depth, in_class = pattern[1:-1], 0, 0, False
+    while at < len(inner):
+        char = inner[at]
+        if char == "\\":
+            at += 1
+            if at == len(inner) or inner[at] not in _ESCAPES:
+                return r"no \d, \w, \s, \b and the like: they differ between XSD and ECMA 262; write the class out"
+        elif in_class:
+            if char == "[" or char == "-" and inner[at + 1 : at + 2] == "[" or inner[at : at + 2] == "&&":
+                return "no subtraction or nesting in a class"
+            if char == "]":
+                in_class = False
+        elif char == "[":
+            in_class = True
+            if inner[at + 1 : at + 2] == "^":
+                at += 1
+            if inner[at + 1 : at + 2] in ("]", "-"):
+                return "] and - escaped in a class"
+        elif char in "^$":
+            return "no anchor inside"
+        elif char == ".":
+            return "no dot: XSD and ECMA 262 exclude different characters; write the class out"
+        elif char == "(":
+            if inner[at + 1 : at + 2] == "?":
+                return "plain groups only: no look-around, no names"
+            depth += 1
+        elif char == ")":
+            depth -= 1
+        elif char == "|" and depth == 0:
+            return "alternatives in parentheses"
+        elif char in "*+?}" and inner[at + 1 : at + 2] in ("?", "+"):
+            return "no lazy or possessive repetition"
+        at += 1
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"a regular expression ({error.msg})"
+    return None

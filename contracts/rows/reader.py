@@ -1,0 +1,23 @@
+"""What every row of a table needs: the document with its lines, namespaces, code tables, and where findings go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from contracts.forms import Media
+from contracts.located import Findings, Located, Path
+from contracts.model import CodeTable, Scalar
+
+
+@dataclass(slots=True)
+class Ground:
+    document: Located
+    media: Media
+    namespaces: Mapping[str, str]
+    tables: Mapping[str, CodeTable]
+    findings: Findings
+    is_valid: Callable[[str, Scalar, str], bool] = field(default=lambda message, scalar, value: False)
+
+    def bad(self, path: Path, where: str, got: str, rule: str, expected: str) -> None:
+        self.findings.add(self.document.file, self.document.line(path), where, got, rule, expected)

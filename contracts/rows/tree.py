@@ -1,0 +1,99 @@
+"""Where the rows of a message stand: the tree of its plan, grown row by row. Two rows for one place are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.forms import Form
+from contracts.located import Path
+from contracts.model import Many, Struct
+from contracts.places import places
+from contracts.plan import Leaf, Node
+from contracts.rows.reader import Ground
+from contracts.steps import Step, json_steps, xml_steps
+
+
+@dataclass(slots=True)
+class Tree:
+    reader: Ground
+    struct: Struct
+    root: Node
+
+    def frame(self, canonical: str) -> Node | None:
+        if not canonical:
+            return self.root
+        return next((node for node in self.root.nodes() if node.kind == "many" and node.canonical == canonical), None)
+
+    def _steps(self, here: str, at: Path) -> list[Step] | None:
+        steps = xml_steps(here, self.reader.namespaces) if self.reader.media == "xml" else json_steps(here)
+        if isinstance(steps, str):
+            self.reader.bad(at, here, "a path out of form", "table", steps)
+            return None
+        return steps
+
+    def ignore(self, here: str, at: Path) -> None:
+        steps = self._steps(here, at)
+        if steps is None:
+            return
+        node = self.root
+        for step in steps:
+            node = self._child(node, step)
+        if node.kind != "plain" or node.children or node.text is not None:
+            self.reader.bad(at, here, "a path that rows use", "overlap", "a path of its own")
+        node.kind = "ignore"
+
+    def _child(self, node: Node, step: Step) -> Node:
+        found = node.child(step.name, step.key_name, step.key_value)
+        if found is None:
+            here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
+            found = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
+            if step.key_name is not None and not step.key_name.startswith("@"):
+                key = Leaf(None, Form("text", None, None), "", here, constant=step.key_value)
+                found.children.append(Node(step.key_name, here, text=key))
+            node.children.append(found)
+        return found
+
+    def place(self, here: str, canonical: str, leaf: Leaf, at: Path) -> Node | None:
+        steps = self._steps(here, at)
+        if steps is None:
+            return None
+        arrays = canonical.split("[]")
+        wanted, node, passed = len(arrays) - 1, self.root, 0
+        if sum(step.many for step in steps) != (wanted if leaf.keys is not None else 0):
+            self.reader.bad(at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path")
+            return None
+        for step in steps:
+            if step.attribute or step.text:
+                break
+            if node.text is not None:
+                self.reader.bad(at, here, "an element inside a value", "overlap", "text or elements, not both")
+                return None
+            node = self._child(node, step)
+            if step.many:
+                keys = tuple(arrays[passed].lstrip(".").split("."))
+                passed += 1
+                full = "".join(part + "[]" for part in arrays[:passed])
+                if node.kind == "plain" and not node.children and node.text is None and not node.attributes:
+                    node.kind, node.keys, node.canonical = "many", keys, full
+                    node.skip_empty = self._skips_empty(full)
+                elif node.kind != "many" or node.canonical != full:
+                    self.reader.bad(at, here, "a list bound to two canonical lists", "overlap", "one")
+                    return None
+            elif node.kind == "many":
+                self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
+                return None
+        leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
+        last = steps[-1]
+        if last.attribute:
+            if last.name in node.attributes or node.key_name == "@" + last.name:
+                self.reader.bad(at, here, "an attribute bound twice", "overlap", "one row a place")
+            node.attributes[last.name] = leaf
+        elif node.text is not None or node.children and not (last.text and node.key_name):
+            self.reader.bad(at, here, "a place bound twice", "overlap", "one row a place")
+        else:
+            node.text = leaf
+        return node
+
+    def _skips_empty(self, full: str) -> bool:
+        place = places(self.struct).get(full)
+        return place is not None and isinstance(place.field.type, Many) and place.field.type.least > 0

@@ -1,0 +1,109 @@
+"""What a row says about its value: `as` and `zone`, `codes`, and the words for absence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts import forms, times
+from contracts.forms import Form
+from contracts.located import Path
+from contracts.model import REASONS, CodeTable, Scalar
+from contracts.places import Place
+from contracts.plan import Leaf
+from contracts.rows.reader import Ground
+
+_XSD_TOKEN: Final = re.compile(r"\S(.*\S)?")
+
+
+@dataclass(slots=True)
+class Values:
+    reader: Ground
+    message: str
+    losses: list[str]
+
+    def form(self, row: Mapping[str, Any], scalar: Scalar, at: Path) -> Form | None:
+        shape, media = row.get("as"), self.reader.media
+        if "codes" in row:
+            table = self.reader.tables.get(str(row["codes"]))
+            if table is None or scalar.kind != "string":
+                self.reader.bad(at, str(row["canonical"]), f"the table {row['codes']!r}", "code", "a file codes/<name>.csv, for a text")
+                return None
+            self._covered(table, scalar, str(row["canonical"]), at)
+            if shape == "integer" and any(str(int(code)) != code for code in table.codes if code.isdigit()):
+                self.reader.bad(at, table.name, "codes with leading zeros as integers", "code", "codes as text")
+            if shape not in (None, "integer") or shape == "integer" and not all(code.isdigit() for code in table.codes):
+                self.reader.bad(at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing")
+                return None
+            return forms.codes_form(table, as_integer=shape == "integer", media=media)
+        if "zone" in row and (not isinstance(shape, str) or not times.is_time_pattern(shape) or not times.has_clock(shape)):
+            self.reader.bad(at, str(row["canonical"]), "a zone", "table", "only with a time, as yyyyMMddHHmmss")
+        if shape is None:
+            return forms.scalar_form(scalar, media, strict=False)
+        if shape == "decimal-comma" and scalar.kind == "number":
+            return forms.decimal_comma(media)
+        if shape == "text" and scalar.kind in ("integer", "number"):
+            return forms.number_as_text(scalar)
+        if shape == "boolean-01" and scalar.kind == "boolean":
+            return forms.boolean_01(media)
+        if isinstance(shape, str) and times.is_time_pattern(shape):
+            if scalar.format == "date" and not times.has_clock(shape):
+                return times.date_form(shape)
+            if scalar.format == "date-time" and times.has_clock(shape):
+                if times.zone_offset(str(row.get("zone"))) is None:
+                    self.reader.bad(at, str(row["canonical"]), "no zone", "table", 'zone: "+07:00", what a time without zone means')
+                    return None
+                return times.time_form(shape, str(row["zone"]))
+        self.reader.bad(
+            at,
+            str(row["canonical"]),
+            f"as: {shape} for {scalar.format or scalar.kind}",
+            "table",
+            "decimal-comma (number), text (number), boolean-01 (boolean), a shape such as yyyyMMddHHmmss (date-time, date)",
+        )
+        return None
+
+    def _covered(self, table: CodeTable, scalar: Scalar, canonical: str, at: Path) -> None:
+        means = {row.canonical if row.canonical is not None else row.code for row in table.rows}
+        if scalar.values:
+            for needed in scalar.values:
+                if needed not in means:
+                    self.reader.bad(at, canonical, f"{needed} without a code in {table.name}", "code", "a code for every canonical value")
+            for row in table.rows:
+                value = row.canonical if row.canonical is not None else row.code
+                if value not in scalar.values:
+                    self.reader.findings.add(
+                        f"codes/{table.name}.csv", row.line, row.code, f"the canonical value {value}", "code", f"a value of {canonical}"
+                    )
+        else:
+            self.losses.append(f"{canonical}: only what {table.name} has a code for can be written")
+
+    def tokens(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
+        tokens = row.get("absent", {})
+        if not isinstance(tokens, dict) or not set(tokens) <= set(REASONS) or len(set(tokens.values())) < len(tokens):
+            self.reader.bad(at, leaf.canonical, "words for absence", "absent", "a different word for each of " + ", ".join(REASONS))
+            return
+        for reason, token in tokens.items():
+            if not isinstance(token, str) or _XSD_TOKEN.fullmatch(token) is None or self._could_be_value(token, scalar, leaf.form):
+                self.reader.bad(
+                    at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field"
+                )
+        missing = [reason for reason in REASONS if reason not in tokens]
+        if missing and place.field.required:
+            self.reader.bad(
+                at, leaf.canonical, "a required field whose absence cannot be said", "absent", "absent: a word for " + ", ".join(missing)
+            )
+        elif missing:
+            self.losses.append(f"{leaf.canonical}: the reason for an absence ({', '.join(missing)}) is lost")
+        leaf.tokens = {str(reason): str(token) for reason, token in tokens.items()}
+
+    def _could_be_value(self, token: str, scalar: Scalar, form: Form) -> bool:
+        value: Any = token
+        if form.read is not None:
+            try:
+                value = form.read(token)
+            except forms.Bad:
+                return False
+        return scalar.kind != "string" or self.reader.is_valid(self.message, scalar, value)
