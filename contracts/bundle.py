@@ -9,10 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
+
+import yaml
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base import jcs
@@ -22,6 +25,9 @@ FORMAT: Final = "lgsp-contract-bundle/1"
 MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 20_000_000
 _KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml"})
+_CATALOGUE: Final = Path(__file__).parent / "catalogue"
+SHARED: Final = "_codes"
+_TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Bundle:
 
     @classmethod
     def from_folder(cls, path: Path) -> Bundle:
-        """All YAML, JSON, CSV and XML files below `path`; hidden files and links are left out."""
+        """All YAML, JSON, CSV and XML files below `path`; hidden files and links are left out. The code tables that contract.yaml
+        names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's."""
         if not path.is_dir():
             raise _refused(path.name, "a folder")
         files: dict[str, bytes] = {}
@@ -52,6 +59,12 @@ class Bundle:
                 continue
             if found.suffix in _KINDS:
                 files[inside.as_posix()] = found.read_bytes()
+        for name in _shared_codes(files.get("contract.yaml", b"")):
+            inside = f"codes/{name}.csv"
+            table = next((each for home in (path.absolute().parent.parent, _CATALOGUE) if (each := home / SHARED / f"{name}.csv").is_file()), None)
+            if inside in files or table is None:
+                raise _refused("contract.yaml", f"shared_codes: a table of {SHARED}/, not {name}, which codes/ has too or {SHARED}/ has not")
+            files[inside] = table.read_bytes()
         return cls.of(files)
 
     def to_bytes(self) -> bytes:
@@ -71,7 +84,17 @@ class Bundle:
 
 def catalogue_folders() -> list[Path]:
     """The contract folders that come with the package: catalogue/<contract>/v<major>."""
-    return sorted(path for path in (Path(__file__).parent / "catalogue").glob("*/v*") if path.is_dir())
+    return sorted(path for path in _CATALOGUE.glob("*/v*") if path.is_dir())
+
+
+def _shared_codes(raw: bytes) -> list[str]:
+    """The names under `shared_codes`; whatever else is wrong with the file, the loader says with its line."""
+    try:
+        document: Any = yaml.safe_load(raw)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return []
+    named = document.get("shared_codes", []) if isinstance(document, dict) else []
+    return [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []
 
 
 def _bytes_of(files: Mapping[str, bytes]) -> bytes:

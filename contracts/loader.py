@@ -14,7 +14,7 @@ from contracts.base.errors import Words
 from contracts.bundle import Bundle
 from contracts.forms import Media
 from contracts.jsonschema import json_schema
-from contracts.located import Findings, Located, Path, read_codes, read_json, read_yaml
+from contracts.located import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
 from contracts.model import CodeTable, Contract, Operation, Pattern, RestCall, Sample, Scalar, Struct
 from contracts.places import places, scalar_at
 from contracts.plan import Plan
@@ -62,7 +62,7 @@ def load(bundle: Bundle) -> Source:
         if len(pure.parts) == 2 and pure.parts[0] == "codes" and pure.suffix == ".csv":
             table = read_codes(path, raw, source.findings)
             if table is not None:
-                source.tables[table.name] = table
+                source.tables.update({each.name: each for each in (table, *other_orders(table))})
         elif path not in ("contract.yaml", "schema.json") and not path.startswith(("samples/", "systems/")):
             source.findings.add(path, 0, "", "a file without a place", "layout", "contract.yaml, schema.json, codes/, systems/, samples/")
     _schema(source, files)
@@ -142,7 +142,10 @@ def _contract(source: Source, bundle: Bundle) -> None:
     if document is None:
         return
     read = _Reader(document, source.findings)
-    read.only((), {"id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection", "retention_months"})
+    read.only((), {"id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection", "retention_months", "shared_codes"})
+    shared = read.get(("shared_codes",))
+    if shared is not None and (not isinstance(shared, list) or not all(each in source.tables for each in shared)):
+        read.bad(("shared_codes",), repr(shared)[:60], "names of tables in _codes/, frozen into codes/")
     name = read.text(("id",), _ID)
     if name in RESERVED or name == "canonical":
         read.bad(("id",), f"the reserved word {name}", "another id")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
@@ -108,6 +109,7 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
 
 
 _COLUMNS: Final = {"code", "vi", "en", "valid_from", "valid_until", "replaced_by"}
+_ORDER: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
@@ -118,18 +120,20 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
         return None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = set(reader.fieldnames or ())
-    if not columns >= _COLUMNS or not columns <= _COLUMNS | {"canonical"}:
+    others = columns - _COLUMNS - {"canonical"}
+    if not columns >= _COLUMNS or not all(_ORDER.fullmatch(each) for each in others) or others and "canonical" in columns:
         findings.add(
             file,
             1,
             "",
             ", ".join(sorted(columns)) or "nothing",
             "csv",
-            "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical",
+            "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical, or the same codes in other orders",
         )
         return None
     rows: list[CodeRow] = []
     seen: set[str] = set()
+    taken: dict[str, set[str]] = {}
     try:
         for found in reader:
             line = reader.line_num
@@ -145,6 +149,7 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
                 found["valid_until"],
                 found["replaced_by"],
                 line,
+                {name: found[name] for name in sorted(others)},
             )
             if not row.code or row.code in seen:
                 findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")
@@ -152,6 +157,10 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
                 findings.add(file, line, row.code, "no canonical value", "csv", "the canonical value of the code")
             if not row.vi or not row.en:
                 findings.add(file, line, row.code, "a code without words", "csv", "words in both languages")
+            for name, code in row.also.items():
+                if code and code in taken.setdefault(name, set()):
+                    findings.add(file, line, code, f"a code twice in the column {name}", "csv", "each code once")
+                taken.setdefault(name, set()).add(code)
             seen.add(row.code)
             rows.append(row)
     except csv.Error as error:
@@ -164,3 +173,26 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
         findings.add(file, 1, "", "no codes", "csv", "at least one code")
         return None
     return CodeTable(file.rsplit("/", 1)[-1].removesuffix(".csv"), tuple(rows))
+
+
+def other_orders(table: CodeTable) -> list[CodeTable]:
+    """`agency` with a column qcvn102 is also the table `agency.qcvn102`: that order's code ↔ our code, the same validity and successors."""
+    names = dict.fromkeys(name for row in table.rows for name in row.also)
+    by_code = {row.code: row for row in table.rows}
+    return [
+        CodeTable(
+            f"{table.name}.{name}",
+            tuple(
+                replace(
+                    row,
+                    code=row.also[name],
+                    canonical=row.code,
+                    replaced_by=by_code[row.replaced_by].also[name] if row.replaced_by in by_code else "",
+                    also={},
+                )
+                for row in table.rows
+                if row.also[name]
+            ),
+        )
+        for name in names
+    ]

@@ -7,7 +7,7 @@ schema.json. Invariant: everything here is frozen; every face and codec is made 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
@@ -134,6 +134,7 @@ class CodeRow:
     valid_until: str
     replaced_by: str
     line: int
+    also: Mapping[str, str] = field(default_factory=dict)  # the same thing's codes in other orders, by column
 
 
 @dataclass(frozen=True, slots=True)
