@@ -49,7 +49,8 @@ class Bundle:
     @classmethod
     def from_folder(cls, path: Path) -> Bundle:
         """All YAML, JSON, CSV and XML files below `path`; hidden files and links are left out. The code tables that contract.yaml
-        names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's."""
+        names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's; one
+        that lies there already, as in a bundle that was unpacked, stays as it was frozen."""
         if not path.is_dir():
             raise _refused(path.name, "a folder")
         files: dict[str, bytes] = {}
@@ -60,11 +61,10 @@ class Bundle:
             if found.suffix in _KINDS:
                 files[inside.as_posix()] = found.read_bytes()
         for name in _shared_codes(files.get("contract.yaml", b"")):
-            inside = f"codes/{name}.csv"
-            table = next((each for home in (path.absolute().parent.parent, _CATALOGUE) if (each := home / SHARED / f"{name}.csv").is_file()), None)
-            if inside in files or table is None:
-                raise _refused("contract.yaml", f"shared_codes: a table of {SHARED}/, not {name}, which codes/ has too or {SHARED}/ has not")
-            files[inside] = table.read_bytes()
+            homes = (path.absolute().parent.parent, _CATALOGUE)
+            table = next((each for home in homes if (each := home / SHARED / f"{name}.csv").is_file()), None)
+            if table is not None:
+                files.setdefault(f"codes/{name}.csv", table.read_bytes())
         return cls.of(files)
 
     def to_bytes(self) -> bytes:

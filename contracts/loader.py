@@ -145,7 +145,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
     read.only((), {"id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection", "retention_months", "shared_codes"})
     shared = read.get(("shared_codes",))
     if shared is not None and (not isinstance(shared, list) or not all(each in source.tables for each in shared)):
-        read.bad(("shared_codes",), repr(shared)[:60], "names of tables in _codes/, frozen into codes/")
+        read.bad(("shared_codes",), repr(shared)[:60], "names of tables that lie in _codes/ beside the contracts")
     name = read.text(("id",), _ID)
     if name in RESERVED or name == "canonical":
         read.bad(("id",), f"the reserved word {name}", "another id")

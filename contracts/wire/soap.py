@@ -62,8 +62,9 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
-    """The root element of a document that is safe to read; Theirs("xml.…") otherwise."""
+def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, published: bool = False) -> etree._Element:
+    """The root element of a document that is safe to read; Theirs("xml.…") otherwise. A `published` file, which no envelope and no
+    signature holds, may name a stylesheet before its root, as alerts on the web do: it is read over."""
     if len(raw) > max_bytes:
         raise Theirs("xml.too-large", size=len(raw), limit=max_bytes)
     # Sees most doctypes before the parser has to; the tree is looked at too, for UTF-16 and the like.
@@ -80,7 +81,7 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise Theirs("xml.doctype")
-    found: list[etree._ProcessingInstruction] = _INSTRUCTIONS(root)  # type: ignore[assignment]
+    found: list[etree._ProcessingInstruction] = (_BESIDES_STYLESHEETS if published else _INSTRUCTIONS)(root)  # type: ignore[assignment]
     if found:
         raise Theirs("xml.instruction", target=str(found[0].target)[:40], line=found[0].sourceline)
     if _deeper_than(root, max_depth):
@@ -100,6 +101,9 @@ def _refuse_doctype(raw: bytes) -> None:
 
 
 _INSTRUCTIONS: Final = etree.XPath("//processing-instruction()")
+_BESIDES_STYLESHEETS: Final = etree.XPath(
+    "//processing-instruction()[parent::* or preceding-sibling::* or not(self::processing-instruction('xml-stylesheet'))]"
+)
 _DEEP: dict[int, etree.XPath] = {}
 
 
