@@ -90,11 +90,11 @@ def last_lines(log: Path, count: int = 15) -> str:
     return "\n".join(log.read_text("utf-8", "replace").splitlines()[-count:])
 
 
-def memory_mib(pid: int) -> float:
-    """Resident memory of a process in MiB, from /proc; 0.0 where there is none."""
+def memory_mib(pid: int, what: str = "VmRSS") -> float:
+    """Resident memory of a process in MiB, from /proc; 0.0 where there is none. `VmHWM` is the most that it ever was."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{what}:"):
                 return int(line.split()[1]) / 1024
     except OSError:
         pass

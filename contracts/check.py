@@ -96,7 +96,9 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
     if twin is None:
         return
     read: Callable[[], Value] = (
-        (lambda: codec.read_xml(sample.message, parse_xml(sample.raw, published=True))) if is_xml else (lambda: codec.read_json(sample.message, sample.raw))
+        (lambda: codec.read_xml(sample.message, parse_xml(sample.raw, published=True)))
+        if is_xml
+        else (lambda: codec.read_json(sample.message, sample.raw))
     )
     found = _try(report, path, read)
     if found is not None and found != twin:

@@ -142,7 +142,21 @@ def _contract(source: Source, bundle: Bundle) -> None:
     if document is None:
         return
     read = _Reader(document, source.findings)
-    read.only((), {"id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection", "retention_months", "shared_codes"})
+    read.only(
+        (),
+        {
+            "id",
+            "version",
+            "title",
+            "description",
+            "owner_role",
+            "legal_basis",
+            "operations",
+            "protection",
+            "retention_months",
+            "shared_codes",
+        },
+    )
     shared = read.get(("shared_codes",))
     if shared is not None and (not isinstance(shared, list) or not all(each in source.tables for each in shared)):
         read.bad(("shared_codes",), repr(shared)[:60], "names of tables that lie in _codes/ beside the contracts")

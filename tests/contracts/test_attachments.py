@@ -141,7 +141,7 @@ def test_what_is_not_well_formed_is_left_to_its_parser(raw):
 
 
 MEMORY = """
-import base64, os, resource, sys, tempfile
+import base64, os, re, sys, tempfile
 from contracts.wire.attachments import Spool, lift_xml, lift_json
 lift = {"xml": lift_xml, "json": lift_json}[sys.argv[1]]
 head, tail = {"xml": (b"<a><b>", b"</b></a>"), "json": (b'{"b": "', b'"}')}[sys.argv[1]]
@@ -150,16 +150,17 @@ with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as file:
     for _ in range(50):
         source.write(base64.b64encode(os.urandom(999_999)))
     source.write(tail)
-    rest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    rest = peak()
     spool = Spool(file)
     small = lift(source, spool, 10_000_000)
     size = sum(len(part) for part in spool.restore(small))
     assert size == source.seek(0, 2) and len(spool.attachments) == 1, (size, spool.attachments)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - rest) // 1024)
+    print((peak() - rest) // 1024)
 """
 
 
 @pytest.mark.parametrize("form", ["xml", "json"])
 def test_fifty_megabytes_pass_in_little_memory(form):
     done = subprocess.run([sys.executable, "-c", MEMORY, form], capture_output=True, text=True, check=True)
-    assert int(done.stdout) <= 20  # MiB above rest
+    assert 0 < int(done.stdout) <= 20  # MiB above rest

@@ -30,17 +30,21 @@ def test_a_door_is_small_and_soon_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def measured_row() -> dict[str, Any]:
-    """One run of the bench for all that is asked of it; a wrong answer on either side raises."""
+def measured_rows() -> dict[str, Any]:
+    """One run of the bench for all that is asked of it; a wrong answer on any side raises."""
     result = bench.run(True)
     assert result["ok"]
-    (row,) = result["rows"]
-    return dict(row)
+    return {row["name"]: row for row in result["rows"]}
+
+
+@pytest.fixture
+def measured_row(measured_rows: dict[str, Any]) -> dict[str, Any]:
+    return dict(measured_rows["secured-exchange-rest-soap-1k"])
 
 
 @pytest.mark.server
 def test_the_secured_exchange_is_measured_against_the_plain_stack(measured_row: dict[str, Any]) -> None:
-    assert measured_row["name"] == "secured-exchange-rest-soap-1k" and measured_row["unit"] == "exchanges/s"
+    assert measured_row["unit"] == "exchanges/s"
     assert measured_row["median"] > 0 and measured_row["against"]["plain"] > 0
 
 
@@ -49,3 +53,9 @@ def test_the_secured_exchange_is_measured_against_the_plain_stack(measured_row: 
 def test_the_secured_exchange_beats_the_plain_stack_four_times(measured_row: dict[str, Any]) -> None:
     """The goal as it was set. Strict: the day that it is reached this fails, and the mark goes."""
     assert measured_row["against"]["plain"] >= 4
+
+
+@pytest.mark.server
+def test_fifty_megabytes_of_files_pass_in_little_memory(measured_rows: dict[str, Any]) -> None:
+    row = measured_rows["translation-50-mb-of-files"]
+    assert row["unit"] == "MiB above rest" and 0 <= row["median"] <= 100

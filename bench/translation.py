@@ -1,0 +1,146 @@
+"""Translation: twenty readings there and back against zeep, and a document with large files in little memory.
+
+JSON -> canonical -> XML -> canonical -> JSON, the XML that of the contract's own XSD. zeep does the same from the contract's own WSDL, in the
+same process, rounds taking turns; it checks less (no lengths, no patterns, no ranges). The memory is that of a process of its own.
+Invariant: each side's result is the message that went in, or there is no measure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+from bench.process import memory_mib
+from bench.rows import Row, row
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.faces.wsdl import wsdl
+from contracts.large import read_large, write_large
+from contracts.wire.attachments import Spool
+from contracts.wire.soap import parse_xml
+
+READINGS: Final = 20
+ROUNDS: Final = 7
+MEGABYTE: Final = 1_000_000
+_MESSAGE: Final = json.dumps(
+    {
+        "Datastream": {"id": "mua-tra-linh"},
+        "readings": [{"phenomenonTime": f"2026-11-24T{n:02}:00:00.000Z", "result": n * 7919 % 1000 / 10} for n in range(READINGS)],
+    },
+    separators=(",", ":"),
+).encode()
+
+
+def contract(name: str) -> CompiledContract:
+    return compile_bundle(Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == name)))
+
+
+def ours(compiled: CompiledContract) -> Callable[[], bytes]:
+    codec = compiled.codec("canonical")
+
+    def translate() -> bytes:
+        xml = codec.write_xml("Readings", codec.read_json("Readings", _MESSAGE), "submitReadings")
+        return codec.write_json("Readings", codec.read_xml("Readings", parse_xml(xml)))
+
+    return translate
+
+
+def by_zeep(compiled: CompiledContract) -> Callable[[], bytes]:
+    import zeep
+    from lxml import etree
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "observation.wsdl"
+        file.write_bytes(wsdl(compiled, "https://localhost/soap/observation/v1"))
+        client = zeep.Client(str(file))
+    element = client.get_element(f"{{{compiled.namespace}}}submitReadings")
+
+    def one(reading: Any) -> dict[str, Any]:
+        at = reading.phenomenonTime.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"phenomenonTime": at, "result": float(reading.result._value_1)}
+
+    def translate() -> bytes:
+        parent = etree.Element("body")
+        element.render(parent, element(**json.loads(_MESSAGE)))
+        read = element.parse(etree.fromstring(etree.tostring(parent[0])), client.wsdl.types)
+        made = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
+        return json.dumps(made, separators=(",", ":")).encode()
+
+    return translate
+
+
+def per_second(translate: Callable[[], bytes], count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        translate()
+    return count / (time.perf_counter() - started)
+
+
+def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:
+    compiled = contract("observation")
+    sides = {"ours": (ours(compiled), 1000), "zeep": (by_zeep(compiled), 100)}
+    for name, (translate, _) in sides.items():
+        if json.loads(translate()) != json.loads(_MESSAGE):
+            raise RuntimeError(f"{name}: not the message that went in: {translate()[:300]!r}")
+    factor = 1 if quick else 5
+    rates = [{name: per_second(translate, count * factor) for name, (translate, count) in sides.items()} for _ in range(ROUNDS)]
+    say(f"translation: {rates[-1]['ours']:,.0f}/s, zeep {rates[-1]['zeep']:,.0f}/s")
+    readings = row(
+        "translation-20-readings", "messages/s", [each["ours"] for each in rates], {"zeep": [each["zeep"] for each in rates]},
+        {"zeep_per_second": sorted(each["zeep"] for each in rates)[ROUNDS // 2]},
+    )  # fmt: skip
+    size = 50
+    done = subprocess.run([sys.executable, "-m", "bench.translation", str(size)], capture_output=True, text=True, check=True)
+    above = float(done.stdout)
+    say(f"a document with {size} MB of files: {above:.0f} MiB above rest")
+    return [readings, row(f"translation-{size}-mb-of-files", "MiB above rest", [above], {}, {})]
+
+
+def memory_of(megabytes: int) -> float:
+    """MiB that this process grows by while a document with so many megabytes of files goes from edXML to the canonical JSON and back to edXML."""
+    compiled = contract("official-document")
+    sample = next(
+        each for each in compiled.samples if (each.format, each.message) == ("edxml", "Document") and b"attachments" in each.canonical
+    )
+    compiled.codec("edxml").read_xml("Document", parse_xml(sample.raw))
+    value = json.loads(sample.canonical)
+    value["attachments"][0]["data"] = "QUJD"
+    head, tail = compiled.codec("edxml").write_xml("Document", value).split(b"QUJD")
+    with (
+        tempfile.TemporaryFile() as source,
+        tempfile.TemporaryFile() as onward,
+        tempfile.TemporaryFile() as first,
+        tempfile.TemporaryFile() as second,
+    ):
+        source.write(head)
+        for number in range(megabytes):
+            source.write(b64encode(bytes([number & 255, 7, 77]) * (MEGABYTE // 3)))
+        source.write(tail)
+        rest = _peak()
+        one, two = Spool(first), Spool(second)
+        read = read_large(compiled, "edxml", "Document", source, one)
+        for piece in write_large(compiled, "canonical", "Document", read, one):
+            onward.write(piece)
+        back = read_large(compiled, "canonical", "Document", onward, two)
+        source.seek(0)
+        for piece in write_large(compiled, "edxml", "Document", back, two):
+            if source.read(len(piece)) != piece:
+                raise RuntimeError("not the document that went in")
+        return _peak() - rest
+
+
+def _peak() -> float:
+    return memory_mib(os.getpid(), "VmHWM")  # getrusage would tell of the process that started this one, too
+
+
+if __name__ == "__main__":
+    print(memory_of(int(sys.argv[1])))
