@@ -16,12 +16,14 @@ from lxml import etree
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts import forms, jsoncodec, xmlread, xmlwrite
 from contracts.base.errors import Finding, Theirs
+from contracts.frames import getter, setter
 from contracts.integers import compile_integers
 from contracts.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.normal import compile_normal
 from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
 from contracts.query import guess, parse_query, query_text
 from contracts.validate import Validator
+from contracts.validity import InForce, day_at, explained
 from contracts.wire.jsontext import read_json
 from contracts.xmlproblems import XmlProblems
 
@@ -30,7 +32,7 @@ Value = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    read: Callable[[bytes], tuple[Any, Problems]]
+    read: Callable[[bytes, str | None], tuple[Any, Problems]]
     write: Callable[[Any], str]
     here: Callable[[str, Any], str]
 
@@ -58,6 +60,7 @@ class Codec:
         plans: Mapping[str, Plan],
         calls: Mapping[str, RestCall],
         actions: Mapping[str, str],
+        in_force: Mapping[str, InForce | None],
     ) -> None:
         self.name = name
         self.media: Literal["json", "xml"] = media
@@ -66,6 +69,7 @@ class Codec:
         self.speaks: frozenset[str] = frozenset({"json", "xml"}) if name == "canonical" else frozenset({media})
         self._contract = contract
         self._validators = validators
+        self._in_force = in_force
         self._json: dict[str, _Json] = {}
         self._xml: dict[str, _Xml] = {}
         self.rest: Mapping[str, RestCall] = {
@@ -107,9 +111,9 @@ class Codec:
         elif plan.media == "json":
             reader, here = jsoncodec.compile_reader(plan), plan.here_of()
 
-            def read(raw: bytes) -> tuple[Any, Problems]:
+            def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
                 into: Value = {}
-                problems = Problems()
+                problems = Problems(at=day)
                 reader(read_json(raw), into, None, problems)
                 return into, problems
 
@@ -139,16 +143,21 @@ class Codec:
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
-    def read_json(self, message: str, raw: bytes) -> Value:
+    def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
+        """`at`, here and below, is when the message was received, in Unix time: codes are to be in force then."""
         codec = self._json.get(message)
         if codec is None:
             raise self._wrong_media("JSON", message)
-        value, problems = codec.read(raw)
+        day = None if at is None else day_at(at)
+        value, problems = codec.read(raw, day)
         if problems.findings or not self._validators[message].is_valid(value):
             raise self._invalid(message, value, problems, codec.here)
+        check = self._in_force[message]
+        if check is not None and (ended := check(value, day)):
+            raise self._failure("message.invalid", message, explained(ended, codec.here))
         return value  # type: ignore[no-any-return]
 
-    def read_xml(self, message: str, element: etree._Element) -> Value:
+    def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
         codec = self._xml.get(message)
         if codec is None:
             raise self._wrong_media("XML", message)
@@ -157,24 +166,21 @@ class Codec:
             raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
         into: Value = {}
         problems = XmlProblems(element, codec.prefixes)
+        problems.at = day = None if at is None else day_at(at)
         codec.read(element, into, None, problems)
         if problems.findings or not self._validators[message].is_valid(into):
-            root = problems.name(tag) if codec.canonical else ""
-
-            def here(at: str, index: Any) -> str:
-                known = codec.here.get(at)
-                if known is None:
-                    return ""
-                return filled(f"{root}/{known}" if root else known, index, 1)
-
-            raise self._invalid(message, into, problems, here)
+            raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
+        check = self._in_force[message]
+        if check is not None and (ended := check(into, day)):
+            raise self._failure("message.invalid", message, explained(ended, _here_in_xml(codec, problems.name(tag))))
         return into
 
-    def read_query(self, message: str, query: str) -> Value:
+    def read_query(self, message: str, query: str, at: float | None = None) -> Value:
         """The query string of a GET operation: each parameter once, named as the format's top-level fields."""
         given = parse_query(query)
         struct, plan = self._validators[message].struct, self.plans.get(message)
-        problems = Problems()
+        day = None if at is None else day_at(at)
+        problems = Problems(at=day)
         into: Value = {}
         if plan is not None and plan.media == "json":
             raw = {name: guess(text, plan, name) for name, text in given.items()}
@@ -195,6 +201,9 @@ class Codec:
                     problems.add(name, name, kind_of(text), bad.rule, bad.expected)
         if problems.findings or not self._validators[message].is_valid(into):
             raise self._invalid(message, into, problems, here)
+        check = self._in_force[message]
+        if check is not None and (ended := check(into, day)):
+            raise self._failure("message.invalid", message, explained(ended, here))
         return into
 
     def _invalid(self, message: str, value: Any, problems: Problems, here: Callable[[str, Any], str]) -> Theirs:
@@ -246,17 +255,42 @@ class Codec:
     def normal(self, message: str, value: Value) -> Value:
         """What `value` becomes on the way through this format and back: itself, but for the losses that the table lists."""
         plan = self.plans.get(message)
-        return value if plan is None else compile_normal(plan)(value)
+        if plan is None:
+            return value
+        kept = compile_normal(plan)(value)
+        if plan.derived:
+            # What an expression makes is a function of what is written: the law is about the rest.
+            back = self._back(message, value)
+            for each in plan.derived:
+                found = getter(each.keys)(back)
+                if found is not None:
+                    setter(each.keys)(kept, found)
+        return kept
+
+    def _back(self, message: str, value: Value) -> Value:
+        if self.media == "json":
+            return self.read_json(message, self.write_json(message, value))
+        return self.read_xml(message, etree.fromstring(self.write_xml(message, value)))
 
     def losses(self, message: str) -> list[str]:
         plan = self.plans.get(message)
         return [] if plan is None else list(plan.losses)
 
 
+def _here_in_xml(codec: _Xml, root: str) -> Callable[[str, Any], str]:
+    def here(path: str, index: Any) -> str:
+        known = codec.here.get(path)
+        if known is None:
+            return ""
+        return filled(f"{root}/{known}" if codec.canonical else known, index, 1)
+
+    return here
+
+
 def _canonical_json(struct: Struct, message: str) -> _Json:
     integers = compile_integers(struct)
 
-    def read(raw: bytes) -> tuple[Any, Problems]:
+    def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
         value = read_json(raw)
         problems = Problems()
         if integers is not None:

@@ -16,6 +16,7 @@ from contracts.loader import Source, load
 from contracts.mask import Mask, check_fields, compile_mask
 from contracts.model import CodeTable, Contract, Sample, Struct
 from contracts.validate import Validator
+from contracts.validity import compile_in_force, explained
 
 
 class CompiledContract:
@@ -32,9 +33,10 @@ class CompiledContract:
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
         self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
-        formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {})}
+        self._in_force = {name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at) for name in self.exchanged}
+        formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
         for name, each in sorted(source.formats.items()):
-            formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions)
+            formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force)
         self.formats: Mapping[str, Codec] = formats
 
     def codec(self, format_name: str) -> Codec:
@@ -51,7 +53,8 @@ class CompiledContract:
     def validate(self, message: str, value: Value) -> list[Finding]:
         """Findings of a canonical value; none where it is valid."""
         if self.validators[message].is_valid(value):
-            return []
+            check = self._in_force[message]
+            return [] if check is None else explained(check(value, None), lambda at, index: "")
         return self.validators[message].findings(value, lambda at, index: "", set())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from typing import Any, Final, Literal
 
 from contracts.model import CodeTable, Scalar
@@ -56,6 +56,9 @@ def _digits(text: str) -> str:
     if len(text) > MAX_DIGITS + 2:
         raise Bad("range", f"at most {MAX_DIGITS} digits")
     return text
+
+
+TEXT: Final = Form("text", None, None)
 
 
 def text_form(media: Media) -> Form:
@@ -158,6 +161,46 @@ def decimal_comma(media: Media) -> Form:
     return Form("text", read, lambda value: plain(value).replace(".", ","), expected=expected)
 
 
+_EXACT: Final = Context(prec=4 * MAX_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
+
+
+def inverse(factor: Decimal) -> Decimal | None:
+    """1 / factor where that is a decimal number too; None where the way back would not be exact."""
+    try:
+        return _EXACT.divide(Decimal(1), factor) if factor else None
+    except Inexact:
+        return None
+
+
+def unit_form(base: Form, factor: Decimal, offset: Decimal, *, whole: bool) -> Form:
+    """A number in another unit: canonical = here × factor + offset, exact both ways."""
+    back = inverse(factor)
+    assert back is not None
+    times = back
+
+    def exact(number: Decimal) -> Decimal:
+        short = _EXACT.normalize(number) if number else Decimal(0)
+        exponent = short.as_tuple().exponent
+        assert isinstance(exponent, int)
+        if len(short.as_tuple().digits) + abs(exponent) > MAX_DIGITS:
+            raise Bad("range", f"at most {MAX_DIGITS} digits, here and in the other unit")
+        return short if exponent <= 0 else _EXACT.quantize(short, Decimal(1))
+
+    def read(raw: Any) -> Any:
+        number = exact(_EXACT.add(_EXACT.multiply(Decimal(raw if base.read is None else base.read(raw)), factor), offset))
+        if not whole:
+            return number
+        if number != number.to_integral_value():
+            raise Bad("type", f"a number that makes a whole one: × {factor} + {offset}")
+        return int(number)
+
+    def write(value: Any) -> Any:
+        number = exact(_EXACT.multiply(_EXACT.subtract(Decimal(value), offset), times))
+        return number if base.write is None else base.write(number)
+
+    return Form(base.raw, read, write, expected=base.expected)
+
+
 def number_as_text(scalar: Scalar) -> Form:
     """A number that a JSON format writes between quotes."""
     strict = _STRICT_FORMS[scalar.kind]
@@ -192,11 +235,11 @@ def boolean_01(media: Media) -> Form:
 
 
 def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
-    """A code of the table on their side, the canonical value on ours; the first row wins where two mean the same."""
+    """A code of the table on their side, the canonical value on ours; the first row without an end wins where two mean the same."""
     canonical_of = {row.code: row.canonical if row.canonical is not None else row.code for row in table.rows}
     code_of: dict[str, str] = {}
-    for code, canonical in canonical_of.items():
-        code_of.setdefault(canonical, code)
+    for row in table.by_preference:
+        code_of.setdefault(canonical_of[row.code], row.code)
     shown = list(canonical_of)
     expected = f"a code of the table {table.name}: " + ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")
     number = as_integer and media == "json"
@@ -220,5 +263,5 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
         return int(code) if number else code
 
     twice = sorted({canonical_of[code] for code in shown if code_of[canonical_of[code]] != code})
-    loss = f"several codes of {table.name} mean {', '.join(twice)}; the first is written" if twice else None
+    loss = f"several codes of {table.name} mean {', '.join(twice)}; the one in force is written, or the first" if twice else None
     return Form("number" if number else "text", read, write, None, loss, expected)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from contracts.forms import Bad
-from contracts.plan import Keys, Leaf, Node, NotExpressible, kind_of
+from contracts.plan import Fill, Index, Keys, Leaf, Node, NotExpressible, Plan, Problems, kind_of
+
+_P = TypeVar("_P", bound=Problems)
 
 
 def list_at(keys: Keys) -> Callable[[Any], Any]:
@@ -41,14 +44,17 @@ def setter(keys: Keys) -> Callable[[Any, Any], None]:
     return put
 
 
-def finisher(node: Node) -> Callable[[Any], None] | None:
+def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
     """What a frame gets beside what stood in it: constants, defaults, and required arrays that may be empty."""
     if not node.fills and not node.empties:
         return None
-    fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills]
+    fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills if not fill.late]
+    late = [(fill, setter(fill.keys)) for fill in node.fills if fill.late]
     empties = list(node.empties)
 
-    def finish(into: Any) -> None:
+    def finish(into: Any, index: Index, problems: Problems) -> None:
+        if late:
+            problems.defer_last(lambda root: fill_late(root, into, index))
         for put, keys, value, constant in fills:
             if constant or missing(into, keys):
                 put(into, value)
@@ -58,6 +64,11 @@ def finisher(node: Node) -> Callable[[Any], None] | None:
                 at = at.get(each) if isinstance(at, dict) else None
             if isinstance(at, dict):
                 at.setdefault(keys[-1], [])
+
+    def fill_late(root: Any, into: Any, index: Index) -> None:
+        for fill, put in late:
+            if (fill.met is None or fill.met(root, into, index)) and (fill.constant or missing(into, fill.keys)):
+                put(into, fill.value)
 
     return finish
 
@@ -108,6 +119,28 @@ def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
     return convert
 
 
+NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # of an element, without a colon
+
+
+def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Callable[[Any], str]:
+    """The name of a member of a keyed list, out of its item; refused where it could not be read back as one."""
+    get, raw = getter(name.keys or ()), raw_writer(name)
+
+    def key(item: Any) -> str:
+        found = get(item)
+        text = str(found if raw is None else raw(found))
+        if text in taken or shape is not None and shape.fullmatch(text) is None:
+            raise NotExpressible(name.here, name.canonical, kind_of(found), "unknown", "a text that can be the name of a member")
+        return text
+
+    return key
+
+
+def raw_getter(leaf: Leaf) -> Callable[[Any], Any]:
+    """Something that is None where nothing is written for the leaf."""
+    return getter(leaf.keys or ()) if leaf.special is None else leaf.special.give
+
+
 def shown(leaf: Leaf) -> Callable[[Any], Any]:
     """The canonical value that is written for a leaf, None where nothing is: a reason for absence without a token is nothing."""
     get, tokens = getter(leaf.keys or ()), leaf.tokens
@@ -124,15 +157,73 @@ def shown(leaf: Leaf) -> Callable[[Any], Any]:
 def constant_checks(node: Node) -> list[Callable[[Any], str]]:
     """A canonical field that the format takes for granted can be written only where it has that value."""
 
-    def check(keys: Keys, constant: Any, canonical: str) -> Callable[[Any], str]:
-        get = getter(keys)
+    def check(fill: Fill) -> Callable[[Any], None]:
+        get, seen = getter(fill.keys), fill.seen
 
-        def write(value: Any) -> str:
+        def must_be(value: Any) -> None:
             found = get(value)
-            if found is not None and found != constant:
-                raise NotExpressible("", canonical, kind_of(found), "constant", f"{constant!r}: the format says nothing else")
+            if found is not None and found != fill.value and (seen is None or seen(value)):
+                raise NotExpressible("", fill.canonical, kind_of(found), "constant", f"{fill.value!r}: the format says nothing else")
+
+        return must_be
+
+    def silent(work: Callable[[Any], None]) -> Callable[[Any], str]:
+        def write(value: Any) -> str:
+            work(value)
             return ""
 
         return write
 
-    return [check(fill.keys, fill.value, fill.canonical) for fill in node.fills if fill.constant]
+    return [silent(each) for each in (*(check(fill) for fill in node.fills if fill.constant), *node.checks)]
+
+
+def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable[[Any, Any, Index, _P], None]:
+    """The reader of a whole message, and then what had to wait for all of it. A plan without such rows pays nothing."""
+    waits = any(leaf.special is not None for leaf in plan.root.placed()) or any(f.late for node in plan.root.nodes() for f in node.fills)
+    if not waits and not plan.derived:
+        return read
+    derived = [each.make for each in plan.derived]
+
+    def run(found: Any, into: Any, index: Index, problems: _P) -> None:
+        read(found, into, index, problems)
+        problems.settle(into)
+        for make in derived:
+            make(found, into, problems)
+
+    return run
+
+
+def carrying(write: Callable[..., str], plan: Plan) -> Callable[..., str]:
+    """The writer, over a message whose inner frames know the values of outer ones that conditions ask for."""
+    for source, target in plan.carried:
+        write = _carried(write, source, target)
+    return write
+
+
+def carried_name(source: str) -> str:
+    """No field is called so: XML and our JSON know no NUL."""
+    return "\0" + source
+
+
+def _carried(write: Callable[..., str], source: str, target: str) -> Callable[..., str]:
+    outer, inner = source.split("[]"), target.split("[]")
+    get, name = getter(tuple(outer[-1].lstrip(".").split("."))), carried_name(source)
+    to_source = [tuple(part.lstrip(".").split(".")) for part in outer[:-1]]
+    to_target = [tuple(part.lstrip(".").split(".")) for part in inner[len(outer) - 1 : -1]]
+
+    def spread(frame: Any) -> Any:
+        found = get(frame)
+        return along(frame, to_target, lambda each: {**each, name: found})
+
+    def along(frame: Any, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+        return work(frame) if not lists else down(frame, lists[0], lists[1:], work)
+
+    def down(frame: Any, keys: Keys, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+        found = frame.get(keys[0]) if isinstance(frame, dict) else None
+        if found is None:
+            return frame
+        if len(keys) > 1:
+            return {**frame, keys[0]: down(found, keys[1:], lists, work)}
+        return {**frame, keys[0]: [along(each, lists, work) for each in found]} if isinstance(found, list) else frame
+
+    return lambda value, *more: write(along(value, to_source, spread), *more)

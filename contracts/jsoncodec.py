@@ -11,8 +11,21 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from contracts.forms import Bad
-from contracts.frames import constant_checks, finisher, getter, list_at, raw_writer, setter, shown
-from contracts.plan import Index, Leaf, Node, Plan, Problems, filled, kind_of
+from contracts.frames import (
+    carrying,
+    constant_checks,
+    finisher,
+    getter,
+    key_writer,
+    list_at,
+    raw_getter,
+    raw_writer,
+    setter,
+    settled,
+    shown,
+)
+from contracts.plan import Index, Leaf, Node, NotExpressible, Plan, Problems, Special, filled, kind_of
+from contracts.rows.parts import plain
 
 Read = Callable[[Any, Any, Index, Problems], None]
 Write = Callable[[Any], str]
@@ -20,11 +33,12 @@ Write = Callable[[Any], str]
 
 def compile_reader(plan: Plan) -> Read:
     """A reader of the message's object into a dict; what is not an object is a finding."""
-    return _object(plan.root)
+    return settled(_object(plan.root), plan)
 
 
 def _object(node: Node) -> Read:
-    table = {child.name: _node(child) for child in node.children}
+    table = {child.name: _node(child) for child in node.children if child.entry is None}
+    others = next((_entries(child, child.entry) for child in node.children if child.entry is not None), None)
     known = "one of " + ", ".join(list(table)[:8]) + (", …" if len(table) > 8 else "")
     constants = [(child.name, child.text.here) for child in node.children if child.text is not None and child.text.keys is None]
     finish = finisher(node)
@@ -36,7 +50,9 @@ def _object(node: Node) -> Read:
             return
         for name, value in found.items():
             reader = table.get(name)
-            if reader is None:
+            if reader is None and others is not None:
+                others(name, value, into, index, problems)
+            elif reader is None:
                 at = filled(here, index, 0)
                 problems.add(f"{at}.{name[:60]}" if at else name[:60], "", "a field that the format does not have", "unknown", known)
             else:
@@ -45,7 +61,7 @@ def _object(node: Node) -> Read:
             if name not in found:
                 problems.add(filled(at, index, 0), "", "nothing", "required", "the field")
         if finish is not None:
-            finish(into)
+            finish(into, index, problems)
 
     return read
 
@@ -85,11 +101,29 @@ def _many(node: Node) -> Read:
     return read
 
 
+def _entries(node: Node, name: Leaf) -> Callable[[str, Any, Any, Index, Problems], None]:
+    """A member of a keyed list: its name is a field of the item, its value another."""
+    find, take, here = list_at(node.keys), plain(name).take, node.here
+    item = _object(node) if node.text is None else _leaf(node.text)
+
+    def read(key: str, found: Any, into: Any, index: Index, problems: Problems) -> None:
+        items = find(into)
+        made: dict[str, Any] = {}
+        inner = (index, len(items))
+        items.append(made)
+        take(key, made, inner, problems, lambda: filled(here, inner, 0))
+        item(found, made, inner, problems)
+
+    return read
+
+
 def _nothing(found: Any, into: Any, index: Index, problems: Problems) -> None:
     """Stands where a list holds scalars and no item is read as an object."""
 
 
 def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
+    if leaf.special is not None:
+        return _special_value(leaf.special, leaf.here)
     convert, here, canonical = leaf.form.read, leaf.here, leaf.canonical
     tokens = {token: reason for reason, token in leaf.tokens.items()}
 
@@ -107,7 +141,21 @@ def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
     return read
 
 
+def _special_value(special: Special, here: str) -> Callable[[Any, Index, Problems], Any]:
+    take = special.take
+
+    def read(found: Any, index: Index, problems: Problems) -> Any:
+        box: list[Any] = []
+        take(found, box, index, problems, lambda: filled(here, index, 0))
+        return box[0] if box else None
+
+    return read
+
+
 def _leaf(leaf: Leaf) -> Read:
+    if leaf.special is not None:
+        take, at = leaf.special.take, leaf.here
+        return lambda found, into, index, problems: take(found, into, index, problems, lambda: filled(at, index, 0))
     value = _value(leaf)
     if leaf.keys is None:
         constant, here = leaf.constant, leaf.here
@@ -129,15 +177,18 @@ def _leaf(leaf: Leaf) -> Read:
 
 def compile_writer(plan: Plan) -> Write:
     inner = _members(plan.root)
-    return lambda value: "{" + inner(value) + "}"
+    return carrying(lambda value: "{" + inner(value) + "}", plan)
 
 
 def _members(node: Node) -> Write:
-    writers = [*constant_checks(node), *(_member(child) for child in node.children if child.kind != "ignore")]
+    taken = {child.name for child in node.children if child.entry is None}
+    writers = [*constant_checks(node), *(_member(child, taken) for child in node.children if child.kind != "ignore")]
     return lambda value: ",".join([text for writer in writers if (text := writer(value))])
 
 
-def _member(node: Node) -> Write:
+def _member(node: Node, taken: set[str]) -> Write:
+    if node.entry is not None:
+        return _members_by_name(node, node.entry, taken)
     key = encode_basestring(node.name) + ":"
     if node.kind == "many":
         return _members_of_list(node, key)
@@ -146,8 +197,8 @@ def _member(node: Node) -> Write:
     if node.text is not None:
         return _written_leaf(node.text, key)
     inner = _members(node)
-    bound = any(leaf.keys is not None for leaf in node.leaves())
-    constant = any(leaf.keys is None for leaf in node.leaves())
+    bound = any(leaf.keys is not None for leaf in node.placed())
+    constant = any(leaf.keys is None for leaf in node.placed())
     if not bound:
         return lambda value: f"{key}{{{inner(value)}}}"
     present = _presence(node) if constant else None
@@ -163,8 +214,8 @@ def _member(node: Node) -> Write:
 
 def _presence(node: Node) -> Callable[[Any], bool]:
     lists = [getter(child.keys) for child in node.children if child.kind == "many"]
-    leaves = [child.text.keys for child in node.children if child.kind == "plain" and child.text is not None]
-    getters = [*lists, *(getter(keys) for keys in leaves if keys is not None)]
+    leaves = [child.text for child in node.children if child.kind == "plain" and child.text is not None]
+    getters = [*lists, *(raw_getter(leaf) for leaf in leaves if leaf.keys is not None)]
     inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
@@ -183,6 +234,21 @@ def _members_of_list(node: Node, key: str) -> Write:
         if not items and not always:
             return ""
         return key + "[" + ",".join([item(each) for each in items]) + "]"
+
+    return write
+
+
+def _members_by_name(node: Node, name: Leaf, taken: set[str]) -> Write:
+    get, item, key_of = getter(node.keys), _item(node), key_writer(name, taken, None)
+
+    def write(value: Any) -> str:
+        made: dict[str, str] = {}
+        for each in get(value) or ():
+            key = key_of(each)
+            if key in made:
+                raise NotExpressible(name.here, name.canonical, kind_of(key), "repeated", "each name once: they are members of an object")
+            made[key] = f"{encode_basestring(key)}:{item(each)}"
+        return ",".join(made.values())
 
     return write
 
@@ -213,6 +279,14 @@ def _one(node: Node, key: str) -> Write:
 
 
 def _written_leaf(leaf: Leaf, key: str) -> Write:
+    if leaf.special is not None:
+        give = leaf.special.give
+
+        def write_special(value: Any) -> str:
+            raw = give(value)
+            return "" if raw is None else key + _literal(raw)
+
+        return write_special
     if leaf.keys is None:
         fixed = key + _literal(leaf.constant)
         return lambda value: fixed
@@ -239,6 +313,9 @@ def _written_leaf(leaf: Leaf, key: str) -> Write:
 
 
 def _scalar(leaf: Leaf) -> Write:
+    if leaf.special is not None:
+        give = leaf.special.give
+        return lambda value: _literal(give(value))
     raw = raw_writer(leaf)
     if raw is None:
         kind = leaf.scalar.kind if leaf.scalar is not None else "string"

@@ -20,6 +20,7 @@ from contracts.places import places, scalar_at
 from contracts.plan import Plan
 from contracts.profile import Profile
 from contracts.table import TableReader
+from contracts.validity import codes_path
 
 RESERVED: Final = frozenset(
     {"soap", "contracts", "oauth", "transfers", "feeds", "audit", "api", "console", "sandbox", "healthz", "readyz", "metrics"}
@@ -155,6 +156,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
             "protection",
             "retention_months",
             "shared_codes",
+            "codes_at",
         },
     )
     shared = read.get(("shared_codes",))
@@ -192,7 +194,17 @@ def _contract(source: Source, bundle: Bundle) -> None:
         read.text(("protection",), default="signed"),
         months,
         bundle.digest,
+        _codes_at(read, source),
     )
+
+
+def _codes_at(read: _Reader, source: Source) -> str | None:
+    """The path of the time for which codes are to be in force, in the messages that have it."""
+    path = read.get(("codes_at",))
+    if path is not None and not any(codes_path(struct, str(path)) for struct in source.messages.values()):
+        read.bad(("codes_at",), repr(path), "the path of a date or time, outside lists, of a message")
+        return None
+    return None if path is None else str(path)
 
 
 def _operation(read: _Reader, name: str, source: Source) -> Operation:
@@ -272,7 +284,8 @@ def _format(source: Source, path: str, raw: bytes) -> None:
         read.bad(("messages",), "none", "at least one message")
         messages = {}
     known = _known_values(source)
-    reader = TableReader(document, media, spaces, source.tables, source.findings, known)
+    codes_at = None if source.contract is None else source.contract.codes_at
+    reader = TableReader(document, media, spaces, source.tables, source.findings, known, codes_at)
     for name in messages:
         struct = source.messages.get(name)
         if struct is None:

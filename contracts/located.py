@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 from contracts.base.errors import Finding, Theirs
+from contracts.codedates import faults
 from contracts.model import CodeRow, CodeTable
 from contracts.wire import jsontext
 
@@ -166,9 +167,8 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
     except csv.Error as error:
         findings.add(file, reader.line_num, "", str(error), "csv", "RFC 4180")
         return None
-    for row in rows:
-        if row.replaced_by and row.replaced_by not in seen:
-            findings.add(file, row.line, row.code, "a successor that is not in the table", "csv", "a code of this table")
+    for row, got, expected in faults(rows):
+        findings.add(file, row.line, row.code, got, "csv", expected)
     if not rows:
         findings.add(file, 1, "", "no codes", "csv", "at least one code")
         return None

@@ -50,6 +50,7 @@ class Contract:
     protection: str
     retention_months: int
     digest: str
+    codes_at: str | None = None
 
     @property
     def major(self) -> int:
@@ -118,6 +119,16 @@ class CodeTable:
 
     name: str
     rows: tuple[CodeRow, ...]
+
+    @property
+    def dated(self) -> bool:
+        """Whether any code is in force for a time only."""
+        return any(row.valid_from or row.valid_until for row in self.rows)
+
+    @property
+    def by_preference(self) -> tuple[CodeRow, ...]:
+        """Codes without an end before those with one: of several that mean the same, the first of these is written."""
+        return tuple(sorted(self.rows, key=lambda row: row.valid_until != ""))
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -6,56 +6,85 @@ Slow and plain on purpose: it is the specification that the compiled codecs are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from contracts.model import Many, Struct, Type
-from contracts.plan import Fill, Leaf, Plan
+from contracts.plan import Fill, Index, Leaf, Plan
 
 
 def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     leaves = {leaf.canonical: leaf for leaf in plan.root.leaves() if leaf.keys is not None}
+    drops = plan.drops | {each.canonical for each in plan.derived}
     fills: dict[str, list[Fill]] = {}
     for node in plan.root.nodes():
         for fill in node.fills:
             fills.setdefault(node.canonical, []).append(fill)
-    return lambda value: _struct(plan.struct, value, "", leaves, fills, plan.drops) or {}
+
+    def normal(value: dict[str, Any]) -> dict[str, Any]:
+        late: list[Callable[[Any], None]] = []
+        kept = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late)) or {}
+        for each in late:
+            each(kept)
+        return kept
+
+    return normal
 
 
-def _struct(
-    made: Struct, value: dict[str, Any], at: str, leaves: dict[str, Leaf], fills: dict[str, list[Fill]], drops: frozenset[str]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    leaves: dict[str, Leaf]
+    fills: dict[str, list[Fill]]
+    drops: frozenset[str]
+    late: list[Callable[[Any], None]]
+
+
+def _fill(into: dict[str, Any], fill: Fill) -> None:
+    for key in fill.keys[:-1]:
+        into = into.setdefault(key, {})
+    if fill.constant or fill.keys[-1] not in into:
+        into[fill.keys[-1]] = fill.value
+
+
+def _when(into: dict[str, Any], index: Index, fill: Fill) -> Callable[[Any], None]:
+    return lambda root: _fill(into, fill) if fill.met is None or fill.met(root, into, index) else None
+
+
+def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _Rules) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for field in made.fields:
         path = f"{at}.{field.name}" if at else field.name
-        if field.name not in value or path in drops:
+        if field.name not in value or path in rules.drops:
             continue
-        item = _value(field.type, value[field.name], path, leaves, fills, drops)
+        item = _value(field.type, value[field.name], path, index, rules)
         if item is not None:
             kept[field.name] = item
     if at == "" or at.endswith("[]"):
-        for fill in fills.get(at, ()):
-            into = kept
-            for key in fill.keys[:-1]:
-                into = into.setdefault(key, {})
-            if fill.constant or fill.keys[-1] not in into:
-                into[fill.keys[-1]] = fill.value
+        for fill in rules.fills.get(at, ()):
+            if fill.late:
+                rules.late.append(_when(kept, index, fill))
+            else:
+                _fill(kept, fill)
     return kept
 
 
-def _value(made: Type, value: Any, path: str, leaves: dict[str, Leaf], fills: dict[str, list[Fill]], drops: frozenset[str]) -> Any:
+def _value(made: Type, value: Any, path: str, index: Index, rules: _Rules) -> Any:
     if isinstance(value, dict) and "absent" in value:
-        leaf = leaves.get(path)
+        leaf = rules.leaves.get(path)
         return value if leaf is not None and value["absent"] in leaf.tokens else None
     if isinstance(made, Struct):
         # An object that is only wrapping for its fields has nothing to be told by when it is empty.
-        return _struct(made, value, path, leaves, fills, drops) or None
+        return _struct(made, value, path, index, rules) or None
     if isinstance(made, Many):
         inner = path + "[]"
-        if isinstance(made.items, Struct):
-            return [_struct(made.items, item, inner, leaves, fills, drops) for item in value]
-        return [_value(made.items, item, inner, leaves, fills, drops) for item in value]
-    leaf = leaves.get(path)
+        return [
+            _struct(made.items, item, inner, (index, number), rules)
+            if isinstance(made.items, Struct)
+            else _value(made.items, item, inner, (index, number), rules)
+            for number, item in enumerate(value)
+        ]
+    leaf = rules.leaves.get(path)
     if leaf is None:
         # Kept only where a constant stands for it.
-        return value if any(fill.canonical == path for each in fills.values() for fill in each) else None
+        return value if any(fill.canonical == path for each in rules.fills.values() for fill in each) else None
     return value if leaf.form.normal is None else leaf.form.normal(value)

@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 # What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
-_ZONE: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
+ZONE_PATTERN: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
 DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
-DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + _ZONE + "$"
+DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
 
 _SPECIAL: Final = set(".^*+?{}[]\\|()-")
 _ESCAPES: Final = _SPECIAL | {"n", "r", "t"}

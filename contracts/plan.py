@@ -7,7 +7,7 @@ leaves write into. Invariant: a path of the format, and a canonical path, is bou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +30,21 @@ class Leaf:
     tokens: Mapping[str, str] = field(default_factory=dict)
     nil: bool = False
     constant: Any = None
+    special: Special | None = None
+
+    def fields(self) -> tuple[Leaf, ...]:
+        """The canonical fields that stand in this place."""
+        return (self,) if self.special is None else self.special.leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A place that is not simply one field: `take` does what is to be done with the raw value that stands there (the last argument
+    tells where that is), `give` makes the raw value to be put there out of a frame, None where nothing is put."""
+
+    take: Callable[[Any, Any, Index, Problems, Callable[[], str]], None]
+    give: Callable[[Any], Any]
+    leaves: tuple[Leaf, ...] = ()
 
 
 @dataclass(slots=True)
@@ -47,17 +62,27 @@ class Node:
     nil: bool = False
     fills: list[Fill] = field(default_factory=list)
     empties: list[Keys] = field(default_factory=list)
+    checks: list[Callable[[Any], None]] = field(default_factory=list)
     skip_empty: bool = False
+    entry: Leaf | None = None  # of a keyed list: the field that is the name of the member
 
     def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
         return next((n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None)
 
     def leaves(self) -> Iterator[Leaf]:
-        yield from self.attributes.values()
-        if self.text is not None:
-            yield self.text
+        for leaf in (*self.attributes.values(), *([] if self.text is None else [self.text])):
+            yield from leaf.fields()
+        if self.entry is not None:
+            yield self.entry
         for child in self.children:
             yield from child.leaves()
+
+    def placed(self) -> Iterator[Leaf]:
+        """What stands in each place, be it one field or more."""
+        for node in self.nodes():
+            yield from node.attributes.values()
+            if node.text is not None:
+                yield node.text
 
     def nodes(self) -> Iterator[Node]:
         yield self
@@ -67,12 +92,25 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A canonical value that the format does not carry: a constant (always), or a default (where missing)."""
+    """A canonical value that the format does not carry: a constant (always), or a default (where missing). `late`: decided once
+    the whole message is read; `met` and `seen`: whether a condition holds, for a reader and for a writer."""
 
     keys: Keys
     value: Any
     constant: bool
     canonical: str
+    late: bool = False
+    met: Callable[[Any, Any, Index], bool] | None = None
+    seen: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A canonical field that is made of the foreign message, one way. `make` gets that message, and the canonical one to put it in."""
+
+    canonical: str
+    keys: Keys
+    make: Callable[[Any, Any, Problems], None]
 
 
 @dataclass(slots=True)
@@ -85,6 +123,8 @@ class Plan:
     namespaces: Mapping[str, str] = field(default_factory=dict)
     drops: frozenset[str] = frozenset()
     losses: list[str] = field(default_factory=list)
+    carried: list[tuple[str, str]] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""
@@ -150,6 +190,9 @@ class Problems:
     here_root: str = ""
     findings: list[Finding] = field(default_factory=list)
     canonical: set[str] = field(default_factory=set)
+    later: list[Callable[[Any], None]] | None = None
+    last: list[Callable[[Any], None]] | None = None
+    at: str | None = None  # the day on which codes are to be in force
 
     @property
     def full(self) -> bool:
@@ -159,6 +202,23 @@ class Problems:
         if not self.full:
             self.canonical.add(canonical)
             self.findings.append(Finding(here, canonical, got, rule, expected))
+
+    def defer(self, work: Callable[[Any], None]) -> None:
+        """Has `work` done with the canonical message once all of it is read: some values are understood by others."""
+        if self.later is None:
+            self.later = []
+        self.later.append(work)
+
+    def defer_last(self, work: Callable[[Any], None]) -> None:
+        if self.last is None:
+            self.last = []
+        self.last.append(work)
+
+    def settle(self, message: Any) -> None:
+        for each in self.later or ():  # grows while it is walked: what was understood may bring more
+            each(message)
+        for each in self.last or ():
+            each(message)
 
 
 MAX_FINDINGS = 20

@@ -1,7 +1,7 @@
 """Paths of mapping tables: child steps, `[]` for repetition, `@x` for an attribute, at most one key predicate a step.
 
 XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`, `dt:A[]/@ma`,
-`dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`.
+`dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`. `{}` stands for members, or elements, whose names are keys: `thongSo.{}`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+ANY: Final = "*"  # in place of a name: the members of a keyed list
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,11 @@ class Step:
     text: bool = False
     key_name: str | None = None
     key_value: str | None = None
+    entry: bool = False
 
 
 _NCNAME: Final = r"[^\W\d][\w.\-]*"
-_QNAME: Final = rf"(?:(?P<p>{_NCNAME}):)?(?P<n>{_NCNAME})"
+_QNAME: Final = rf"(?:(?P<p>{_NCNAME}):)?(?P<n>{_NCNAME}|\{{\}})"
 _XML_STEP: Final = re.compile(
     rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{_NCNAME}):)?(?P<kn>{_NCNAME})='(?P<kv>[^']*)'\])?"
 )
@@ -59,8 +62,11 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
         key = (
             None if match["kn"] is None else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
         )
-        name = _clark(match["p"], match["n"], namespaces, bool(match["at"]))
-        steps.append(Step(name, match[0], bool(match["many"]), bool(match["at"]), False, key, match["kv"]))
+        entry = match["n"] == "{}"
+        if entry and (match["at"] or match["many"] or match["kn"]):
+            return "{} alone: it stands for elements of any name"
+        name = _clark(match["p"], ANY if entry else match["n"], namespaces, bool(match["at"]))
+        steps.append(Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry))
         at = match.end()
     if not steps or steps[0].text:
         return "at least one element"
@@ -79,5 +85,6 @@ def json_steps(path: str) -> list[Step] | str:
         match = _JSON_STEP.fullmatch(part)
         if match is None:
             return "names with a dot between them, [] for a list"
-        steps.append(Step(match["n"], part, bool(match["many"])))
+        entry = part == "{}"
+        steps.append(Step(ANY if entry else match["n"], part, bool(match["many"]) or entry, entry=entry))
     return steps

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
 
 from contracts.forms import Bad, Form
+from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN, ZONE_PATTERN
 
 _PARTS: Final[Mapping[str, str]] = {
     "yyyy": r"(?P<y>[1-9][0-9]{3})",
@@ -113,3 +114,36 @@ def date_form(shape: str) -> Form:
             raise Bad("format", f"{expected} that is in the calendar") from None
 
     return Form("text", read, lambda value: date.fromisoformat(value).strftime(layout), expected=expected)
+
+
+_XS_TIME: Final = re.compile(DATE_TIME_PATTERN[1:-1].removesuffix(ZONE_PATTERN) + ZONE_PATTERN + "?")
+_XS_DATE: Final = re.compile("(" + DATE_PATTERN[1:-1] + ")" + ZONE_PATTERN + "?")
+
+
+def datetime_form(zone: str | None) -> Form:
+    """xs:dateTime; `zone` is what one without a zone means, None where a zone must stand there."""
+    expected = "a date and time" + (" with its zone" if zone is None else ", with its zone or without") + ", as 2026-11-24T14:15:30+07:00"
+
+    def read(raw: Any) -> str:
+        text = raw.strip(" \t\r\n") if isinstance(raw, str) else ""
+        if _XS_TIME.fullmatch(text) is None:
+            raise Bad("format", expected)
+        if text[-1] == "Z" or text[-6] in "+-":
+            return text
+        if zone is None:
+            raise Bad("format", expected)
+        return text + zone
+
+    return Form("text", read, None, expected=expected)
+
+
+def xs_date_form() -> Form:
+    """xs:date, which may have a zone: a day is a day, so the zone is not kept."""
+
+    def read(raw: Any) -> str:
+        found = _XS_DATE.fullmatch(raw.strip(" \t\r\n")) if isinstance(raw, str) else None
+        if found is None:
+            raise Bad("format", "a date, as 2026-11-24")
+        return found[1]
+
+    return Form("text", read, None, expected="a date, as 2026-11-24")

@@ -10,7 +10,7 @@ from lxml import etree
 from contracts.forms import Bad
 from contracts.frames import setter
 from contracts.model import REASONS
-from contracts.plan import Index, Leaf, filled, kind_of
+from contracts.plan import Index, Leaf, Special, filled, kind_of
 from contracts.xmlproblems import Element, XmlProblems
 
 Read = Callable[[Element, Any, Index, XmlProblems], None]
@@ -35,6 +35,8 @@ def read_absent(element: Element, canonical: str, index: Index, problems: XmlPro
 
 def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
     """The canonical value of a leaf element; None, and a finding, where it has none."""
+    if leaf.special is not None:
+        return _special_value(leaf.special, leaf.canonical)
     convert, tokens, nil, canonical = leaf.form.read, {token: reason for reason, token in leaf.tokens.items()}, leaf.nil, leaf.canonical
 
     def read(element: Element, index: Index, problems: XmlProblems) -> Any:
@@ -56,6 +58,17 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
     return read
 
 
+def _special_value(special: Special, canonical: str) -> Callable[[Element, Index, XmlProblems], Any]:
+    read_into = _special_reader(special, canonical)
+
+    def read(element: Element, index: Index, problems: XmlProblems) -> Any:
+        box: list[Any] = []
+        read_into(element, box, index, problems)
+        return box[0] if box else None
+
+    return read
+
+
 def careful_text(element: Element, canonical: str, index: Index, problems: XmlProblems) -> str:
     """Text of an element that holds more than text: comments are skipped, the rest is refused."""
     text = element.text or ""
@@ -70,7 +83,21 @@ def careful_text(element: Element, canonical: str, index: Index, problems: XmlPr
     return text
 
 
+def _special_reader(special: Special, canonical: str) -> Read:
+    take = special.take
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        raw = element.text or ""
+        if len(element) or element.attrib:
+            raw = careful_text(element, canonical, index, problems)
+        take(raw, into, index, problems, lambda: problems.path(element))
+
+    return read
+
+
 def leaf_reader(leaf: Leaf) -> Read:
+    if leaf.special is not None:
+        return _special_reader(leaf.special, leaf.canonical)
     value = value_reader(leaf)
     if leaf.keys is None:
         constant = leaf.constant
@@ -104,6 +131,7 @@ def text_reader(leaf: Leaf) -> Read:
     convert, canonical = leaf.form.read, leaf.canonical
     tokens = {token: reason for reason, token in leaf.tokens.items()}
     put = setter(leaf.keys) if leaf.keys else None
+    special = leaf.special
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         raw = element.text or ""
@@ -111,6 +139,9 @@ def text_reader(leaf: Leaf) -> Read:
             if not isinstance(child, etree._Comment):
                 problems.add(problems.path(child), filled(canonical, index, 0), "an element", "unknown", "text only")
             raw += child.tail or ""
+        if special is not None:
+            special.take(raw, into, index, problems, lambda: problems.path(element))
+            return
         _store(raw, element, "", into, index, problems)
 
     def _store(raw: str, element: Element, suffix: str, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -133,6 +164,12 @@ def text_reader(leaf: Leaf) -> Read:
 
 
 def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Index, XmlProblems], None]:
+    special = leaf.special
+    if special is not None:
+        take = special.take
+        return lambda raw, element, into, index, problems: take(
+            raw, into, index, problems, lambda: f"{problems.path(element)}/@{problems.name(name)}"
+        )
     convert, canonical = leaf.form.read, leaf.canonical
     put = setter(leaf.keys) if leaf.keys else None
     tokens = {token: reason for reason, token in leaf.tokens.items()}

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.frames import finisher, list_at
-from contracts.plan import Index, Node, Plan, filled
+from contracts.frames import finisher, list_at, settled
+from contracts.plan import Index, Leaf, Node, Plan, filled
+from contracts.rows.parts import plain
+from contracts.steps import ANY
 from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, value_reader
 from contracts.xmlproblems import Element, XmlProblems
 
@@ -21,7 +23,7 @@ _SPACE: Final = " \t\r\n"
 
 def compile_reader(plan: Plan) -> Read:
     """A reader of the message's root element into a dict."""
-    return _content(plan.root, plan, root=True)
+    return settled(_content(plan.root, plan, root=True), plan)
 
 
 def _content(node: Node, plan: Plan, root: bool = False) -> Read:
@@ -41,7 +43,7 @@ def _content(node: Node, plan: Plan, root: bool = False) -> Read:
         else:
             children(element, into, index, problems)
         if finish is not None:
-            finish(into)
+            finish(into, index, problems)
 
     return read
 
@@ -56,7 +58,12 @@ def _nothing_here(element: Element, problems: XmlProblems) -> None:
 
 def _children(node: Node, plan: Plan) -> Read:
     table: dict[str, Any] = {}
+    others: Any = None
+    space = ""
     for order, child in enumerate(node.children):
+        if child.entry is not None:
+            others, space = (0, order, _entries(child, child.entry, plan)), child.name.removesuffix(ANY)
+            continue
         entry = (0 if child.kind == "many" else 1 << order, order, _node(child, plan))
         if child.key_name is None:
             table[child.name] = entry
@@ -78,6 +85,13 @@ def _children(node: Node, plan: Plan) -> Read:
                 entry = entry.pick(child, problems)
                 if entry is None:
                     continue
+            if (
+                entry is None
+                and others is not None
+                and isinstance(child.tag, str)
+                and child.tag.rpartition("}")[0] + "}" * bool(space) == space
+            ):
+                entry = others
             if entry is None:
                 if not isinstance(child, etree._Comment):
                     problems.unknown(child, known)
@@ -100,6 +114,21 @@ def _children(node: Node, plan: Plan) -> Read:
             reader(child, into, index, problems)
         if stray is not None and stray.strip(_SPACE):
             problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
+
+    return read
+
+
+def _entries(node: Node, name: Leaf, plan: Plan) -> Read:
+    """An element of a keyed list: its name is a field of the item, its content another."""
+    find, content, take = list_at(node.keys), _content(node, plan), plain(name).take
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        items = find(into)
+        made: dict[str, Any] = {}
+        inner = (index, len(items))
+        items.append(made)
+        take(element.tag.rpartition("}")[2], made, inner, problems, lambda: problems.path(element))
+        content(element, made, inner, problems)
 
     return read
 

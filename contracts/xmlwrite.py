@@ -5,11 +5,12 @@ Namespaces are declared where they are first visibly used, attributes stand in C
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from contracts.frames import constant_checks, getter, raw_writer, shown
-from contracts.plan import Keys, Leaf, Node, Plan
+from contracts.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
+from contracts.plan import Leaf, Node, Plan, Special
+from contracts.steps import ANY
 from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
@@ -33,7 +34,7 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
     def write(value: Any, root: str) -> str:
         return f"<{lead}{root}{declare}{more}{attributes(value)}>{inner(value)}</{lead}{root}>"
 
-    return write
+    return carrying(write, plan)
 
 
 class _Tags:
@@ -79,6 +80,8 @@ class _Tags:
 
 
 def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    if node.text is not None and node.text.special is not None:
+        return _special(node.text.special, "", "", escape_text)
     if node.text is not None:
         text = _scalar(node.text)
         get = getter(node.text.keys or ())
@@ -91,17 +94,19 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
             return "" if found is None else text(found)
 
         return write_text
-    writers = [_node(child, tags, rendered) for child in node.children if child.kind != "ignore"]
+    writers = [_node(child, tags, rendered, node.children) for child in node.children if child.kind != "ignore"]
     writers = [*constant_checks(node), *writers]
     if len(writers) == 1:
         return writers[0]
     return lambda value: "".join([writer(value) for writer in writers])
 
 
-def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+def _node(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence[Node]) -> Write:
     needs, attributes = tags.attributes(node, rendered)
     head, tail, below = tags.opening(node.name, rendered, needs)
     plain_head = not node.attributes and node.key_name is None
+    if node.entry is not None:
+        return _entries(node, node.entry, siblings, tags, head, tail, below, attributes)
     if node.kind == "many":
         return _many(node, tags, head, tail, below, attributes)
     if node.kind == "one":
@@ -109,10 +114,10 @@ def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
     if node.text is not None and not node.attributes:
         return _leaf(node.text, head + attributes(None) + ">", tail, head)
     inner = _inner(node, tags, below)
-    bound = [leaf for leaf in node.leaves() if leaf.keys is not None]
+    bound = [leaf for leaf in node.placed() if leaf.keys is not None]
     if not bound:
         return lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"
-    if plain_head and all(leaf.keys is not None for leaf in node.leaves()):
+    if plain_head and all(leaf.keys is not None for leaf in node.placed()):
         start = head + ">"
 
         def write_group(value: Any) -> str:
@@ -132,17 +137,15 @@ def _node(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
 
 def _presence(node: Node) -> Callable[[Any], bool]:
     """Whether a wrapping element has anything of the canonical value in it."""
-    tests: list[Keys] = []
-    for each in (*node.attributes.values(), *([node.text] if node.text is not None else [])):
-        if each.keys is not None:
-            tests.append(each.keys)
+    getters = [
+        raw_getter(each) for each in (*node.attributes.values(), *([node.text] if node.text is not None else [])) if each.keys is not None
+    ]
     inner = []
     for child in node.children:
         if child.kind in ("many", "one"):
-            tests.append(child.keys)
+            getters.append(getter(child.keys))
         else:
             inner.append(_presence(child))
-    getters = [getter(keys) for keys in tests]
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
 
@@ -167,6 +170,23 @@ def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], 
     return write
 
 
+def _entries(
+    node: Node, name: Leaf, siblings: Sequence[Node], tags: _Tags, head: str, tail: str, below: frozenset[str], attributes: Write
+) -> Write:
+    """A keyed list: each item as an element whose name is one of its fields."""
+    get, inner = getter(node.keys), _inner(node, tags, below)
+    key_of = key_writer(name, {each.name.rpartition("}")[2] for each in siblings}, NAME)
+
+    def write(value: Any) -> str:
+        parts = []
+        for item in get(value) or ():
+            key = key_of(item)
+            parts.append(f"{head.replace(ANY, key, 1)}{attributes(item)}>{inner(item)}{tail.replace(ANY, key, 1)}")
+        return "".join(parts)
+
+    return write
+
+
 def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -> Write:
     key, nil, inner = node.keys[0], node.nil, _inner(node, tags, below)
     start = head + ">"
@@ -184,6 +204,8 @@ def _one(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str]) -
 
 def _scalar(leaf: Leaf) -> Write:
     """A canonical value as escaped text; an absence as its token."""
+    if leaf.special is not None:
+        return _special(leaf.special, "", "", escape_text)
     raw = raw_writer(leaf)
     if raw is None and not leaf.tokens:
         return escape_text
@@ -192,7 +214,19 @@ def _scalar(leaf: Leaf) -> Write:
     return lambda value: escape_text(str(raw(value) if raw is not None else value))
 
 
+def _special(special: Special, start: str, tail: str, escape: Callable[[str], str]) -> Write:
+    give = special.give
+
+    def write(value: Any) -> str:
+        raw = give(value)
+        return "" if raw is None else f"{start}{escape(str(raw))}{tail}"
+
+    return write
+
+
 def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:
+    if leaf.special is not None:
+        return _special(leaf.special, start, tail, escape_text)
     if leaf.keys is None:
         fixed = f"{start}{escape_text(str(leaf.constant))}{tail}"
         return lambda value: fixed
@@ -229,6 +263,8 @@ def _leaf(leaf: Leaf, start: str, tail: str, head: str) -> Write:
 
 
 def _attribute(name: str, leaf: Leaf) -> Write:
+    if leaf.special is not None:
+        return _special(leaf.special, f' {name}="', '"', escape_attribute)
     if leaf.keys is None:
         fixed = f' {name}="{escape_attribute(str(leaf.constant))}"'
         return lambda value: fixed

@@ -18,6 +18,7 @@ class Ground:
     tables: Mapping[str, CodeTable]
     findings: Findings
     is_valid: Callable[[str, Scalar, str], bool] = field(default=lambda message, scalar, value: False)
+    codes_at: str | None = None
 
     def bad(self, path: Path, where: str, got: str, rule: str, expected: str) -> None:
         self.findings.add(self.document.file, self.document.line(path), where, got, rule, expected)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.forms import Form
 from contracts.located import Path
 from contracts.model import Many, Struct
 from contracts.places import places
-from contracts.plan import Leaf, Node
+from contracts.plan import Leaf, Node, Special
+from contracts.rows.conditions import Condition, conditional
 from contracts.rows.reader import Ground
 from contracts.steps import Step, json_steps, xml_steps
 
@@ -18,6 +19,8 @@ class Tree:
     reader: Ground
     struct: Struct
     root: Node
+    cases: dict[int, list[tuple[Condition, Special]]] = field(default_factory=dict)
+    conditional: list[Leaf] = field(default_factory=list)
 
     def frame(self, canonical: str) -> Node | None:
         if not canonical:
@@ -46,6 +49,7 @@ class Tree:
         found = node.child(step.name, step.key_name, step.key_value)
         if found is None:
             here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
+            here += "[]" if step.entry else ""
             found = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
             if step.key_name is not None and not step.key_name.startswith("@"):
                 key = Leaf(None, Form("text", None, None), "", here, constant=step.key_value)
@@ -53,7 +57,8 @@ class Tree:
             node.children.append(found)
         return found
 
-    def place(self, here: str, canonical: str, leaf: Leaf, at: Path) -> Node | None:
+    def place(self, here: str, canonical: str, leaf: Leaf, at: Path, condition: Condition | None = None) -> Node | None:
+        """Puts a leaf where `here` says; the group that it belongs to, None where that could not be."""
         steps = self._steps(here, at)
         if steps is None:
             return None
@@ -82,17 +87,36 @@ class Tree:
             elif node.kind == "many":
                 self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
                 return None
-        leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
+        shown = here.replace("{}", "{}[]")
+        leaf.here = f"{self.root.here}/{shown}" if self.reader.media == "xml" else shown
+        for each in leaf.fields():
+            each.here = leaf.here
         last = steps[-1]
+        stands = node.attributes.get(last.name) if last.attribute else node.text
+        if condition is not None and leaf.special is not None:
+            if stands is not None and all(condition.excludes(other) for other, _ in self.cases.get(id(stands), ((condition, None),))):
+                self.cases[id(stands)].append((condition, leaf.special))
+                return node
+            self.cases[id(leaf)] = [(condition, leaf.special)]
+            self.conditional.append(leaf)
         if last.attribute:
-            if last.name in node.attributes or node.key_name == "@" + last.name:
-                self.reader.bad(at, here, "an attribute bound twice", "overlap", "one row a place")
+            if stands is not None or node.key_name == "@" + last.name:
+                self.reader.bad(
+                    at, here, "an attribute bound twice", "overlap", "one row a place, or rows whose conditions exclude each other"
+                )
             node.attributes[last.name] = leaf
+        elif last.entry and node.entry is None and node.text is None:
+            node.entry = leaf
         elif node.text is not None or node.children and not (last.text and node.key_name):
-            self.reader.bad(at, here, "a place bound twice", "overlap", "one row a place")
+            self.reader.bad(at, here, "a place bound twice", "overlap", "one row a place, or rows whose conditions exclude each other")
         else:
             node.text = leaf
         return node
+
+    def finish(self) -> None:
+        """What stands in one place under several conditions becomes one."""
+        for leaf in self.conditional:
+            leaf.special = conditional(self.cases[id(leaf)])
 
     def _skips_empty(self, full: str) -> bool:
         place = places(self.struct).get(full)

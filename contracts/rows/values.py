@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from contracts import forms, times
@@ -15,6 +16,7 @@ from contracts.places import Place
 from contracts.plan import Leaf
 from contracts.rows.reader import Ground
 
+_NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _XSD_TOKEN: Final = re.compile(r"\S(.*\S)?")
 
 
@@ -26,6 +28,8 @@ class Values:
 
     def form(self, row: Mapping[str, Any], scalar: Scalar, at: Path) -> Form | None:
         shape, media = row.get("as"), self.reader.media
+        if "unit" in row:
+            return self._unit(row, scalar, at)
         if "codes" in row:
             table = self.reader.tables.get(str(row["codes"]))
             if table is None or scalar.kind != "string":
@@ -38,8 +42,9 @@ class Values:
                 self.reader.bad(at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing")
                 return None
             return forms.codes_form(table, as_integer=shape == "integer", media=media)
-        if "zone" in row and (not isinstance(shape, str) or not times.is_time_pattern(shape) or not times.has_clock(shape)):
-            self.reader.bad(at, str(row["canonical"]), "a zone", "table", "only with a time, as yyyyMMddHHmmss")
+        timed = shape == "datetime" or isinstance(shape, str) and times.is_time_pattern(shape) and times.has_clock(shape)
+        if "zone" in row and not timed:
+            self.reader.bad(at, str(row["canonical"]), "a zone", "table", "only with a time, as datetime or yyyyMMddHHmmss")
         if shape is None:
             return forms.scalar_form(scalar, media, strict=False)
         if shape == "decimal-comma" and scalar.kind == "number":
@@ -48,6 +53,13 @@ class Values:
             return forms.number_as_text(scalar)
         if shape == "boolean-01" and scalar.kind == "boolean":
             return forms.boolean_01(media)
+        if shape == "date" and scalar.format == "date":
+            return times.xs_date_form()
+        if shape == "datetime" and scalar.format == "date-time":
+            if "zone" in row and times.zone_offset(str(row["zone"])) is None:
+                self.reader.bad(at, str(row["canonical"]), f"the zone {row['zone']!r}", "table", 'zone: "+07:00"')
+                return None
+            return times.datetime_form(str(row["zone"]) if "zone" in row else None)
         if isinstance(shape, str) and times.is_time_pattern(shape):
             if scalar.format == "date" and not times.has_clock(shape):
                 return times.date_form(shape)
@@ -61,9 +73,27 @@ class Values:
             str(row["canonical"]),
             f"as: {shape} for {scalar.format or scalar.kind}",
             "table",
-            "decimal-comma (number), text (number), boolean-01 (boolean), a shape such as yyyyMMddHHmmss (date-time, date)",
+            "decimal-comma (number), text (number), boolean-01 (boolean), datetime, date, or a shape such as yyyyMMddHHmmss (date-time, date)",
         )
         return None
+
+    def _unit(self, row: Mapping[str, Any], scalar: Scalar, at: Path) -> Form | None:
+        unit, canonical = row["unit"], str(row["canonical"])
+        given = {word: _decimal(text) for word, text in unit.items()} if isinstance(unit, dict) else {}
+        factor, offset = given.get("factor", Decimal(1)), given.get("offset", Decimal(0))
+        if not given or not set(given) <= {"factor", "offset"} or factor is None or offset is None:
+            self.reader.bad(
+                (*at, "unit"), canonical, f"unit: {unit}", "unit", 'factor: "0.01", offset: "0", decimal numbers between quotes'
+            )
+            return None
+        if forms.inverse(factor) is None:
+            self.reader.bad((*at, "unit"), canonical, f"the factor {factor}", "unit", "a factor whose way back is exact: 1 / factor ends")
+            return None
+        if scalar.kind not in ("integer", "number") or "codes" in row:
+            self.reader.bad((*at, "unit"), canonical, "a unit for another value", "unit", "a number")
+            return None
+        base = self.form({word: said for word, said in row.items() if word != "unit"}, Scalar("number"), at)
+        return None if base is None else forms.unit_form(base, factor, offset, whole=scalar.kind == "integer")
 
     def _covered(self, table: CodeTable, scalar: Scalar, canonical: str, at: Path) -> None:
         means = {row.canonical if row.canonical is not None else row.code for row in table.rows}
@@ -107,3 +137,10 @@ class Values:
             except forms.Bad:
                 return False
         return scalar.kind != "string" or self.reader.is_valid(self.message, scalar, value)
+
+
+def _decimal(text: Any) -> Decimal | None:
+    """A number of a table, exact: whole, or between quotes."""
+    if isinstance(text, bool) or not isinstance(text, (int, str)) or _NUMBER.fullmatch(str(text)) is None:
+        return None
+    return Decimal(text)

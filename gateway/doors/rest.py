@@ -118,11 +118,11 @@ class RestDoor:
         who = authorised.requested
         received = who.received
         if who.operation.method == "GET":
-            return who.codec.read_query(who.request, received.query)
+            return who.codec.read_query(who.request, received.query, received.at)
         media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != JSON:
             raise Theirs("body.media-type", got=media or "—", expected=JSON)
-        return who.codec.read_json(who.request, received.body)
+        return who.codec.read_json(who.request, received.body, received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

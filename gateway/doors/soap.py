@@ -89,7 +89,7 @@ class SoapDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         who = authorised.requested
-        return who.codec.read_xml(who.request, who.content)
+        return who.codec.read_xml(who.request, who.content, who.received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

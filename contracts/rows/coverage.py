@@ -1,0 +1,120 @@
+"""Whether the rows of a message are all of it: every field has a source or is dropped by name, in every case, and what is lost is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.located import Path
+from contracts.model import Many
+from contracts.places import Place, scalar_at
+from contracts.plan import Node
+from contracts.rows.conditions import Condition, only_where
+from contracts.rows.reader import Ground
+from contracts.rows.tree import Tree
+from contracts.steps import ANY
+
+
+@dataclass(slots=True)
+class Coverage:
+    reader: Ground
+    tree: Tree
+    known: Mapping[str, Place]
+    bound: Mapping[str, Sequence[Condition | None]]
+    lines: Mapping[str, Path]
+    drops: frozenset[str]
+    losses: list[str]
+
+    def look(self, at: Path, asked: Sequence[tuple[Condition, Path]]) -> None:
+        known = self.known
+        for dropped in sorted(self.drops):
+            if dropped not in known or any(path == dropped or path.startswith((dropped + ".", dropped + "[]")) for path in self.bound):
+                self.reader.bad(at, dropped, "dropped, and mapped or unknown", "overlap", "a canonical path that no row uses")
+        for path, place in known.items():
+            if scalar_at(place, path) is None:
+                self._whole(path, place, at)
+                continue
+            if path in self.bound:
+                self._conditions(path, place)
+                continue
+            is_dropped = self._dropped(path)
+            if place.field.required and not is_dropped:
+                self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
+            elif place.field.required and path in self.drops:
+                self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
+            elif not is_dropped:
+                self.reader.bad(at, path, "an optional field that the table does not name", "table", "a row, or its path under drops")
+        for node in self.tree.root.nodes():
+            self._always_there(node, known, at)
+        self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
+        for condition, line in asked:
+            if None not in self.bound.get(condition.canonical, []):
+                self.reader.bad(
+                    line, condition.canonical, "a condition on a field without a row", "when", "a row without a condition for it"
+                )
+
+    def _conditions(self, path: str, place: Place) -> None:
+        """A field whose rows all have conditions: a required one has a row in every case; another is refused where it has none."""
+        conditions = [each for each in self.bound[path] if each is not None]
+        if len(conditions) < len(self.bound[path]) or not conditions:
+            return
+        asked = self.known[conditions[0].canonical]
+        scalar = scalar_at(asked, conditions[0].canonical)
+        cases: tuple[Any, ...] = () if scalar is None else (True, False) if scalar.kind == "boolean" else scalar.values
+        left = [str(case) for case in cases if not any(case in each.values for each in conditions)]
+        sure = asked.field.required and not asked.field.absentable and (not asked.optional_above or path.startswith(_parent(asked.path)))
+        if place.field.required and (left or not cases or not sure):
+            missing = ", ".join(left) or f"no {asked.path}"
+            self.reader.bad(self.lines[path], path, f"a required field without a source for {missing}", "required", "a row for every case")
+        frame = self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1]))
+        if frame is not None:
+            words = {reason for leaf in self.tree.root.leaves() if leaf.canonical == path for reason in leaf.tokens}
+            keys = tuple(path.split("[]")[-1].lstrip(".").split("."))
+            frame.checks.append(only_where(path, keys, conditions, words))
+
+    def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
+        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one."""
+        leaf = node.text
+        if node.name == ANY:
+            self._entry(node, at)
+        if leaf is None or leaf.keys is None or leaf.keys == () or node.kind != "many" and not node.attributes:
+            return
+        if leaf.special is not None or len(leaf.keys) > 1 or not known[leaf.canonical].field.required:
+            self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
+                            "a required field, or an element or attribute of its own")  # fmt: skip
+
+    def _dropped(self, path: str) -> bool:
+        return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
+
+    def _whole(self, path: str, place: Place, at: Path) -> None:
+        """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
+        if path.endswith("[]"):
+            return
+        if place.field.absentable and not self._dropped(path):
+            if place.field.required:
+                self.reader.bad(
+                    at, path, "a required object whose absence cannot be said", "absent", "a format that can, or an optional field"
+                )
+            self.losses.append(f"{path}: the reason for an absence is lost")
+        if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0:
+            frame = self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1]))
+            if frame is not None:
+                frame.empties.append(tuple(path.split("[]")[-1].lstrip(".").split(".")))
+
+    def _entry(self, node: Node, at: Path) -> None:
+        """A keyed list: one row for the name of the member, which is a required text, and something for its value."""
+        name = node.entry
+        field = None if name is None else self.known[name.canonical].field
+        if name is None or field is None or name.special is not None or len(name.keys or ()) != 1 or name.form.raw != "text" or name.tokens:
+            self.reader.bad(
+                at, node.canonical, "members without a name", "table", "a first row that ends in {}: the text that names the member"
+            )
+        elif not field.required or field.absentable:
+            self.reader.bad(self.lines[name.canonical], name.canonical, "a name that can be missing", "required", "a required text")
+        elif node.text is None and not node.children:
+            self.reader.bad(self.lines[name.canonical], name.canonical, "names without values", "table", "a second row that ends in {}")
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0] + "."

@@ -1,0 +1,150 @@
+"""One-way rows: a JSONata expression over the foreign message (into a canonical field) or over the canonical one (into a place).
+
+The escape hatch, declared as such: what is made so is not undone on the way back, and `check` says so. Invariant: an expression is a
+function of its message alone: no clock, no chance, bounded in time and depth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from lxml import etree
+
+from contracts.forms import Form, Media, plain
+from contracts.frames import setter
+from contracts.model import Scalar
+from contracts.plan import Derived, Leaf, NotExpressible, Problems, Special, kind_of
+
+_IMPURE: Final = re.compile(r"\$(now|millis|random|shuffle|eval)\b")
+_MILLISECONDS: Final = 500
+_DEPTH: Final = 100
+
+
+class Wrong(Exception):
+    """Why an expression cannot be used, or failed on a message."""
+
+
+def compiled(expression: str) -> Callable[[Any], Any]:
+    """The expression as a function of a message of plain values; None where it yields nothing."""
+    from jsonata import Jsonata  # only tables with such a row pay for it
+    from jsonata.jexception import JException
+
+    found = _IMPURE.search(expression)
+    if found is not None:
+        raise Wrong(f"an expression without {found[0]}: the same message always makes the same value")
+    try:
+        parsed = Jsonata(expression)
+    except (JException, RecursionError) as error:
+        raise Wrong(f"JSONata: {error}") from None
+
+    def evaluate(message: Any) -> Any:
+        frame = parsed.create_frame()
+        frame.set_runtime_bounds(_MILLISECONDS, _DEPTH)
+        try:
+            return parsed.evaluate(message, frame)
+        except (JException, ArithmeticError, ValueError, TypeError, LookupError, RecursionError, AttributeError):
+            raise Wrong("a message that the expression can be evaluated on") from None
+
+    return evaluate
+
+
+def into_field(expression: str, scalar: Scalar, canonical: str, media: Media, namespaces: Mapping[str, str]) -> Derived:
+    evaluate, keys = compiled(expression), tuple(canonical.split("."))
+    put = setter(keys)
+    prefixes = {uri: prefix for prefix, uri in namespaces.items()}
+
+    def make(found: Any, into: Any, problems: Problems) -> None:
+        try:
+            value = evaluate(_of_element(found, prefixes) if media == "xml" else _plain(found))
+        except Wrong as wrong:
+            problems.add("", canonical, "an expression that failed", "expression", str(wrong))
+            return
+        if value is None:
+            return
+        typed = _typed(value, scalar)
+        if typed is None:
+            problems.add("", canonical, kind_of(value), "expression", f"an expression that makes a {scalar.kind}")
+        else:
+            put(into, typed)
+
+    return Derived(canonical, keys, make)
+
+
+def into_place(expression: str, here: str, media: Media) -> Leaf:
+    evaluate = compiled(expression)
+
+    def give(message: Any) -> Any:
+        try:
+            value = evaluate(_plain(message))
+        except Wrong as wrong:
+            raise NotExpressible(here, "", "an expression that failed", "expression", str(wrong)) from None
+        if isinstance(value, float):
+            value = _exact(value)
+        if value is None or isinstance(value, str) or media == "json" and isinstance(value, (bool, int, Decimal)):
+            return value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, (int, Decimal)):
+            return plain(value)
+        raise NotExpressible(here, "", kind_of(value), "expression", "an expression that makes one value")
+
+    # What stands there is not read: it was made of what other rows read.
+    return Leaf(("\0",), Form("text", None, None), "", here, special=Special(lambda *_: None, give))
+
+
+def _typed(value: Any, scalar: Scalar) -> Any:
+    if isinstance(value, float):
+        value = _exact(value)
+    if scalar.kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if scalar.kind == "string":
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        return None
+    if scalar.kind == "integer":
+        return int(value) if value == int(value) else None
+    return value
+
+
+def _exact(value: float) -> Decimal | int:
+    made = Decimal(repr(value))
+    return int(made) if made == made.to_integral_value() else made
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSONata knows them: those with digits behind the point are floats there, and only there."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return {name: _plain(each) for name, each in value.items() if name[:1] != "\0"} if isinstance(value, dict) else value
+
+
+def _of_element(element: Any, prefixes: Mapping[str, str]) -> Any:
+    """An element as JSONata sees it: `prefix:name` members, a list where a name repeats, `@name` attributes, `#text` beside them."""
+    made: dict[str, Any] = {f"@{_shown(name, prefixes)}": text for name, text in element.attrib.items()}
+    for child in element:
+        if isinstance(child, etree._Comment):
+            continue
+        name, value = _shown(child.tag, prefixes), _of_element(child, prefixes)
+        if name not in made:
+            made[name] = value
+        elif isinstance(made[name], list):
+            made[name].append(value)
+        else:
+            made[name] = [made[name], value]
+    text = element.text or ""
+    if not made:
+        return text
+    if text.strip():
+        made["#text"] = text
+    return made
+
+
+def _shown(name: Any, prefixes: Mapping[str, str]) -> str:
+    space, _, local = str(name)[1:].partition("}") if str(name).startswith("{") else ("", "", str(name))
+    prefix = prefixes.get(space, "")
+    return f"{prefix}:{local}" if prefix else local
