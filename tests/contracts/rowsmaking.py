@@ -1,0 +1,102 @@
+"""Contracts of one message, made for the rows that a test is about, and the laws that they are held to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from lxml import etree
+
+from contracts.base.errors import Failure, Finding, Theirs
+from contracts.bundle import Bundle
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.wire.soap import parse_xml
+
+NAME = {"type": "string", "minLength": 1, "maxLength": 20}
+
+
+def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def schema(properties: dict[str, Any], *required: str) -> str:
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(properties, *required)}})
+
+
+CONTRACT = """
+id: rows
+version: 1.0.0
+title: {vi: Dòng, en: Rows}
+description: {vi: Dòng, en: Rows}
+owner_role: centre
+legal_basis: [none]
+retention_months: 24
+operations:
+  putThing: {pattern: submit, method: POST, path: /things, request: Thing, answer: Thing, title: {vi: Gửi, en: Put}}
+"""
+
+
+def contract(thing: str, tables: dict[str, str], codes: dict[str, str] | None = None, more: str = "") -> CompiledContract:
+    """A contract of one message; `tables` holds the rows of each format, the media first in its name."""
+    files = {"contract.yaml": CONTRACT + more, "schema.json": thing}
+    for name, rows in tables.items():
+        media = name.partition("-")[0]
+        head = 'namespaces: {d: "urn:d"}\n' if media == "xml" else ""
+        root = "    root: d:T\n" if media == "xml" else ""
+        lines = "".join(f"      {line.strip()}\n" for line in rows.strip().splitlines())
+        files[f"systems/{name}.yaml"] = f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
+    files.update({f"codes/{name}.csv": text for name, text in (codes or {}).items()})
+    return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
+
+
+def refused_table(*arguments: Any, **named: Any) -> list[Finding]:
+    with pytest.raises(Theirs) as caught:
+        contract(*arguments, **named)
+    assert caught.value.code == "contract.invalid"
+    return list(caught.value.findings)
+
+
+def write(compiled: CompiledContract, name: str, value: Any) -> bytes:
+    codec = compiled.codec(name)
+    return codec.write_json("Thing", value) if codec.media == "json" else codec.write_xml("Thing", value)
+
+
+def read(compiled: CompiledContract, name: str, raw: bytes, at: float | None = None) -> Any:
+    codec = compiled.codec(name)
+    return codec.read_json("Thing", raw, at) if codec.media == "json" else codec.read_xml("Thing", parse_xml(raw), at)
+
+
+def found(work: Any, code: str = "message.invalid") -> list[tuple[str, str, str]]:
+    with pytest.raises(Theirs) as caught:
+        work()
+    assert caught.value.code == code, caught.value
+    return [(each.here, each.canonical, each.rule) for each in caught.value.findings]
+
+
+LAWS = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def laws(compiled: CompiledContract, value: Any) -> int:
+    """decode(encode(c)) = normal(c), and what came back goes through unchanged; how many formats could carry the value."""
+    assert compiled.validate("Thing", value) == []
+    carried = 0
+    for name, codec in compiled.formats.items():
+        if "Thing" not in codec.mapped:
+            continue
+        try:
+            written = write(compiled, name, value)
+        except Failure as failure:
+            assert failure.code == "message.not-expressible" and failure.findings
+            continue
+        if codec.media == "xml":
+            assert etree.tostring(parse_xml(written), method="c14n", exclusive=True) == written
+        back = read(compiled, name, written)
+        assert back == codec.normal("Thing", value)
+        assert read(compiled, name, write(compiled, name, back)) == back
+        carried += 1
+    return carried
+
+
+MA = {"ma": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,x,X,X,,,\n2,y,Y,Y,,,\n"}
