@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from contracts.forms import Bad
 from contracts.plan import Fill, Index, Keys, Leaf, Node, NotExpressible, Plan, Problems, kind_of
+from contracts.wire.xmltext import NCNAME
 
 _P = TypeVar("_P", bound=Problems)
 
@@ -119,7 +120,7 @@ def raw_writer(leaf: Leaf) -> Callable[[Any], Any] | None:
     return convert
 
 
-NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # of an element, without a colon
+NAME: Final = re.compile(NCNAME)
 
 
 def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Callable[[Any], str]:

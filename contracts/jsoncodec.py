@@ -29,6 +29,7 @@ from contracts.rows.parts import plain
 
 Read = Callable[[Any, Any, Index, Problems], None]
 Write = Callable[[Any], str]
+Memo = dict[int, list[Write]]  # what types that lead back to themselves are written by
 
 
 def compile_reader(plan: Plan) -> Read:
@@ -176,27 +177,53 @@ def _leaf(leaf: Leaf) -> Read:
 
 
 def compile_writer(plan: Plan) -> Write:
-    inner = _members(plan.root)
+    inner = _members(plan.root, {})
     return carrying(lambda value: "{" + inner(value) + "}", plan)
 
 
-def _members(node: Node) -> Write:
+def _members(node: Node, memo: Memo) -> Write:
+    """The members of an object. Of a type that leads back to itself they are compiled once."""
+    source = node if node.again is None else node.again
+    if not source.led_to:
+        return _content(source, memo)
+    if id(source) in memo:
+        cell = memo[id(source)]
+        return lambda value: cell[0](value)
+    cell = memo[id(source)] = []
+    cell.append(_content(source, memo))
+    return cell[0]
+
+
+def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], memo: Memo) -> Write:
+    """Of a choice, the members of the branch that the discriminator names."""
+    writers = {value: writer for values, branch in branches for writer in [_members(branch, memo)] for value in values}
+
+    def write(value: Any) -> str:
+        writer = writers.get(value.get(told_by))
+        return "" if writer is None else writer(value)
+
+    return write
+
+
+def _content(node: Node, memo: Memo) -> Write:
+    if node.choice is not None:
+        return _branches(*node.choice, memo)
     taken = {child.name for child in node.children if child.entry is None}
-    writers = [*constant_checks(node), *(_member(child, taken) for child in node.children if child.kind != "ignore")]
+    writers = [*constant_checks(node), *(_member(child, taken, memo) for child in node.children if child.kind != "ignore")]
     return lambda value: ",".join([text for writer in writers if (text := writer(value))])
 
 
-def _member(node: Node, taken: set[str]) -> Write:
+def _member(node: Node, taken: set[str], memo: Memo) -> Write:
     if node.entry is not None:
-        return _members_by_name(node, node.entry, taken)
+        return _members_by_name(node, node.entry, taken, memo)
     key = encode_basestring(node.name) + ":"
     if node.kind == "many":
-        return _members_of_list(node, key)
+        return _members_of_list(node, key, memo)
     if node.kind == "one":
-        return _one(node, key)
+        return _one(node, key, memo)
     if node.text is not None:
         return _written_leaf(node.text, key)
-    inner = _members(node)
+    inner = _members(node, memo)
     bound = any(leaf.keys is not None for leaf in node.placed())
     constant = any(leaf.keys is None for leaf in node.placed())
     if not bound:
@@ -220,9 +247,9 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
 
-def _members_of_list(node: Node, key: str) -> Write:
+def _members_of_list(node: Node, key: str, memo: Memo) -> Write:
     get = getter(node.keys)
-    item = _item(node)
+    item = _item(node, memo)
     nil, always = node.nil, not node.skip_empty
 
     def write(value: Any) -> str:
@@ -238,8 +265,8 @@ def _members_of_list(node: Node, key: str) -> Write:
     return write
 
 
-def _members_by_name(node: Node, name: Leaf, taken: set[str]) -> Write:
-    get, item, key_of = getter(node.keys), _item(node), key_writer(name, taken, None)
+def _members_by_name(node: Node, name: Leaf, taken: set[str], memo: Memo) -> Write:
+    get, item, key_of = getter(node.keys), _item(node, memo), key_writer(name, taken, None)
 
     def write(value: Any) -> str:
         made: dict[str, str] = {}
@@ -253,9 +280,9 @@ def _members_by_name(node: Node, name: Leaf, taken: set[str]) -> Write:
     return write
 
 
-def _item(node: Node) -> Write:
+def _item(node: Node, memo: Memo) -> Write:
     if node.text is None:
-        inner = _members(node)
+        inner = _members(node, memo)
         return lambda value: "{" + inner(value) + "}"
     text = _scalar(node.text)
     if not node.text.keys:
@@ -264,8 +291,8 @@ def _item(node: Node) -> Write:
     return lambda value: text(of(value))
 
 
-def _one(node: Node, key: str) -> Write:
-    name, nil, inner = node.keys[0], node.nil, _members(node)
+def _one(node: Node, key: str, memo: Memo) -> Write:
+    name, nil, inner = node.keys[0], node.nil, _members(node, memo)
 
     def write(value: Any) -> str:
         found = value.get(name)

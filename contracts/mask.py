@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contracts.model import Field, Many, Struct
+from contracts.model import Field, Struct, group
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -100,8 +100,7 @@ def _compile(made: Struct, at: str, chosen: FieldSet) -> Mask | None:
 
 
 def _inside(field: Field) -> Struct | None:
-    made = field.type.items if isinstance(field.type, Many) else field.type
-    return made if isinstance(made, Struct) else None
+    return group(field.type)
 
 
 def _exists(struct: Struct, path: str) -> bool:

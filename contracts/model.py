@@ -7,7 +7,7 @@ schema.json. Invariant: everything here is frozen; every face and codec is made 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
@@ -80,11 +80,13 @@ class Scalar:
     maximum: Decimal | None = None
     exclusive_minimum: Decimal | None = None
     exclusive_maximum: Decimal | None = None
+    binary: bool = False  # base64 of bytes, of the media type `media`
+    media: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    items: Scalar | Struct
+    items: Scalar | Struct | Choice | Again
     least: int
     most: int | None
 
@@ -100,7 +102,69 @@ class Struct:
         return next((field for field in self.fields if field.name == name), None)
 
 
-Type: TypeAlias = Scalar | Many | Struct
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What a choice can be; the discriminator is one of `values` then."""
+
+    values: tuple[str, ...]
+    type: Struct | Again
+
+    @property
+    def struct(self) -> Struct:
+        made = self.type if isinstance(self.type, Struct) else self.type.made
+        assert isinstance(made, Struct)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several objects, told apart by the text `told_by`, which each of them has."""
+
+    name: str
+    told_by: str
+    branches: tuple[Branch, ...]
+    title: str = ""
+    description: str = ""
+
+    @property
+    def union(self) -> Struct:
+        """All fields of all branches: one name means one thing. Required is what every branch requires."""
+        fields: dict[str, Field] = {}
+        for branch in self.branches:
+            for each in branch.struct.fields:
+                sure = all((found := other.struct.field(each.name)) is not None and found.required for other in self.branches)
+                fields.setdefault(each.name, replace(each, required=sure))
+        values = tuple(value for branch in self.branches for value in branch.values)
+        told = fields[self.told_by]
+        assert isinstance(told.type, Scalar)
+        fields[self.told_by] = replace(told, type=replace(told.type, values=values))
+        return Struct(self.name, tuple(fields.values()), self.title, self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A type that leads back to one that it is part of: by its name, so that types stay finite values."""
+
+    name: str
+    known: Mapping[str, Type | None] = field(repr=False, compare=False, hash=False)
+
+    @property
+    def made(self) -> Struct | Choice:
+        found = self.known[self.name]
+        assert isinstance(found, (Struct, Choice))
+        return found
+
+
+Type: TypeAlias = Scalar | Many | Struct | Choice | Again
+
+
+def group(made: Type) -> Struct | None:
+    """The fields of an object, of a list's items, or of all branches of a choice; None for single values."""
+    if isinstance(made, Many):
+        made = made.items
+    if isinstance(made, Again):
+        made = made.made
+    return made.union if isinstance(made, Choice) else made if isinstance(made, Struct) else None
 
 
 @dataclass(frozen=True, slots=True)

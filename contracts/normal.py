@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.model import Many, Struct, Type
+from contracts.model import Again, Choice, Many, Struct, Type
 from contracts.plan import Fill, Index, Leaf, Plan
 
 
@@ -68,18 +68,24 @@ def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _
     return kept
 
 
+def _fields(made: Struct | Choice) -> Struct:
+    return made if isinstance(made, Struct) else made.union
+
+
 def _value(made: Type, value: Any, path: str, index: Index, rules: _Rules) -> Any:
     if isinstance(value, dict) and "absent" in value:
         leaf = rules.leaves.get(path)
         return value if leaf is not None and value["absent"] in leaf.tokens else None
-    if isinstance(made, Struct):
+    if isinstance(made, Again):
+        return None
+    if isinstance(made, (Struct, Choice)):
         # An object that is only wrapping for its fields has nothing to be told by when it is empty.
-        return _struct(made, value, path, index, rules) or None
+        return _struct(_fields(made), value, path, index, rules) or None
     if isinstance(made, Many):
         inner = path + "[]"
         return [
-            _struct(made.items, item, inner, (index, number), rules)
-            if isinstance(made.items, Struct)
+            _struct(_fields(made.items), item, inner, (index, number), rules)
+            if isinstance(made.items, (Struct, Choice))
             else _value(made.items, item, inner, (index, number), rules)
             for number, item in enumerate(value)
         ]

@@ -9,6 +9,8 @@ from typing import Final
 ZONE_PATTERN: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
 DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
+# The bits that no octet needs are zero, so that bytes have one text.
+BASE64_PATTERN: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"
 
 _SPECIAL: Final = set(".^*+?{}[]\\|()-")
 _ESCAPES: Final = _SPECIAL | {"n", "r", "t"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from contracts.model import Field, Many, Scalar, Struct, Type
+from contracts.model import Again, Choice, Field, Many, Scalar, Struct, Type, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,25 +16,29 @@ class Place:
     field: Field
     path: str
     optional_above: bool
+    needed: bool = False  # of a choice: some branch requires it
 
 
 def places(struct: Struct) -> dict[str, Place]:
     """Every canonical path of a message: leaves, objects, arrays (`info[]` for the items, `info` for the array)."""
     found: dict[str, Place] = {}
 
-    def walk(made: Struct, at: str, optional: bool) -> None:
+    def walk(made: Struct, at: str, optional: bool, needed: set[str]) -> None:
         for each in made.fields:
             path = f"{at}.{each.name}" if at else each.name
-            place = Place(each, path, optional)
+            place = Place(each, path, optional, each.name in needed)
             found[path] = place
             inner: Type = each.type
             if isinstance(inner, Many):
                 found[path + "[]"] = place
                 path, inner = path + "[]", inner.items
-            if isinstance(inner, Struct):
-                walk(inner, path, optional or not each.required or path.endswith("[]"))
+            # What leads back to itself is one thing here: a row says where all of it stands, or it is dropped.
+            below = None if isinstance(inner, Again) else group(inner)
+            if below is not None:
+                needed = {e.name for b in inner.branches for e in b.struct.fields if e.required} if isinstance(inner, Choice) else set()
+                walk(below, path, optional or not each.required or path.endswith("[]"), needed)
 
-    walk(struct, "", False)
+    walk(struct, "", False, set())
     return found
 
 

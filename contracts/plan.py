@@ -7,13 +7,14 @@ leaves write into. Invariant: a path of the format, and a canonical path, is bou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from contracts.base.errors import Finding
 from contracts.forms import Form, Media, scalar_form
-from contracts.model import Many, Scalar, Struct, Type
+from contracts.model import Again, Choice, Many, Scalar, Struct, Type
 
 Keys = tuple[str, ...]
 
@@ -65,6 +66,9 @@ class Node:
     checks: list[Callable[[Any], None]] = field(default_factory=list)
     skip_empty: bool = False
     entry: Leaf | None = None  # of a keyed list: the field that is the name of the member
+    choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None  # the discriminator, and a node for each branch
+    again: Node | None = None  # what stands here is as in that node, which is above it
+    led_to: bool = False  # some node below is as this one
 
     def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
         return next((n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None)
@@ -74,8 +78,13 @@ class Node:
             yield from leaf.fields()
         if self.entry is not None:
             yield self.entry
-        for child in self.children:
+        for child in self.below():
             yield from child.leaves()
+
+    def below(self) -> Iterator[Node]:
+        yield from self.children
+        if self.choice is not None:
+            yield from (branch for _, branch in self.choice[1])
 
     def placed(self) -> Iterator[Leaf]:
         """What stands in each place, be it one field or more."""
@@ -86,7 +95,7 @@ class Node:
 
     def nodes(self) -> Iterator[Node]:
         yield self
-        for child in self.children:
+        for child in self.below():
             yield from child.nodes()
 
 
@@ -125,6 +134,7 @@ class Plan:
     losses: list[str] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
+    memo: dict[Any, list[Any]] = field(default_factory=dict)  # compiled contents of nodes that others lead back to
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""
@@ -156,21 +166,46 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
     def leaf(scalar: Scalar, keys: Keys, canonical: str, here: str, nil: bool) -> Leaf:
         return Leaf(keys, scalar_form(scalar, media, strict=True), canonical, here, scalar, nil=nil)
 
+    above: dict[str, Node] = {}
+
     def node(name: str, made: Type, canonical: str, here: str, absentable: bool) -> Node:
-        at = step(canonical, name) if media == "json" else (f"{canonical}.{name}" if canonical else name)
-        there = step(here, name)
-        if isinstance(made, Struct):
-            grown = Node(tag(name), there, "one", (name,), at, nil=absentable)
-            fill(grown, made, at, there)
-            return grown
+        at, there = f"{canonical}.{name}" if canonical else name, step(here, name)
         if isinstance(made, Many):
             grown = Node(tag(name), there + "[]", "many", (name,), at + "[]", nil=absentable)
-            if isinstance(made.items, Struct):
-                fill(grown, made.items, at + "[]", there + "[]")
-            else:
+            if isinstance(made.items, Scalar):
                 grown.text = leaf(made.items, (), at + "[]", there + "[]", False)
+            else:
+                content(grown, made.items, at + "[]", there + "[]")
             return grown
-        return Node(tag(name), there, text=leaf(made, (name,), at, there, absentable))
+        if isinstance(made, Scalar):
+            return Node(tag(name), there, text=leaf(made, (name,), at, there, absentable))
+        grown = Node(tag(name), there, "one", (name,), at, nil=absentable)
+        content(grown, made, at, there)
+        return grown
+
+    def content(into: Node, made: Struct | Choice | Again, canonical: str, here: str) -> None:
+        if made.name in above:
+            into.again = above[made.name]
+            into.again.led_to = True
+            return
+        if isinstance(made, Again):
+            made = made.made
+        above[made.name] = into
+        if isinstance(made, Choice):
+            shared = Counter(each.name for branch in made.branches for each in branch.struct.fields)
+            branches = []
+            for branch in made.branches:
+                name = branch.type.name
+                child = Node(tag(name), step(here, name), canonical=canonical)
+                content(child, branch.type, canonical, step(here, name))
+                for grown in child.children:  # a field of several branches is in one of them, but which is not known here
+                    if shared[grown.keys[-1] if grown.keys else grown.name.rpartition("}")[2]] > 1 and grown.text is not None:
+                        grown.text.here = step(step(here, "*"), grown.name.rpartition("}")[2])
+                branches.append((branch.values, child))
+            into.choice = (made.told_by, branches)
+        else:
+            fill(into, made, canonical, here)
+        del above[made.name]
 
     def fill(into: Node, made: Struct, canonical: str, here: str) -> None:
         for each in made.fields:
@@ -179,7 +214,7 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
                 into.empties.append((each.name,))
 
     root = Node(tag(message), "")
-    fill(root, struct, "", "")
+    content(root, struct, "", "")
     return Plan(media, message, struct, root, strict=True, namespaces={"": namespace})
 
 

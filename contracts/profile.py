@@ -1,8 +1,8 @@
 """The declared profile of JSON Schema 2020-12: what every face can express exactly. schema.json in, canonical types out.
 
 Taken: objects with ordered, closed properties; arrays of objects or scalars with bounds; strings with length, enum, code
-table, pattern or format; exact integers and decimals with bounds; booleans; references. Refused, with reason and line:
-everything else. Invariant: a constraint that one face cannot hold never gets past this module.
+table, pattern or format, base64 of bytes; exact integers and decimals with bounds; booleans; references, also back to what holds
+them; a choice of objects by a discriminator. Refused, with reason and line: everything else. Invariant: a constraint that one face cannot hold never gets past this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from contracts.located import Findings, Located, Path
-from contracts.model import CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.model import Again, Branch, Choice, CodeTable, Field, Many, Scalar, Struct, Type
 from contracts.patterns import pattern_fault
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -22,7 +22,7 @@ _COMMON: Final = {"title", "description", "absentable"}
 _KEYWORDS: Final[Mapping[str, set[str]]] = {
     "object": {"type", "properties", "required", "additionalProperties"},
     "array": {"type", "items", "minItems", "maxItems"},
-    "string": {"type", "minLength", "maxLength", "pattern", "format", "enum", "codes"},
+    "string": {"type", "minLength", "maxLength", "pattern", "format", "enum", "const", "codes", "contentEncoding", "contentMediaType"},
     "integer": {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "number": {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "boolean": {"type"},
@@ -30,13 +30,12 @@ _KEYWORDS: Final[Mapping[str, set[str]]] = {
 _WHY: Final[Mapping[str, str]] = {
     "if": "a condition cannot be said in XSD",
     "not": "a negation cannot be said in XSD",
-    "oneOf": "a choice needs a discriminator, which this version does not have",
-    "anyOf": "a choice needs a discriminator, which this version does not have",
+    "anyOf": "a choice is oneOf, with a discriminator",
     "allOf": "write the properties out",
     "patternProperties": "open names cannot be elements",
     "multipleOf": "cannot be said in XSD",
     "uniqueItems": "cannot be said in XSD for whole values",
-    "const": "use an enum of one value",
+    "const": "only of texts",
     "default": "a default would hide absence",
     "nullable": "use absentable: it says why a value is missing",
 }
@@ -53,6 +52,7 @@ class Profile:
         self._defs: Mapping[str, Any] = defs if isinstance(defs, dict) else {}
         self._open: list[str] = []
         self._made: dict[str, Type | None] = {}
+        self._choices: list[tuple[Choice, Path]] = []
         if not self._defs:
             self._bad((), "no $defs", "profile", "the messages and their parts as $defs")
 
@@ -61,15 +61,25 @@ class Profile:
             if _NAME.fullmatch(name) is None:
                 self._bad(("$defs", name), "the name of a type", "profile", "letters, digits and _ only")
             self._named(name, ("$defs", name))
-        return {name: made for name, made in self._made.items() if made is not None}
+        made = {name: each for name, each in self._made.items() if each is not None}
+        if not self._findings.found:
+            self._one_meaning()
+            for name in endless(made):
+                self._bad(
+                    ("$defs", name), f"{name} always holds another one", "profile", "an end: an optional field, or a list that may be empty"
+                )
+        return made
 
     def _bad(self, path: Path, got: str, rule: str, expected: str) -> None:
         self._findings.add(self._document.file, self._document.line(path), "/".join(map(str, path)), got, rule, expected)
 
     def _named(self, name: str, asked_at: Path) -> Type | None:
         if name in self._open:
-            self._bad(asked_at, f"{name} leads back to itself", "profile", "no recursion: nesting written out to its depth")
-            return None
+            back = self._defs[name]
+            if not isinstance(back, dict) or back.get("type") != "object" and "oneOf" not in back:
+                self._bad(asked_at, f"{name} leads back to itself", "profile", "only objects and choices lead back, not lists or names")
+                return None
+            return Again(name, self._made)
         if name not in self._made:
             self._open.append(name)
             self._made[name] = self._type(self._defs[name], ("$defs", name), name)
@@ -82,6 +92,8 @@ class Profile:
             return None
         if "$ref" in node:
             return self._reference(node, path)
+        if "oneOf" in node:
+            return self._choice(node, path, name)
         kind = node.get("type")
         if not isinstance(kind, str) or kind not in _KEYWORDS:
             self._bad(path, f"type {kind!r}", "profile", "one type of " + ", ".join(_KEYWORDS))
@@ -105,6 +117,63 @@ class Profile:
             self._bad((*path, "$ref"), f"{target!r}", "profile", "#/$defs/ and a name that stands there")
             return None
         return self._named(target[8:], (*path, "$ref"))
+
+    def _choice(self, node: Mapping[str, Any], path: Path, name: str) -> Choice | None:
+        self._keywords(node, path, {"oneOf", "discriminator"} | _COMMON)
+        said, parts = node.get("discriminator"), node["oneOf"]
+        told_by = said.get("propertyName") if isinstance(said, dict) else None
+        if not isinstance(said, dict) or not isinstance(told_by, str) or not set(said) <= {"propertyName", "mapping"}:
+            self._bad(path, "a choice without a discriminator", "choice", "discriminator: {propertyName, mapping}")
+            return None
+        branches: list[Branch] = []
+        for number, part in enumerate(parts if isinstance(parts, list) else []):
+            at = (*path, "oneOf", number)
+            made = self._reference(part, at) if isinstance(part, dict) and set(part) == {"$ref"} else None
+            if not isinstance(made, (Struct, Again)) or isinstance(made, Again) and "oneOf" in self._defs[made.name]:
+                self._bad(at, "not an object of $defs", "choice", '{"$ref": "#/$defs/…"} to an object')
+                return None
+            branches.append(Branch(self._told(part["$ref"], told_by, at), made))
+        values = [value for branch in branches for value in branch.values]
+        if len(branches) < 2 or len({branch.type.name for branch in branches}) < len(branches) or len(set(values)) < len(values):
+            self._bad(
+                (*path, "oneOf"), "branches that are not told apart", "choice", f"two or more objects, {told_by} never the same in two"
+            )
+            return None
+        mapping = {value: f"#/$defs/{branch.type.name}" for branch in branches for value in branch.values}
+        if said.get("mapping", mapping) != mapping:
+            self._bad(
+                (*path, "discriminator"),
+                "another mapping than the branches say",
+                "choice",
+                "each value of the discriminator with its branch",
+            )
+        made = Choice(name, told_by, tuple(branches), str(node.get("title", "")), str(node.get("description", "")))
+        self._choices.append((made, path))
+        return made
+
+    def _told(self, reference: str, told_by: str, at: Path) -> tuple[str, ...]:
+        """The values by which a branch is known."""
+        node = self._defs[reference[8:]]
+        told = node.get("properties", {}).get(told_by, {}) if isinstance(node, dict) else {}
+        values = told.get("enum", [told.get("const")]) if isinstance(told, dict) else []
+        if not isinstance(values, list) or not all(isinstance(each, str) for each in values) or told_by not in node.get("required", []):
+            self._bad(at, f"a branch without {told_by}", "choice", f"{told_by} as a required enum or const of texts in each branch")
+            return ()
+        if told.get("absentable"):
+            self._bad(at, f"{told_by} may be absent", "choice", "a discriminator that is always there")
+        return tuple(values)
+
+    def _one_meaning(self) -> None:
+        """A name that several branches have means one thing, so that a path is the path of one field."""
+        for choice, path in self._choices:
+            seen: dict[str, Field] = {}
+            for branch in choice.branches:
+                for each in branch.struct.fields:
+                    other = seen.setdefault(each.name, each)
+                    if each.name != choice.told_by and (not _same(each.type, other.type) or each.absentable != other.absentable):
+                        self._bad(
+                            path, f"{each.name} is of two types", "choice", "one type for a name that several branches have, or two names"
+                        )
 
     def _struct(self, node: Mapping[str, Any], path: Path, name: str) -> Struct | None:
         properties, required = node.get("properties"), node.get("required", [])
@@ -178,8 +247,15 @@ class Profile:
                 self._bad((*path, "format"), f"format {form!r}", "profile", "date-time or date; other formats as a pattern")
             else:
                 made = replace(made, format=form)
-        if "enum" in node and "codes" in node:
-            self._bad((*path, "codes"), "enum and codes", "profile", "one of them")
+        if len({"enum", "const", "codes"} & set(node)) > 1:
+            self._bad(path, "two of enum, const and codes", "profile", "one of them")
+        if (value := node.get("const")) is not None:
+            if not isinstance(value, str):
+                self._bad((*path, "const"), "not a text", "profile", "a text")
+            else:
+                made = replace(made, values=(value,))
+        if "contentEncoding" in node or "contentMediaType" in node:
+            made = self._binary(node, path, made)
         if (values := node.get("enum")) is not None:
             if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values) or len(set(values)) < len(values):
                 self._bad((*path, "enum"), "not a list of different texts", "profile", "a list of texts")
@@ -194,6 +270,18 @@ class Profile:
             self._pattern(pattern, (*path, "pattern"))
             made = replace(made, pattern=pattern)
         return made
+
+    def _binary(self, node: Mapping[str, Any], path: Path, made: Scalar) -> Scalar:
+        media = node.get("contentMediaType")
+        if node.get("contentEncoding") != "base64" or media is not None and not isinstance(media, str):
+            self._bad((*path, "contentEncoding"), "another encoding", "profile", "base64, and perhaps contentMediaType")
+        for word in ("pattern", "format", "enum", "const", "codes"):
+            if word in node:
+                self._bad((*path, word), f"{word} for bytes", "profile", "only minLength and maxLength")
+        for word in ("minLength", "maxLength"):
+            if isinstance(length := node.get(word), int) and length % 4:
+                self._bad((*path, word), f"{length} characters of base64", "profile", "a multiple of 4, so that XSD can count octets")
+        return replace(made, binary=True, media=media)
 
     def _numeric(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar:
         bounds: dict[str, Decimal | None] = {}
@@ -222,3 +310,34 @@ class Profile:
         why = "a text" if not isinstance(pattern, str) else pattern_fault(pattern)
         if why is not None:
             self._bad(path, "a pattern outside the profile", "pattern", why)
+
+
+def _same(one: Type, other: Type) -> bool:
+    if isinstance(one, Scalar) or isinstance(other, Scalar):
+        return one == other
+    if isinstance(one, Many) and isinstance(other, Many):
+        return (one.least, one.most) == (other.least, other.most) and _same(one.items, other.items)
+    return not isinstance(one, Many) and not isinstance(other, Many) and one.name == other.name
+
+
+def endless(types: Mapping[str, Type]) -> list[str]:
+    """Objects of which no message could ever hold one, since each needs another inside."""
+    ends: set[str] = set()
+
+    def can_end(made: Type) -> bool:
+        if isinstance(made, Scalar):
+            return True
+        if isinstance(made, Many):
+            return made.least == 0 or can_end(made.items)
+        if isinstance(made, Choice):
+            return any(can_end(branch.type) for branch in made.branches)
+        if isinstance(made, Again) or made.name in types:
+            return made.name in ends
+        return all(can_end(each.type) for each in made.fields if each.required)
+
+    def whole(made: Type) -> bool:
+        return all(can_end(each.type) for each in made.fields if each.required) if isinstance(made, Struct) else can_end(made)
+
+    while grown := {name for name, made in types.items() if name not in ends and whole(made)}:
+        ends |= grown
+    return [name for name in types if name not in ends]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from contracts.wire.xmltext import NCNAME
+
 ANY: Final = "*"  # in place of a name: the members of a keyed list
 
 
@@ -28,10 +30,9 @@ class Step:
     entry: bool = False
 
 
-_NCNAME: Final = r"[^\W\d][\w.\-]*"
-_QNAME: Final = rf"(?:(?P<p>{_NCNAME}):)?(?P<n>{_NCNAME}|\{{\}})"
+_QNAME: Final = rf"(?:(?P<p>{NCNAME}):)?(?P<n>{NCNAME}|\{{\}})"
 _XML_STEP: Final = re.compile(
-    rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{_NCNAME}):)?(?P<kn>{_NCNAME})='(?P<kv>[^']*)'\])?"
+    rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{NCNAME}):)?(?P<kn>{NCNAME})='(?P<kv>[^']*)'\])?"
 )
 _JSON_STEP: Final = re.compile(r"(?P<n>[^.\[\]\s]+)(?P<many>\[\])?")
 

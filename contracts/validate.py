@@ -13,8 +13,8 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contracts.base.errors import Finding
-from contracts.jsonschema import json_schema
-from contracts.model import REASONS, Field, Many, Struct, Type
+from contracts.jsonschema import whole_schema
+from contracts.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type, group
 from contracts.plan import MAX_FINDINGS, filled, kind_of
 
 _RULES: Final[Mapping[str, str]] = {
@@ -45,7 +45,7 @@ class Validator:
 
     def __init__(self, struct: Struct) -> None:
         self.struct = struct
-        self._compiled = jsonschema_rs.Draft202012Validator(json_schema(struct), validate_formats=True)
+        self._compiled = jsonschema_rs.Draft202012Validator(whole_schema(struct), validate_formats=True)
         self.is_valid: Callable[[Any], bool] = self._compiled.is_valid
 
     def findings(self, value: Any, here: Here, known: set[str]) -> list[Finding]:
@@ -104,7 +104,8 @@ class Validator:
 
     def _fields(self, path: Sequence[str | int]) -> str:
         made, _ = self._type(path)
-        names = [each.name for each in made.fields] if isinstance(made, Struct) else []
+        inner = None if made is None else group(made)
+        names = [each.name for each in inner.fields] if inner is not None else []
         return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
     def _type(self, path: Sequence[str | int]) -> tuple[Type | None, Field | None]:
@@ -113,8 +114,8 @@ class Validator:
         for step in path:
             if isinstance(step, int):
                 made = made.items if isinstance(made, Many) else None
-            elif isinstance(made, Struct):
-                field = made.field(step)
+            elif not isinstance(made, (Scalar, Many)) and made is not None and (inner := group(made)) is not None:
+                field = inner.field(step)
                 made = field.type if field is not None else None
             elif step == "absent" and field is not None and field.absentable:
                 return None, field
@@ -146,6 +147,11 @@ def templated(path: Sequence[str | int]) -> tuple[str, Any]:
 
 def describe(made: Type) -> str:
     """What would be right, in a few words."""
+    if isinstance(made, Again):
+        made = made.made
+    if isinstance(made, Choice):
+        kinds = ", ".join(value for branch in made.branches for value in branch.values)
+        return f"an object ({made.title or made.name}) whose {made.told_by} is one of {kinds}"
     if isinstance(made, Struct):
         return f"an object ({made.title or made.name})"
     if isinstance(made, Many):
@@ -167,7 +173,7 @@ def describe(made: Type) -> str:
         return "a date and time with its zone, as 2026-11-24T14:15:30+07:00"
     if made.format == "date":
         return "a date, as 2026-11-24"
-    words = "text"
+    words = "bytes in base64" if made.binary else "text"
     if made.min_length or made.max_length is not None:
         words += f" of {made.min_length or 0}" + (
             f" to {made.max_length} characters" if made.max_length is not None else " characters or more"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lxml import etree
 
-from contracts.plan import Problems
+from contracts.plan import Index, Problems, filled
 
 Element = etree._Element
 
@@ -56,3 +56,20 @@ class XmlProblems(Problems):
             "unknown",
             "one of " + ", ".join(shown) + (", …" if len(known) > 8 else "") if shown else "no element here",
         )
+
+
+class Inside(XmlProblems):
+    """Findings in what is as something above it: the paths are those of above (`cut`), and become those of where it really is."""
+
+    __slots__ = ("_canonical", "_cut", "_index", "_outer")
+
+    def __init__(self, outer: XmlProblems, canonical: str, index: Index, cut: str) -> None:
+        super().__init__(outer.root, outer.prefixes)
+        self.findings, self.canonical = outer.findings, outer.canonical
+        self._outer, self._canonical, self._index, self._cut = outer, canonical, index, cut
+
+    def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
+        if canonical:
+            rest = canonical[len(self._cut) :]
+            canonical = filled(self._canonical, self._index, 0) + ("." if rest and rest[0] not in ".[" else "") + rest
+        self._outer.add(here, canonical, got, rule, expected)

@@ -11,11 +11,11 @@ from typing import Any, Final
 from lxml import etree
 
 from contracts.frames import finisher, list_at, settled
-from contracts.plan import Index, Leaf, Node, Plan, filled
+from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of
 from contracts.rows.parts import plain
 from contracts.steps import ANY
 from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, value_reader
-from contracts.xmlproblems import Element, XmlProblems
+from contracts.xmlproblems import Element, Inside, XmlProblems
 
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"
@@ -28,9 +28,34 @@ def compile_reader(plan: Plan) -> Read:
 
 def _content(node: Node, plan: Plan, root: bool = False) -> Read:
     """Reads attributes, text and children of an element into the frame that is handed in."""
+    if node.again is not None:
+        return _again(node, node.again, plan)
+    if not node.led_to:
+        return _plain_content(node, plan, root)
+    cell = plan.memo.setdefault(id(node), [])
+    cell.append(_plain_content(node, plan, root))
+    read: Read = cell[0]
+    return read
+
+
+def _again(node: Node, above: Node, plan: Plan) -> Read:
+    """The content of a type that leads back to itself: read as the one above is, only its paths are longer."""
+    cell = plan.memo.setdefault(id(above), [])
+    start: Index = None
+    for _ in range(above.canonical.count("[]")):
+        start = (start, 0)
+    cut = filled(above.canonical, start, 0)
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        cell[0](element, into, start, Inside(problems, node.canonical, index, cut))
+
+    return read
+
+
+def _plain_content(node: Node, plan: Plan, root: bool) -> Read:
     attributes = _attributes(node, root)
     text = None if node.text is None else text_reader(node.text)
-    children = _children(node, plan) if node.children else None
+    children = _children(node, plan) if node.children else None if node.choice is None else _branches(node, *node.choice, plan)
     finish = finisher(node)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -114,6 +139,32 @@ def _children(node: Node, plan: Plan) -> Read:
             reader(child, into, index, problems)
         if stray is not None and stray.strip(_SPACE):
             problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
+
+    return read
+
+
+def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], Node]], plan: Plan) -> Read:
+    """One element that says which branch of a choice it is; the discriminator inside has to say the same."""
+    table = {branch.name: (values, _content(branch, plan)) for values, branch in branches}
+    canonical = f"{node.canonical}.{told_by}"
+
+    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        chosen = False
+        if (element.text or "").strip(_SPACE) or any((child.tail or "").strip(_SPACE) for child in element):
+            problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
+        for child in element:
+            entry = table.get(child.tag)
+            if entry is None:
+                if not isinstance(child, etree._Comment):
+                    problems.unknown(child, list(table))
+            elif chosen:
+                problems.add(problems.path(child), "", "a second branch of a choice", "repeated", "one branch")
+            else:
+                chosen = True
+                entry[1](child, into, index, problems)
+                if into.get(told_by, entry[0][0]) not in entry[0]:
+                    words = "one of " + ", ".join(entry[0])
+                    problems.add(problems.path(child), filled(canonical, index, 0), kind_of(into[told_by]), "code", words)
 
     return read
 

@@ -40,6 +40,7 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
 class _Tags:
     def __init__(self, prefixes: dict[str, str]) -> None:
         self._prefixes = prefixes
+        self.memo: dict[Any, list[Write]] = {}
 
     def name(self, clark: str) -> tuple[str, str, str]:
         """Qualified name, prefix, namespace of `{uri}local`."""
@@ -80,6 +81,39 @@ class _Tags:
 
 
 def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    """The content of an element. Of a type that leads back to itself, once for each set of prefixes that are declared above it."""
+    source = node if node.again is None else node.again
+    if not source.led_to:
+        return _content(source, tags, rendered)
+    key = (id(source), rendered)
+    if key in tags.memo:
+        cell = tags.memo[key]
+        return lambda value: cell[0](value)
+    cell = tags.memo[key] = []
+    cell.append(_content(source, tags, rendered))
+    return cell[0]
+
+
+def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]) -> Write:
+    """Of a choice, the branch that the discriminator names."""
+    writers = {value: writer for values, branch in branches for writer in [_wrapped(branch, tags, rendered)] for value in values}
+
+    def write(value: Any) -> str:
+        writer = writers.get(value.get(told_by))
+        return "" if writer is None else writer(value)
+
+    return write
+
+
+def _wrapped(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    head, tail, below = tags.opening(node.name, rendered)
+    inner = _inner(node, tags, below)
+    return lambda value: f"{head}>{inner(value)}{tail}"
+
+
+def _content(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
+    if node.choice is not None:
+        return _branches(*node.choice, tags, rendered)
     if node.text is not None and node.text.special is not None:
         return _special(node.text.special, "", "", escape_text)
     if node.text is not None:

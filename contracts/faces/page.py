@@ -11,7 +11,7 @@ from typing import Final
 from contracts.base.errors import Language
 from contracts.compiled import CompiledContract
 from contracts.faces.xsd import LEXICAL_DIFFERENCES
-from contracts.model import Many, Struct, Type
+from contracts.model import Choice, Many, Scalar, Struct, Type, group
 from contracts.validate import describe
 
 _WORDS: Final[dict[str, tuple[str, str]]] = {
@@ -115,8 +115,8 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
             f"<tr><td><code>{escape(field.name)}</code></td><td>{escape('. '.join(each for each in (field.title, field.description) if each))}</td>"
             f"<td>{'; '.join(rules)}</td></tr>"
         )
-        inner = field.type.items if isinstance(field.type, Many) else field.type
-        if isinstance(inner, Struct):
+        inner = group(field.type)
+        if inner is not None:
             below.append(inner)
     parts.append("</table>")
     for each in below:
@@ -125,7 +125,14 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
 
 def _rule(made: Type) -> str:
     inner = made.items if isinstance(made, Many) else made
-    said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>' if isinstance(inner, Struct) else escape(describe(inner))
+    if isinstance(inner, Scalar):
+        said = escape(describe(inner))
+    else:
+        said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
+        if isinstance(inner, Choice):
+            said += ": " + "; ".join(
+                f"{', '.join(branch.values)}: {', '.join(f.name for f in branch.struct.fields)}" for branch in inner.branches
+            )
     return f"{escape(describe(made))}: {said}" if isinstance(made, Many) else said
 
 

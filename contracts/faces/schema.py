@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.compiled import CompiledContract
 from contracts.jsonschema import json_schema
-from contracts.model import REASONS, Many, Struct, Type
+from contracts.model import REASONS, Again, Choice, Many, Struct, Type
 from contracts.wire.jsontext import text_of
 
 _ABSENT: Final = "Absent"
@@ -61,6 +61,11 @@ def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) ->
 
 
 def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
+    if isinstance(kind, Again):
+        return {"$ref": prefix + kind.name}
+    if isinstance(kind, Choice):
+        _choice(kind, made, prefix, openapi)
+        return {"$ref": prefix + kind.name}
     if isinstance(kind, Struct):
         _struct(kind, made, prefix, openapi)
         return {"$ref": prefix + kind.name}
@@ -68,11 +73,27 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
         return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
     schema = json_schema(kind)
+    if kind.binary and openapi:
+        schema["format"] = "byte"
+    elif kind.binary:
+        schema.update({"contentEncoding": "base64", **({"contentMediaType": kind.media} if kind.media else {})})
     if openapi:
         for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
             if word in schema:
                 schema[bound], schema[word] = schema[word], True
     return schema
+
+
+def _choice(choice: Choice, made: dict[str, Any], prefix: str, openapi: bool) -> None:
+    if choice.name in made:
+        return
+    made[choice.name] = schema = {**_words(choice.title, choice.description)}
+    schema["oneOf"] = [_type(branch.type, made, prefix, openapi) for branch in choice.branches]  # type: ignore[assignment]
+    if openapi:
+        schema["discriminator"] = {  # type: ignore[assignment]
+            "propertyName": choice.told_by,
+            "mapping": {value: prefix + branch.type.name for branch in choice.branches for value in branch.values},
+        }
 
 
 def _absent() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from contracts.compiled import CompiledContract
 from contracts.forms import plain
-from contracts.model import REASONS, Field, Many, Scalar, Struct, Type
+from contracts.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type
 from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
 from contracts.wire.xmltext import escape_text
 
@@ -21,6 +21,7 @@ XS: Final = "http://www.w3.org/2001/XMLSchema"
 LEXICAL_DIFFERENCES: Final[tuple[tuple[str, str], ...]] = (
     ("Khoảng trắng quanh số, ngày giờ, true/false", "White space around numbers, times and booleans"),
     ("Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm", "A leading plus, needless zeros, no digit beside the point"),
+    ("Khoảng trắng trong base64", "White space in base64"),
     ("1 và 0 thay cho true và false", "1 and 0 in place of true and false"),
     (
         "xsi:nil không kèm lý do absent, absent không kèm xsi:nil, xsi:nil bên cạnh các phần tử cùng tên",
@@ -63,8 +64,10 @@ class _Types:
         self._lines, self._written = lines, written
         self.reasons = False
 
-    def struct(self, made: Struct, *, absentable: bool) -> str:
+    def struct(self, made: Struct | Choice | Again, *, absentable: bool) -> str:
         """Name of the complex type; written once."""
+        if isinstance(made, Again):
+            made = made.made
         name = made.name + ("OrAbsent" if absentable else "")
         if name in self._written:
             return name
@@ -81,6 +84,11 @@ class _Types:
                 "    </xs:complexContent>",
                 "  </xs:complexType>",
             ]
+        elif isinstance(made, Choice):
+            body.append("    <xs:choice>")
+            for branch in made.branches:
+                body.append(f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>')
+            body += ["    </xs:choice>", "  </xs:complexType>"]
         else:
             body.append("    <xs:sequence>")
             for field in made.fields:
@@ -102,7 +110,7 @@ class _Types:
         nil = ' nillable="true"' if field.absentable else ""
         start = f'      <xs:element name="{field.name}"'
         words = _words(field.title, field.description, "        ")
-        if isinstance(made, Struct):
+        if not isinstance(made, Scalar):
             name = self.struct(made, absentable=field.absentable)
             if not words:
                 return [f'{start} type="tns:{name}"{occurs}{nil}/>']
@@ -128,7 +136,7 @@ class _Types:
 
     def _named_simple(self, made: Scalar, facets: list[str], field: Field) -> str:
         if not facets:
-            return _BASES[made.format or made.kind]
+            return _base(made)
         name, number = f"{field.name}Value", 1
         while name in self._written:
             number += 1
@@ -150,8 +158,12 @@ _BASES: Final = {
 }
 
 
+def _base(made: Scalar) -> str:
+    return "xs:base64Binary" if made.binary else _BASES[made.format or made.kind]
+
+
 def _simple(made: Scalar, facets: list[str]) -> list[str]:
-    base = _BASES[made.format or made.kind]
+    base = _base(made)
     lines = [
         "<xs:simpleType>",
         f'  <xs:restriction base="{base}">',
@@ -186,6 +198,8 @@ def _facets(made: Scalar) -> list[str]:
     found += [f"<xs:enumeration value={_quoted(value)}/>" for value in made.values]
     for word, length in (("minLength", made.min_length), ("maxLength", made.max_length)):
         if length is not None:
+            if made.binary:  # four characters for three octets; the last four may hold one
+                length = length // 4 * 3 - (2 if word == "minLength" and length else 0)
             found.append(f'<xs:{word} value="{length}"/>')
     for word, bound in (
         ("minInclusive", made.minimum),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.located import Path
-from contracts.model import Many
+from contracts.model import Again, Many
 from contracts.places import Place, scalar_at
 from contracts.plan import Node
 from contracts.rows.conditions import Condition, only_where
@@ -41,7 +41,7 @@ class Coverage:
             is_dropped = self._dropped(path)
             if place.field.required and not is_dropped:
                 self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
-            elif place.field.required and path in self.drops:
+            elif (place.field.required or place.needed) and path in self.drops:
                 self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
             elif not is_dropped:
                 self.reader.bad(at, path, "an optional field that the table does not name", "table", "a row, or its path under drops")
@@ -91,6 +91,13 @@ class Coverage:
         """Objects and arrays: absence that the table cannot say, required arrays that may be empty."""
         if path.endswith("[]"):
             return
+        inner = place.field.type.items if isinstance(place.field.type, Many) else place.field.type
+        if isinstance(inner, Again) and not self._dropped(path):
+            self.reader.bad(
+                at, path, f"{inner.name} inside {inner.name}", "table", "its path under drops: rows do not follow what leads back"
+            )
+        elif isinstance(inner, Again) and (place.field.required or place.needed):
+            self.reader.bad(at, path, "a required field that is dropped", "required", "the canonical form for such messages")
         if place.field.absentable and not self._dropped(path):
             if place.field.required:
                 self.reader.bad(

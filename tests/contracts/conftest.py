@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
-from contracts.model import REASONS, Many, Scalar, Struct, Type
+from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
 from contracts.wire.xmltext import ILLEGAL
 
 LEGAL = st.text(
@@ -54,6 +55,14 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
             [Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001"), 5, Decimal(90)]
         )
         return (exact | small | near).filter(lambda d: wild or _inside(d, made))
+    if made.binary:
+        right = (
+            st.binary(max_size=9)
+            .map(lambda raw: base64.b64encode(raw).decode())
+            .filter(lambda t: (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
+        )
+        odd = st.sampled_from(["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="])
+        return right | odd if wild else right
     if made.values:
         right: st.SearchStrategy[str] = st.sampled_from(made.values)
     elif made.format == "date":
@@ -116,6 +125,10 @@ def _inside(number: int | Decimal, made: Scalar) -> bool:
 
 
 def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
+    if isinstance(made, Again):
+        return st.deferred(lambda: values(made.made, wild))
+    if isinstance(made, Choice):
+        return st.one_of([branched(made, number, wild) for number in range(len(made.branches))])
     if isinstance(made, Scalar):
         return scalars(made, wild)
     if isinstance(made, Many):
@@ -127,6 +140,13 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
             lists = lists | item.map(lambda one: [one] * (made.most + 1))
         return lists
     return structs(made, wild)
+
+
+def branched(made: Choice, number: int, wild: bool) -> st.SearchStrategy[Any]:
+    """Values of one branch; the discriminator stays a value of that branch, since XML has no other way to name it."""
+    branch = made.branches[number]
+    told = st.sampled_from(branch.values)
+    return st.builds(lambda value, told: {**value, made.told_by: told}, values(branch.type, wild), told)
 
 
 def _may_be_empty(made: Struct, name: str) -> bool:

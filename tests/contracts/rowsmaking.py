@@ -45,7 +45,7 @@ def contract(thing: str, tables: dict[str, str], codes: dict[str, str] | None = 
         media = name.partition("-")[0]
         head = 'namespaces: {d: "urn:d"}\n' if media == "xml" else ""
         root = "    root: d:T\n" if media == "xml" else ""
-        lines = "".join(f"      {line.strip()}\n" for line in rows.strip().splitlines())
+        lines = "".join(f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines())
         files[f"systems/{name}.yaml"] = f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
     files.update({f"codes/{name}.csv": text for name, text in (codes or {}).items()})
     return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
