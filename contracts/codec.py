@@ -24,6 +24,7 @@ from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonic
 from contracts.query import guess, parse_query, query_text
 from contracts.validate import Validator
 from contracts.validity import InForce, day_at, explained
+from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
 from contracts.xmlproblems import XmlProblems
 
@@ -164,6 +165,7 @@ class Codec:
         tag = element.tag
         if tag not in codec.roots:
             raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+        element = composed(element)
         into: Value = {}
         problems = XmlProblems(element, codec.prefixes)
         problems.at = day = None if at is None else day_at(at)

@@ -126,11 +126,12 @@ def _value(leaf: Leaf) -> Callable[[Any, Index, Problems], Any]:
     if leaf.special is not None:
         return _special_value(leaf.special, leaf.here)
     convert, here, canonical = leaf.form.read, leaf.here, leaf.canonical
-    tokens = {token: reason for reason, token in leaf.tokens.items()}
+    words = leaf.words
 
     def read(found: Any, index: Index, problems: Problems) -> Any:
-        if tokens and found.__class__ is str and found in tokens:
-            return {"absent": tokens[found]}
+        if words and (found is None or found.__class__ is str) and found in words:
+            reason = words[found]
+            return None if reason is None else {"absent": reason}
         if convert is None:
             return found
         try:
@@ -359,4 +360,6 @@ def _literal(value: Any) -> str:
         return "false"
     if isinstance(value, (int, Decimal)):
         return str(value)
+    if value is None:
+        return "null"
     raise TypeError(f"{type(value).__name__} is no scalar of JSON")

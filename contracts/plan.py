@@ -28,10 +28,16 @@ class Leaf:
     canonical: str
     here: str
     scalar: Scalar | None = None
-    tokens: Mapping[str, str] = field(default_factory=dict)
+    tokens: Mapping[str, str | None] = field(default_factory=dict)  # reason: their word for it; None is null, or xsi:nil
+    missing: tuple[str | None, ...] = ()  # their words for nothing at all
     nil: bool = False
     constant: Any = None
     special: Special | None = None
+
+    @property
+    def words(self) -> dict[str | None, str | None]:
+        """Each word that is no value, with the reason for absence that it means; None where it means nothing at all."""
+        return {**dict.fromkeys(self.missing), **{word: reason for reason, word in self.tokens.items()}}
 
     def fields(self) -> tuple[Leaf, ...]:
         """The canonical fields that stand in this place."""

@@ -28,7 +28,7 @@ from contracts.rows.values import Values
 from contracts.steps import xml_steps
 
 _ROW_WORDS: Final = {
-    "canonical", "here", "as", "zone", "unit", "codes", "default", "constant", "absent", "when", "split", "join", "jsonata",
+    "canonical", "here", "as", "zone", "unit", "codes", "default", "constant", "absent", "missing", "when", "split", "join", "jsonata",
 }  # fmt: skip
 _MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
 
@@ -136,6 +136,9 @@ class _Builder:
         special = self._dated(row, leaf)
         if condition is not None:
             special = special or plain(leaf)
+        last = str(row["here"]).rpartition("/")[2]
+        if None in leaf.words and (special is not None and None in leaf.tokens.values() or last.startswith("@") or last == "text()"):
+            self.bad(at, canonical, "null for a value that cannot be null there", "absent", "a word, or an element or member of its own")
         placed = leaf if special is None else _special(special, canonical, str(row["here"]), leaf.keys or ())
         frame = self.tree.place(str(row["here"]), canonical, placed, at, condition)
         if frame is not None and "default" in row:
@@ -261,6 +264,8 @@ class _Builder:
             self.values.tokens(row, place, scalar, leaf, at)
         elif "absent" in row:
             self.bad(at, canonical, "words for absence", "absent", "none: the field is not absentable")
+        if "missing" in row:
+            self.values.missing(row, place, scalar, leaf, at)
         return leaf
 
     def _dated(self, row: Mapping[str, Any], leaf: Leaf) -> Special | None:

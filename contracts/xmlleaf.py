@@ -37,16 +37,21 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
     """The canonical value of a leaf element; None, and a finding, where it has none."""
     if leaf.special is not None:
         return _special_value(leaf.special, leaf.canonical)
-    convert, tokens, nil, canonical = leaf.form.read, {token: reason for reason, token in leaf.tokens.items()}, leaf.nil, leaf.canonical
+    convert, words, nil, canonical = leaf.form.read, leaf.words, leaf.nil, leaf.canonical
+    nil_word = None in words
 
     def read(element: Element, index: Index, problems: XmlProblems) -> Any:
-        raw = element.text or ""
+        raw: Any = element.text or ""
         if len(element) or element.attrib:
             if nil and element.get(NIL) is not None:
                 return read_absent(element, canonical, index, problems)
-            raw = careful_text(element, canonical, index, problems)
-        if tokens and raw in tokens:
-            return {"absent": tokens[raw]}
+            if nil_word and element.get(NIL) in ("true", "1") and len(element.attrib) == 1 and not len(element) and not raw:
+                raw = None
+            else:
+                raw = careful_text(element, canonical, index, problems)
+        if words and raw in words:
+            reason = words[raw]
+            return None if reason is None else {"absent": reason}
         if convert is None:
             return raw
         try:
@@ -129,7 +134,7 @@ def leaf_reader(leaf: Leaf) -> Read:
 def text_reader(leaf: Leaf) -> Read:
     """Text of an element that has attributes of its own in the plan."""
     convert, canonical = leaf.form.read, leaf.canonical
-    tokens = {token: reason for reason, token in leaf.tokens.items()}
+    words = leaf.words
     put = setter(leaf.keys) if leaf.keys else None
     special = leaf.special
 
@@ -145,8 +150,8 @@ def text_reader(leaf: Leaf) -> Read:
         _store(raw, element, "", into, index, problems)
 
     def _store(raw: str, element: Element, suffix: str, into: Any, index: Index, problems: XmlProblems) -> None:
-        if raw in tokens:
-            value: Any = {"absent": tokens[raw]}
+        if raw in words:
+            value: Any = {"absent": words[raw]}
         elif convert is None:
             value = raw
         else:
@@ -172,12 +177,14 @@ def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Inde
         )
     convert, canonical = leaf.form.read, leaf.canonical
     put = setter(leaf.keys) if leaf.keys else None
-    tokens = {token: reason for reason, token in leaf.tokens.items()}
+    words = leaf.words
 
     def read(raw: str, element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         value: Any = raw
-        if raw in tokens:
-            value = {"absent": tokens[raw]}
+        if raw in words:
+            if words[raw] is None:
+                return
+            value = {"absent": words[raw]}
         elif convert is not None:
             try:
                 value = convert(raw)

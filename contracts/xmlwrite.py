@@ -15,6 +15,8 @@ from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
 
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_XSI_PREFIX: Final = frozenset({"xsi"})
 _XSI: Final = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" absent="'
 
 
@@ -39,7 +41,7 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
 
 class _Tags:
     def __init__(self, prefixes: dict[str, str]) -> None:
-        self._prefixes = prefixes
+        self._prefixes = {**prefixes, XSI: "xsi"}
         self.memo: dict[Any, list[Write]] = {}
 
     def name(self, clark: str) -> tuple[str, str, str]:
@@ -146,7 +148,12 @@ def _node(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence[
     if node.kind == "one":
         return _one(node, tags, head, tail, below)
     if node.text is not None and not node.attributes:
-        return _leaf(node.text, head + attributes(None) + ">", tail, head)
+        written = _leaf(node.text, head + attributes(None) + ">", tail, head)
+        return (
+            written
+            if None not in node.text.tokens.values()
+            else _nil(node.text, written, tags.opening(node.name, rendered, _XSI_PREFIX)[0], tail)
+        )
     inner = _inner(node, tags, below)
     bound = [leaf for leaf in node.placed() if leaf.keys is not None]
     if not bound:
@@ -246,6 +253,19 @@ def _scalar(leaf: Leaf) -> Write:
     if leaf.scalar is not None and leaf.scalar.kind != "string" and not leaf.tokens and raw is not None:
         return raw
     return lambda value: escape_text(str(raw(value) if raw is not None else value))
+
+
+def _nil(leaf: Leaf, write: Write, head: str, tail: str) -> Write:
+    """A leaf with a reason for absence that the format says by xsi:nil."""
+    find, tokens = shown(leaf), leaf.tokens
+
+    def write_nil(value: Any) -> str:
+        found = find(value)
+        if isinstance(found, dict) and tokens[found["absent"]] is None:
+            return f'{head} xsi:nil="true">{tail}'
+        return write(value)
+
+    return write_nil
 
 
 def _special(special: Special, start: str, tail: str, escape: Callable[[str], str]) -> Write:

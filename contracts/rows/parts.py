@@ -17,13 +17,14 @@ Where = Callable[[], str]
 
 def plain(leaf: Leaf) -> Special:
     """One field in one place, as part of something that is more."""
-    convert, tokens, canonical = leaf.form.read, {token: reason for reason, token in leaf.tokens.items()}, leaf.canonical
+    convert, words, canonical = leaf.form.read, leaf.words, leaf.canonical
     put: Callable[[Any, Any], None] = setter(leaf.keys) if leaf.keys else list.append
     find, raw = shown(leaf), raw_writer(leaf)
 
     def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
-        if tokens and found.__class__ is str and found in tokens:
-            put(into, {"absent": tokens[found]})
+        if words and (found is None or found.__class__ is str) and found in words:
+            if words[found] is not None:
+                put(into, {"absent": words[found]})
             return
         try:
             put(into, found if convert is None else convert(found))

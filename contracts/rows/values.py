@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -17,7 +17,7 @@ from contracts.plan import Leaf
 from contracts.rows.reader import Ground
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
-_XSD_TOKEN: Final = re.compile(r"\S(.*\S)?")
+_XSD_TOKEN: Final = re.compile(r"(\S(.*\S)?)?")
 
 
 @dataclass(slots=True)
@@ -112,13 +112,13 @@ class Values:
 
     def tokens(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
         tokens = row.get("absent", {})
-        if not isinstance(tokens, dict) or not set(tokens) <= set(REASONS) or len(set(tokens.values())) < len(tokens):
+        if not isinstance(tokens, dict) or not set(tokens) <= set(REASONS) or not _words(tokens.values()):
             self.reader.bad(at, leaf.canonical, "words for absence", "absent", "a different word for each of " + ", ".join(REASONS))
             return
         for reason, token in tokens.items():
-            if not isinstance(token, str) or _XSD_TOKEN.fullmatch(token) is None or self._could_be_value(token, scalar, leaf.form):
+            if not self._is_word(token, scalar, leaf.form):
                 self.reader.bad(
-                    at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field"
+                    at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field, or null"
                 )
         missing = [reason for reason in REASONS if reason not in tokens]
         if missing and place.field.required:
@@ -127,7 +127,25 @@ class Values:
             )
         elif missing:
             self.losses.append(f"{leaf.canonical}: the reason for an absence ({', '.join(missing)}) is lost")
-        leaf.tokens = {str(reason): str(token) for reason, token in tokens.items()}
+        leaf.tokens = {str(reason): token for reason, token in tokens.items()}
+
+    def missing(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
+        """Words of the format for a value that is not there."""
+        words = row["missing"]
+        if not isinstance(words, list) or not words or not _words([*words, *leaf.tokens.values()]) or place.field.required or not leaf.keys:
+            self.reader.bad((*at, "missing"), leaf.canonical, "words for nothing", "missing", 'missing: [null, ""], of an optional field')
+            return
+        for word in words:
+            if not self._is_word(word, scalar, leaf.form):
+                self.reader.bad(
+                    (*at, "missing"), leaf.canonical, f"the word {word!r}", "missing", "a text that cannot be a value of the field, or null"
+                )
+        leaf.missing = tuple(words)
+
+    def _is_word(self, word: Any, scalar: Scalar, form: Form) -> bool:
+        if word is None:
+            return True
+        return isinstance(word, str) and _XSD_TOKEN.fullmatch(word) is not None and not self._could_be_value(word, scalar, form)
 
     def _could_be_value(self, token: str, scalar: Scalar, form: Form) -> bool:
         value: Any = token
@@ -137,6 +155,11 @@ class Values:
             except forms.Bad:
                 return False
         return scalar.kind != "string" or self.reader.is_valid(self.message, scalar, value)
+
+
+def _words(words: Collection[Any]) -> bool:
+    """Different ones: texts, or null."""
+    return all(word is None or isinstance(word, str) for word in words) and len(set(words)) == len(words)
 
 
 def _decimal(text: Any) -> Decimal | None:

@@ -1,0 +1,33 @@
+"""Vietnamese out of windows-1258: that encoding writes most letters as a letter and a combining mark, everything else as one character.
+
+Standard: Unicode Standard Annex 15 (form C). Invariant: only documents in that encoding are touched, and only a copy of them, since what
+was signed is what stood there.
+"""
+
+from __future__ import annotations
+
+import copy
+import unicodedata
+from typing import Final
+
+from lxml import etree
+
+_DECOMPOSED: Final = frozenset({"windows-1258", "cp1258"})
+
+
+def composed(element: etree._Element) -> etree._Element:
+    """The element, or a copy of it with composed letters where its document is in windows-1258."""
+    encoding = element.getroottree().docinfo.encoding
+    if encoding is None or encoding == "UTF-8" or encoding.lower() not in _DECOMPOSED:
+        return element
+    made = copy.deepcopy(element)
+    for each in made.iter():
+        each.text, each.tail = _form_c(each.text), _form_c(each.tail)
+        if isinstance(each.tag, str):
+            for name, value in each.attrib.items():
+                each.attrib[name] = unicodedata.normalize("NFC", str(value))
+    return made
+
+
+def _form_c(text: str | None) -> str | None:
+    return None if text is None else unicodedata.normalize("NFC", text)
