@@ -15,7 +15,7 @@ from contracts import failures as _failures  # noqa: F401  registers the codes r
 from contracts.base.errors import Finding, Theirs
 from contracts.codec import Value
 from contracts.compiled import CompiledContract
-from contracts.model import Many, Scalar, Struct, Type
+from contracts.model import Many, Scalar, Struct, Type, group
 from contracts.wire.attachments import Attachment, Place, Spool, lift_json, lift_xml, stand_ins_in
 from contracts.wire.soap import MAX_BYTES, parse_xml
 
@@ -65,7 +65,8 @@ def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
         if isinstance(step, int):
             at = at.items if isinstance(at, Many) else None
         else:
-            field = at.field(step) if isinstance(at, Struct) else None
+            fields = None if at is None or isinstance(at, Many) else group(at)
+            field = None if fields is None else fields.field(step)
             at = field.type if field is not None else None
     return at if isinstance(at, Scalar) else None
 
@@ -73,7 +74,7 @@ def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
 def _unfit(scalar: Scalar | None, attachment: Attachment) -> tuple[str, str] | None:
     """(rule, expected) where contents of that length do not belong."""
     length = -(-attachment.size // 3) * 4
-    if scalar is None or scalar.values or scalar.format is not None or scalar.pattern not in (None, BASE64):
+    if scalar is None or scalar.values or scalar.format is not None or not scalar.binary and scalar.pattern not in (None, BASE64):
         return "pattern", "a value of the kind that the schema says, not a file"
     if scalar.max_length is not None and length > scalar.max_length:
         return "length", f"at most {scalar.max_length} characters"

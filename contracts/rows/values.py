@@ -158,8 +158,8 @@ class Values:
 
 
 def _words(words: Collection[Any]) -> bool:
-    """Different ones: texts, or null."""
-    return all(word is None or isinstance(word, str) for word in words) and len(set(words)) == len(words)
+    """Different ones."""
+    return len({repr(word) for word in words}) == len(words)
 
 
 def _decimal(text: Any) -> Decimal | None:
