@@ -140,6 +140,7 @@ class Plan:
     losses: list[str] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
+    lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
     memo: dict[Any, list[Any]] = field(default_factory=dict)  # compiled contents of nodes that others lead back to
 
     def here_of(self) -> dict[str, str]:

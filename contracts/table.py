@@ -337,7 +337,7 @@ class _Builder:
                 frame.checks.append(check)
         return Plan(
             self.reader.media, self.message, self.struct, self.tree.root, False, self.reader.namespaces, self.drops, self.values.losses,
-            self.carried, self.derived,
+            self.carried, self.derived, {path: f"{self.reader.document.file}:{self.reader.document.line(at)}" for path, at in self.lines.items()},
         )  # fmt: skip
 
 
