@@ -90,7 +90,7 @@ def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
             continue
         tried += 1
         for codec in formats:
-            refused += _laws(codec, message, value, "", report)
+            refused += _laws(codec, message, value, report)
         if report.findings:
             return
     said = f"; {refused} times a format could not carry a value and refused it" if refused else ""
@@ -129,15 +129,14 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
         for where in _differences(found, twin, "")[:5]:
             report.findings.append(Finding(path, where, "another value than in the twin", "sample", "the same canonical message"))
     for each in compiled.formats.values():
-        _laws(each, sample.message, twin, path, report)
+        _laws(each, sample.message, twin, report)
     written = canonical.write_xml(sample.message, twin)
     if schema is not None and not schema.validate(etree.fromstring(written)):
         report.findings.append(Finding(path, "", "refused by the generated XSD", "xsd", "accepted by every face"))
 
 
-def _laws(codec: Codec, message: str, value: Value, path: str, report: Report) -> int:
-    """Findings where a law does not hold for the value; how many times it was refused instead of being written. Without a `path`, which
-    is that of a sample, a finding names the row."""
+def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
+    """Findings, with the row, where a law does not hold for the value; how many times it was refused instead of being written."""
     refused = 0
     for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
         try:
@@ -150,16 +149,14 @@ def _laws(codec: Codec, message: str, value: Value, path: str, report: Report) -
             if failure.code != "message.not-expressible":
                 where = failure.findings[0].canonical if failure.findings else ""
                 report.findings.append(
-                    Finding(
-                        path or _row(codec, message, where), where, failure.code, "law", f"what {codec.name} ({media}) writes, it reads"
-                    )
+                    Finding(_row(codec, message, where), where, failure.code, "law", f"what {codec.name} ({media}) writes, it reads")
                 )
             continue
         if back != codec.normal(message, value):
             for where in _differences(back, codec.normal(message, value), "")[:5]:
                 report.findings.append(
                     Finding(
-                        path or _row(codec, message, where),
+                        _row(codec, message, where),
                         where,
                         f"another value after {codec.name} ({media}) and back",
                         "law",

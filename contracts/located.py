@@ -97,6 +97,9 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     try:
         value = jsontext.read_json(raw)
     except Theirs as error:
+        if (twice := _twice(file, raw)).found:
+            findings.found.extend(twice.found)
+            return None
         line = error.facts.get("line")
         findings.add(file, line if isinstance(line, int) else 0, "", str(error.facts.get("why")), "json", "JSON of RFC 8259")
         return None
@@ -107,6 +110,18 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     except yaml.YAMLError:
         lines = {(): 1}
     return Located(file, value, lines)
+
+
+def _twice(file: str, raw: bytes) -> Findings:
+    """Keys that stand twice in a JSON file, with their lines."""
+    found = Findings()
+    try:
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return found
+    if node is not None:
+        _plain(file, node, (), {}, found)
+    return found
 
 
 _COLUMNS: Final = {"code", "vi", "en", "valid_from", "valid_until", "replaced_by"}

@@ -28,6 +28,7 @@ LEXICAL_DIFFERENCES: Final[tuple[tuple[str, str], ...]] = (
         "xsi:nil without a reason, a reason without xsi:nil, xsi:nil beside items of its name",
     ),
     ("Thuộc tính xsi:type", "The attribute xsi:type"),
+    ("Mã không có hiệu lực vào ngày của bản tin", "Codes that are not in force on the day of the message"),
 )
 
 

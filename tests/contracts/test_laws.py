@@ -85,7 +85,10 @@ def test_the_xsd_takes_a_value_exactly_when_the_schema_does(name: str, catalogue
     message = data.draw(st.sampled_from(compiled.exchanged))
     value = data.draw(values_of(compiled, message, True))
     element = parse_xml(compiled.codec("canonical").write_xml(message, value))
-    valid = compiled.validate(message, value) == []
+    found = compiled.validate(message, value)
+    if found and all(each.got == "a code that is not in force" for each in found):
+        return  # which no schema can say: it depends on the day
+    valid = found == []
     assert schema.validate(element) is valid
     # The decoders of both faces agree with the schema as well.
     for media in ("json", "xml"):
