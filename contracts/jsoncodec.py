@@ -286,7 +286,7 @@ def _item(node: Node, memo: Memo) -> Write:
         inner = _members(node, memo)
         return lambda value: "{" + inner(value) + "}"
     text = _scalar(node.text)
-    if not node.text.keys:
+    if not node.text.keys or node.text.special is not None:
         return text
     of = getter(node.text.keys)
     return lambda value: text(of(value))

@@ -80,7 +80,8 @@ class Coverage:
             self._entry(node, at)
         if leaf is None or leaf.keys is None or leaf.keys == () or node.kind != "many" and not node.attributes:
             return
-        if leaf.special is not None or len(leaf.keys) > 1 or not known[leaf.canonical].field.required:
+        alone = leaf.special is None or len(leaf.special.leaves) == 1 and id(leaf) not in self.tree.cases
+        if not alone or len(leaf.keys) > 1 or not known[leaf.canonical].field.required:
             self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
                             "a required field, or an element or attribute of its own")  # fmt: skip
 
