@@ -46,32 +46,45 @@ def setter(keys: Keys) -> Callable[[Any, Any], None]:
 
 
 def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
-    """What a frame gets beside what stood in it: constants, defaults, and required arrays that may be empty."""
-    if not node.fills and not node.empties:
+    """What a frame gets beside what stood in it: constants, defaults, and required lists and objects that may be empty."""
+    if not node.fills and not node.empties and not node.objects:
         return None
     fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills if not fill.late]
     late = [(fill, setter(fill.keys)) for fill in node.fills if fill.late]
-    empties = list(node.empties)
+    empties: list[tuple[Keys, type]] = [*((keys, dict) for keys in node.objects), *((keys, list) for keys in node.empties)]
 
     def finish(into: Any, index: Index, problems: Problems) -> None:
         if late:
             problems.defer_last(lambda root: fill_late(root, into, index))
         for put, keys, value, constant in fills:
-            if constant or missing(into, keys):
+            if (constant or missing(into, keys)) and not absent_above(into, keys):
                 put(into, value)
-        for keys in empties:
+        for keys, empty in empties:
             at = into
             for each in keys[:-1]:
                 at = at.get(each) if isinstance(at, dict) else None
-            if isinstance(at, dict):
-                at.setdefault(keys[-1], [])
+            if isinstance(at, dict) and "absent" not in at:
+                at.setdefault(keys[-1], empty())
 
     def fill_late(root: Any, into: Any, index: Index) -> None:
         for fill, put in late:
-            if (fill.met is None or fill.met(root, into, index)) and (fill.constant or missing(into, fill.keys)):
+            if (
+                (fill.met is None or fill.met(root, into, index))
+                and (fill.constant or missing(into, fill.keys))
+                and not absent_above(into, fill.keys)
+            ):
                 put(into, fill.value)
 
     return finish
+
+
+def absent_above(into: Any, keys: Keys) -> bool:
+    """Whether a reason for absence stands where an object would be that holds the field."""
+    for each in keys[:-1]:
+        into = into.get(each) if isinstance(into, dict) else None
+        if isinstance(into, dict) and "absent" in into:
+            return True
+    return False
 
 
 def missing(into: Any, keys: Keys) -> bool:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from contracts.absence import json_reader, json_writer
 from contracts.forms import Bad
 from contracts.frames import (
     carrying,
@@ -70,6 +71,12 @@ def _object(node: Node) -> Read:
 def _node(node: Node) -> Read:
     if node.kind == "ignore":
         return lambda found, into, index, problems: None
+    if node.absent is not None:
+        return json_reader(node.absent, _group(node))
+    return _group(node)
+
+
+def _group(node: Node) -> Read:
     if node.kind == "many":
         return _many(node)
     if node.text is not None:
@@ -218,6 +225,11 @@ def _member(node: Node, taken: set[str], memo: Memo) -> Write:
     if node.entry is not None:
         return _members_by_name(node, node.entry, taken, memo)
     key = encode_basestring(node.name) + ":"
+    written = _member_of(node, key, memo)
+    return written if node.absent is None else json_writer(node.absent, key, _literal, written)
+
+
+def _member_of(node: Node, key: str, memo: Memo) -> Write:
     if node.kind == "many":
         return _members_of_list(node, key, memo)
     if node.kind == "one":
@@ -244,6 +256,7 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     lists = [getter(child.keys) for child in node.children if child.kind == "many"]
     leaves = [child.text for child in node.children if child.kind == "plain" and child.text is not None]
     getters = [*lists, *(raw_getter(leaf) for leaf in leaves if leaf.keys is not None)]
+    getters += [getter(child.absent.keys or ()) for child in node.children if child.absent is not None]
     inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.frames import absent_above
 from contracts.model import Again, Choice, Many, Struct, Type
 from contracts.plan import Fill, Index, Leaf, Plan
 
@@ -40,6 +41,8 @@ class _Rules:
 
 
 def _fill(into: dict[str, Any], fill: Fill) -> None:
+    if absent_above(into, fill.keys):
+        return
     for key in fill.keys[:-1]:
         into = into.setdefault(key, {})
     if fill.constant or fill.keys[-1] not in into:
@@ -59,6 +62,8 @@ def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _
         item = _value(field.type, value[field.name], path, index, rules)
         if item is not None:
             kept[field.name] = item
+        elif field.required and isinstance(field.type, Struct) and "absent" not in value[field.name]:
+            kept[field.name] = {}
     if at == "" or at.endswith("[]"):
         for fill in rules.fills.get(at, ()):
             if fill.late:

@@ -68,10 +68,12 @@ class Node:
     children: list[Node] = field(default_factory=list)
     nil: bool = False
     fills: list[Fill] = field(default_factory=list)
-    empties: list[Keys] = field(default_factory=list)
+    empties: list[Keys] = field(default_factory=list)  # required lists that may be empty
+    objects: list[Keys] = field(default_factory=list)  # required objects that may be empty
     checks: list[Callable[[Any], None]] = field(default_factory=list)
     skip_empty: bool = False
     entry: Leaf | None = None  # of a keyed list: the field that is the name of the member
+    absent: Leaf | None = None  # the words that stand here when the whole group is not there
     choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None  # the discriminator, and a node for each branch
     again: Node | None = None  # what stands here is as in that node, which is above it
     led_to: bool = False  # some node below is as this one
@@ -82,8 +84,7 @@ class Node:
     def leaves(self) -> Iterator[Leaf]:
         for leaf in (*self.attributes.values(), *([] if self.text is None else [self.text])):
             yield from leaf.fields()
-        if self.entry is not None:
-            yield self.entry
+        yield from (each for each in (self.entry, self.absent) if each is not None)
         for child in self.below():
             yield from child.leaves()
 
@@ -96,8 +97,7 @@ class Node:
         """What stands in each place, be it one field or more."""
         for node in self.nodes():
             yield from node.attributes.values()
-            if node.text is not None:
-                yield node.text
+            yield from (each for each in (node.text, node.absent) if each is not None)
 
     def nodes(self) -> Iterator[Node]:
         yield self

@@ -108,6 +108,8 @@ class _Builder:
                 return
         if "jsonata" in row:
             self._expression(row, at)
+        elif set(row) == {"canonical", "here", "absent"} and self._is_group(str(canonical)):
+            self._absence(row, str(canonical), at)
         elif canonical is None:
             self._constant_here(row, condition, at)
         elif isinstance(canonical, list) or "split" in row:
@@ -221,6 +223,21 @@ class _Builder:
                 self.values.losses.append(f"{row['canonical']}: one-way: made by an expression when it is read, not written")
         except expressions.Wrong as wrong:
             self.bad((*at, "jsonata"), str(row[target]), "an expression that cannot be used", "expression", str(wrong))
+
+    def _is_group(self, canonical: str) -> bool:
+        place = self.known.get(canonical)
+        return place is not None and scalar_at(place, canonical) is None and not canonical.endswith("[]")
+
+    def _absence(self, row: Mapping[str, Any], canonical: str, at: Path) -> None:
+        """A row for a whole group: what stands there when it is absent."""
+        place = self.known[canonical]
+        if not place.field.absentable or canonical in self.lines:
+            self.bad(at, canonical, "words for absence", "absent", "one row, for a group that is absentable")
+            return
+        self.lines[canonical] = at
+        leaf = Leaf(_keys(canonical), TEXT, canonical, str(row["here"]))
+        self.values.tokens(row, place, None, leaf, at)
+        self.tree.group(str(row["here"]), leaf, at)
 
     def _constant_here(self, row: Mapping[str, Any], condition: Condition | None, at: Path) -> None:
         if set(row) - {"when"} != {"here", "constant"}:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lxml import etree
 
+from contracts.absence import xml_reader
 from contracts.frames import finisher, list_at, settled
 from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of
 from contracts.rows.parts import plain
@@ -217,6 +218,10 @@ class _Keyed:
 def _node(node: Node, plan: Plan) -> Read:
     if node.kind == "ignore":
         return lambda element, into, index, problems: None
+    return _group(node, plan) if node.absent is None else xml_reader(node.absent, _group(node, plan))
+
+
+def _group(node: Node, plan: Plan) -> Read:
     if node.kind == "many":
         return _many(node, plan)
     if node.kind == "one":

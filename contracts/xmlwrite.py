@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from contracts.absence import xml_writer
 from contracts.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.plan import Leaf, Node, Plan, Special
 from contracts.steps import ANY
@@ -138,6 +139,14 @@ def _content(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
 
 
 def _node(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence[Node]) -> Write:
+    written = _group(node, tags, rendered, siblings)
+    if node.absent is None:
+        return written
+    head, tail, _ = tags.opening(node.name, rendered)
+    return xml_writer(node.absent, head, tags.opening(node.name, rendered, _XSI_PREFIX)[0], tail, written)
+
+
+def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence[Node]) -> Write:
     needs, attributes = tags.attributes(node, rendered)
     head, tail, below = tags.opening(node.name, rendered, needs)
     plain_head = not node.attributes and node.key_name is None
@@ -183,6 +192,8 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     ]
     inner = []
     for child in node.children:
+        if child.absent is not None:
+            getters.append(getter(child.absent.keys or ()))
         if child.kind in ("many", "one"):
             getters.append(getter(child.keys))
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.located import Path
-from contracts.model import Again, Many
+from contracts.model import Again, Many, Struct
 from contracts.places import Place, scalar_at
 from contracts.plan import Node
 from contracts.rows.conditions import Condition, only_where
@@ -99,16 +99,23 @@ class Coverage:
             )
         elif isinstance(inner, Again) and (place.field.required or place.needed):
             self.reader.bad(at, path, "a required field that is dropped", "required", "the canonical form for such messages")
-        if place.field.absentable and not self._dropped(path):
+        if place.field.absentable and not self._dropped(path) and path not in self.lines:
             if place.field.required:
                 self.reader.bad(
                     at, path, "a required object whose absence cannot be said", "absent", "a format that can, or an optional field"
                 )
             self.losses.append(f"{path}: the reason for an absence is lost")
-        if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0:
-            frame = self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1]))
-            if frame is not None:
-                frame.empties.append(tuple(path.split("[]")[-1].lstrip(".").split(".")))
+        frame, keys = (
+            self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1])),
+            tuple(path.split("[]")[-1].lstrip(".").split(".")),
+        )
+        if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0 and frame is not None:
+            frame.empties.append(keys)
+        if isinstance(inner, Struct) and inner is place.field.type and not any(each.required for each in inner.fields):
+            if place.field.required and frame is not None:
+                frame.objects.append(keys)
+            elif not self._dropped(path):
+                self.losses.append(f"{path}: an empty object becomes a missing one")
 
     def _entry(self, node: Node, at: Path) -> None:
         """A keyed list: one row for the name of the member, which is a required text, and something for its value."""

@@ -113,6 +113,28 @@ class Tree:
             node.text = leaf
         return node
 
+    def group(self, here: str, leaf: Leaf, at: Path) -> None:
+        """Puts the words for the absence of a group where the group stands."""
+        steps = self._steps(here, at)
+        if steps is None:
+            return
+        last = steps[-1]
+        if last.attribute or last.text or last.many or last.key_name:
+            self.reader.bad(at, here, "no place for a group", "absent", "an element or a member, without [] at its end")
+            return
+        node, passed, arrays = self.root, 0, leaf.canonical.split("[]")
+        for step in steps[:-1]:
+            node = self._child(node, step)
+            passed += step.many
+            if step.many and (node.kind != "many" or node.canonical != "".join(part + "[]" for part in arrays[:passed])):
+                self.reader.bad(at, here, "a list that no row before fills so", "absent", "a row for the list before it")
+                return
+        node = self._child(node, last)
+        if passed != len(arrays) - 1 or node.absent is not None:
+            self.reader.bad(at, here, "another group than the canonical one", "absent", "one group, a [] here for each [] of its path")
+        leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
+        node.absent = leaf
+
     def finish(self) -> None:
         """What stands in one place under several conditions becomes one."""
         for leaf in self.conditional:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from contracts import forms, times
 from contracts.forms import Form
 from contracts.located import Path
-from contracts.model import REASONS, CodeTable, Scalar
+from contracts.model import REASONS, CodeTable, Many, Scalar
 from contracts.places import Place
 from contracts.plan import Leaf
 from contracts.rows.reader import Ground
@@ -110,13 +110,13 @@ class Values:
         else:
             self.losses.append(f"{canonical}: only what {table.name} has a code for can be written")
 
-    def tokens(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
+    def tokens(self, row: Mapping[str, Any], place: Place, scalar: Scalar | None, leaf: Leaf, at: Path) -> None:
         tokens = row.get("absent", {})
         if not isinstance(tokens, dict) or not set(tokens) <= set(REASONS) or not _words(tokens.values()):
             self.reader.bad(at, leaf.canonical, "words for absence", "absent", "a different word for each of " + ", ".join(REASONS))
             return
         for reason, token in tokens.items():
-            if not self._is_word(token, scalar, leaf.form):
+            if not (self._is_word(token, scalar, leaf.form) if scalar is not None else self._stands_for_group(token, place)):
                 self.reader.bad(
                     at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field, or null"
                 )
@@ -141,6 +141,13 @@ class Values:
                     (*at, "missing"), leaf.canonical, f"the word {word!r}", "missing", "a text that cannot be a value of the field, or null"
                 )
         leaf.missing = tuple(words)
+
+    def _stands_for_group(self, word: Any, place: Place) -> bool:
+        """In XML an empty element may be an empty group, and a text an item of a list of texts."""
+        texts = isinstance(place.field.type, Many) and isinstance(place.field.type.items, Scalar)
+        if self.reader.media == "xml" and (word == "" or texts and word is not None):
+            return False
+        return word is None or isinstance(word, str) and _XSD_TOKEN.fullmatch(word) is not None
 
     def _is_word(self, word: Any, scalar: Scalar, form: Form) -> bool:
         if word is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsp_test_rows import LAWS, MA, NAME, contract, found, laws, read, refused_table, schema, write
+from lgsp_test_rows import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 from contracts.compiled import CompiledContract
 
@@ -107,3 +107,92 @@ def test_empty_nil_and_missing_in_xml(absent: CompiledContract) -> None:
 def test_words_that_could_be_values_are_refused(media: str, old: str, new: str, rule: str) -> None:
     assert old in ROWS[media]
     assert rule in [each.rule for each in refused_table(ABSENT, {media: ROWS[media].replace(old, new, 1)}, MA)]
+
+
+GROUPS = schema(
+    {
+        "id": NAME,
+        "who": {**closed({"name": NAME, "unit": NAME, "age": {"type": "integer"}}), "absentable": True},
+        "list": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed({"x": NAME, "in": {**closed({"y": NAME}), "absentable": True}}, "x"),
+            "absentable": True,
+        },
+        "tags": {"type": "array", "minItems": 1, "items": NAME, "absentable": True},
+    },
+    "id",
+    "who",
+)
+ALL = "absent: {unknown: null, none: KC, partial: MP, not-permitted: KP}"
+GROUP_ROWS = {
+    "json-a": f"""
+        - {{canonical: id, here: ma}}
+        - {{canonical: who.name, here: nguoi.ten}}
+        - {{canonical: who.age, here: nguoi.tuoi}}
+        - {{canonical: who.unit, here: donVi, default: cái}}
+        - {{here: nguoi.loai, constant: 1}}
+        - {{canonical: who, here: lyDo.vi, {ALL}}}
+        - {{canonical: "list[].x", here: "ds.muc[].x"}}
+        - {{canonical: "list[].in.y", here: "ds.muc[].trong.y"}}
+        - {{canonical: list, here: ds.muc, {ALL}}}
+        - {{canonical: "list[].in", here: "ds.muc[].trong", absent: {{unknown: "", none: "-"}}}}
+        - {{canonical: "tags[]", here: "the[]"}}
+        - {{canonical: tags, here: the, {ALL}}}
+    """,
+    "xml-a": f"""
+        - {{canonical: id, here: d:Ma}}
+        - {{canonical: who, here: d:Nguoi, {ALL}}}
+        - {{canonical: who.name, here: d:Nguoi/d:Ten}}
+        - {{canonical: who.age, here: d:Nguoi/@tuoi}}
+        - {{canonical: who.unit, here: d:Nguoi/d:DonVi/d:Ten}}
+        - {{canonical: "list[].x", here: "d:Muc[]/@x"}}
+        - {{canonical: "list[].in.y", here: "d:Muc[]/d:Trong/d:Y"}}
+        - {{canonical: list, here: d:Muc, {ALL}}}
+        - {{canonical: "list[].in", here: "d:Muc[]/d:Trong", absent: {{unknown: null}}}}
+        - {{canonical: "tags[]", here: "d:The[]"}}
+        - {{canonical: tags, here: d:The, absent: {{unknown: null}}}}
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def groups() -> CompiledContract:
+    return contract(GROUPS, GROUP_ROWS)
+
+
+@LAWS
+@given(data=st.data())
+def test_words_for_whole_groups_keep_the_laws(groups: CompiledContract, values_of: Any, data: st.DataObject) -> None:
+    value = data.draw(values_of(groups, "Thing"))
+    assert laws(groups, value) == 2
+
+
+def test_groups_by_hand(groups: CompiledContract) -> None:
+    value = read(groups, "json-a", b'{"ma":"1","lyDo":{"vi":"KP"},"ds":{"muc":null},"the":"MP"}')
+    assert value == {"id": "1", "who": {"absent": "not-permitted"}, "list": {"absent": "unknown"}, "tags": {"absent": "partial"}}
+    assert write(groups, "json-a", value) == b'{"ma":"1","lyDo":{"vi":"KP"},"ds":{"muc":null},"the":"MP"}'
+    assert write(groups, "xml-a", {**value, "tags": {"absent": "unknown"}}).decode() == (
+        f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc {XSI} xsi:nil="true"></d:Muc><d:The {XSI} xsi:nil="true"></d:The></d:T>'
+    )
+    both = b'{"ma":"1","nguoi":{"ten":"a","loai":1},"lyDo":{"vi":"KP"}}'
+    assert found(lambda: read(groups, "json-a", both)) == [("lyDo.vi", "who", "repeated")]
+    raw = f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc {XSI} xsi:nil="true"/><d:Muc x="1"/></d:T>'
+    assert found(lambda: read(groups, "xml-a", raw.encode())) == [("d:T/d:Muc[2]", "list", "repeated")]
+    raw = f'<d:T xmlns:d="urn:d"><d:Ma>1</d:Ma><d:Nguoi>KP</d:Nguoi><d:Muc x="1"/><d:Muc {XSI} xsi:nil="true"/></d:T>'
+    assert found(lambda: read(groups, "xml-a", raw.encode())) == [("d:T/d:Muc[2]", "list", "repeated")]
+
+
+@pytest.mark.parametrize(
+    ("media", "old", "new", "rule"),
+    [
+        ("json-a", f"{{canonical: who, here: lyDo.vi, {ALL}}}", "{canonical: who, here: lyDo.vi, absent: {unknown: K}}", "absent"),
+        ("xml-a", "here: d:The, absent: {unknown: null}", "here: d:The, absent: {unknown: K}", "absent"),
+        ("xml-a", 'here: "d:Muc[]/d:Trong", absent: {unknown: null}', 'here: "d:Muc[]/d:Trong", absent: {unknown: ""}', "absent"),
+        ("json-a", "{canonical: tags, here: the,", '{canonical: tags, here: "the[]",', "absent"),
+        ("json-a", 'here: "ds.muc[].trong", absent', "here: trong, absent", "absent"),
+    ],
+)
+def test_words_for_groups_that_could_be_the_group_are_refused(media: str, old: str, new: str, rule: str) -> None:
+    assert old in GROUP_ROWS[media]
+    assert rule in [each.rule for each in refused_table(GROUPS, {media: GROUP_ROWS[media].replace(old, new, 1)})]
