@@ -117,6 +117,19 @@ class Group:
         self.properties[name] = {"type": "array", "items": closed(inner.properties, *inner.required), **({"minItems": 1} if least else {})}
         self.required += [name] * (not least or draw(st.booleans()))
 
+    def nested(self, draw: Draw, name: str, depth: int) -> None:
+        """An object, perhaps with words for its absence."""
+        inner = Group(f"{self.at}{name}.", f"{self.xml}d:{name}/", f"{self.json}{name}.", rows=self.rows)
+        inner.fill(draw, depth - 1, f"{name}o")
+        made, required = closed(inner.properties, *inner.required), draw(st.booleans())
+        if draw(st.booleans()):
+            made["absentable"] = True
+            words = WORDS if required else draw(st.sampled_from([WORDS, "{unknown: null}"]))
+            self.row("xml", self.path(name), f'here: "{self.xml}d:{name}"', f"absent: {words}")
+            self.row("json", self.path(name), f'here: "{self.json}{name}"', f"absent: {words}")
+        self.properties[name] = made
+        self.required += [name] * required
+
     def keyed(self, draw: Draw, name: str) -> None:
         kind = draw(st.sampled_from(["text", "integer", "code"]))
         self.properties[name] = {"type": "array", "items": closed({"k": SCALARS["name"], "v": SCALARS[kind]}, "k", "v")}
@@ -148,11 +161,13 @@ class Group:
         self.one(draw, f"{prefix}0", "name")
         for number in range(1, draw(st.integers(2, 5))):
             name = f"{prefix}{number}"
-            what = draw(st.sampled_from(["one", "one", "split", "join", "words", "chosen", *(["lines", "keyed"] if depth else [])]))
+            what = draw(
+                st.sampled_from(["one", "one", "split", "join", "words", "chosen", *(["lines", "keyed", "nested"] if depth else [])])
+            )
             if what == "one":
                 self.one(draw, name, draw(st.sampled_from(sorted(SCALARS))))
-            elif what == "lines":
-                self.lines(draw, name, depth)
+            elif what in ("lines", "nested"):
+                getattr(self, what)(draw, name, depth)
             else:
                 getattr(self, what)(draw, name)
 
