@@ -25,7 +25,7 @@ from contracts.frames import (
     settled,
     shown,
 )
-from contracts.plan import Index, Leaf, Node, NotExpressible, Plan, Problems, Special, filled, kind_of
+from contracts.plan import Index, Inside, Leaf, Node, NotExpressible, Plan, Problems, Special, filled, kind_of, started
 from contracts.rows.parts import plain
 
 Read = Callable[[Any, Any, Index, Problems], None]
@@ -39,6 +39,23 @@ def compile_reader(plan: Plan) -> Read:
 
 
 def _object(node: Node) -> Read:
+    """The members of an object. Those of a type that leads back to itself are read as the one above, only their paths are longer."""
+    if node.again is None:
+        read = _plain_object(node)
+        if node.led_to:
+            node.cell.append(read)
+        return read
+    cell = node.again.cell
+    (start, cut), (_, cut_here) = started(node.again.canonical), started(node.again.here)
+
+    def read_again(found: Any, into: Any, index: Index, problems: Problems) -> None:
+        at = (filled(node.here, index, 0), filled(node.canonical, index, 0))
+        cell[0](found, into, start, Inside(problems, at, (cut_here, cut)))
+
+    return read_again
+
+
+def _plain_object(node: Node) -> Read:
     table = {child.name: _node(child) for child in node.children if child.entry is None}
     others = next((_entries(child, child.entry) for child in node.children if child.entry is not None), None)
     known = "one of " + ", ".join(list(table)[:8]) + (", …" if len(table) > 8 else "")

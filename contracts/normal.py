@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.frames import absent_above
-from contracts.model import Again, Choice, Many, Struct, Type
+from contracts.model import Again, Choice, Many, Scalar, Struct, Type, group
 from contracts.plan import Fill, Index, Leaf, Plan
 
 
 def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     leaves = {leaf.canonical: leaf for leaf in plan.root.leaves() if leaf.keys is not None}
+    again = {node.canonical: node.again.canonical for node in plan.root.nodes() if node.again is not None}
     drops = plan.drops | {each.canonical for each in plan.derived}
     fills: dict[str, list[Fill]] = {}
     for node in plan.root.nodes():
@@ -24,7 +25,7 @@ def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
     def normal(value: dict[str, Any]) -> dict[str, Any]:
         late: list[Callable[[Any], None]] = []
-        kept = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late)) or {}
+        kept = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late, again)) or {}
         for each in late:
             each(kept)
         return kept
@@ -38,6 +39,7 @@ class _Rules:
     fills: dict[str, list[Fill]]
     drops: frozenset[str]
     late: list[Callable[[Any], None]]
+    again: dict[str, str]  # a list whose items are as those of a list above it
 
 
 def _fill(into: dict[str, Any], fill: Fill) -> None:
@@ -73,24 +75,24 @@ def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _
     return kept
 
 
-def _fields(made: Struct | Choice) -> Struct:
-    return made if isinstance(made, Struct) else made.union
+def _fields(made: Struct | Choice | Again) -> Struct:
+    fields = group(made)
+    assert fields is not None
+    return fields
 
 
 def _value(made: Type, value: Any, path: str, index: Index, rules: _Rules) -> Any:
     if isinstance(value, dict) and "absent" in value:
         leaf = rules.leaves.get(path)
         return value if leaf is not None and value["absent"] in leaf.tokens else None
-    if isinstance(made, Again):
-        return None
-    if isinstance(made, (Struct, Choice)):
+    if not isinstance(made, (Scalar, Many)):
         # An object that is only wrapping for its fields has nothing to be told by when it is empty.
         return _struct(_fields(made), value, path, index, rules) or None
     if isinstance(made, Many):
-        inner = path + "[]"
+        inner = rules.again.get(path + "[]", path + "[]")
         return [
             _struct(_fields(made.items), item, inner, (index, number), rules)
-            if isinstance(made.items, (Struct, Choice))
+            if not isinstance(made.items, Scalar)
             else _value(made.items, item, inner, (index, number), rules)
             for number, item in enumerate(value)
         ]

@@ -17,28 +17,31 @@ class Place:
     path: str
     optional_above: bool
     needed: bool = False  # of a choice: some branch requires it
+    led: frozenset[str] = frozenset()  # types that were led back to, on the way here
 
 
 def places(struct: Struct) -> dict[str, Place]:
     """Every canonical path of a message: leaves, objects, arrays (`info[]` for the items, `info` for the array)."""
     found: dict[str, Place] = {}
 
-    def walk(made: Struct, at: str, optional: bool, needed: set[str]) -> None:
+    def walk(made: Struct, at: str, optional: bool, needed: set[str], led: frozenset[str]) -> None:
         for each in made.fields:
             path = f"{at}.{each.name}" if at else each.name
-            place = Place(each, path, optional, each.name in needed)
+            place = Place(each, path, optional, each.name in needed, frozenset(led))
             found[path] = place
             inner: Type = each.type
             if isinstance(inner, Many):
                 found[path + "[]"] = place
                 path, inner = path + "[]", inner.items
-            # What leads back to itself is one thing here: a row says where all of it stands, or it is dropped.
-            below = None if isinstance(inner, Again) else group(inner)
+            # What leads back to itself is opened once: how it goes on, a row says with `again`.
+            name = inner.name if isinstance(inner, Again) else ""
+            below = None if name and name in led else group(inner)
             if below is not None:
-                needed = {e.name for b in inner.branches for e in b.struct.fields if e.required} if isinstance(inner, Choice) else set()
-                walk(below, path, optional or not each.required or path.endswith("[]"), needed)
+                chosen = inner.made if isinstance(inner, Again) else inner
+                needed = {e.name for b in chosen.branches for e in b.struct.fields if e.required} if isinstance(chosen, Choice) else set()
+                walk(below, path, optional or not each.required or path.endswith("[]"), needed, led | {name} if name else led)
 
-    walk(struct, "", False, set())
+    walk(struct, "", False, set(), frozenset())
     return found
 
 

@@ -77,6 +77,7 @@ class Node:
     choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None  # the discriminator, and a node for each branch
     again: Node | None = None  # what stands here is as in that node, which is above it
     led_to: bool = False  # some node below is as this one
+    cell: list[Any] = field(default_factory=list)  # its compiled reader, for those that lead back to it
 
     def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
         return next((n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None)
@@ -141,7 +142,6 @@ class Plan:
     carried: list[tuple[str, str]] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
-    memo: dict[Any, list[Any]] = field(default_factory=dict)  # compiled contents of nodes that others lead back to
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""
@@ -304,3 +304,38 @@ class NotExpressible(Exception):
     def __init__(self, leaf_here: str, canonical: str, got: str, rule: str, expected: str) -> None:
         super().__init__(canonical)
         self.finding = Finding(leaf_here, canonical, got, rule, expected)
+
+
+class Inside(Problems):
+    """Findings in what is as something above it (`cut` is the path there), told with the paths of where it really is (`at`)."""
+
+    __slots__ = ("_at", "_cut", "_outer")
+
+    def __init__(self, outer: Problems, at: tuple[str, str], cut: tuple[str, str]) -> None:
+        super().__init__(outer.here_root, outer.findings, outer.canonical, at=outer.at)
+        self._outer, self._at, self._cut = outer, at, cut
+
+    def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
+        self._outer.add(moved(here, self._at[0], self._cut[0]), moved(canonical, self._at[1], self._cut[1]), got, rule, expected)
+
+    def defer(self, work: Callable[[Any], None]) -> None:
+        self._outer.defer(work)
+
+    def defer_last(self, work: Callable[[Any], None]) -> None:
+        self._outer.defer_last(work)
+
+
+def moved(path: str, at: str, cut: str) -> str:
+    """A path below `cut` as one below `at`; "" stays, it is no path."""
+    if not path:
+        return path
+    rest = path[len(cut) :]
+    return at + ("." if rest and at and rest[0] not in ".[" else "") + rest
+
+
+def started(template: str) -> tuple[Index, str]:
+    """The index of the first of everything, and the path that it gives."""
+    start: Index = None
+    for _ in range(template.count("[]")):
+        start = (start, 0)
+    return start, filled(template, start, 0)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from contracts import forms
 from contracts.forms import TEXT
 from contracts.located import Path
-from contracts.model import Scalar, Struct
+from contracts.model import Again, Many, Scalar, Struct
 from contracts.places import Place, places, scalar_at, typed
 from contracts.plan import Derived, Fill, Leaf, Node, Plan, Special
 from contracts.rows import expressions
@@ -28,7 +28,7 @@ from contracts.rows.values import Values
 from contracts.steps import xml_steps
 
 _ROW_WORDS: Final = {
-    "canonical", "here", "as", "zone", "unit", "codes", "default", "constant", "absent", "missing", "when", "split", "join", "jsonata",
+    "canonical", "here", "as", "zone", "unit", "codes", "default", "constant", "absent", "missing", "when", "split", "join", "jsonata", "again",
 }  # fmt: skip
 _MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
 
@@ -87,6 +87,7 @@ class _Builder:
     derived: list[Derived] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     lists: list[tuple[str, Callable[[Any], None]]] = field(default_factory=list)
+    led: list[tuple[str, Path]] = field(default_factory=list)
     asked: list[tuple[Condition, Path]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -110,6 +111,8 @@ class _Builder:
             self._expression(row, at)
         elif set(row) == {"canonical", "here", "absent"} and self._is_group(str(canonical)):
             self._absence(row, str(canonical), at)
+        elif "again" in row:
+            self._again(row, str(canonical), at)
         elif canonical is None:
             self._constant_here(row, condition, at)
         elif isinstance(canonical, list) or "split" in row:
@@ -223,6 +226,22 @@ class _Builder:
                 self.values.losses.append(f"{row['canonical']}: one-way: made by an expression when it is read, not written")
         except expressions.Wrong as wrong:
             self.bad((*at, "jsonata"), str(row[target]), "an expression that cannot be used", "expression", str(wrong))
+
+    def _again(self, row: Mapping[str, Any], canonical: str, at: Path) -> None:
+        """A row for a list that leads back to a type above it."""
+        place, target = self.known.get(canonical), self.known.get(str(row["again"]))
+        inner, above = (
+            None if each is None or not isinstance(each.field.type, Many) else each.field.type.items for each in (place, target)
+        )
+        same = isinstance(inner, Again) and not isinstance(above, Scalar) and above is not None and inner.name == above.name
+        if set(row) != {"canonical", "here", "again"} or not same or not canonical.startswith(str(row["again"])) or canonical in self.lines:
+            self.bad(
+                at, canonical, "a list that does not lead back so", "table", "canonical, here and again: the list above it of the same type"
+            )
+            return
+        self.lines[canonical] = at
+        self.tree.again(str(row["here"]), canonical, str(row["again"]), at)
+        self.led.append((str(row["again"]), at))
 
     def _is_group(self, canonical: str) -> bool:
         place = self.known.get(canonical)
@@ -348,6 +367,15 @@ class _Builder:
 
     def finish(self, at: Path) -> Plan:
         self.tree.finish()
+        for target, line in self.led:
+            if any(frame.startswith(target) for _, frame in self.carried):
+                self.bad(
+                    line,
+                    target,
+                    "conditions, or codes in time, inside what leads back",
+                    "table",
+                    "none that ask for a value of another group",
+                )
         Coverage(self.reader, self.tree, self.known, self.bound, self.lines, self.drops, self.values.losses).look(at, self.asked)
         for group, check in self.lists:
             if (frame := self.tree.frame(group)) is not None:

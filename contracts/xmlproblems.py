@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lxml import etree
 
-from contracts.plan import Index, Problems, filled
+from contracts.plan import Problems, moved
 
 Element = etree._Element
 
@@ -58,18 +58,21 @@ class XmlProblems(Problems):
         )
 
 
-class Inside(XmlProblems):
-    """Findings in what is as something above it: the paths are those of above (`cut`), and become those of where it really is."""
+class XmlInside(XmlProblems):
+    """As `contracts.plan.Inside`, where paths in the document are read off the element and need no help."""
 
-    __slots__ = ("_canonical", "_cut", "_index", "_outer")
+    __slots__ = ("_at", "_cut", "_outer")
 
-    def __init__(self, outer: XmlProblems, canonical: str, index: Index, cut: str) -> None:
+    def __init__(self, outer: XmlProblems, at: str, cut: str) -> None:
         super().__init__(outer.root, outer.prefixes)
-        self.findings, self.canonical = outer.findings, outer.canonical
-        self._outer, self._canonical, self._index, self._cut = outer, canonical, index, cut
+        self.findings, self.canonical, self.at = outer.findings, outer.canonical, outer.at
+        self._outer, self._at, self._cut = outer, at, cut
 
     def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
-        if canonical:
-            rest = canonical[len(self._cut) :]
-            canonical = filled(self._canonical, self._index, 0) + ("." if rest and rest[0] not in ".[" else "") + rest
-        self._outer.add(here, canonical, got, rule, expected)
+        self._outer.add(here, moved(canonical, self._at, self._cut), got, rule, expected)
+
+    def defer(self, work: Callable[[Any], None]) -> None:
+        self._outer.defer(work)
+
+    def defer_last(self, work: Callable[[Any], None]) -> None:
+        self._outer.defer_last(work)

@@ -12,11 +12,11 @@ from lxml import etree
 
 from contracts.absence import xml_reader
 from contracts.frames import finisher, list_at, settled
-from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of
+from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of, started
 from contracts.rows.parts import plain
 from contracts.steps import ANY
 from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, value_reader
-from contracts.xmlproblems import Element, Inside, XmlProblems
+from contracts.xmlproblems import Element, XmlInside, XmlProblems
 
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
 _SPACE: Final = " \t\r\n"
@@ -30,25 +30,20 @@ def compile_reader(plan: Plan) -> Read:
 def _content(node: Node, plan: Plan, root: bool = False) -> Read:
     """Reads attributes, text and children of an element into the frame that is handed in."""
     if node.again is not None:
-        return _again(node, node.again, plan)
+        return _again(node, node.again)
     if not node.led_to:
         return _plain_content(node, plan, root)
-    cell = plan.memo.setdefault(id(node), [])
-    cell.append(_plain_content(node, plan, root))
-    read: Read = cell[0]
+    read = _plain_content(node, plan, root)
+    node.cell.append(read)
     return read
 
 
-def _again(node: Node, above: Node, plan: Plan) -> Read:
+def _again(node: Node, above: Node) -> Read:
     """The content of a type that leads back to itself: read as the one above is, only its paths are longer."""
-    cell = plan.memo.setdefault(id(above), [])
-    start: Index = None
-    for _ in range(above.canonical.count("[]")):
-        start = (start, 0)
-    cut = filled(above.canonical, start, 0)
+    cell, (start, cut) = above.cell, started(above.canonical)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        cell[0](element, into, start, Inside(problems, node.canonical, index, cut))
+        cell[0](element, into, start, XmlInside(problems, filled(node.canonical, index, 0), cut))
 
     return read
 

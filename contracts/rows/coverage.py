@@ -31,7 +31,10 @@ class Coverage:
         for dropped in sorted(self.drops):
             if dropped not in known or any(path == dropped or path.startswith((dropped + ".", dropped + "[]")) for path in self.bound):
                 self.reader.bad(at, dropped, "dropped, and mapped or unknown", "overlap", "a canonical path that no row uses")
+        again = tuple(f"{node.canonical}." for node in self.tree.root.nodes() if node.again is not None)
         for path, place in known.items():
+            if path.startswith(again):
+                continue  # as in the list above it
             if scalar_at(place, path) is None:
                 self._whole(path, place, at)
                 continue
@@ -93,12 +96,13 @@ class Coverage:
         if path.endswith("[]"):
             return
         inner = place.field.type.items if isinstance(place.field.type, Many) else place.field.type
-        if isinstance(inner, Again) and not self._dropped(path):
-            self.reader.bad(
-                at, path, f"{inner.name} inside {inner.name}", "table", "its path under drops: rows do not follow what leads back"
-            )
-        elif isinstance(inner, Again) and (place.field.required or place.needed):
-            self.reader.bad(at, path, "a required field that is dropped", "required", "the canonical form for such messages")
+        if isinstance(inner, Again) and inner.name in place.led and f"{path}[]" not in self.lines:
+            if not self._dropped(path):
+                self.reader.bad(
+                    at, path, f"{inner.name} inside {inner.name}", "table", "a row with `again` for a list, or its path under drops"
+                )
+            elif place.field.required or place.needed:
+                self.reader.bad(at, path, "a required field that is dropped", "required", "the canonical form for such messages")
         if place.field.absentable and not self._dropped(path) and path not in self.lines:
             if place.field.required:
                 self.reader.bad(

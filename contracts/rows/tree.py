@@ -63,30 +63,14 @@ class Tree:
         if steps is None:
             return None
         arrays = canonical.split("[]")
-        wanted, node, passed = len(arrays) - 1, self.root, 0
+        wanted = len(arrays) - 1
         if sum(step.many for step in steps) != (wanted if leaf.keys is not None else 0):
             self.reader.bad(at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path")
             return None
-        for step in steps:
-            if step.attribute or step.text:
-                break
-            if node.text is not None:
-                self.reader.bad(at, here, "an element inside a value", "overlap", "text or elements, not both")
-                return None
-            node = self._child(node, step)
-            if step.many:
-                keys = tuple(arrays[passed].lstrip(".").split("."))
-                passed += 1
-                full = "".join(part + "[]" for part in arrays[:passed])
-                if node.kind == "plain" and not node.children and node.text is None and not node.attributes:
-                    node.kind, node.keys, node.canonical = "many", keys, full
-                    node.skip_empty = self._skips_empty(full)
-                elif node.kind != "many" or node.canonical != full:
-                    self.reader.bad(at, here, "a list bound to two canonical lists", "overlap", "one")
-                    return None
-            elif node.kind == "many":
-                self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
-                return None
+        walked = self._walk(steps, arrays, here, at)
+        if walked is None:
+            return None
+        node = walked
         shown = here.replace("{}", "{}[]")
         leaf.here = f"{self.root.here}/{shown}" if self.reader.media == "xml" else shown
         for each in leaf.fields():
@@ -112,6 +96,51 @@ class Tree:
         else:
             node.text = leaf
         return node
+
+    def _walk(self, steps: list[Step], arrays: list[str], here: str, at: Path) -> Node | None:
+        """The node at the end of the steps; lists on the way become those of the canonical path."""
+        node, passed = self.root, 0
+        for step in steps:
+            if step.attribute or step.text:
+                break
+            if node.text is not None:
+                self.reader.bad(at, here, "an element inside a value", "overlap", "text or elements, not both")
+                return None
+            node = self._child(node, step)
+            if node.again is not None:
+                self.reader.bad(at, here, f"a row inside what is as {node.again.canonical}", "overlap", "rows for the list above it only")
+                return None
+            if step.many:
+                keys = tuple(arrays[passed].lstrip(".").split("."))
+                passed += 1
+                full = "".join(part + "[]" for part in arrays[:passed])
+                if node.kind == "plain" and not node.children and node.text is None and not node.attributes:
+                    node.kind, node.keys, node.canonical = "many", keys, full
+                    node.skip_empty = self._skips_empty(full)
+                elif node.kind != "many" or node.canonical != full:
+                    self.reader.bad(at, here, "a list bound to two canonical lists", "overlap", "one")
+                    return None
+            elif node.kind == "many":
+                self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
+                return None
+        return node
+
+    def again(self, here: str, canonical: str, target: str, at: Path) -> None:
+        """A list whose items stand as those of the list `target` above it."""
+        steps, above = self._steps(here, at), self.frame(target)
+        if steps is None:
+            return
+        arrays = canonical.split("[]")
+        if above is None or above.again is not None or above.entry is not None or sum(step.many for step in steps) != len(arrays) - 1:
+            self.reader.bad(
+                at, here, f"nothing to be as {target}", "table", "the rows of that list before it, and a [] here for each [] of the path"
+            )
+            return
+        node = self._walk(steps, arrays, here, at)
+        if node is not None and (node.kind != "many" or node.children or node.text or node.attributes or node.again or not steps[-1].many):
+            self.reader.bad(at, here, "a place bound twice", "overlap", "a list of its own")
+        elif node is not None:
+            node.again, node.attributes, above.led_to = above, above.attributes, True
 
     def group(self, here: str, leaf: Leaf, at: Path) -> None:
         """Puts the words for the absence of a group where the group stands."""

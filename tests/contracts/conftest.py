@@ -133,9 +133,10 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
         return scalars(made, wild)
     if isinstance(made, Many):
         item = values(made.items, wild)
-        lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + 2, made.most or 99))
+        more = 0 if isinstance(made.items, Again) else 2  # else messages would never end
+        lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + more, made.most or 99))
         if made.least == 0:
-            lists = lists | st.just([])
+            lists = st.just([]) | lists
         if wild and made.most is not None and made.most <= 12:
             lists = lists | item.map(lambda one: [one] * (made.most + 1))
         return lists

@@ -38,12 +38,17 @@ operations:
 """
 
 
-def contract(thing: str, tables: dict[str, str], codes: dict[str, str] | None = None, more: str = "") -> CompiledContract:
+SPACES = 'namespaces: {d: "urn:d"}\n'
+
+
+def contract(
+    thing: str, tables: dict[str, str], codes: dict[str, str] | None = None, more: str = "", spaces: str = SPACES
+) -> CompiledContract:
     """A contract of one message; `tables` holds the rows of each format, the media first in its name."""
     files = {"contract.yaml": CONTRACT + more, "schema.json": thing}
     for name, rows in tables.items():
         media = name.partition("-")[0]
-        head = 'namespaces: {d: "urn:d"}\n' if media == "xml" else ""
+        head = spaces if media == "xml" else ""
         root = "    root: d:T\n" if media == "xml" else ""
         lines = "".join(f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines())
         files[f"systems/{name}.yaml"] = f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"

@@ -268,7 +268,15 @@ def test_bytes_may_be_broken_over_lines_in_xml(chosen: CompiledContract) -> None
 
 def test_a_table_names_every_branch_and_what_leads_back() -> None:
     findings = refused_table(of(DEFS), {"json-a": "- {canonical: id, here: ma}\n- {canonical: maybe.op, here: loai}"})
-    assert {each.canonical for each in findings} >= {"maybe.value", "maybe.raw", "tree.name", "tree.parts", "rule.op", "file"}
+    assert {each.canonical for each in findings} >= {
+        "maybe.value",
+        "maybe.raw",
+        "tree.name",
+        "tree.parts[].name",
+        "tree.parts[].parts",
+        "rule.op",
+        "file",
+    }
     findings = refused_table(
         of(CHOSEN), {"json-a": CHOSEN_ROWS["json-a"].replace('"seen[].level", here: "ds[].muc"', '"seen[].note", here: "ds[].muc"')}
     )
