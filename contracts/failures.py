@@ -140,12 +140,37 @@ register(
             "soap.malformed",
             Branch.THEIRS,
             400,
-            Words("Không phải phong bì SOAP 1.1", "Not a SOAP 1.1 envelope"),
+            Words("Không phải phong bì SOAP", "Not a SOAP envelope"),
             Words("Phong bì SOAP sai: {why}.", "The SOAP envelope is wrong: {why}."),
             Words(
                 "Gửi soap:Envelope với nhiều nhất một Header và đúng một Body có một phần tử con.",
                 "Send a soap:Envelope with at most one Header and one Body that has one child.",
             ),
+        ),
+        Kind(
+            "soap.version",
+            Branch.THEIRS,
+            400,
+            Words("Phiên bản SOAP không khớp", "The SOAP version does not agree"),
+            Words(
+                "Phong bì thuộc {got}; kiểu nội dung đã khai là của SOAP {number} ({expected}).",
+                "The envelope is of {got}; the declared media type is that of SOAP {number} ({expected}).",
+            ),
+            Words(
+                "Gửi SOAP 1.1 với text/xml, hoặc SOAP 1.2 với application/soap+xml.",
+                "Send SOAP 1.1 as text/xml, or SOAP 1.2 as application/soap+xml.",
+            ),
+        ),
+        Kind(
+            "soap.not-understood",
+            Branch.THEIRS,
+            400,
+            Words("Tiêu đề bắt buộc hiểu nhưng cổng không biết", "A header block that must be understood is not known"),
+            Words(
+                "Khối tiêu đề {block} có mustUnderstand; cổng không biết nó.",
+                "The header block {block} has mustUnderstand; it is not known here.",
+            ),
+            Words("Bỏ khối tiêu đề, hoặc bỏ mustUnderstand của nó.", "Leave the block out, or its mustUnderstand."),
         ),
     ]
 )

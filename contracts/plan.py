@@ -21,7 +21,8 @@ Keys = tuple[str, ...]
 
 @dataclass(slots=True)
 class Leaf:
-    """One value. `keys` is its canonical path inside the frame, () for the item of an array, None for a constant of the format."""
+    """One value. `keys` is its canonical path inside the frame, () for the item of an array, None for a constant of the format; `row` is
+    the row of the table, as it was written."""
 
     keys: Keys | None
     form: Form
@@ -33,6 +34,7 @@ class Leaf:
     nil: bool = False
     constant: Any = None
     special: Special | None = None
+    row: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def words(self) -> dict[str | None, str | None]:

@@ -295,7 +295,7 @@ class _Builder:
             return None
         if form.loss is not None:
             self.values.losses.append(f"{canonical}: {form.loss}")
-        leaf = Leaf(_keys(canonical), form, canonical, str(row["here"]), scalar)
+        leaf = Leaf(_keys(canonical), form, canonical, str(row["here"]), scalar, row=row)
         if place.field.absentable:
             self.values.tokens(row, place, scalar, leaf, at)
         elif "absent" in row:

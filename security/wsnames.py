@@ -1,16 +1,17 @@
-"""Names of the SOAP profile: namespaces and algorithms (SOAP 1.1, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1)."""
+"""Names of the SOAP profile: namespaces and algorithms (SOAP 1.1 and 1.2, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1)."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
 
-SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
-WSA: Final = "http://www.w3.org/2005/08/addressing"
-WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
-WSU: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
-DS: Final = "http://www.w3.org/2000/09/xmldsig#"
-LGSP: Final = "urn:lgsp:wire:1"
+from contracts.wire.soap import DS as DS
+from contracts.wire.soap import LGSP as LGSP
+from contracts.wire.soap import SOAP as SOAP
+from contracts.wire.soap import SOAP12 as SOAP12
+from contracts.wire.soap import WSA as WSA
+from contracts.wire.soap import WSSE as WSSE
+from contracts.wire.soap import WSU as WSU
 
 EXC_C14N: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
@@ -22,6 +23,7 @@ X509V3: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-to
 
 PREFIXES: Final = {
     SOAP: "soap",
+    SOAP12: "soap",
     WSA: "wsa",
     WSSE: "wsse",
     WSU: "wsu",

@@ -1,7 +1,7 @@
 """WS-Security 1.1 with the X.509 token profile: verifying an envelope, strictly the profile of `docs/wire.md`.
 
 Against wrapping, nothing is ever looked up by Id in the document: the parts that may be signed are first found by where they
-stand (Envelope/Body, Header/*, Security/*), and a Reference must name one of these. Standards: SOAP 1.1, XML-DSig 1.1,
+stand (Envelope/Body, Header/*, Security/*), and a Reference must name one of these. Standards: SOAP 1.1 and 1.2, XML-DSig 1.1,
 Exclusive C14N 1.0, WSS SOAP Message Security 1.1. Making envelopes is `security.wssign`, which this module hands on.
 Invariant: what a `VerifiedEnvelope` holds was covered by the signature, and the text of a signed header is all of its text.
 """
@@ -20,13 +20,13 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
+from contracts.wire.soap import VERSIONS, Version
 from security.keys import VerifyKey, thumbprint
 from security.wsinfo import Element, Reference, base64_of, c14n, children_of, malformed, read_signed_info, text_of
 from security.wsnames import (
     BASE64_BINARY,
     DS,
     LGSP,
-    SOAP,
     WSA,
     WSSE,
     WSU,
@@ -39,7 +39,6 @@ __all__ = ["SKEW", "FindKey", "VerifiedEnvelope", "caller_block", "receipt_block
 
 SKEW: Final = 5
 MAX_ATTRIBUTES: Final = 256
-_ENVELOPE, _HEADER, _BODY = f"{{{SOAP}}}Envelope", f"{{{SOAP}}}Header", f"{{{SOAP}}}Body"
 _SECURITY, _TOKEN, _TIMESTAMP = f"{{{WSSE}}}Security", f"{{{WSSE}}}BinarySecurityToken", f"{{{WSU}}}Timestamp"
 _SIGNATURE, _WSU_ID, _XML_ID = f"{{{DS}}}Signature", f"{{{WSU}}}Id", "{http://www.w3.org/XML/1998/namespace}id"
 _WSA_ACTION, _WSA_MESSAGEID = f"{{{WSA}}}Action", f"{{{WSA}}}MessageID"
@@ -71,6 +70,7 @@ class VerifiedEnvelope(NamedTuple):
     that draws Ids anew is still the same message."""
 
     key: VerifyKey
+    version: Version
     body: Element
     action: str
     message_id: str
@@ -88,6 +88,7 @@ class VerifiedEnvelope(NamedTuple):
 class _Parts(NamedTuple):
     """The envelope taken apart by position. `signable` maps each Id of each part to (name of the part, element)."""
 
+    version: Version
     body: Element
     headers: dict[str, Element]
     timestamp: Element
@@ -120,6 +121,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
         raise Theirs("signature.header-missing", missing="wsa:MessageID" if action else "wsa:Action")
     return VerifiedEnvelope(
         key=key,
+        version=parts.version,
         body=parts.body,
         action=action,
         message_id=message_id,
@@ -148,12 +150,13 @@ def _check_document(root: Element) -> None:
 
 
 def _take_apart(root: Element) -> _Parts:
-    if root.tag != _ENVELOPE:
+    version = VERSIONS.get(str(root.tag))
+    if version is None:
         raise malformed(short(str(root.tag)), "soap:Envelope")
     top = children_of(root)
-    if not top or top[0].tag != _HEADER:
+    if not top or top[0].tag != version.header:
         raise Theirs("signature.missing", where="soap:Header")
-    if len(top) != 2 or top[1].tag != _BODY:
+    if len(top) != 2 or top[1].tag != version.body:
         raise malformed("soap:Envelope", "soap:Header, soap:Body")
     header, body = top
     security: Element | None = None
@@ -192,7 +195,7 @@ def _take_apart(root: Element) -> _Parts:
     for tag in (_SIGNATURE, _TOKEN, _TIMESTAMP):
         if tag not in found:
             raise Theirs("signature.missing", where=f"wsse:Security/{short(tag)}")
-    return _Parts(body, headers, found[_TIMESTAMP], found[_TOKEN], found[_SIGNATURE], signable, needed)
+    return _Parts(version, body, headers, found[_TIMESTAMP], found[_TOKEN], found[_SIGNATURE], signable, needed)
 
 
 def _name(signable: dict[str, tuple[str, Element]], name: str, element: Element) -> None:

@@ -18,6 +18,7 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
+from contracts.wire.soap import V11, Version
 from security.keys import ECDSA_P256, ED25519, SigningKey
 from security.wsnames import (
     BASE64_BINARY,
@@ -27,7 +28,6 @@ from security.wsnames import (
     LGSP,
     SIGN_ECDSA_SHA256,
     SIGN_RSA_SHA256,
-    SOAP,
     WSA,
     WSSE,
     WSU,
@@ -36,9 +36,7 @@ from security.wsnames import (
 
 MAX_LIFE: Final = 300
 
-_OPEN: Final = f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Header>'.encode()
 _SECURITY: Final = f'<wsse:Security xmlns:wsse="{WSSE}" soap:mustUnderstand="1">'.encode()
-_BODY_OPEN: Final = f'<soap:Body xmlns:soap="{SOAP}" xmlns:wsu="{WSU}" wsu:Id="body">'.encode()
 _BODY_CLOSE: Final = b"</soap:Body>"
 _STAMP_OPEN: Final = f'<wsu:Timestamp xmlns:wsu="{WSU}" wsu:Id="timestamp"><wsu:Created>'
 _KEY_INFO: Final = (
@@ -101,8 +99,17 @@ def _reference(ident: bytes, canonical: bytes) -> bytes:
     return _REFERENCE % (ident, base64.b64encode(hashlib.sha256(canonical).digest()))
 
 
-def _body(content: bytes) -> bytes:
-    whole = _BODY_OPEN + content + _BODY_CLOSE
+@lru_cache(maxsize=2)
+def _frame(version: Version) -> tuple[bytes, bytes]:
+    """How the envelope of a version begins, and how its Body does."""
+    return (
+        f'<soap:Envelope xmlns:soap="{version.namespace}"><soap:Header>'.encode(),
+        f'<soap:Body xmlns:soap="{version.namespace}" xmlns:wsu="{WSU}" wsu:Id="body">'.encode(),
+    )
+
+
+def _body(opened: bytes, content: bytes) -> bytes:
+    whole = opened + content + _BODY_CLOSE
     if _OWN_PREFIX.search(content) is None:
         return whole
     # The content declares a prefix that Body declares too: canonical XML would not write it again (a Fault, say).
@@ -121,11 +128,13 @@ def sign_envelope(
     relates_to: str | None = None,
     blocks: Sequence[tuple[str, bytes]] = (),
     lifetime: float = MAX_LIFE,
+    version: Version = V11,
 ) -> bytes:
     """The whole envelope. `body` is the Body's content in exclusive canonical form; `blocks` are further signed headers, (wsu:Id,
     element in exclusive canonical form with that Id), as `caller_block` and `receipt_block` make them."""
     token, token_reference, info = _prepared(key.certificate_der, key.algorithm)
-    signed_body = _body(body)
+    envelope_open, body_open = _frame(version)
+    signed_body = _body(body_open, body)
     stamp = f"{_STAMP_OPEN}{rfc3339(now)}</wsu:Created><wsu:Expires>{rfc3339(now + lifetime)}</wsu:Expires></wsu:Timestamp>".encode()
     headers = [_header(WSA, "wsa", "Action", "action", action), _header(WSA, "wsa", "MessageID", "message-id", message_id)]
     if to is not None:
@@ -133,7 +142,7 @@ def sign_envelope(
     if relates_to is not None:
         headers.append(_header(WSA, "wsa", "RelatesTo", "relates-to", relates_to))
     headers.extend(blocks)
-    written = [_OPEN]
+    written = [envelope_open]
     signed = [info, _reference(b"body", signed_body), _reference(b"timestamp", stamp), token_reference]
     for ident, element in headers:
         written.append(element)

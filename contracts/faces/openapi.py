@@ -1,5 +1,7 @@
 """OpenAPI 3.0.3 of a contract's REST operations: parameters, bodies, every problem answer, security, samples as examples.
 
+One writer for the canonical face and for that of a foreign JSON format: what differs is the schema of what is exchanged, and its samples.
+
 The problem answers are those that the door can give for an operation of that kind; the shape of the document is RFC 9457 with our members.
 """
 
@@ -10,12 +12,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
+from contracts.faces.foreignjson import foreign_definitions
 from contracts.faces.schema import definitions
-from contracts.model import Operation, Pattern, Scalar, Struct
+from contracts.model import Operation, Pattern, Sample
 from contracts.wire.jsontext import read_json
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+_SCHEMAS: Final = "#/components/schemas/"
 
 _PROBLEMS: Final[Mapping[int, str]] = {
     400: "The request cannot be read: not JSON, a digest or a signature header out of form",
@@ -36,9 +40,10 @@ _PROBLEMS: Final[Mapping[int, str]] = {
 }
 
 
-def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
-    """`base` is the public base address of the exchange, without a slash at its end."""
+def openapi(compiled: CompiledContract, base: str, format_name: str = "canonical") -> dict[str, Any]:
+    """`base` is the public base address of the exchange, without a slash at its end; the addresses are the same in every format."""
     contract = compiled.contract
+    face = _Face(compiled, format_name)
     made: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {
@@ -49,9 +54,9 @@ def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
         },
         "servers": [{"url": f"{base.rstrip('/')}/{contract.name}"}],
         "tags": [{"name": contract.name, "description": contract.title.en}],
-        "paths": _paths(compiled),
+        "paths": face.paths(),
         "components": {
-            "schemas": {**definitions(compiled, "#/components/schemas/", True), "Problem": _PROBLEM_SCHEMA, "Queued": _QUEUED_SCHEMA},
+            "schemas": {**face.schemas, "Problem": _PROBLEM_SCHEMA, "Queued": _QUEUED_SCHEMA},
             "headers": _HEADERS,
             "responses": {f"Problem{status}": _problem(words) for status, words in _PROBLEMS.items()},
             "securitySchemes": {
@@ -67,44 +72,77 @@ def openapi(compiled: CompiledContract, base: str) -> dict[str, Any]:
     return floats
 
 
-def _paths(compiled: CompiledContract) -> dict[str, Any]:
-    paths: dict[str, Any] = {}
-    for op in compiled.contract.operations.values():
-        paths.setdefault(op.path, {})[op.method.lower()] = _operation(compiled, op)
-    return paths
+class _Face:
+    """The operations as one format exchanges them."""
 
+    def __init__(self, compiled: CompiledContract, format_name: str) -> None:
+        self._compiled, self._format = compiled, format_name
+        self._mapped = compiled.codec(format_name).mapped
+        if format_name == "canonical":
+            self.schemas = definitions(compiled, _SCHEMAS, True)
+        else:
+            self.schemas = foreign_definitions(compiled, format_name, _SCHEMAS)
 
-def _operation(compiled: CompiledContract, op: Operation) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "operationId": op.name,
-        "summary": f"{op.title.vi} / {op.title.en}",
-        "tags": [compiled.contract.name],
-        "security": [{"boundToken": []}],
-        "parameters": [*_signature_parameters(op), *(_query(compiled, op) if op.method == "GET" else [])],
-    }
-    if op.method == "POST":
-        made["requestBody"] = {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{op.request}"}, **_examples(compiled, op.request)}},
+    def paths(self) -> dict[str, Any]:
+        paths: dict[str, Any] = {}
+        for op in self._compiled.contract.operations.values():
+            paths.setdefault(op.path, {})[op.method.lower()] = self._operation(op)
+        return paths
+
+    def _operation(self, op: Operation) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "operationId": op.name,
+            "summary": f"{op.title.vi} / {op.title.en}",
+            "tags": [self._compiled.contract.name],
+            "security": [{"boundToken": []}],
+            "parameters": [*_signature_parameters(op), *(self._query(op) if op.method == "GET" else [])],
         }
-    answer = {
-        "description": "The answer, signed by the gateway (tag lgsp-answer)",
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
-        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{op.answer}"}, **_examples(compiled, op.answer)}},
-    }
-    responses: dict[str, Any] = {"200": answer}
-    if op.pattern is Pattern.DISPATCH:
-        responses["202"] = {
-            "description": "The component system is down: the message is kept and will be sent again",
-            "headers": answer["headers"],
-            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Queued"}}},
+        if op.method == "POST":
+            made["requestBody"] = {"required": True, "content": {JSON: self._content(op.request)}}
+        answer = {
+            "description": "The answer, signed by the gateway (tag lgsp-answer)",
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
+            "content": {JSON: self._content(op.answer)},
         }
-    for status in _PROBLEMS:
-        if status == 415 and op.method == "GET" or status in (502, 504) and op.pattern is Pattern.SUBMIT:
-            continue
-        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-    made["responses"] = responses
-    return made
+        responses: dict[str, Any] = {"200": answer}
+        if op.pattern is Pattern.DISPATCH:
+            responses["202"] = {
+                "description": "The component system is down: the message is kept and will be sent again",
+                "headers": answer["headers"],
+                "content": {JSON: {"schema": {"$ref": f"{_SCHEMAS}Queued"}}},
+            }
+        for status in _PROBLEMS:
+            if status == 415 and op.method == "GET" or status in (502, 504) and op.pattern is Pattern.SUBMIT:
+                continue
+            responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        made["responses"] = responses
+        return made
+
+    def _content(self, message: str) -> dict[str, Any]:
+        found = {f"{each.format}-{each.name}": {"value": value} for each, value in self._samples(message)}
+        return {"schema": {"$ref": f"{_SCHEMAS}{message}"}, **({"examples": found} if found else {})}
+
+    def _samples(self, message: str) -> list[tuple[Sample, Any]]:
+        """A message of the table in the format's own form; every other in canonical form, whatever format the sample came in."""
+        named = [each for each in self._compiled.samples if each.message == message]
+        if message in self._mapped:
+            return [(each, read_json(each.raw)) for each in named if each.format == self._format]
+        return [(each, read_json(each.canonical)) for each in named]
+
+    def _query(self, op: Operation) -> list[dict[str, Any]]:
+        schema = self.schemas[op.request]
+        sample: Any = next((value for _, value in self._samples(op.request)), {})
+        made = []
+        for name, one_schema in schema["properties"].items():
+            given = {**one_schema}
+            words = [given.pop(word) for word in ("title", "description") if word in given]
+            one: dict[str, Any] = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": given}
+            if words:
+                one["description"] = ". ".join(words)
+            if name in sample:
+                one["example"] = sample[name]
+            made.append(one)
+        return made
 
 
 def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
@@ -128,27 +166,6 @@ def _signature_parameters(op: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "header", "required": required, "description": words, "schema": schema}
         for name, required, words, schema in named
     ]
-
-
-def _query(compiled: CompiledContract, op: Operation) -> list[dict[str, Any]]:
-    struct: Struct = compiled.messages[op.request]
-    schemas = definitions(compiled, "#/components/schemas/", True)[op.request]["properties"]
-    sample: Any = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), {})
-    made = []
-    for field in struct.fields:
-        assert isinstance(field.type, Scalar)
-        one: dict[str, Any] = {"name": field.name, "in": "query", "required": field.required, "schema": schemas[field.name]}
-        if field.title:
-            one["description"] = field.title
-        if field.name in sample:
-            one["example"] = sample[field.name]
-        made.append(one)
-    return made
-
-
-def _examples(compiled: CompiledContract, message: str) -> dict[str, Any]:
-    found = {f"{each.format}-{each.name}": {"value": read_json(each.canonical)} for each in compiled.samples if each.message == message}
-    return {"examples": found} if found else {}
 
 
 def _floats(value: Any) -> Any:

@@ -6,11 +6,12 @@ So any validator of 2020-12 agrees with the gateway, without knowing the keyword
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
 from contracts.jsonschema import json_schema
-from contracts.model import REASONS, Again, Choice, Many, Struct, Type
+from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
 from contracts.wire.jsontext import text_of
 
 _ABSENT: Final = "Absent"
@@ -28,10 +29,10 @@ def schema_json(compiled: CompiledContract) -> bytes:
     )
 
 
-def definitions(compiled: CompiledContract, prefix: str, openapi: bool) -> dict[str, Any]:
-    """Each object type once; `openapi` writes what OpenAPI 3.0.3 has words for."""
+def definitions(compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None) -> dict[str, Any]:
+    """Each object type of the messages (all that are exchanged) once; `openapi` writes what OpenAPI 3.0.3 has words for."""
     made: dict[str, Any] = {}
-    for name in compiled.exchanged:
+    for name in compiled.exchanged if messages is None else messages:
         _struct(compiled.messages[name], made, prefix, openapi)
     return made
 
@@ -72,7 +73,13 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
     if isinstance(kind, Many):
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
         return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
+    return scalar_schema(kind, openapi)
+
+
+def scalar_schema(kind: Scalar, openapi: bool) -> dict[str, Any]:
     schema = json_schema(kind)
+    if "enum" in schema and kind.kind != "string":  # of foreign formats only: codes that are JSON numbers
+        schema["enum"] = [json.loads(value) for value in kind.values]
     if kind.binary and openapi:
         schema["format"] = "byte"
     elif kind.binary:

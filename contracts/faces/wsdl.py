@@ -1,6 +1,7 @@
-"""WSDL 1.1 of a contract: SOAP 1.1 over HTTP, document/literal wrapped, faults declared, the schema inlined.
+"""WSDL 1.1 of a contract: bindings for SOAP 1.1 and SOAP 1.2 over HTTP, document/literal, faults declared, every schema inlined.
 
-The security headers of docs/wire.md are said in the documentation: WS-SecurityPolicy would add nothing that a client's stack reads.
+One writer for the canonical face and for a foreign XML format: what differs is which element stands in a Body, and in which schema it is
+declared. The security headers of docs/wire.md are said in the documentation: WS-SecurityPolicy would add nothing that a client's stack reads.
 """
 
 from __future__ import annotations
@@ -9,29 +10,45 @@ from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from contracts.compiled import CompiledContract
+from contracts.faces import foreignxsd
 from contracts.faces.xsd import XS, schema_element
 from contracts.wire.soap import LGSP
 from contracts.wire.xmltext import escape_text
 
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
-WSDL_SOAP: Final = "http://schemas.xmlsoap.org/wsdl/soap/"
 TRANSPORT: Final = "http://schemas.xmlsoap.org/soap/http"
+# Prefix, namespace and the end of the names of port and binding. SOAP 1.1 comes first: it is what a client takes that is not told.
+_BINDINGS: Final = (("soap", "http://schemas.xmlsoap.org/wsdl/soap/", ""), ("soap12", "http://schemas.xmlsoap.org/wsdl/soap12/", "12"))
 
 
-def wsdl(compiled: CompiledContract, address: str) -> bytes:
-    """`address` is where the service listens, as outsiders see it."""
+def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical") -> bytes:
+    """`address` is where the service listens, as outsiders see it; it is the same for every format."""
     contract = compiled.contract
+    codec = compiled.codec(format_name)
     name = "".join(part.capitalize() for part in contract.id.split("-"))
-    operations = contract.operations.values()
-    canonical = compiled.codec("canonical")
+    space = compiled.namespace if format_name == "canonical" else f"{compiled.namespace}:{format_name}"
+    answers = {op: root for root, (op, _) in codec.soap_answer_roots.items()}
+    # Of two operations with one element in the Body, the door knows the first; so does the WSDL.
+    bodies = {op: (root, answers.get(op) or _root_of_answer(compiled, format_name, op)) for root, (op, _) in codec.soap_roots.items()}
+    operations = [op for op in contract.operations.values() if op.name in bodies]
+    spaces = dict.fromkeys(root.rpartition("}")[0].lstrip("{") for pair in bodies.values() for root in pair)
+    prefixes = {each: "tns" if each == space else f"m{number}" for number, each in enumerate(filter(None, spaces))}
+    declared = {prefix: uri for prefix, uri, _ in _BINDINGS} | {"xs": XS, "lgsp": LGSP, "tns": space}
+    declared |= {prefix: uri for uri, prefix in prefixes.items()}
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<wsdl:definitions xmlns:wsdl="{WSDL}" xmlns:soap="{WSDL_SOAP}" xmlns:xs="{XS}" xmlns:lgsp="{LGSP}"'
-        f" xmlns:tns={quoteattr(compiled.namespace)} targetNamespace={quoteattr(compiled.namespace)} name={quoteattr(name)}>",
+        f'<wsdl:definitions xmlns:wsdl="{WSDL}"'
+        + "".join(f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in declared.items())
+        + f" targetNamespace={quoteattr(space)} name={quoteattr(name)}>",
         f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. {escape_text(contract.name)}, {contract.version}."
         " WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed (docs/wire.md).</wsdl:documentation>",
         "  <wsdl:types>",
-        schema_element(compiled, "    "),
+    ]
+    if format_name == "canonical" or codec.mapped < {message for op in operations for message in (op.request, op.answer)}:
+        lines.append(schema_element(compiled, "    "))
+    if format_name != "canonical":
+        lines += [f"    {line}" for schema in foreignxsd.schemas(compiled, format_name) for line in schema.lines()]
+    lines += [
         *(f"    {line}" for line in _PROBLEM_SCHEMA),
         "  </wsdl:types>",
         '  <wsdl:message name="ProblemMessage">',
@@ -39,10 +56,11 @@ def wsdl(compiled: CompiledContract, address: str) -> bytes:
         "  </wsdl:message>",
     ]
     for op in operations:
-        for suffix, part in (("Request", op.name), ("Answer", f"{op.name}Response")):
+        for suffix, root in zip(("Request", "Answer"), bodies[op.name], strict=True):
+            uri, _, local = root.lstrip("{").rpartition("}")
             lines += [
                 f'  <wsdl:message name="{op.name}{suffix}">',
-                f'    <wsdl:part name="parameters" element="tns:{part}"/>',
+                f'    <wsdl:part name="parameters" element="{prefixes[uri] + ":" if uri else ""}{local}"/>',
                 "  </wsdl:message>",
             ]
     lines.append(f'  <wsdl:portType name="{name}PortType">')
@@ -55,31 +73,37 @@ def wsdl(compiled: CompiledContract, address: str) -> bytes:
             '      <wsdl:fault name="Problem" message="tns:ProblemMessage"/>',
             "    </wsdl:operation>",
         ]
-    lines += [
-        "  </wsdl:portType>",
-        f'  <wsdl:binding name="{name}Binding" type="tns:{name}PortType">',
-        f'    <soap:binding style="document" transport="{TRANSPORT}"/>',
-    ]
-    for op in operations:
+    lines.append("  </wsdl:portType>")
+    for soap, _, end in _BINDINGS:
         lines += [
-            f'    <wsdl:operation name="{op.name}">',
-            f'      <soap:operation soapAction={quoteattr(canonical.soap_action(op.name))} style="document"/>',
-            '      <wsdl:input><soap:body use="literal"/></wsdl:input>',
-            '      <wsdl:output><soap:body use="literal"/></wsdl:output>',
-            '      <wsdl:fault name="Problem"><soap:fault name="Problem" use="literal"/></wsdl:fault>',
-            "    </wsdl:operation>",
+            f'  <wsdl:binding name="{name}Binding{end}" type="tns:{name}PortType">',
+            f'    <{soap}:binding style="document" transport="{TRANSPORT}"/>',
         ]
-    lines += [
-        "  </wsdl:binding>",
-        f'  <wsdl:service name="{name}Service">',
-        f'    <wsdl:port name="{name}Port" binding="tns:{name}Binding">',
-        f"      <soap:address location={quoteattr(address)}/>",
-        "    </wsdl:port>",
-        "  </wsdl:service>",
-        "</wsdl:definitions>",
-        "",
-    ]
+        for op in operations:
+            lines += [
+                f'    <wsdl:operation name="{op.name}">',
+                f'      <{soap}:operation soapAction={quoteattr(codec.soap_action(op.name))} style="document"/>',
+                f'      <wsdl:input><{soap}:body use="literal"/></wsdl:input>',
+                f'      <wsdl:output><{soap}:body use="literal"/></wsdl:output>',
+                f'      <wsdl:fault name="Problem"><{soap}:fault name="Problem" use="literal"/></wsdl:fault>',
+                "    </wsdl:operation>",
+            ]
+        lines.append("  </wsdl:binding>")
+    lines.append(f'  <wsdl:service name="{name}Service">')
+    for soap, _, end in _BINDINGS:
+        lines += [
+            f'    <wsdl:port name="{name}Port{end}" binding="tns:{name}Binding{end}">',
+            f"      <{soap}:address location={quoteattr(address)}/>",
+            "    </wsdl:port>",
+        ]
+    lines += ["  </wsdl:service>", "</wsdl:definitions>", ""]
     return "\n".join(lines).encode("utf-8")
+
+
+def _root_of_answer(compiled: CompiledContract, format_name: str, operation: str) -> str:
+    """The root of an answer that another operation has too."""
+    plan = compiled.codec(format_name).plans[compiled.contract.operations[operation].answer]
+    return plan.root.name
 
 
 _PROBLEM_SCHEMA: Final = (

@@ -73,7 +73,7 @@ class _Types:
         if name in self._written:
             return name
         self._written.add(name)
-        body = [f'  <xs:complexType name="{name}">', *_words(made.title, made.description, "    ")]
+        body = [f'  <xs:complexType name="{name}">', *documentation(made.title, made.description, "    ")]
         if absentable:
             base = self.struct(made, absentable=False)
             self.reasons = True
@@ -110,7 +110,7 @@ class _Types:
         occurs = ("" if least == 1 else f' minOccurs="{least}"') + ("" if most == "1" else f' maxOccurs="{most}"')
         nil = ' nillable="true"' if field.absentable else ""
         start = f'      <xs:element name="{field.name}"'
-        words = _words(field.title, field.description, "        ")
+        words = documentation(field.title, field.description, "        ")
         if not isinstance(made, Scalar):
             name = self.struct(made, absentable=field.absentable)
             if not words:
@@ -161,6 +161,11 @@ _BASES: Final = {
 
 def _base(made: Scalar) -> str:
     return "xs:base64Binary" if made.binary else _BASES[made.format or made.kind]
+
+
+def simple_type(made: Scalar) -> list[str]:
+    """A type for the text of one value, with all its facets."""
+    return _simple(made, _facets(made))
 
 
 def _simple(made: Scalar, facets: list[str]) -> list[str]:
@@ -217,7 +222,7 @@ def _quoted(value: str) -> str:
     return quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
-def _words(title: str, description: str, indent: str) -> list[str]:
+def documentation(title: str, description: str, indent: str) -> list[str]:
     said = ". ".join(each.rstrip(".") for each in (title, description) if each)
     if not said:
         return []

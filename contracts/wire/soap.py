@@ -1,4 +1,4 @@
-"""SOAP 1.1 envelopes: names, the hardened parser, and small builders used by door, adapter and agent alike.
+"""SOAP 1.1 and 1.2 envelopes: names, the hardened parser, and a small builder used by door, adapter and agent alike.
 
 The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size and depth.
 Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, whatever its encoding; comments are
@@ -7,18 +7,19 @@ gone before anything is read, so a comment cannot split a text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Branch, Failure, Language, Theirs
-from contracts.wire.xmltext import ILLEGAL
+from contracts.base.errors import Theirs
 from contracts.wire.xmltext import escape_attribute as escape_attribute
 from contracts.wire.xmltext import escape_text as escape_text
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+SOAP12: Final = "http://www.w3.org/2003/05/soap-envelope"
 WSA: Final = "http://www.w3.org/2005/08/addressing"
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 WSU: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
@@ -26,8 +27,6 @@ DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 LGSP: Final = "urn:lgsp:wire:1"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
-ENVELOPE: Final = f"{{{SOAP}}}Envelope"
-HEADER: Final = f"{{{SOAP}}}Header"
 BODY: Final = f"{{{SOAP}}}Body"
 FAULT: Final = f"{{{SOAP}}}Fault"
 ACTION: Final = f"{{{WSA}}}Action"
@@ -37,13 +36,34 @@ RELATES_TO: Final = f"{{{WSA}}}RelatesTo"
 SECURITY: Final = f"{{{WSSE}}}Security"
 RECEIPT: Final = f"{{{LGSP}}}Receipt"
 CALLER: Final = f"{{{LGSP}}}Caller"
-PROBLEM: Final = f"{{{LGSP}}}Problem"
-
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 64
 
-_LANGUAGES: Final[tuple[Language, Language]] = ("vi", "en")
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """What SOAP 1.1 and SOAP 1.2 name differently. `role` says for whom a header block is; `ours` are the roles of the last receiver."""
+
+    number: str
+    namespace: str
+    media_type: str
+    envelope: str
+    header: str
+    body: str
+    must_understand: str
+    role: str
+    ours: frozenset[str]
+
+
+def _version(number: str, namespace: str, media_type: str, role: str, ours: set[str]) -> Version:
+    envelope, header, body, must, role = (f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "mustUnderstand", role))
+    return Version(number, namespace, media_type, envelope, header, body, must, role, frozenset({"", *ours}))
+
+
+V11: Final = _version("1.1", SOAP, "text/xml", "actor", {"http://schemas.xmlsoap.org/soap/actor/next"})
+V12: Final = _version("1.2", SOAP12, "application/soap+xml", "role", {f"{SOAP12}/role/next", f"{SOAP12}/role/ultimateReceiver"})
+VERSIONS: Final[Mapping[str, Version]] = {each.envelope: each for each in (V11, V12)}
 
 
 def _parser() -> etree.XMLParser:
@@ -120,84 +140,22 @@ def _why(error: etree.XMLSyntaxError) -> str:
     return str(error.msg or "not well-formed").split(", line")[0].split(":")[0][:120]
 
 
-def parse_envelope(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
-    """The root of a well-shaped SOAP 1.1 envelope: at most one Header, then one Body, and nothing else."""
+def parse_envelope(raw: bytes, version: Version = V11, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
+    """The root of a well-shaped envelope of that version: at most one Header, then one Body, and nothing else."""
     root = parse_xml(raw, max_bytes=max_bytes, max_depth=max_depth)
-    _shape(root)
+    if root.tag != version.envelope:
+        name = etree.QName(root)
+        if name.localname == "Envelope":
+            raise Theirs("soap.version", got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number)
+        raise Theirs("soap.malformed", why="the root is not soap:Envelope")
+    parts = [part.tag for part in root]
+    if parts not in ([version.header, version.body], [version.body]):
+        raise Theirs("soap.malformed", why="an Envelope holds at most one Header, then one Body, and nothing else")
     return root
 
 
-def body_child(root: etree._Element) -> etree._Element:
-    """The one element in /Envelope/Body; Theirs("soap.malformed") for any other shape."""
-    _shape(root)
-    body = root[-1]
-    if len(body) != 1:
-        raise Theirs("soap.malformed", why="the Body must have one child")
-    return body[0]
-
-
-def _shape(root: etree._Element) -> None:
-    if root.tag != ENVELOPE:
-        raise Theirs("soap.malformed", why="the root is not soap:Envelope of SOAP 1.1")
-    parts = [part.tag for part in root]
-    if parts not in ([HEADER, BODY], [BODY]):
-        raise Theirs("soap.malformed", why="an Envelope holds at most one Header, then one Body, and nothing else")
-
-
-def header(root: etree._Element) -> etree._Element | None:
-    found = root.find(HEADER)
-    return found
-
-
-def header_text(root: etree._Element, tag: str) -> str | None:
-    """Text of the one header block `tag`; None where there is none, a failure where there are two."""
-    found = root.findall(f"{HEADER}/{tag}")
-    if len(found) > 1:
-        raise Theirs("soap.malformed", why=f"the header {etree.QName(tag).localname} stands twice")
-    return (found[0].text or "").strip() if found else None
-
-
-def plain_envelope(body: bytes, headers: Sequence[bytes] = ()) -> bytes:
+def plain_envelope(body: bytes, version: Version = V11, headers: Sequence[bytes] = ()) -> bytes:
     """A plain envelope around canonical bytes of header blocks and of the Body's child, itself in canonical form."""
     head = b"<soap:Header>" + b"".join(headers) + b"</soap:Header>" if headers else b""
-    return b'<soap:Envelope xmlns:soap="' + SOAP.encode() + b'">' + head + b"<soap:Body>" + body + b"</soap:Body></soap:Envelope>"
-
-
-def fault_body(failure: Failure, *, transfer: str | None = None, language: Language = "vi") -> bytes:
-    """`soap:Fault` in canonical form, to stand in a Body that is signed."""
-    side = "Server" if failure.branch is Branch.OURS else "Client"
-    said = _clean(f"{failure.title(language)}. {failure.what(language)}")
-    parts = [
-        f'<soap:Fault xmlns:soap="{SOAP}"><faultcode>soap:{side}</faultcode><faultstring xml:lang="{language}">{said}</faultstring>',
-        f'<detail><lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{_clean(failure.code)}</lgsp:Code>',
-    ]
-    for name, say in (("Title", failure.title), ("Detail", failure.what), ("Next", failure.next)):
-        parts.extend(f'<lgsp:{name} xml:lang="{tongue}">{_clean(say(tongue))}</lgsp:{name}>' for tongue in _LANGUAGES)
-    if transfer is not None:
-        parts.append(f"<lgsp:Transfer>{_clean(transfer)}</lgsp:Transfer>")
-    for found in failure.findings:
-        facts = (
-            ("canonical", found.canonical),
-            ("expected", found.expected),
-            ("got", found.got),
-            ("here", found.here),
-            ("rule", found.rule),
-        )
-        parts.append(
-            "<lgsp:Finding" + "".join(f' {name}="{escape_attribute(_legal(value))}"' for name, value in facts) + "></lgsp:Finding>"
-        )
-    parts.append("</lgsp:Problem></detail></soap:Fault>")
-    return "".join(parts).encode("utf-8")
-
-
-def fault_envelope(failure: Failure, *, transfer: str | None = None, language: Language = "vi", headers: Sequence[bytes] = ()) -> bytes:
-    """An unsigned envelope with the fault, for a caller who proved nothing."""
-    return plain_envelope(fault_body(failure, transfer=transfer, language=language), headers)
-
-
-def _clean(value: str) -> str:
-    return escape_text(_legal(value))
-
-
-def _legal(value: str) -> str:
-    return ILLEGAL.sub("\ufffd", value)
+    opened = b'<soap:Envelope xmlns:soap="' + version.namespace.encode() + b'">'
+    return opened + head + b"<soap:Body>" + body + b"</soap:Body></soap:Envelope>"

@@ -30,7 +30,22 @@ from examples.clients.identity import Identity
 from examples.clients.rest import OWN, Mutate, Prepared, Tls, receipt_lines
 from examples.clients.signing import Verifier
 from examples.clients.transport import RawAnswer, Transport
-from examples.clients.wssec import LGSP, SOAP, WSA, BadEnvelope, Element, Verified, is_signed, new_envelope, parse, serialise, sign, verify
+from examples.clients.wssec import (
+    LGSP,
+    SOAP,
+    SOAP12,
+    WSA,
+    BadEnvelope,
+    Element,
+    Verified,
+    is_signed,
+    new_envelope,
+    parse,
+    serialise,
+    sign,
+    soap_of,
+    verify,
+)  # fmt: skip
 
 _LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _CANONICAL: Final = re.compile(r"urn:lgsp:contract:([a-z0-9-]+):v([0-9]+)$")
@@ -51,7 +66,7 @@ class Fault:
 
     @classmethod
     def read(cls, element: Element) -> Fault:
-        problem = element.find(f"detail/{{{LGSP}}}Problem")
+        problem = next(element.iter(f"{{{LGSP}}}Problem"), None)
 
         def words(name: str) -> dict[str, str]:
             found = [] if problem is None else problem.findall(f"{{{LGSP}}}{name}")
@@ -61,9 +76,12 @@ class Fault:
             value = None if problem is None else problem.findtext(f"{{{LGSP}}}{name}")
             return value.strip() if value else None
 
+        new = f"{{{SOAP12}}}"
+        code = element.findtext("faultcode") or element.findtext(f"{new}Code/{new}Value") or ""
+        said = element.findtext("faultstring") or element.findtext(f"{new}Reason/{new}Text") or ""
         return cls(
-            code=(element.findtext("faultcode") or "").strip().rpartition(":")[2],
-            text=(element.findtext("faultstring") or "").strip(),
+            code=code.strip().rpartition(":")[2],
+            text=said.strip(),
             problem=text("Code") or "",
             title=words("Title"), detail=words("Detail"), next=words("Next"), transfer=text("Transfer"),
             findings=[{str(k): str(v) for k, v in item.attrib.items()} for item in ([] if problem is None else problem.findall(f"{{{LGSP}}}Finding"))],
@@ -121,7 +139,7 @@ def receipt_of(verified: Verified) -> tuple[Receipt | None, str | None]:
 def check_answer(root: Element, identity: Identity, message_id: str, now: float) -> Verified | None:
     """Verify an answering envelope; None for an unsigned Fault, everything else that is not proved is raised."""
     if not is_signed(root):
-        if root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault") is not None:
+        if _fault(root) is not None:
             return None
         raise WrongAnswer("an answer that the gateway did not sign")
     keys: dict[bytes, Verifier] = {key.thumbprint: key for key in identity.gateway_keys}
@@ -134,14 +152,19 @@ def check_answer(root: Element, identity: Identity, message_id: str, now: float)
     return verified
 
 
+def _fault(root: Element) -> Element | None:
+    soap = soap_of(root)
+    return root.find(f"{{{soap}}}Body/{{{soap}}}Fault")
+
+
 class SoapClient:
-    """One system's SOAP side."""
+    """One system's SOAP side; `soap` is the version that it speaks, SOAP or SOAP12."""
 
     def __init__(
         self, identity: Identity, *, base: str | None = None, keeper: Keeper | None = None,
-        clock: Callable[[], float] = time.time, timeout: float = 30.0,
+        clock: Callable[[], float] = time.time, timeout: float = 30.0, soap: str = SOAP,
     ) -> None:  # fmt: skip
-        self.identity = identity
+        self.identity, self._soap = identity, soap
         self.base = (base or identity.gateway).rstrip("/")
         self.keeper = keeper if keeper is not None else (Keeper(identity.log_vkey) if identity.log_vkey else None)
         self._clock, self._timeout = clock, timeout
@@ -160,11 +183,13 @@ class SoapClient:
         path = path or f"/soap/{contract}"
         identity = message_id or f"urn:uuid:{uuid.uuid4()}"
         action = action or action_of(contract, operation)
-        root = new_envelope(parse(body, published=True) if isinstance(body, bytes) else body)
+        root = new_envelope(parse(body, published=True) if isinstance(body, bytes) else body, self._soap)
         if sign_it:
             headers = [("Action", "action", action), ("MessageID", "message-id", identity), ("To", "to", to or self.base + path)]
             sign(root, self.identity.signer, headers=headers, now=self._clock() + created, lifetime=lifetime, leave_out=leave_out)
         made = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
+        if self._soap == SOAP12:
+            made = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"', "accept": "application/soap+xml"}
         content = serialise(root)
         if mutate is not None:
             made, content = mutate(made, content)
@@ -197,12 +222,12 @@ class SoapClient:
             raise WrongAnswer(str(wrong)) from wrong
         verified = check_answer(root, self.identity, prepared.message_id, self._clock())
         if verified is None:
-            fault = root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault")
+            fault = _fault(root)
             return SoapAnswer(raw.status, None, None if fault is None else Fault.read(fault), None, None, False, raw.body)
         receipt, note = receipt_of(verified)
         if note is not None and self.keeper is not None:
             self.keeper.keep(note)
-        if verified.body is not None and verified.body.tag == f"{{{SOAP}}}Fault":
+        if verified.body is not None and verified.body.tag == f"{{{self._soap}}}Fault":
             return SoapAnswer(raw.status, None, Fault.read(verified.body), receipt, note, True, raw.body)
         return SoapAnswer(raw.status, verified.body, None, receipt, note, True, raw.body)
 
@@ -238,8 +263,9 @@ class ZeepSigner:
 
     def apply(self, envelope: Element, headers: dict[str, str]) -> tuple[Element, dict[str, str]]:
         """Called by zeep before sending."""
-        header = envelope.find(f"{{{SOAP}}}Header")
-        action = headers.get("SOAPAction", "").strip('"')
+        header = envelope.find(f"{{{soap_of(envelope)}}}Header")
+        named = re.search('action="([^"]*)"', headers.get("Content-Type", ""))  # SOAP 1.2
+        action = named[1] if named else headers.get("SOAPAction", "").strip('"')
         given = None if header is None else header.findtext(f"{{{WSA}}}MessageID")
         self._sent = self.message_id or given or f"urn:uuid:{uuid.uuid4()}"
         self.message_id = self.receipt = self.checkpoint = None
@@ -274,12 +300,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--contract", metavar="NAME/vN", help="as incident-alert/v1; found from the element where it is canonical")
     parser.add_argument("--operation", metavar="NAME", help="as submitAlert; found from the element where it is canonical")
     parser.add_argument("--action", metavar="URI", help="SOAPAction and wsa:Action, where the format has its own")
+    parser.add_argument("--soap12", action="store_true", help="speak SOAP 1.2")
     parser.add_argument("--id", metavar="URI", help="wsa:MessageID; give it again to repeat the message")
     given = parser.parse_args(arguments)
     try:
         body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes(), published=True)
         contract, operation = _guess(body, given.contract, given.operation)
-        client = SoapClient(Identity.load(given.identity))
+        client = SoapClient(Identity.load(given.identity), soap=SOAP12 if given.soap12 else SOAP)
         answer = client.call(contract, operation, body, message_id=given.id, action=given.action)
         print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))

@@ -1,4 +1,4 @@
-"""WS-Security of SOAP 1.1 messages, strictly the profile of `docs/wire.md`: sign an envelope, verify one.
+"""WS-Security of SOAP 1.1 and 1.2 messages, strictly the profile of `docs/wire.md`: sign an envelope, verify one.
 
 X.509 token profile 1.1 over XML-DSig with exclusive c14n and SHA-256; lxml canonicalises, `cryptography` signs.
 Invariant: what `verify` hands on was read from the canonical bytes that were signed, and each part stands where the
@@ -22,6 +22,7 @@ from examples.clients.errors import ClientError
 from examples.clients.signing import Signer, Verifier
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+SOAP12: Final = "http://www.w3.org/2003/05/soap-envelope"
 WSA: Final = "http://www.w3.org/2005/08/addressing"
 _OASIS: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 WSSE: Final = _OASIS + "wssecurity-secext-1.0.xsd"
@@ -36,7 +37,7 @@ SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 MAX_LIFETIME: Final = 300
 MAX_FUTURE: Final = 5
 ID: Final = f"{{{WSU}}}Id"
-NSMAP: Final = {"soap": SOAP, "wsa": WSA, "wsse": WSSE, "wsu": WSU, "lgsp": LGSP}
+NSMAP: Final = {"wsa": WSA, "wsse": WSSE, "wsu": WSU, "lgsp": LGSP}
 
 Element = etree._Element
 FindByThumbprint = Callable[[bytes], Verifier | None]
@@ -82,11 +83,19 @@ def instant(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(moment * 1000) % 1000:03d}Z"
 
 
-def new_envelope(body: Element | None) -> Element:
+def soap_of(root: Element) -> str:
+    """The namespace of the SOAP version that an envelope is of."""
+    name = etree.QName(root)
+    if name.localname != "Envelope" or name.namespace not in (SOAP, SOAP12):
+        raise BadEnvelope("not a SOAP envelope")
+    return str(name.namespace)
+
+
+def new_envelope(body: Element | None, soap: str = SOAP) -> Element:
     """An empty envelope around one element."""
-    root = etree.Element(f"{{{SOAP}}}Envelope", nsmap=NSMAP)
-    _add(root, SOAP, "Header")
-    holder = _add(root, SOAP, "Body")
+    root = etree.Element(f"{{{soap}}}Envelope", nsmap={"soap": soap, **NSMAP})
+    _add(root, soap, "Header")
+    holder = _add(root, soap, "Body")
     if body is not None:
         holder.append(body)
     return root
@@ -101,12 +110,13 @@ def sign(
     `headers`: (wsa name, id, text), set where missing or else; `blocks`: further headers, each with its wsu:Id;
     `leave_out`: ids that the signature forgets on purpose.
     """
-    body = root.find(f"{{{SOAP}}}Body")
+    soap = soap_of(root)
+    body = root.find(f"{{{soap}}}Body")
     if body is None:
         raise BadEnvelope("an envelope without Body")
-    header = root.find(f"{{{SOAP}}}Header")
+    header = root.find(f"{{{soap}}}Header")
     if header is None:
-        header = etree.Element(f"{{{SOAP}}}Header")
+        header = etree.Element(f"{{{soap}}}Header")
         root.insert(0, header)
     for name, identity, text in headers:
         block = header.find(f"{{{WSA}}}{name}")
@@ -122,7 +132,7 @@ def sign(
     signed = [body, *header]
 
     security = etree.SubElement(header, f"{{{WSSE}}}Security", nsmap={"wsse": WSSE, "wsu": WSU})
-    security.set(f"{{{SOAP}}}mustUnderstand", "1")
+    security.set(f"{{{soap}}}mustUnderstand", "1")
     timestamp = _add(security, WSU, "Timestamp")
     timestamp.set(ID, "timestamp")
     _add(timestamp, WSU, "Created", instant(now))
@@ -230,8 +240,9 @@ def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[
 
 def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
     """Check a whole envelope; everything that is handed on was signed."""
+    soap = soap_of(root)
     children = list(root.iterchildren(etree.Element))
-    if root.tag != f"{{{SOAP}}}Envelope" or [child.tag for child in children] != [f"{{{SOAP}}}Header", f"{{{SOAP}}}Body"]:
+    if [child.tag for child in children] != [f"{{{soap}}}Header", f"{{{soap}}}Body"]:
         raise BadEnvelope("not an Envelope of one Header and one Body")
     header, body = children
     ids = _ids(root)

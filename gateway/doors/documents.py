@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from contracts.base.errors import Theirs
 from contracts.compiled import CompiledContract
+from contracts.faces import foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.page import page
 from contracts.faces.schema import schema_json
@@ -66,13 +67,37 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
             return Reply(200, {"content-type": "application/schema+json"}, schema_json(contract))
         if leaf == "samples":
             return _json(_samples(contract))
+        if leaf.startswith("formats/"):
+            found = _foreign(contract, leaf.removeprefix("formats/"), base)
+            if found is not None:
+                return found
     failure = Theirs("address.unknown", method=scope["method"], path=scope["path"], catalogue=base + ROOT)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
 
 
+def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
+    """A format's own face: its WSDL and XSD, or its OpenAPI. The addresses that are called stay those of the contract."""
+    name, _, leaf = path.partition("/")
+    codec = contract.formats.get(name)
+    if codec is None or name == "canonical":
+        return None
+    if codec.media == "json" and leaf == "openapi.json":
+        return Reply(200, {"content-type": _JSON}, _openapi(contract, base, name))
+    if codec.media == "xml" and leaf == "service.wsdl":
+        return Reply(200, {"content-type": _XML}, _wsdl(contract, f"{base}/soap/{contract.contract.name}", name))
+    if codec.media == "xml" and leaf in (files := _foreign_xsd(contract, name)):
+        return Reply(200, {"content-type": _XML}, files[leaf])
+    return None
+
+
 @lru_cache(maxsize=512)
-def _wsdl(contract: CompiledContract, address: str) -> bytes:
-    return wsdl(contract, address)
+def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonical") -> bytes:
+    return wsdl(contract, address, format_name)
+
+
+@lru_cache(maxsize=512)
+def _foreign_xsd(contract: CompiledContract, format_name: str) -> dict[str, bytes]:
+    return foreignxsd.xsd_files(contract, format_name)
 
 
 @lru_cache(maxsize=512)
@@ -81,8 +106,8 @@ def _xsd(contract: CompiledContract) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _openapi(contract: CompiledContract, base: str) -> bytes:
-    return json.dumps(openapi(contract, base), ensure_ascii=False).encode()
+def _openapi(contract: CompiledContract, base: str, format_name: str = "canonical") -> bytes:
+    return json.dumps(openapi(contract, base, format_name), ensure_ascii=False).encode()
 
 
 def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
@@ -104,12 +129,19 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
             for operation in contract.operations.values()
         ],
         "formats": sorted(each.formats),
+        "foreign": {name: f"{at}/formats/{name}/{leaf}" for name, leaf in sorted(foreign_faces(each).items())},
         "openapi": f"{at}/openapi.json",
         "schema": f"{at}/schema.json",
         "samples": f"{at}/samples",
         "soap": f"{base}/soap/{contract.name}",
         "wsdl": f"{base}/soap/{contract.name}?wsdl",
     }
+
+
+def foreign_faces(each: CompiledContract) -> dict[str, str]:
+    """Of each foreign format the document that a client is made from."""
+    leaves = {"json": "openapi.json", "xml": "service.wsdl"}
+    return {name: leaves[codec.media] for name, codec in each.formats.items() if name != "canonical" and codec.media in leaves}
 
 
 def _samples(each: CompiledContract) -> list[dict[str, str]]:

@@ -55,7 +55,7 @@ class ExchangeApp:
             return
         except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
             log.exception("%s: unexpected fault", scope["method"])
-            reply = self._unlogged(Ours("gateway.fault", transfer="–"), scope["path"])
+            reply = self._unlogged(Ours("gateway.fault", transfer="–"), scope)
         if reply is not None:
             await self._send(reply, send)
 
@@ -65,7 +65,7 @@ class ExchangeApp:
         try:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
-            return self._unlogged(failure, path)
+            return self._unlogged(failure, scope)
         if path.startswith(SOAP_PREFIX):
             contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
             if method == "GET":
@@ -135,10 +135,11 @@ class ExchangeApp:
             fault = Ours("gateway.fault", transfer=received.transfer)
             return door.render(await self.exchange.refuse(received, snapshot, fault))
 
-    def _unlogged(self, failure: Failure, path: str) -> Reply:
+    def _unlogged(self, failure: Failure, scope: Scope) -> Reply:
         """A failure of ours so deep that there is no transfer yet, in the caller's own protocol."""
-        if path.startswith(SOAP_PREFIX):
-            return self.soap.unproven(failure, "")
+        if scope["path"].startswith(SOAP_PREFIX):
+            sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            return self.soap.unproven(failure, "", sent)
         return Reply(*problems.render(failure, transfer=None, accept_language=None))
 
     def _misaddressed(self, received: Received, snapshot: Snapshot) -> Failure:

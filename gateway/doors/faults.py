@@ -1,4 +1,4 @@
-"""Failures as SOAP 1.1 Faults. The one module that turns a failure into SOAP.
+"""Failures as SOAP Faults, of the version in which the caller speaks. The one module that turns a failure into SOAP.
 
 Every body made here is its own exclusive C14N, so that it is signed as it stands.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Branch, Failure
-from contracts.wire.soap import LGSP, SOAP
+from contracts.wire.soap import LGSP, V11, Version
 from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
 from gateway.doors.problems import LANGUAGES
 
 ACTION: Final = "urn:lgsp:wire:1:fault"
 
 
-def fault(failure: Failure, transfer: str) -> bytes:
+_SIDES: Final = {"soap.not-understood": "MustUnderstand", "soap.version": "VersionMismatch"}
+
+
+def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
     """`soap:Fault` with one `lgsp:Problem`: code, words in both languages, the transfer, and each finding."""
-    side = "Server" if failure.branch is Branch.OURS else "Client"
     words: list[str] = []
     for name, say in (("Title", failure.title), ("Detail", failure.what), ("Next", failure.next)):
         words.extend(f'<lgsp:{name} xml:lang="{each}">{_text(say(each))}</lgsp:{name}>' for each in LANGUAGES)
@@ -36,13 +38,29 @@ def fault(failure: Failure, transfer: str) -> bytes:
         + "></lgsp:Finding>"
         for item in failure.findings
     )
-    return (
-        f'<soap:Fault xmlns:soap="{SOAP}"><faultcode>soap:{side}</faultcode>'
-        f'<faultstring xml:lang="vi">{_text(failure.title("vi") + ". " + failure.what("vi"))}</faultstring>'
-        f'<detail><lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code>'
+    problem = (
+        f'<lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code>'
         f"{''.join(words)}<lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>"
-        f"{_retry(failure)}{findings}</lgsp:Problem></detail></soap:Fault>"
-    ).encode()
+        f"{_retry(failure)}{findings}</lgsp:Problem>"
+    )
+    reasons = {each: _text(f"{failure.title(each)}. {failure.what(each)}") for each in LANGUAGES}
+    server = failure.branch is Branch.OURS
+    if version is V11:
+        side = _SIDES.get(failure.code, "Server" if server else "Client")
+        inside = f'<faultcode>soap:{side}</faultcode><faultstring xml:lang="vi">{reasons["vi"]}</faultstring><detail>{problem}</detail>'
+    else:
+        side = _SIDES.get(failure.code, "Receiver" if server else "Sender")
+        texts = "".join(f'<soap:Text xml:lang="{each}">{text}</soap:Text>' for each, text in reasons.items())
+        inside = (
+            f"<soap:Code><soap:Value>soap:{side}</soap:Value></soap:Code><soap:Reason>{texts}</soap:Reason>"
+            f"<soap:Detail>{problem}</soap:Detail>"
+        )
+    return f'<soap:Fault xmlns:soap="{version.namespace}">{inside}</soap:Fault>'.encode()
+
+
+def status(failure: Failure, version: Version) -> int:
+    """SOAP 1.1 over HTTP asks for 500 always; SOAP 1.2 for 400 where the sender is wrong (Part 2, table 20)."""
+    return 500 if version is V11 or failure.branch is Branch.OURS or failure.code in _SIDES else 400
 
 
 def queued(transfer: str) -> bytes:

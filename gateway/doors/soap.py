@@ -1,12 +1,13 @@
-"""The SOAP 1.1 door: an envelope to a message and back (docs/wire.md, SOAP).
+"""The SOAP door: an envelope of SOAP 1.1 or 1.2 to a message and back, in the caller's version (docs/wire.md, SOAP).
 
-The operation is known only from the verified Body: never from SOAPAction, which nobody signs, and never from a node that the signature
+The operation is known only from the verified Body: never from SOAPAction or `action`, which nobody signs, and never from a node that the signature
 does not cover.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +23,9 @@ from security import wssec
 from security.keys import SigningKey
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
-_MUST_UNDERSTAND: Final = f"{{{wire.SOAP}}}mustUnderstand"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
-_ACCEPTED_MEDIA: Final = ("text/xml", "application/xml")
+_VERSIONS: Final = {"text/xml": wire.V11, "application/xml": wire.V11, "application/soap+xml": wire.V12}
+_ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -38,10 +39,11 @@ class SoapDoor:
     def authenticate(self, addressed: Addressed) -> Authenticated:
         received, snapshot = addressed.received, addressed.snapshot
         channel = identify(received.certificate, snapshot, received.at)
-        media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in _ACCEPTED_MEDIA:
-            raise Theirs("body.media-type", got=media or "—", expected=MEDIA_TYPE)
-        root = wire.parse_envelope(received.body)
+        media = _media(received.headers)
+        version = _VERSIONS.get(media)
+        if version is None:
+            raise Theirs("body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
+        root = wire.parse_envelope(received.body, version)
         envelope = wssec.verify_envelope(root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
@@ -62,7 +64,7 @@ class SoapDoor:
         _check_understood(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
-        action = received.headers.get("soapaction", "").strip().strip('"')
+        action = _action(received.headers, envelope.version)
         if action and action != envelope.action:
             raise Theirs("soap.action", got=action, signed=envelope.action)
         contract = addressed.contract.contract
@@ -95,6 +97,8 @@ class SoapDoor:
 
     def render(self, ended: Answered | Refused) -> Reply:
         if isinstance(ended, Refused):
+            if ended.authenticated is None:
+                return self.unproven(ended.failure, ended.receipt.transfer, ended.received.headers)
             return self._fault(ended.failure, ended.receipt, ended.authenticated)
         who = ended.requested
         if ended.failure is not None:
@@ -107,17 +111,19 @@ class SoapDoor:
         body = who.codec.write_xml(who.operation.answer, ended.answer, wrapper=f"{who.operation.name}Response")
         return self._signed(200, body, f"{action}Response", ended.receipt, who.authenticated)
 
-    def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated | None) -> Reply:
-        if who is None:
-            return self.unproven(failure, receipt.transfer)
-        return self._signed(500, faults.fault(failure, receipt.transfer), faults.ACTION, receipt, who)
+    def _fault(self, failure: Failure, receipt: Receipt, who: Authenticated) -> Reply:
+        version = who.proof.version
+        body = faults.fault(failure, receipt.transfer, version)
+        return self._signed(faults.status(failure, version), body, faults.ACTION, receipt, who)
 
-    def unproven(self, failure: Failure, transfer: str) -> Reply:
-        """A Fault for a caller who proved nothing: unsigned."""
-        headers = {"content-type": MEDIA_TYPE} | ({"lgsp-transfer": transfer} if transfer else {})
-        return Reply(500, headers, wire.plain_envelope(faults.fault(failure, transfer)))
+    def unproven(self, failure: Failure, transfer: str, headers: Mapping[str, str]) -> Reply:
+        """A Fault for a caller who proved nothing: unsigned, in the version of its media type."""
+        version = _VERSIONS.get(_media(headers), wire.V11)
+        sent = {"content-type": f"{version.media_type}; charset=utf-8"} | ({"lgsp-transfer": transfer} if transfer else {})
+        return Reply(faults.status(failure, version), sent, wire.plain_envelope(faults.fault(failure, transfer, version), version))
 
     def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
+        version: wire.Version = who.proof.version
         envelope = wssec.sign_envelope(
             body,
             self.signing_key,
@@ -126,17 +132,37 @@ class SoapDoor:
             message_id=f"urn:uuid:{new_id()}",
             relates_to=who.reply_to,
             blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
+            version=version,
         )
-        return Reply(status, {"content-type": MEDIA_TYPE, "lgsp-transfer": receipt.transfer}, envelope)
+        media = MEDIA_TYPE if version is wire.V11 else f'{version.media_type}; charset=utf-8; action="{action}"'
+        return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
+
+
+def _media(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _action(headers: Mapping[str, str], version: wire.Version) -> str:
+    """What the HTTP headers claim: SOAPAction, or the parameter of the media type (RFC 3902)."""
+    if version is wire.V11:
+        return headers.get("soapaction", "").strip().strip('"')
+    found = _ACTION.search(headers.get("content-type", ""))
+    return "" if found is None else found[1] or found[2] or ""
 
 
 def _check_understood(envelope: wssec.VerifiedEnvelope) -> None:
-    """Whoever demands that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3)."""
+    """Whoever demands of us that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3, 1.2 Part 1 §5.2)."""
+    version = envelope.version
     root = envelope.body.getparent()
     for block in root if root is not None else ():
-        for each in block if block.tag == wire.HEADER else ():
-            if each.tag != wire.SECURITY and each.tag not in envelope.headers and each.get(_MUST_UNDERSTAND, "0").strip() in ("1", "true"):
-                raise Theirs("soap.malformed", why="a header block with mustUnderstand that is not known here")
+        for each in block if block.tag == version.header else ():
+            if (
+                each.tag != wire.SECURITY
+                and each.tag not in envelope.headers
+                and each.get(version.must_understand, "0").strip() in ("1", "true")
+                and each.get(version.role, "").strip() in version.ours
+            ):
+                raise Theirs("soap.not-understood", block=str(each.tag)[:200])
 
 
 def _leaves(receipt: Receipt) -> list[tuple[str, bytes]]:

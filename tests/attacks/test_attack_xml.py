@@ -10,6 +10,8 @@ import pytest
 
 from examples import messages
 from examples.clients.rest import Prepared
+from examples.clients.soap import SoapClient
+from examples.clients.wssec import SOAP12
 from examples.story.world import World
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import SOAP, Told, ask, of
@@ -61,7 +63,7 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "null as a reference": (into_note(b"&#0;"), "xml.malformed"),
     "not a character": (into_note(b"&#xFFFE;"), "xml.malformed"),
     "entity without a declaration": (into_note(b"&tep;"), "xml.malformed"),
-    "SOAP 1.2": (lambda body: body.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope"), "soap.malformed"),
+    "SOAP 1.2": (lambda body: body.replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope"), "soap.version"),
     "two Bodies": (lambda body: body.replace(b"</soap:Envelope>", b"<soap:Body/></soap:Envelope>"), "soap.malformed"),
     "Envelope not first": (lambda body: b"<x>" + body.split(b"?>", 1)[1] + b"</x>", "soap.malformed"),
     "no Header": (envelope("<soap:Body><x/></soap:Body>"), "signature.missing"),
@@ -99,7 +101,8 @@ def test_spoiled_envelopes(world: World, judge: Judge, name: str) -> None:
         ({"created": 6.0}, "signature.from-future"),
         ({"headers": {"soapaction": '"urn:other"'}}, "soap.action"),
         ({"headers": {"soapaction": '"\x85\xff"'}}, "soap.action"),
-        ({"headers": {"content-type": "application/soap+xml"}}, "body.media-type"),
+        ({"headers": {"content-type": "application/soap+xml"}}, "soap.version"),
+        ({"headers": {"content-type": "application/json"}}, "body.media-type"),
         ({"path": "/soap/field-report/v1", "to": None}, "soap.unknown-body"),
     ],
 )
@@ -123,6 +126,39 @@ def test_what_changes_nothing_of_the_meaning_is_taken(world: World) -> None:
 def test_a_header_that_must_be_understood_is_not_passed_over(world: World, judge: Judge) -> None:
     """SOAP 1.1 §4.2.3. One that need not be understood is."""
     block = b'<x:pay xmlns:x="urn:x" soap:mustUnderstand="%s"/></soap:Header>'
-    judge.refused(send(world, lambda body: body.replace(b"</soap:Header>", block % b"1")), "soap.malformed", 500)
+    judge.refused(send(world, lambda body: body.replace(b"</soap:Header>", block % b"1")), "soap.not-understood", 500)
     told = send(world, lambda body: body.replace(b"</soap:Header>", block % b"0"))
     assert told is not None and told.status == 200
+
+
+@pytest.mark.parametrize(
+    ("role", "code"),
+    [
+        ("", "soap.not-understood"),
+        ('soap:role="http://www.w3.org/2003/05/soap-envelope/role/next"', "soap.not-understood"),
+        ('soap:role="http://www.w3.org/2003/05/soap-envelope/role/none"', None),
+        ('soap:role="urn:another-node"', None),
+    ],
+)
+def test_soap_12_is_held_to_the_same_and_answered_in_its_own(world: World, judge: Judge, role: str, code: str | None) -> None:
+    """SOAP 1.2 Part 1 §2.4: what must be understood is what is targeted at us."""
+    client = SoapClient(world.identity("canh-bao"), soap=SOAP12)
+    block = f'<x:pay xmlns:x="urn:x" {role} soap:mustUnderstand="true"/></soap:Header>'.encode()
+
+    def spoil(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        return headers, body.replace(b"</soap:Header>", block)
+
+    answer = client.send(client.prepare(CONTRACT, "submitAlert", messages.cap_alert(), mutate=spoil))
+    if code is None:
+        assert answer.ok and answer.verified, answer.raw
+    else:
+        assert answer.fault is not None and (answer.status, answer.fault.code, answer.fault.problem) == (500, "MustUnderstand", code)
+        assert answer.verified
+    claimed = client.prepare(
+        CONTRACT,
+        "submitAlert",
+        messages.cap_alert(),
+        mutate=lambda h, b: ({**h, "content-type": h["content-type"].replace("submitAlert", "x")}, b),
+    )
+    told = client.send(claimed)
+    assert told.fault is not None and (told.status, told.fault.code, told.fault.problem) == (400, "Sender", "soap.action")

@@ -15,7 +15,7 @@ from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import compile_bundle
 from contracts.faces import openapi, page, wsdl, xsd
 from contracts.faces.schema import schema_json
-from contracts.wire.soap import parse_xml
+from contracts.wire.soap import V11, V12, parse_xml
 
 CONTRACTS = ["incident-alert/v1", "field-report/v1", "indicator/v1"]
 
@@ -35,9 +35,9 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
     file = tmp_path / "x.wsdl"
     file.write_bytes(wsdl.wsdl(compiled, f"https://cong.example/soap/{name}"))
     client = zeep.Client(str(file))
-    assert [port.binding_options["address"] for service in client.wsdl.services.values() for port in service.ports.values()] == [
-        f"https://cong.example/soap/{name}"
-    ]
+    ((service, ports),) = ((each, each.ports) for each in client.wsdl.services.values())
+    assert {port.binding_options["address"] for port in ports.values()} == {f"https://cong.example/soap/{name}"}
+    assert [type(port.binding).__name__ for port in ports.values()] == ["Soap11Binding", "Soap12Binding"]
     binding = next(iter(client.wsdl.bindings.values()))
     for op in compiled.contract.operations.values():
         assert list(binding.get(op.name).faults) == ["Problem"]
@@ -45,9 +45,11 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
         value = compiled.codec("canonical").read_json(op.request, sample.canonical)
         if any(isinstance(item, dict) for item in value.values()):
             value = {key: item for key, item in value.items() if not isinstance(item, dict)}
-        element = client.create_message(client.service, op.name, **value)
-        body = element.find("{http://schemas.xmlsoap.org/soap/envelope/}Body")
-        assert compiled.codec("canonical").read_xml(op.request, parse_xml(etree.tostring(body[0]))) == value
+        for port, version in zip(ports, (V11, V12), strict=True):
+            element = client.create_message(client.bind(service.name, port), op.name, **value)
+            assert element.tag == version.envelope
+            body = element.find(version.body)
+            assert compiled.codec("canonical").read_xml(op.request, parse_xml(etree.tostring(body[0]))) == value
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

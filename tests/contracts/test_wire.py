@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base import jcs
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Theirs
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json, text_of, write_json
 from contracts.wire.soap import parse_envelope, parse_xml
@@ -177,28 +177,11 @@ def test_envelopes_out_of_shape(inside: str) -> None:
     assert caught.value.code == "soap.malformed"
 
 
-def test_the_body_has_one_child() -> None:
-    good = parse_envelope(ENVELOPE.format("<soap:Header><x/></soap:Header><soap:Body>\n <y/>\n</soap:Body>").encode())
-    assert soap.body_child(good).tag == "y" and soap.header(good) is not None
-    for inside in ("<soap:Body/>", "<soap:Body><a/><b/></soap:Body>"):
-        with pytest.raises(Theirs):
-            soap.body_child(parse_envelope(ENVELOPE.format(inside).encode()))
-    with pytest.raises(Theirs):
-        parse_envelope(
-            ENVELOPE.format("<soap:Body/>").replace("schemas.xmlsoap.org/soap/envelope/", "www.w3.org/2003/05/soap-envelope").encode()
-        )
-
-
-def test_a_fault_speaks_both_languages_and_is_canonical() -> None:
-    failure = Theirs(
-        "message.invalid", findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")], message="M", contract="c/v1", format="f", count=1
-    )
-    body = soap.fault_body(failure, transfer="t<1")
-    assert etree.tostring(parse_xml(body), method="c14n", exclusive=True) == body
-    root = parse_envelope(soap.fault_envelope(failure, language="en"))
-    problem = soap.body_child(root).find(f".//{soap.PROBLEM}")
-    assert problem is not None
-    assert problem.findtext(f"{{{soap.LGSP}}}Code") == "message.invalid"
-    said = {each.get("{http://www.w3.org/XML/1998/namespace}lang"): each.text for each in problem.findall(f"{{{soap.LGSP}}}Title")}
-    assert said["vi"] == "Bản tin không đúng hợp đồng" and said["en"] == "The message does not keep to its contract"
-    assert problem.find(f"{{{soap.LGSP}}}Finding").get("here") == "a/b"  # type: ignore[union-attr]
+def test_an_envelope_is_of_the_version_that_its_media_type_says() -> None:
+    raw = ENVELOPE.format("<soap:Header><x/></soap:Header><soap:Body>\n <y/>\n</soap:Body>").encode()
+    newer = raw.replace(soap.SOAP.encode(), soap.SOAP12.encode())
+    assert parse_envelope(raw).tag == soap.V11.envelope and parse_envelope(newer, soap.V12).tag == soap.V12.envelope
+    for sent, version in ((newer, soap.V11), (raw, soap.V12), (raw.replace(soap.SOAP.encode(), b"urn:soap:3"), soap.V12)):
+        with pytest.raises(Theirs) as caught:
+            parse_envelope(sent, version)
+        assert caught.value.code == "soap.version"

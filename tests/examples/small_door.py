@@ -22,7 +22,7 @@ from examples.clients.audit import leaf_hash
 from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
 from examples.clients.identity import Identity
 from examples.clients.signing import Verifier
-from examples.clients.wssec import ID, LGSP, SOAP, WSA, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from examples.clients.wssec import ID, LGSP, SOAP, SOAP12, WSA, BadEnvelope, new_envelope, parse, serialise, sign, soap_of, verify
 
 LEAF = leaf_hash(b"entry")
 
@@ -106,8 +106,11 @@ class Door:
     async def soap(self, request: web.Request) -> web.Response:
         content = {"content-type": "text/xml; charset=utf-8"}
         keys = [key for name in ("canh-bao", "may-cu", "y-te") for key in self.caller(f"{name}.sign-1")]
+        asked_by = parse(await request.read())
+        if soap_of(asked_by) == SOAP12:
+            content = {"content-type": "application/soap+xml; charset=utf-8"}
         try:
-            found = verify(parse(await request.read()), {key.thumbprint: key for key in keys}.get, time.time())
+            found = verify(asked_by, {key.thumbprint: key for key in keys}.get, time.time())
         except BadEnvelope as wrong:
             fault = etree.fromstring(
                 f'<soap:Fault xmlns:soap="{SOAP}" xmlns:l="{LGSP}"><faultcode>soap:Client</faultcode><faultstring>Chữ ký sai</faultstring><detail>'
@@ -126,7 +129,7 @@ class Door:
             etree.SubElement(receipt, f"{{{LGSP}}}{name}").text = text
         asked = "urn:uuid:other" if self.break_it == "binding" else found.text(WSA, "MessageID") or ""
         headers = [("Action", "action", "urn:answer"), ("MessageID", "message-id", "urn:uuid:a"), ("RelatesTo", "relates-to", asked)]
-        root = new_envelope(found.body)
+        root = new_envelope(found.body, soap_of(asked_by))
         if self.break_it != "unsigned":
             sign(root, self.key.signer, headers=headers, now=time.time(), blocks=[receipt])
         raw = serialise(root)

@@ -1,0 +1,49 @@
+"""The JSON Schema of a foreign JSON format, made from its mapping table, in the words of OpenAPI 3.0.3.
+
+An optional list has no least number of items: the gateway takes an empty one for a missing one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.compiled import CompiledContract
+from contracts.faces.foreign import Shape, Text, shape_of
+from contracts.faces.schema import definitions, scalar_schema
+
+
+def foreign_definitions(compiled: CompiledContract, format_name: str, prefix: str) -> dict[str, Any]:
+    """Each exchanged message by name: those of the table in the format's own form, the others in canonical form."""
+    codec = compiled.codec(format_name)
+    own = {name: _object(shape_of(compiled, format_name, name)) for name in compiled.exchanged if name in codec.mapped}
+    others = [name for name in compiled.exchanged if name not in codec.mapped]
+    for name, schema in own.items():
+        title = compiled.messages[name].title
+        own[name] = {"type": "object", **({"title": title} if title else {}), **schema}
+    return {**own, **{name: each for name, each in definitions(compiled, prefix, True, others).items() if name not in own}}
+
+
+def _object(shape: Shape) -> dict[str, Any]:
+    required = [child.name for child in shape.children if child.least > 0]
+    return {
+        "type": "object",
+        "properties": {child.name: _member(child) for child in shape.children},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def _member(shape: Shape) -> dict[str, Any]:
+    if shape.free:
+        return {}
+    title = {"description": shape.title} if shape.title else {}
+    one = _value(shape.text) if shape.text is not None else _object(shape)
+    if not shape.many:
+        return {**one, **title}
+    bounds = {"minItems": shape.least or None, "maxItems": shape.most}
+    return {"type": "array", **title, "items": one, **{word: bound for word, bound in bounds.items() if bound is not None}}
+
+
+def _value(text: Text) -> dict[str, Any]:
+    made = scalar_schema(text.scalar, True)
+    return {"anyOf": [made, {"type": "string", "enum": list(text.words)}]} if text.words else made

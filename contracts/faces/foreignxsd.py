@@ -1,0 +1,169 @@
+"""The XML Schema 1.0 of a foreign XML format, made from its mapping table: one schema a namespace.
+
+XSD is the stricter here: it asks for the order of the table's rows, in which the gateway writes, while the gateway reads any order.
+Elements told apart by a key (`dt:Muc[@khoa='…']`) are one element with the list of keys. What a table reads over is open content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+from contracts.compiled import CompiledContract
+from contracts.faces.foreign import Shape, Text, alternatives, shape_of
+from contracts.faces.xsd import XS, documentation, simple_type
+from contracts.model import Scalar
+
+
+@dataclass(slots=True)
+class Schema:
+    """One namespace of a format ("" for none): its declarations, and the namespaces that they refer to."""
+
+    namespace: str
+    body: list[str] = field(default_factory=list)
+    uses: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+    def lines(self, locations: dict[str, str] | None = None) -> list[str]:
+        """The whole schema; `locations` says where other namespaces are found, for a schema that stands alone."""
+        own = f" xmlns:tns={quoteattr(self.namespace)} targetNamespace={quoteattr(self.namespace)}" if self.namespace else ""
+        others = "".join(f" xmlns:{prefix}={quoteattr(uri)}" for uri, prefix in self.uses.items() if uri)
+        imports = []
+        for uri in self.uses:
+            at = f" schemaLocation={quoteattr(locations[uri])}" if locations else ""
+            imports.append(f"  <xs:import{f' namespace={quoteattr(uri)}' if uri else ''}{at}/>")
+        return [f'<xs:schema xmlns:xs="{XS}"{own}{others} elementFormDefault="qualified">', *imports, *self.body, "</xs:schema>"]
+
+
+def schemas(compiled: CompiledContract, format_name: str) -> list[Schema]:
+    """The schemas of a format's messages; the first is that of the first message's root."""
+    codec = compiled.codec(format_name)
+    roots = [shape_of(compiled, format_name, message) for message in compiled.exchanged if message in codec.mapped]
+    writer = _Writer()
+    # Elements that another namespace's content holds must be declared globally, as roots are.
+    declared: dict[str, list[Shape]] = {}
+    for root in roots:
+        declared.setdefault(root.name, []).append(root)
+    for root in roots:
+        _foreign_children(root, declared)
+    for name, shapes in declared.items():
+        schema = writer.schema(_space(name))
+        schema.body += writer.element(schema, alternatives(shapes), "  ", top=True)
+    return list(writer.schemas.values())
+
+
+def xsd_files(compiled: CompiledContract, format_name: str) -> dict[str, bytes]:
+    """The schemas as documents that import each other: `schema.xsd`, and `schema-1.xsd` and so on for further namespaces."""
+    made = schemas(compiled, format_name)
+    names = {schema.namespace: f"schema-{number}.xsd" if number else "schema.xsd" for number, schema in enumerate(made)}
+    head = '<?xml version="1.0" encoding="UTF-8"?>'
+    return {names[schema.namespace]: ("\n".join([head, *schema.lines(names)]) + "\n").encode() for schema in made}
+
+
+def _foreign_children(shape: Shape, declared: dict[str, list[Shape]]) -> None:
+    for child in shape.children:
+        if _refers(shape.name, child.name):
+            declared.setdefault(child.name, []).append(child)
+        _foreign_children(child, declared)
+
+
+def _space(clark: str) -> str:
+    return clark[1:].rpartition("}")[0] if clark.startswith("{") else ""
+
+
+def _refers(parent: str, child: str) -> bool:
+    """An element of no namespace can stand as a local one anywhere; one of another namespace is referred to."""
+    return _space(child) not in ("", _space(parent))
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.schemas: dict[str, Schema] = {}
+
+    def schema(self, namespace: str) -> Schema:
+        return self.schemas.setdefault(namespace, Schema(namespace))
+
+    def element(self, schema: Schema, shape: Shape, indent: str, *, top: bool = False, unordered: bool = False) -> list[str]:
+        local = shape.name.rpartition("}")[2]
+        occurs = "" if top or unordered else _occurs(shape.least, shape.most)
+        form = ' form="unqualified"' if not top and schema.namespace and not _space(shape.name) else ""
+        start = f"{indent}<xs:element name={quoteattr(local)}{form}{occurs}"
+        words = documentation(shape.title, "", indent + "  ")
+        if shape.free:
+            return [f'{start} type="xs:anyType"/>']
+        if not shape.children and not shape.attributes:
+            inner = _simple(shape.text) if shape.text is not None else ["<xs:complexType/>"]
+        elif not shape.children and shape.text is not None:
+            base = self._named(schema, local, shape.text)
+            inner = [
+                "<xs:complexType>",
+                "  <xs:simpleContent>",
+                f'    <xs:extension base="{base}">',
+                *(f"      {line}" for line in _attributes(shape)),
+                "    </xs:extension>",
+                "  </xs:simpleContent>",
+                "</xs:complexType>",
+            ]
+        else:
+            mixed = ' mixed="true"' if shape.text is not None else ""
+            inner = [f"<xs:complexType{mixed}>", *self._content(schema, shape)]
+            inner += [f"  {line}" for line in _attributes(shape)] + ["</xs:complexType>"]
+        return [f"{start}>", *words, *(f"{indent}  {line}" for line in inner), f"{indent}</xs:element>"]
+
+    def _content(self, schema: Schema, shape: Shape) -> list[str]:
+        if not shape.children:
+            return []
+        unordered = not shape.ordered
+        start, end = (
+            ('<xs:choice minOccurs="0" maxOccurs="unbounded">', "</xs:choice>") if unordered else ("<xs:sequence>", "</xs:sequence>")
+        )
+        lines = []
+        for child in shape.children:
+            if _refers(shape.name, child.name):
+                uri, _, local = child.name[1:].rpartition("}")
+                prefix = schema.uses.setdefault(uri, f"n{len(schema.uses) + 1}")
+                lines.append(f'    <xs:element ref="{prefix}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>')
+            else:
+                lines += self.element(schema, child, "    ", unordered=unordered)
+        return [f"  {start}", *lines, f"  {end}"]
+
+    def _named(self, schema: Schema, local: str, text: Text) -> str:
+        if text == Text(Scalar("string")):
+            return "xs:string"
+        name, number = f"{local}Value", 1
+        while name in schema.names:
+            number += 1
+            name = f"{local}Value{number}"
+        schema.names.add(name)
+        lines = _simple(text)
+        schema.body += [f"  <xs:simpleType name={quoteattr(name)}>", *(f"  {line}" for line in lines[1:])]
+        return f"tns:{name}" if schema.namespace else name
+
+
+def _occurs(least: int, most: int | None) -> str:
+    shown = "unbounded" if most is None else str(most)
+    return ("" if least == 1 else f' minOccurs="{least}"') + ("" if shown == "1" else f' maxOccurs="{shown}"')
+
+
+def _attributes(shape: Shape) -> list[str]:
+    lines = []
+    for name, (text, required) in shape.attributes.items():
+        if name.startswith("{"):
+            continue
+        use = ' use="required"' if required else ""
+        lines += [f"<xs:attribute name={quoteattr(name)}{use}>", *(f"  {line}" for line in _simple(text)), "</xs:attribute>"]
+    if any(name.startswith("{") for name in shape.attributes):
+        lines.append('<xs:anyAttribute namespace="##other" processContents="lax"/>')
+    return lines
+
+
+_STRING: Final = simple_type(Scalar("string"))
+
+
+def _simple(text: Text) -> list[str]:
+    made = simple_type(text.scalar) if text.scalar != Scalar("string") else _STRING
+    if not text.words:
+        return made
+    words = simple_type(Scalar("string", values=text.words))
+    return ["<xs:simpleType>", "  <xs:union>", *(f"    {line}" for line in [*made, *words]), "  </xs:union>", "</xs:simpleType>"]
