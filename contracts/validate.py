@@ -96,7 +96,9 @@ class Validator:
         if kind == "required":
             step = error.kind.property
             return [self._one([*path, step], here, "nothing", "required", self._expected([*path, step]))]
-        return [self._one(path, here, kind_of(at), _RULES.get(kind, kind), self._expected(path))]
+        made, field = self._type(path)
+        rule = "absent" if made is None and field is not None else _RULES.get(kind, kind)
+        return [self._one(path, here, kind_of(at), rule, self._expected(path))]
 
     def _one(self, path: Sequence[str | int], here: Here, got: str, rule: str, expected: str) -> Finding:
         template, index = templated(path)
@@ -114,11 +116,11 @@ class Validator:
         for step in path:
             if isinstance(step, int):
                 made = made.items if isinstance(made, Many) else None
+            elif step == "absent" and field is not None and field.absentable:
+                return None, field
             elif not isinstance(made, (Scalar, Many)) and made is not None and (inner := group(made)) is not None:
                 field = inner.field(step)
                 made = field.type if field is not None else None
-            elif step == "absent" and field is not None and field.absentable:
-                return None, field
             else:
                 return None, None
         return made, field

@@ -134,7 +134,7 @@ def test_the_table_is_named_with_its_first_codes(catalogue: Any) -> None:
         (b'{"lat":90.0000000000000000000001}', "lat", "range"),
         (b'{"attribute":[]}', "attribute", "length"),
         (b'{"attribute":[{"code":"a","value":"b","x":1}]}', "attribute[0].x", "unknown"),
-        (b'{"phone":{"absent":"because"}}', "phone.absent", "code"),
+        (b'{"phone":{"absent":"because"}}', "phone.absent", "absent"),
         (b'{"description":{"absent":"none"}}', "description", "type"),
         (b'{"phone":null}', "phone", "type"),
         (b"[]", "", "type"),

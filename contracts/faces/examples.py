@@ -1,0 +1,124 @@
+"""Valid canonical messages made from the types: the smallest, a full one, and one whose values are absent. The same ones each time.
+
+Texts are Vietnamese, with every diacritic; codes are taken from the contract's own tables, those first that have no end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from itertools import cycle
+from typing import Any, Final
+
+from contracts.compiled import CompiledContract
+from contracts.faces.patternwords import words
+from contracts.model import REASONS, CodeTable, Many, Scalar, Struct, Type
+
+_TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
+_TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
+_LONGEST: Final = 10**9
+
+
+class Unsatisfiable(Exception):
+    """Nothing was found that keeps all constraints of one value; it names the constraints."""
+
+
+class Maker:
+    """Makes values of one contract's types."""
+
+    def __init__(self, tables: Mapping[str, CodeTable]) -> None:
+        self._tables = tables
+
+    def smallest(self, made: Struct) -> Any:
+        return self._value(made, 0, None)
+
+    def lean(self, made: Struct) -> Any:
+        """Every field, and one item in each list that may have so few."""
+        return self._value(made, 1, None)
+
+    def full(self, made: Struct) -> Any:
+        """Every field, and two items in each list."""
+        return self._value(made, 2, None)
+
+    def absent(self, made: Struct) -> Any:
+        """Everything that may be absent is, with each reason in turn."""
+        return self._value(made, 1, cycle(REASONS))
+
+    def _value(self, made: Type, full: int, reasons: Iterator[str] | None) -> Any:
+        if isinstance(made, Struct):
+            value = {}
+            for field in made.fields:
+                if field.absentable and reasons is not None:
+                    value[field.name] = {"absent": next(reasons)}
+                elif full or field.required:
+                    value[field.name] = self._value(field.type, full, reasons)
+            return value
+        if isinstance(made, Many):
+            count = max(made.least, full if made.most is None else min(full, made.most))
+            return [self._value(made.items, full, reasons) for _ in range(count)]
+        return self.scalar(made, full > 0)
+
+    def scalar(self, made: Scalar, full: bool) -> Any:
+        if made.kind == "boolean":
+            return full
+        if made.kind in ("integer", "number"):
+            return number(made, full)
+        found = [text for text in self._texts(made, full) if fits(made, text)]
+        if not found:
+            raise Unsatisfiable(f"no text found for {made}")
+        return found[0]
+
+    def _texts(self, made: Scalar, full: bool) -> list[str]:
+        least, most = made.min_length or 0, _LONGEST if made.max_length is None else made.max_length
+        if made.table is not None:
+            rows = sorted(self._tables[made.table].rows, key=lambda row: bool(row.valid_until or row.replaced_by))
+            return [row.code for row in rows]
+        if made.values:
+            return list(reversed(made.values)) if full else list(made.values)
+        if made.format == "date-time":
+            return [*_TIMES, *(words(made.pattern, least, most) if made.pattern else ())]
+        if made.format == "date":
+            return ["2026-11-24"]
+        if made.pattern is not None:
+            found = words(made.pattern, least, most)
+            few = [text for text, _ in zip(found, range(4), strict=False)]
+            return list(reversed(few)) if full else few
+        length = min(most, max(least, 40)) if full else least
+        return [(_TEXT * (length // len(_TEXT) + 1))[:length]]
+
+
+def fits(made: Scalar, text: str) -> bool:
+    return (
+        (not made.values or text in made.values)
+        and (made.pattern is None or re.fullmatch(made.pattern[1:-1], text) is not None)
+        and (made.min_length or 0) <= len(text) <= (_LONGEST if made.max_length is None else made.max_length)
+    )
+
+
+def number(made: Scalar, full: bool) -> int | Decimal:
+    """The lower bound, or the upper one where it is full; near 1 where there is none."""
+    step = Decimal(1) if made.kind == "integer" else Decimal("0.5")
+    low = made.minimum if made.minimum is not None else None if made.exclusive_minimum is None else made.exclusive_minimum + step
+    high = made.maximum if made.maximum is not None else None if made.exclusive_maximum is None else made.exclusive_maximum - step
+    if made.kind == "integer":
+        low = None if low is None else low.to_integral_value("ROUND_CEILING")
+        high = None if high is None else high.to_integral_value("ROUND_FLOOR")
+    elif low is not None and high is not None and low > high:  # between two bounds that are less than a step apart
+        low = high = ((made.exclusive_minimum or low) + (made.exclusive_maximum or high)) / 2
+    usual = Decimal(1) if made.kind == "integer" else Decimal("12.50")
+    if full:
+        chosen = high if high is not None else max(usual, low if low is not None else usual)
+    else:
+        chosen = low if low is not None else min(usual, high if high is not None else usual)
+    if low is not None and high is not None and low > high:
+        raise Unsatisfiable(f"no number found for {made}")
+    return int(chosen) if made.kind == "integer" else chosen
+
+
+def valid(compiled: CompiledContract, message: str) -> dict[str, Any]:
+    """`smallest`, `full` and, where something may be absent, `absent`."""
+    maker, struct = Maker(compiled.tables), compiled.messages[message]
+    made = {"smallest": maker.smallest(struct), "full": maker.full(struct)}
+    absent = maker.absent(struct)
+    return made | ({"absent": absent} if absent != maker.lean(struct) else {})
