@@ -25,6 +25,10 @@ class Schema:
     uses: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
 
+    def refer(self, namespace: str) -> str:
+        """The prefix of another namespace in this schema."""
+        return self.uses.setdefault(namespace, f"n{len(self.uses) + 1}")
+
     def lines(self, locations: dict[str, str] | None = None) -> list[str]:
         """The whole schema; `locations` says where other namespaces are found, for a schema that stands alone."""
         own = f" xmlns:tns={quoteattr(self.namespace)} targetNamespace={quoteattr(self.namespace)}" if self.namespace else ""
@@ -56,6 +60,8 @@ def schemas(compiled: CompiledContract, format_name: str) -> list[Schema]:
 def xsd_files(compiled: CompiledContract, format_name: str) -> dict[str, bytes]:
     """The schemas as documents that import each other: `schema.xsd`, and `schema-1.xsd` and so on for further namespaces."""
     made = schemas(compiled, format_name)
+    for other in made[1:]:  # so that the first brings all the others along
+        made[0].refer(other.namespace)
     names = {schema.namespace: f"schema-{number}.xsd" if number else "schema.xsd" for number, schema in enumerate(made)}
     head = '<?xml version="1.0" encoding="UTF-8"?>'
     return {names[schema.namespace]: ("\n".join([head, *schema.lines(names)]) + "\n").encode() for schema in made}
@@ -122,8 +128,7 @@ class _Writer:
         for child in shape.children:
             if _refers(shape.name, child.name):
                 uri, _, local = child.name[1:].rpartition("}")
-                prefix = schema.uses.setdefault(uri, f"n{len(schema.uses) + 1}")
-                lines.append(f'    <xs:element ref="{prefix}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>')
+                lines.append(f'    <xs:element ref="{schema.refer(uri)}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>')
             else:
                 lines += self.element(schema, child, "    ", unordered=unordered)
         return [f"  {start}", *lines, f"  {end}"]

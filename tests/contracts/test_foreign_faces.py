@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.bundle import catalogue_folders
 from contracts.compiled import CompiledContract
 from contracts.faces import foreignxsd
 from contracts.faces.openapi import openapi
@@ -27,8 +28,11 @@ FEW = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
-XML = [("incident-alert/v1", "cap12"), ("field-report/v1", "do-thi-xml")]
-JSON = [("incident-alert/v1", "bao-chay-json"), ("indicator/v1", "kinh-te-json")]
+TABLES = [
+    (f"{folder.parent.name}/{folder.name}", table) for folder in catalogue_folders() for table in sorted(folder.glob("systems/*.yaml"))
+]
+XML = [(name, table.stem) for name, table in TABLES if "\nformat: xml" in table.read_text("utf-8")]
+JSON = [(name, table.stem) for name, table in TABLES if "\nformat: json" in table.read_text("utf-8")]
 
 
 def xml_schema(compiled: CompiledContract, format_name: str, folder: Path) -> etree.XMLSchema:
