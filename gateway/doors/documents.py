@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from contracts.base.errors import Theirs
+from contracts.base.errors import Language, Theirs, Words
 from contracts.compiled import CompiledContract
-from contracts.faces import foreignxsd
+from contracts.faces import dcat, foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.page import page
+from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
@@ -55,24 +56,50 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
     if not path:
         return _page(_list_page(snapshot)) if as_page else _json([_summary(each, base) for each in snapshot.contracts.values()])
+    found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, "en" if wanted == "en" else "vi", as_page)
+    if found is not None:
+        return found
+    failure = Theirs("address.unknown", method=scope["method"], path=scope["path"], catalogue=base + ROOT)
+    return Reply(*problems.render(failure, transfer=None, accept_language=languages))
+
+
+def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
+    if path not in ("catalog.jsonld", "catalog.ttl"):
+        return None
+    named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
+    centre = snapshot.centre()
+    publisher = dcat.Publisher("centre", Words("Trung tâm", "The centre")) if centre is None else dcat.Publisher(centre.code, centre.name)
+    return _rdf(dcat.catalogue(named, publisher, base), path)
+
+
+def _publisher(snapshot: Snapshot, contract: CompiledContract) -> dcat.Publisher:
+    role, owner = contract.contract.owner_role, snapshot.owner(contract.contract)
+    return dcat.Publisher(role, Words(role, role)) if owner is None else dcat.Publisher(owner.code, owner.name)
+
+
+def _rdf(nodes: dict[str, Any] | list[dict[str, Any]], path: str) -> Reply:
+    if path.endswith(".ttl"):
+        return Reply(200, {"content-type": "text/turtle; charset=utf-8"}, dcat.turtle(nodes))
+    return Reply(200, {"content-type": "application/ld+json"}, dcat.json_ld(nodes))
+
+
+def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, as_page: bool) -> Reply | None:
     name, _, leaf = path.partition("/")
     version, _, leaf = leaf.partition("/")
     contract = snapshot.contract(f"{name}/{version}")
-    if contract is not None:
-        if leaf == "":
-            return _page(page(contract, "en" if wanted == "en" else "vi", base)) if as_page else _json(_summary(contract, base))
-        if leaf == "openapi.json":
-            return Reply(200, {"content-type": _JSON}, _openapi(contract, base))
-        if leaf == "schema.json":
-            return Reply(200, {"content-type": "application/schema+json"}, schema_json(contract))
-        if leaf == "samples":
-            return _json(_samples(contract))
-        if leaf.startswith("formats/"):
-            found = _foreign(contract, leaf.removeprefix("formats/"), base)
-            if found is not None:
-                return found
-    failure = Theirs("address.unknown", method=scope["method"], path=scope["path"], catalogue=base + ROOT)
-    return Reply(*problems.render(failure, transfer=None, accept_language=languages))
+    if contract is None:
+        return None
+    if leaf == "":
+        return _page(page(contract, language, base)) if as_page else _json(_summary(contract, base))
+    if leaf == "openapi.json":
+        return Reply(200, {"content-type": _JSON}, _openapi(contract, base))
+    if leaf == "schema.json":
+        return Reply(200, {"content-type": "application/schema+json"}, schema_json(contract))
+    if leaf == "samples":
+        return Reply(200, {"content-type": _JSON}, _samples(contract))
+    if leaf in ("dcat.jsonld", "dcat.ttl"):
+        return _rdf(dcat.entry(contract, _publisher(snapshot, contract), base), leaf)
+    return _foreign(contract, leaf.removeprefix("formats/"), base) if leaf.startswith("formats/") else None
 
 
 def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
@@ -133,6 +160,7 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
         "openapi": f"{at}/openapi.json",
         "schema": f"{at}/schema.json",
         "samples": f"{at}/samples",
+        "dcat": f"{at}/dcat.jsonld",
         "soap": f"{base}/soap/{contract.name}",
         "wsdl": f"{base}/soap/{contract.name}?wsdl",
     }
@@ -144,17 +172,33 @@ def foreign_faces(each: CompiledContract) -> dict[str, str]:
     return {name: leaves[codec.media] for name, codec in each.formats.items() if name != "canonical" and codec.media in leaves}
 
 
-def _samples(each: CompiledContract) -> list[dict[str, str]]:
-    return [
+@lru_cache(maxsize=64)
+def _samples(each: CompiledContract) -> bytes:
+    """The folder's own samples, each with its canonical twin; then those made from the schema, valid ones and one for each broken rule."""
+    own = [
         {
             "format": sample.format,
             "message": sample.message,
             "name": sample.name,
+            "valid": True,
             "content": sample.raw.decode(),
             "canonical": sample.canonical.decode(),
         }
         for sample in each.samples
     ]
+    made = [
+        {
+            "format": "canonical",
+            "message": sample.message,
+            "name": sample.name,
+            "valid": not sample.rule,
+            "media": sample.media,
+            "content": sample.content.decode(),
+            **({"rule": sample.rule, "path": sample.path} if sample.rule else {}),
+        }
+        for sample in generated(each)
+    ]
+    return json.dumps([*own, *made], ensure_ascii=False).encode()
 
 
 def _list_page(snapshot: Snapshot) -> str:

@@ -95,7 +95,12 @@ class Snapshot:
         return decide(self.grants(agency), Request(agency, roles, contract, operation), now)
 
     def owner_of(self, contract: Contract) -> str:
-        """Whom to ask for a grant: the one agency with the owner's role, else that of the contract's provider, else the centre."""
+        """Whom to ask for a grant, in words."""
+        owner = self.owner(contract)
+        return f"{owner.name.vi} ({owner.code})" if owner is not None else contract.owner_role
+
+    def owner(self, contract: Contract) -> Agency | None:
+        """The one agency with the owner's role, else that of the contract's provider, else the centre."""
         owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
         if len(owners) != 1:
             provided = {
@@ -106,8 +111,11 @@ class Snapshot:
             }
             owners = [agency for agency in owners if agency.code in provided] or owners
         if not owners:
-            owners = [agency for agency in self.agencies.values() if CENTRE in agency.roles]
-        return f"{owners[0].name.vi} ({owners[0].code})" if owners else contract.owner_role
+            return self.centre()
+        return owners[0]
+
+    def centre(self) -> Agency | None:
+        return next((agency for agency in self.agencies.values() if CENTRE in agency.roles), None)
 
     # --- where --------------------------------------------------------------------------------------------------------
 

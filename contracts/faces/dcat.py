@@ -1,0 +1,195 @@
+"""The catalogue of contracts in the words of DCAT 3 (W3C, 2024): each contract is a data set, its doors are data services.
+
+Written as JSON-LD with its context inside, so that nothing is fetched to read it, and as Turtle, from the same nodes. The legal basis is said
+with `dcatap:applicableLegislation` (DCAT-AP 3), since DCAT itself has no word for it. Titles are Vietnamese and English.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from contracts.base.errors import Words
+from contracts.compiled import CompiledContract
+from contracts.model import Pattern
+
+PREFIXES: Final[Mapping[str, str]] = {
+    "dcat": "http://www.w3.org/ns/dcat#",
+    "dcatap": "http://data.europa.eu/r5r/",
+    "dct": "http://purl.org/dc/terms/",
+    "eli": "http://data.europa.eu/eli/ontology#",
+    "foaf": "http://xmlns.com/foaf/0.1/",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
+_IANA: Final = "https://www.iana.org/assignments/media-types/"
+_LANGUAGES: Final = ("http://id.loc.gov/vocabulary/iso639-1/vi", "http://id.loc.gov/vocabulary/iso639-1/en")
+_MEDIA: Final[Mapping[str, str]] = {"json": "application/json", "xml": "application/xml", "csv": "text/csv"}
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_TITLE: Final = Words("Danh mục hợp đồng dữ liệu", "Catalogue of data contracts")
+_ABOUT: Final = Words(
+    "Các hợp đồng dữ liệu mà trục liên thông của tỉnh đang áp dụng.",
+    "The data contracts that are in force at the province's exchange gateway.",
+)
+
+Node = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who answers for a data set: `code` is the agency's, or the role's where no one agency holds it."""
+
+    code: str
+    name: Words
+
+    def node(self) -> Node:
+        return {
+            "@id": f"urn:lgsp:agency:{quote(self.code)}",
+            "@type": "foaf:Agent",
+            "foaf:name": _said(self.name),
+            "dct:identifier": self.code,
+        }
+
+
+def catalogue(contracts: Sequence[tuple[CompiledContract, Publisher]], publisher: Publisher, base: str) -> Node:
+    """The catalogue as a whole, with every data set and service in it."""
+    at = f"{base.rstrip('/')}/contracts"
+    sets = [dataset(each, owner, base) for each, owner in contracts]
+    services = [service for each, _ in contracts for service in _services(each, base)]
+    return {
+        "@id": at,
+        "@type": "dcat:Catalog",
+        "dct:title": _said(_TITLE),
+        "dct:description": _said(_ABOUT),
+        "dct:publisher": publisher.node(),
+        "dct:language": [{"@id": each} for each in _LANGUAGES],
+        "dcat:dataset": sets,
+        "dcat:service": services,
+    }
+
+
+def dataset(compiled: CompiledContract, publisher: Publisher, base: str) -> Node:
+    contract = compiled.contract
+    at = f"{base.rstrip('/')}/contracts/{contract.name}"
+    services = _services(compiled, base)
+    return {
+        "@id": at,
+        "@type": "dcat:Dataset",
+        "dct:identifier": contract.name,
+        "dct:title": _said(contract.title),
+        "dct:description": _said(contract.description),
+        "dct:publisher": publisher.node(),
+        "dct:language": [{"@id": each} for each in _LANGUAGES],
+        "dct:accessRights": {"@type": "dct:RightsStatement", "rdfs:label": contract.protection},
+        "dcatap:applicableLegislation": [{"@type": "eli:LegalResource", "dct:title": _text(each, "vi")} for each in contract.legal_basis],
+        "dcat:version": contract.version,
+        "dcat:landingPage": {"@id": f"{at}?lang=vi", "@type": "foaf:Document"},
+        "dcat:distribution": _distributions(compiled, at, services),
+    }
+
+
+def entry(compiled: CompiledContract, publisher: Publisher, base: str) -> list[Node]:
+    """One contract on its own: the data set and the services that serve it."""
+    return [dataset(compiled, publisher, base), *_services(compiled, base)]
+
+
+def _distributions(compiled: CompiledContract, at: str, services: Sequence[Node]) -> list[Node]:
+    """The data in each format that the doors speak."""
+    rest, soap = ({"@id": service["@id"]} for service in services[:2])
+    made = [
+        _distribution(f"{at}#json", compiled.contract.title, rest, "json", f"{at}/schema.json"),
+        _distribution(f"{at}#xml", compiled.contract.title, soap, "xml", f"{soap['@id']}?xsd"),
+    ]
+    for name, codec in compiled.formats.items():
+        if name != "canonical":
+            title = Words(f"{compiled.contract.title.vi} ({name})", f"{compiled.contract.title.en} ({name})")
+            described = {"json": "openapi.json", "xml": "schema.xsd"}.get(codec.media)
+            schema = None if described is None else f"{at}/formats/{name}/{described}"
+            made.append(_distribution(f"{at}/formats/{name}", title, soap if codec.media == "xml" else rest, codec.media, schema))
+    return made
+
+
+def _distribution(at: str, title: Words, service: Node, media: str, schema: str | None) -> Node:
+    return {
+        "@id": at,
+        "@type": "dcat:Distribution",
+        "dct:title": _said(title),
+        "dcat:accessService": service,
+        "dcat:accessURL": service,
+        "dcat:mediaType": {"@id": _IANA + _MEDIA.get(media, _XLSX), "@type": "dct:MediaType"},
+        **({} if schema is None else {"dct:conformsTo": {"@id": schema, "@type": "dct:Standard"}}),
+    }
+
+
+def _services(compiled: CompiledContract, base: str) -> list[Node]:
+    """REST first, SOAP second, then the feed where there is one."""
+    contract, root = compiled.contract, base.rstrip("/")
+    served = {"@id": f"{root}/contracts/{contract.name}"}
+
+    def service(address: str, kind: str, description: str) -> Node:
+        return {
+            "@id": address,
+            "@type": "dcat:DataService",
+            "dct:title": _said(Words(f"{contract.title.vi} ({kind})", f"{contract.title.en} ({kind})")),
+            "dcat:endpointURL": {"@id": address},
+            "dcat:endpointDescription": {"@id": description},
+            "dcat:servesDataset": served,
+        }
+
+    soap = f"{root}/soap/{contract.name}"
+    made = [
+        service(f"{root}/{contract.name}", "REST", f"{root}/contracts/{contract.name}/openapi.json"),
+        service(soap, "SOAP", f"{soap}?wsdl"),
+    ]
+    if any(op.pattern is Pattern.SUBMIT for op in contract.operations.values()):
+        made.append(service(f"{root}/feeds/{contract.name}", "CloudEvents", f"{root}/contracts/{contract.name}/schema.json"))
+    return made
+
+
+def _said(words: Words) -> list[Node]:
+    return [_text(words.vi, "vi"), _text(words.en, "en")]
+
+
+def _text(text: str, language: str) -> Node:
+    return {"@value": text, "@language": language}
+
+
+# --- as documents -----------------------------------------------------------------------------------------------------------
+
+
+def json_ld(nodes: Node | Sequence[Node]) -> bytes:
+    """One node, or several as a graph, with the context inside."""
+    body = dict(nodes) if isinstance(nodes, dict) else {"@graph": list(nodes)}
+    return (json.dumps({"@context": dict(PREFIXES), **body}, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+
+
+def turtle(nodes: Node | Sequence[Node]) -> bytes:
+    """The same nodes in Turtle (RDF 1.1)."""
+    lines = [f"@prefix {prefix}: <{uri}> ." for prefix, uri in PREFIXES.items()] + [""]
+    for node in [nodes] if isinstance(nodes, dict) else nodes:
+        _write(node, lines)
+    return "\n".join(lines).encode("utf-8")
+
+
+def _write(node: Node, lines: list[str]) -> str:
+    """Appends a node's own statements, those of the nodes in it first, and returns the term that names it."""
+    if "@value" in node:
+        return f"{json.dumps(node['@value'], ensure_ascii=False)}@{node['@language']}"
+    stated = [f"a {node['@type']}"] if "@type" in node else []
+    for word, value in node.items():
+        if not word.startswith("@"):
+            terms = [_term(each, lines) for each in (value if isinstance(value, list) else [value])]
+            stated.append(f"{word} {', '.join(terms)}")
+    if "@id" not in node:
+        return f"[ {' ; '.join(stated)} ]"
+    name = f"<{node['@id']}>"
+    if stated:
+        lines.append(name + " " + " ;\n    ".join(stated) + " .")
+    return name
+
+
+def _term(value: Any, lines: list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else _write(value, lines)
