@@ -14,7 +14,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperat
 from typing import Any, Final, Literal
 
 from contracts.model import CodeTable, Scalar
-from contracts.wire.jsontext import MAX_DIGITS
+from contracts.wire.jsontext import MAX_DIGITS, too_long
 
 Media = Literal["json", "xml"]
 
@@ -53,7 +53,7 @@ def plain(number: int | Decimal) -> str:
 
 
 def _digits(text: str) -> str:
-    if len(text) > MAX_DIGITS + 2:
+    if len(text) > MAX_DIGITS // 2 and too_long(Decimal(text.replace(",", "."))):
         raise Bad("range", f"at most {MAX_DIGITS} digits")
     return text
 

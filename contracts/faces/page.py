@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.base.errors import Language
 from contracts.compiled import CompiledContract
-from contracts.faces.xsd import LEXICAL_DIFFERENCES
+from contracts.faces.differences import DIFFERENCES
 from contracts.model import Choice, Many, Scalar, Struct, Type, group
 from contracts.validate import describe
 
@@ -65,7 +65,7 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         _struct(compiled.messages[name], language, seen, parts)
     parts += _tables(compiled, language)
     parts += _formats(compiled, language)
-    differences = "".join(f"<li>{escape(vi if language == 'vi' else en)}</li>" for vi, en in LEXICAL_DIFFERENCES)
+    differences = "".join(f"<li>{escape(each.says.say(language, {}))}</li>" for each in DIFFERENCES)
     parts.append(f"<h2>{_say('stricter', language)}</h2><ul>{differences}</ul>")
     parts.append(f"<h2>{_say('samples', language)}</h2>")
     parts += [

@@ -1,8 +1,7 @@
 """The XML Schema 1.0 of a contract's canonical messages.
 
 Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent` attribute. What the
-schema takes and the decoder does not (padding around numbers, `+5`, nil without a reason, a nil beside items) is listed in
-`LEXICAL_DIFFERENCES`; the decoder enforces the stricter.
+schema takes and the decoder does not is listed in `contracts.faces.differences`; the decoder enforces the stricter.
 """
 
 from __future__ import annotations
@@ -17,19 +16,6 @@ from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
 from contracts.wire.xmltext import escape_text
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"
-
-LEXICAL_DIFFERENCES: Final[tuple[tuple[str, str], ...]] = (
-    ("Khoảng trắng quanh số, ngày giờ, true/false", "White space around numbers, times and booleans"),
-    ("Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm", "A leading plus, needless zeros, no digit beside the point"),
-    ("Khoảng trắng trong base64", "White space in base64"),
-    ("1 và 0 thay cho true và false", "1 and 0 in place of true and false"),
-    (
-        "xsi:nil không kèm lý do absent, absent không kèm xsi:nil, xsi:nil bên cạnh các phần tử cùng tên",
-        "xsi:nil without a reason, a reason without xsi:nil, xsi:nil beside items of its name",
-    ),
-    ("Thuộc tính xsi:type", "The attribute xsi:type"),
-    ("Mã không có hiệu lực vào ngày của bản tin", "Codes that are not in force on the day of the message"),
-)
 
 
 def xsd(compiled: CompiledContract) -> bytes:
@@ -93,7 +79,11 @@ class _Types:
         else:
             body.append("    <xs:sequence>")
             for field in made.fields:
-                body += self._element(field)
+                lines = self._element(field)
+                if isinstance(field.type, Many) and field.type.least > 1 and not field.required and not field.absentable:
+                    # Not there at all, or as many as there must be.
+                    lines = ['      <xs:sequence minOccurs="0">', *(f"  {line}" for line in lines), "      </xs:sequence>"]
+                body += lines
             body += ["    </xs:sequence>", "  </xs:complexType>"]
         self._lines += body
         return name
@@ -103,10 +93,9 @@ class _Types:
         least, most = (1 if field.required else 0), "1"
         if isinstance(made, Many):
             # One nil element may stand for the whole array; how many items there must be, the decoder says then.
-            least = 0 if not field.required else 1 if field.absentable and made.least else made.least
+            least = int(field.required) if field.absentable else made.least if field.required or made.least > 1 else 0
             most = "unbounded" if made.most is None else str(made.most)
-            needs, made = made.least if not field.absentable else least, made.items
-            least = needs if field.required else min(least, needs)
+            made = made.items
         occurs = ("" if least == 1 else f' minOccurs="{least}"') + ("" if most == "1" else f' maxOccurs="{most}"')
         nil = ' nillable="true"' if field.absentable else ""
         start = f'      <xs:element name="{field.name}"'

@@ -44,15 +44,19 @@ def _decimal(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:  # an exponent beyond what even Decimal holds
         raise _Refused(f"a number of more than {MAX_DIGITS} digits") from None
-    if len(text) > 30 or "e" in text or "E" in text:
-        exponent = number.as_tuple().exponent
-        if not isinstance(exponent, int) or len(number.as_tuple().digits) + abs(exponent) > MAX_DIGITS:
-            raise _Refused(f"a number of more than {MAX_DIGITS} digits")
+    if (len(text) > 30 or "e" in text or "E" in text) and too_long(number):
+        raise _Refused(f"a number of more than {MAX_DIGITS} digits")
     return number
 
 
+def too_long(number: Decimal) -> bool:
+    """The same measure in JSON and in XML, however a number is written."""
+    exponent = number.as_tuple().exponent
+    return not isinstance(exponent, int) or len(number.as_tuple().digits) + abs(exponent) > MAX_DIGITS
+
+
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS and len(text.removeprefix("-")) > MAX_DIGITS:
         raise _Refused(f"a number of more than {MAX_DIGITS} digits")
     return int(text)
 

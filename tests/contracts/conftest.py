@@ -82,10 +82,12 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     elif made.pattern is not None:
         # A pattern leaves the outer bounds on length to the schema's own words.
         right = st.from_regex(made.pattern[1:-1], fullmatch=True).filter(
-            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (made.max_length or 10**6)
+            lambda t: not ILLEGAL.search(t) and (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length)
         )
     else:
-        right = (LEGAL | VIETNAMESE).filter(lambda t: (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
+        right = (LEGAL | VIETNAMESE).filter(
+            lambda t: (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length)
+        )
     if not wild:
         return right
     if made.format is not None:
@@ -137,6 +139,8 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
         lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + more, made.most or 99))
         if made.least == 0:
             lists = st.just([]) | lists
+        if wild and made.least > 1:
+            lists = lists | st.lists(item, min_size=1, max_size=made.least - 1)
         if wild and made.most is not None and made.most <= 12:
             lists = lists | item.map(lambda one: [one] * (made.most + 1))
         return lists
