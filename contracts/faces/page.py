@@ -1,6 +1,7 @@
-"""The documentation page of a contract, in Vietnamese or English: operations, fields, code tables, formats with what they lose, samples.
+"""The documentation page of a contract, in Vietnamese or English: all that a developer needs, and nothing that is not enforced.
 
-Plain HTML without script; every text is escaped, since a contract may come from another agency.
+Operations, calls to copy, fields, code tables with their validity, what each face enforces, formats with what they lose, samples. Plain
+HTML without script; every text is escaped, since a contract may come from another agency.
 """
 
 from __future__ import annotations
@@ -10,90 +11,67 @@ from typing import Final
 
 from contracts.base.errors import Language
 from contracts.compiled import CompiledContract
-from contracts.faces.differences import DIFFERENCES
+from contracts.faces.pagecalls import calls
+from contracts.faces.pagerules import enforced, samples
+from contracts.faces.pagewords import head, say, table
 from contracts.model import Choice, Many, Scalar, Struct, Type, group
 from contracts.validate import describe
-
-_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "operations": ("Thao tác", "Operations"),
-    "name": ("Tên", "Name"),
-    "pattern": ("Kiểu", "Pattern"),
-    "address": ("Địa chỉ", "Address"),
-    "request": ("Gửi", "Request"),
-    "answer": ("Trả lời", "Answer"),
-    "field": ("Trường", "Field"),
-    "meaning": ("Ý nghĩa", "Meaning"),
-    "rule": ("Quy tắc", "Rule"),
-    "required": ("bắt buộc", "required"),
-    "absentable": ("có thể vắng, kèm lý do", "may be absent, with a reason"),
-    "tables": ("Bảng mã", "Code tables"),
-    "code": ("Mã", "Code"),
-    "formats": ("Định dạng riêng", "Formats of systems"),
-    "loses": ("Những gì mất khi chuyển đổi", "What is lost on the way"),
-    "nothing": ("không mất gì", "nothing"),
-    "samples": ("Mẫu", "Samples"),
-    "stricter": ("Cổng chặt hơn XSD ở những điểm sau", "Where the gateway is stricter than the XSD"),
-    "legal": ("Căn cứ pháp lý", "Legal basis"),
-    "version": ("Phiên bản", "Version"),
-}
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}"
     "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid #c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
-    "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}"
+    "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}.over{color:#8a1c1c}"
 )
 
 
 def page(compiled: CompiledContract, language: Language, base: str) -> str:
-    contract = compiled.contract
+    contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
-    here = f"{base.rstrip('/')}/contracts/{contract.name}"
+    here, soap = f"{root}/contracts/{contract.name}", f"{root}/soap/{contract.name}"
+    faces = (
+        ("OpenAPI", f"{here}/openapi.json"),
+        ("WSDL", f"{soap}?wsdl"),
+        ("XSD", f"{soap}?xsd"),
+        ("JSON Schema", f"{here}/schema.json"),
+        (say("samples", language), f"{here}/samples"),
+        ("DCAT", f"{here}/dcat.jsonld"),
+    )
     parts = [
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>{escape(contract.title.say(language, {}))}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
         f"<p>{escape(contract.description.say(language, {}))}</p>",
-        f"<p>{_say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>. ",
-        f'<a href="{escape(here)}/openapi.json">OpenAPI</a> · <a href="{escape(base.rstrip("/"))}/soap/{escape(contract.name)}?wsdl">WSDL</a> · ',
-        f'<a href="{escape(base.rstrip("/"))}/soap/{escape(contract.name)}?xsd">XSD</a> · <a href="{escape(here)}/schema.json">JSON Schema</a> · ',
-        f'<a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
-        f"<h2>{_say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
-        *_operations(compiled, language, base),
+        f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",
+        " · ".join(f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in faces),
+        f' · <a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
+        f"<h2>{say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
+        *_operations(compiled, language, root),
+        *calls(compiled, language, root),
     ]
     seen: set[str] = set()
     for name in compiled.exchanged:
         _struct(compiled.messages[name], language, seen, parts)
     parts += _tables(compiled, language)
-    parts += _formats(compiled, language)
-    differences = "".join(f"<li>{escape(each.says.say(language, {}))}</li>" for each in DIFFERENCES)
-    parts.append(f"<h2>{_say('stricter', language)}</h2><ul>{differences}</ul>")
-    parts.append(f"<h2>{_say('samples', language)}</h2>")
-    parts += [
-        f"<h3>{escape(each.message)}: {escape(each.name)} (<code>{escape(each.format)}</code>)</h3><pre><code>{escape(each.raw.decode('utf-8'))}</code></pre>"
-        for each in compiled.samples
-    ]
+    parts += enforced(language)
+    parts += _formats(compiled, language, here)
+    parts += samples(compiled, language, here)
     parts.append("</body></html>\n")
     return "\n".join(parts)
 
 
-def _say(word: str, language: Language) -> str:
-    return _WORDS[word][0 if language == "vi" else 1]
-
-
-def _head(words: tuple[str, ...], language: Language) -> str:
-    return "<tr>" + "".join(f'<th scope="col">{_say(word, language)}</th>' for word in words) + "</tr>"
-
-
-def _operations(compiled: CompiledContract, language: Language, base: str) -> list[str]:
-    rows = [_head(("name", "pattern", "address", "request", "answer"), language)]
+def _operations(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+    rows = []
     for op in compiled.contract.operations.values():
-        at = f"{op.method} {base.rstrip('/')}/{compiled.contract.name}{op.path}"
         rows.append(
-            f"<tr><td><code>{escape(op.name)}</code><br>{escape(op.title.say(language, {}))}</td><td>{escape(op.pattern)}</td>"
-            f'<td><code>{escape(at)}</code></td><td><a href="#{escape(op.request)}">{escape(op.request)}</a></td>'
-            f'<td><a href="#{escape(op.answer)}">{escape(op.answer)}</a></td></tr>'
+            (
+                f"<code>{escape(op.name)}</code><br>{escape(op.title.say(language, {}))}",
+                escape(op.pattern),
+                f"<code>{escape(f'{op.method} {root}/{compiled.contract.name}{op.path}')}</code>",
+                f'<a href="#{escape(op.request)}">{escape(op.request)}</a>',
+                f'<a href="#{escape(op.answer)}">{escape(op.answer)}</a>',
+            )
         )
-    return [f"<h2>{_say('operations', language)}</h2><table>", *rows, "</table>"]
+    return [f"<h2>{say('operations', language)}</h2>", table(head(("name", "pattern", "address", "request", "answer"), language), rows)]
 
 
 def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
@@ -103,22 +81,20 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
     parts.append(f'<h2 id="{escape(made.name)}"><code>{escape(made.name)}</code> {escape(made.title)}</h2>')
     if made.description:
         parts.append(f"<p>{escape(made.description)}</p>")
-    parts.append("<table>" + _head(("field", "meaning", "rule"), language))
     below: list[Struct] = []
+    rows = []
     for field in made.fields:
         rules = [_rule(field.type)]
         if field.required:
-            rules.append(f"<strong>{_say('required', language)}</strong>")
+            rules.append(f"<strong>{say('required', language)}</strong>")
         if field.absentable:
-            rules.append(_say("absentable", language))
-        parts.append(
-            f"<tr><td><code>{escape(field.name)}</code></td><td>{escape('. '.join(each for each in (field.title, field.description) if each))}</td>"
-            f"<td>{'; '.join(rules)}</td></tr>"
-        )
+            rules.append(say("absentable", language))
+        meaning = escape(". ".join(each for each in (field.title, field.description) if each))
+        rows.append((f"<code>{escape(field.name)}</code>", meaning, "; ".join(rules)))
         inner = group(field.type)
         if inner is not None:
             below.append(inner)
-    parts.append("</table>")
+    parts.append(table(head(("field", "meaning", "rule"), language), rows))
     for each in below:
         _struct(each, language, seen, parts)
 
@@ -130,29 +106,38 @@ def _rule(made: Type) -> str:
     else:
         said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
-            said += ": " + "; ".join(
-                f"{', '.join(branch.values)}: {', '.join(f.name for f in branch.struct.fields)}" for branch in inner.branches
+            said += escape(
+                ": " + "; ".join(f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}" for each in inner.branches)
             )
     return f"{escape(describe(made))}: {said}" if isinstance(made, Many) else said
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:
-    parts = [f"<h2>{_say('tables', language)}</h2>"]
-    for table in compiled.tables.values():
-        parts.append(f"<h3><code>{escape(table.name)}</code></h3><table>" + _head(("code", "meaning"), language))
-        for row in table.rows:
+    """Each code with its words, its validity, and what took its place."""
+    parts = [f"<h2>{say('tables', language)}</h2>"]
+    for each in compiled.tables.values():
+        dated = any(row.valid_from or row.valid_until or row.replaced_by for row in each.rows)
+        rows = []
+        for row in each.rows:
             code = escape(row.code) if row.canonical is None else f"{escape(row.code)} ↔ {escape(row.canonical)}"
-            parts.append(f"<tr><td><code>{code}</code></td><td>{escape(row.vi if language == 'vi' else row.en)}</td></tr>")
-        parts.append("</table>")
+            shown = f"<code{' class=over' if row.valid_until else ''}>{code}</code>"
+            cells = (shown, escape(row.vi if language == "vi" else row.en))
+            rows.append((*cells, escape(row.valid_from), escape(row.valid_until), escape(row.replaced_by)) if dated else cells)
+        words = ("code", "meaning", "from", "until", "successor") if dated else ("code", "meaning")
+        parts += [f"<h3><code>{escape(each.name)}</code></h3>", table(head(words, language), rows)]
     return parts
 
 
-def _formats(compiled: CompiledContract, language: Language) -> list[str]:
-    parts = [f"<h2>{_say('formats', language)}</h2>"]
+def _formats(compiled: CompiledContract, language: Language, here: str) -> list[str]:
+    """Each foreign format: the documents a client is made from, and for each message what does not survive."""
+    leaves = {"xml": ("service.wsdl", "schema.xsd"), "json": ("openapi.json",)}
+    parts = [f"<h2>{say('formats', language)}</h2>"]
     for codec in compiled.formats.values():
+        if not codec.plans:
+            continue
+        links = (f'<a href="{escape(f"{here}/formats/{codec.name}/{leaf}")}">{leaf}</a>' for leaf in leaves.get(codec.media, ()))
+        parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
         for message, plan in codec.plans.items():
-            lost = "".join(f"<li>{escape(each)}</li>" for each in plan.losses) or f"<li>{_say('nothing', language)}</li>"
-            parts.append(
-                f"<h3><code>{escape(codec.name)}</code> ({codec.media}): {escape(message)}</h3><p>{_say('loses', language)}:</p><ul>{lost}</ul>"
-            )
+            lost = "".join(f"<li>{escape(each)}</li>" for each in plan.losses) or f"<li>{say('nothing', language)}</li>"
+            parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")
     return parts

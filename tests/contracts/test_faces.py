@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from lxml import etree
 
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import compile_bundle
-from contracts.faces import openapi, page, wsdl, xsd
+from contracts.faces import openapi, page, pagecalls, wsdl, xsd
+from contracts.faces.differences import DIFFERENCES
 from contracts.faces.examples import valid
 from contracts.faces.schema import schema_json
 from contracts.wire.soap import V11, V12, parse_xml
@@ -104,4 +107,47 @@ def test_the_page_escapes_what_a_contract_brings() -> None:
         made = page.page(compiled, language, "https://x")
         assert "<script" not in made and "<img" not in made
     etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<'))
+    etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<', "sdmx-ml"))
     assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(compiled, "en", "https://x")
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_page_says_all_there_is(name: str, catalogue: Any) -> None:
+    compiled = catalogue[name]
+    made = page.page(compiled, "vi", "https://cong.example")
+    etree.HTML(made)
+    text = html.unescape(made)
+    for table in compiled.tables.values():
+        for row in table.rows:
+            assert row.code in text and row.vi in text and row.valid_from in text and row.replaced_by in text
+    for codec in compiled.formats.values():
+        for plan in codec.plans.values():
+            assert all(loss in text for loss in plan.losses)
+    for each in DIFFERENCES:
+        assert each.says.vi in text and each.says.en in html.unescape(page.page(compiled, "en", "https://cong.example"))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path: Path) -> None:
+    compiled = catalogue[name]
+    (tmp_path / "x.wsdl").write_bytes(wsdl.wsdl(compiled, f"https://cong.example/soap/{name}"))
+    client = zeep.Client(str(tmp_path / "x.wsdl"))
+    codec = compiled.codec("canonical")
+    for op in compiled.contract.operations.values():
+        smallest = valid(compiled, op.request)["smallest"]
+        # Nothing is sent: the last call of the text makes the message.
+        body: dict[str, Any] = {}
+        exec(
+            "from decimal import Decimal\nmade = dict("
+            + pagecalls.zeep(compiled, op, smallest, "").partition(f"{op.name}(\n")[2].removesuffix(")"),
+            body,
+        )
+        element = client.create_message(client.service, op.name, **body["made"])
+        assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
+        command = pagecalls.curl(compiled, op, smallest)
+        words = shlex.split(command.rpartition('eval "$(')[2].removesuffix(')"'))
+        assert words[:3] == ["python", "-m", "examples.clients.rest"]
+        if op.method == "POST":
+            assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
+        else:
+            assert codec.read_query(op.request, words[-1].partition("?")[2]) == smallest

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, Wr
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
 from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
+from examples.clients.wssec import SOAP12
 
 
 def client(door: Door, system: str = "phan-anh") -> RestClient:
@@ -246,6 +249,34 @@ def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: 
     door.break_it = "body"
     assert rest.main(["--identity", folder, "GET", "/x"]) == 2
     assert "WrongAnswer" in capsys.readouterr().err
+
+
+def test_a_curl_command_can_be_run(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = str(door.province.identity("phan-anh", address=door.url).folder)
+    (tmp_path / "body.json").write_text('{"a": "Đông Khê"}', "utf-8")
+    assert rest.main(["--identity", folder, "--curl", "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
+    assert not door.requests
+    done = subprocess.run(["sh", "-c", capsys.readouterr().out], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and json.loads(done.stdout)["body"] == '{"a": "Đông Khê"}', done.stderr
+    with pytest.raises(SystemExit):
+        rest.main(["--identity", folder, "--curl", "--body", "-", "POST", "/x"])
+
+
+def test_soap_12_is_spoken_and_heard(door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    identity = door.province.identity("canh-bao", address=door.url)
+    answer = SoapClient(identity, soap=SOAP12).call("indicator/v1", "getValue", QUESTION)
+    assert answer.ok and answer.verified and answer.body is not None and answer.body.text == "Đông Khê"
+    (tmp_path / "ask.xml").write_bytes(QUESTION)
+    assert soap.main(["--identity", str(identity.folder), "--soap12", "--file", str(tmp_path / "ask.xml")]) == 0
+    assert "Đông Khê" in capsys.readouterr().out
+    newer = WSDL.replace("ADDRESS", door.url).replace("http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/")
+    (tmp_path / "t.wsdl").write_text(newer)
+    signer = ZeepSigner(identity)
+    foreign = zeep.Client(str(tmp_path / "t.wsdl"), wsse=signer, transport=zeep_transport(identity))
+    assert foreign.service.ask(area="Xã Đông Khê") == "Xã Đông Khê" and signer.verified
+    door.break_it = "body"
+    with pytest.raises(WrongAnswer):
+        foreign.service.ask(area="Đông Khê")
 
 
 def test_soap_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

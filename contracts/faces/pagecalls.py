@@ -1,0 +1,69 @@
+"""Calls to copy from the documentation page: a signed one with curl, with the contract's own sample; one by zeep, with the smallest message."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from decimal import Decimal
+from html import escape
+from keyword import iskeyword
+from typing import Any
+from urllib.parse import quote
+
+from contracts.base.errors import Language
+from contracts.compiled import CompiledContract
+from contracts.faces.examples import valid
+from contracts.faces.pagewords import say
+from contracts.faces.schema import pretty
+from contracts.model import Operation, Pattern
+from contracts.wire.jsontext import read_json
+
+
+def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+    parts = [f"<h2>{say('calls', language)}</h2>", f"<p>{say('folder', language)}</p>"]
+    for op in compiled.contract.operations.values():
+        smallest = valid(compiled, op.request)["smallest"]
+        own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
+        parts.append(f"<h3><code>{escape(op.name)}</code>: curl</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>")
+        parts.append(f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>")
+    return parts
+
+
+def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> str:
+    """The example client signs, curl sends: a signature is good for 60 seconds."""
+    path, client = f"/{compiled.contract.name}{op.path}", "python -m examples.clients.rest --identity DIR --curl"
+    if op.method == "GET":
+        query = "&".join(f"{name}={quote(_plain(item), safe='')}" for name, item in value.items())
+        return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
+    identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
+    body = pretty(value).decode()
+    return f"cat > request.json <<'EOF'\n{body}EOF\neval \"$({client} {identity}--body request.json POST {path})\""
+
+
+def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
+    arguments = "".join(f"    {name}={_python(item)},\n" for name, item in value.items() if not iskeyword(name))
+    words = {name: item for name, item in value.items() if iskeyword(name)}  # fields called `from` and the like
+    arguments += f"    **{_python(words)},\n" if words else ""
+    lines = [
+        "import zeep",
+        *(["from decimal import Decimal"] if "Decimal(" in arguments else []),
+        "from examples.clients.identity import Identity",
+        "from examples.clients.soap import ZeepSigner, zeep_transport",
+        "",
+        'identity = Identity.load("DIR")',
+        f"wsdl = {json.dumps(f'{root}/soap/{compiled.contract.name}?wsdl')}",
+        "client = zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=zeep_transport(identity))",
+    ]
+    return "\n".join([*lines, f"print(client.service.{op.name}(\n{arguments}))"])
+
+
+def _plain(item: Any) -> str:
+    return ("true" if item else "false") if isinstance(item, bool) else item if isinstance(item, str) else format(item, "f")
+
+
+def _python(item: Any) -> str:
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: {_python(each)}" for name, each in item.items()) + "}"
+    if isinstance(item, list):
+        return "[" + ", ".join(map(_python, item)) + "]"
+    return f'Decimal("{item:f}")' if isinstance(item, Decimal) else repr(item)
