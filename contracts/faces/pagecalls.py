@@ -31,7 +31,7 @@ def calls(compiled: CompiledContract, language: Language, root: str) -> list[str
 
 def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> str:
     """The example client signs, curl sends: a signature is good for 60 seconds."""
-    path, client = f"/{compiled.contract.name}{op.path}", "python -m examples.clients.rest --identity DIR --curl"
+    path, client = f"/{compiled.contract.name}{op.path}", "python -m examples.clients.curl --identity DIR"
     if op.method == "GET":
         query = "&".join(f"{name}={quote(_plain(item), safe='')}" for name, item in value.items())
         return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'

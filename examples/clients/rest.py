@@ -17,7 +17,6 @@ import argparse
 import base64
 import json
 import secrets
-import shlex
 import ssl
 import sys
 import threading
@@ -363,17 +362,6 @@ def receipt_lines(receipt: Receipt | None, checkpoint: str | None) -> list[str]:
     return lines
 
 
-def as_curl(prepared: Prepared, identity: Identity, body: str | None) -> str:
-    """The request for a shell; curl opens the channel with the system's own certificate."""
-    words = ["curl", "--fail-with-body", "--request", prepared.method]
-    for option, file in (("--cacert", "ca.crt"), ("--cert", "tls.crt"), ("--key", "tls.key")):
-        words += [option, str(identity.folder / file)]
-    for name, value in prepared.headers.items():
-        words += ["--header", f"{name}: {value}"]
-    words += [] if body is None else ["--data-binary", f"@{body}"]
-    return shlex.join([*words, prepared.target])
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.clients.rest", description="One signed REST call through the gateway.")
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
@@ -381,25 +369,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")
     parser.add_argument("--language", choices=("vi", "en"), default="vi", help="language of refusals")
     parser.add_argument("--prove", action="store_true", help="afterwards exchange the receipt for a proof from the audit log")
-    parser.add_argument(
-        "--curl", action="store_true", help="print the signed request as a curl command, good for 60 seconds, and send nothing"
-    )
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
     given = parser.parse_args(arguments)
     try:
         if not given.path.startswith("/"):
             parser.error("the path starts with /")
-        if given.curl and given.body == "-":
-            parser.error("--curl needs the body in a file")
         body = None if given.body is None else sys.stdin.buffer.read() if given.body == "-" else Path(given.body).read_bytes()
         client = RestClient(Identity.load(given.identity))
-        if given.curl:
-            prepared = client.prepare(
-                given.method, quote(given.path, safe=_PATH_MARKS), body, message_id=given.id, accept_language=given.language
-            )
-            print(as_curl(prepared, client.identity, given.body))
-            return 0
         answer = client.call(given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language)
         print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))

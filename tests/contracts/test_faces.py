@@ -146,7 +146,7 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
         command = pagecalls.curl(compiled, op, smallest)
         words = shlex.split(command.rpartition('eval "$(')[2].removesuffix(')"'))
-        assert words[:3] == ["python", "-m", "examples.clients.rest"]
+        assert words[:3] == ["python", "-m", "examples.clients.curl"]
         if op.method == "POST":
             assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
         else:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lgsp_test_door import LEAF, Door
 
 from examples import traffic
-from examples.clients import rest, soap
+from examples.clients import curl, rest, soap
 from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
@@ -254,12 +254,11 @@ def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_a_curl_command_can_be_run(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = str(door.province.identity("phan-anh", address=door.url).folder)
     (tmp_path / "body.json").write_text('{"a": "Đông Khê"}', "utf-8")
-    assert rest.main(["--identity", folder, "--curl", "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
+    assert curl.main(["--identity", folder, "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
     assert not door.requests
     done = subprocess.run(["sh", "-c", capsys.readouterr().out], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and json.loads(done.stdout)["body"] == '{"a": "Đông Khê"}', done.stderr
-    with pytest.raises(SystemExit):
-        rest.main(["--identity", folder, "--curl", "--body", "-", "POST", "/x"])
+    assert curl.main(["--identity", folder, "--body", str(tmp_path / "none"), "POST", "/x"]) == 2
 
 
 def test_soap_12_is_spoken_and_heard(door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
