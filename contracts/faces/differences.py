@@ -25,7 +25,7 @@ class Difference:
 DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
         "padding",
-        Words("Khoảng trắng quanh số, ngày giờ, true/false", "White space around numbers, times and booleans"),
+        Words("Khoảng trắng quanh số, ngày giờ, true/false, trong base64", "White space around numbers, times and booleans, and in base64"),
         ("XSD",),
     ),
     Difference(
@@ -68,6 +68,11 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
             "A day that is not in the calendar (2026-02-30), where a tool takes format for a remark",
         ),
         _JSON,
+    ),
+    Difference(
+        "force",
+        Words("Mã không còn (hoặc chưa) hiệu lực vào ngày của bản tin", "A code that is not in force on the day of the message"),
+        ("XSD", *_JSON),
     ),
     Difference("digits", Words("Số dài hơn 1.000 chữ số", "Numbers of more than 1,000 digits"), ("XSD", *_JSON)),
 )

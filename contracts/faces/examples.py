@@ -5,23 +5,42 @@ Texts are Vietnamese, with every diacritic; codes are taken from the contract's 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import cycle
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
 from contracts.faces.patternwords import words
-from contracts.model import REASONS, CodeTable, Many, Scalar, Struct, Type
+from contracts.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
 
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
 _TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
 _LONGEST: Final = 10**9
+_DEEP: Final = 2  # how often a type that leads back to itself stands in itself
+_BRANCHES: Final = 50
+DAY: Final = _TIMES[0][:10]
 
 
 class Unsatisfiable(Exception):
     """Nothing was found that keeps all constraints of one value; it names the constraints."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How much there is to be: items in a list (0: only what must be), which branch of a choice, and reasons where values are absent."""
+
+    items: int
+    branch: int = 0
+    reasons: Iterator[str] | None = None
+
+
+def _leads_back(field: Field) -> bool:
+    made = field.type.items if isinstance(field.type, Many) else field.type
+    return isinstance(made, Again)
 
 
 class Maker:
@@ -31,33 +50,43 @@ class Maker:
         self._tables = tables
 
     def smallest(self, made: Struct) -> Any:
-        return self._value(made, 0, None)
+        return self._value(made, _Wish(0), ())
 
-    def lean(self, made: Struct) -> Any:
-        """Every field, and one item in each list that may have so few."""
-        return self._value(made, 1, None)
+    def lean(self, made: Struct, branch: int = 0) -> Any:
+        """Every field, and one item in each list that may have so few; of each choice the branch of that number."""
+        return self._value(made, _Wish(1, branch), ())
 
     def full(self, made: Struct) -> Any:
         """Every field, and two items in each list."""
-        return self._value(made, 2, None)
+        return self._value(made, _Wish(2), ())
 
     def absent(self, made: Struct) -> Any:
         """Everything that may be absent is, with each reason in turn."""
-        return self._value(made, 1, cycle(REASONS))
+        return self._value(made, _Wish(1, 0, cycle(REASONS)), ())
 
-    def _value(self, made: Type, full: int, reasons: Iterator[str] | None) -> Any:
+    def _value(self, made: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
+        if isinstance(made, Again):
+            return self._value(made.made, wish, above)
+        if isinstance(made, Choice):
+            choices = made.branches
+            if above.count(made.name) >= _DEEP:
+                choices = tuple(each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)) or choices
+            branch = choices[wish.branch % len(choices)]
+            value = self._value(branch.type, wish, (*above, made.name))
+            return value | {made.told_by: branch.values[0]}
         if isinstance(made, Struct):
             value = {}
             for field in made.fields:
-                if field.absentable and reasons is not None:
-                    value[field.name] = {"absent": next(reasons)}
-                elif full or field.required:
-                    value[field.name] = self._value(field.type, full, reasons)
+                deep = _leads_back(field) and above.count(made.name) >= _DEEP - 1
+                if field.absentable and wish.reasons is not None:
+                    value[field.name] = {"absent": next(wish.reasons)}
+                elif field.required or wish.items and not deep:
+                    value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, made.name))
             return value
         if isinstance(made, Many):
-            count = max(made.least, full if made.most is None else min(full, made.most))
-            return [self._value(made.items, full, reasons) for _ in range(count)]
-        return self.scalar(made, full > 0)
+            count = max(made.least, wish.items if made.most is None else min(wish.items, made.most))
+            return [self._value(made.items, wish, above) for _ in range(count)]
+        return self.scalar(made, wish.items > 0)
 
     def scalar(self, made: Scalar, full: bool) -> Any:
         if made.kind == "boolean":
@@ -72,8 +101,11 @@ class Maker:
     def _texts(self, made: Scalar, full: bool) -> list[str]:
         least, most = made.min_length or 0, _LONGEST if made.max_length is None else made.max_length
         if made.table is not None:
-            rows = sorted(self._tables[made.table].rows, key=lambda row: bool(row.valid_until or row.replaced_by))
+            rows = sorted(self._tables[made.table].rows, key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY))
             return [row.code for row in rows]
+        if made.binary:
+            octets = _TEXT.encode() * (least // len(_TEXT) + 1)
+            return [base64.b64encode(octets[: size * 3]).decode() for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))]
         if made.values:
             return list(reversed(made.values)) if full else list(made.values)
         if made.format == "date-time":
@@ -116,9 +148,19 @@ def number(made: Scalar, full: bool) -> int | Decimal:
     return int(chosen) if made.kind == "integer" else chosen
 
 
+def wholes(maker: Maker, struct: Struct) -> list[Any]:
+    """The lean message with the first branches of its choices, then with the others."""
+    made = [maker.lean(struct)]
+    while len(made) < _BRANCHES and (other := maker.lean(struct, len(made))) not in made:
+        made.append(other)
+    return made
+
+
 def valid(compiled: CompiledContract, message: str) -> dict[str, Any]:
-    """`smallest`, `full` and, where something may be absent, `absent`."""
+    """`smallest`, `full`, one for each further branch of a choice, and, where something may be absent, `absent`."""
     maker, struct = Maker(compiled.tables), compiled.messages[message]
     made = {"smallest": maker.smallest(struct), "full": maker.full(struct)}
+    lean, *others = wholes(maker, struct)
+    made |= {f"choice {number}": other for number, other in enumerate(others, 2)}
     absent = maker.absent(struct)
-    return made | ({"absent": absent} if absent != maker.lean(struct) else {})
+    return made | ({"absent": absent} if absent != lean else {})

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, Literal
 
 from lxml import etree
 
 from contracts.compiled import CompiledContract
-from contracts.faces.examples import Maker, fits, valid
-from contracts.model import Field, Many, Scalar, Struct, Type
+from contracts.faces.examples import DAY, Maker, fits, valid, wholes
+from contracts.model import Choice, Field, Many, Scalar, Struct, Type
+from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
 
 Path = tuple[str | int, ...]
 _MUCH: Final = 500  # characters or items, above which one sample stands for all fields of that bound
 _STRANGE: Final = "khong_co"
+_NO_CODE: Final = "KHÔNG-CÓ"
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 
@@ -40,15 +43,15 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class _Break:
-    """One constraint broken: the changed value, or (`in_xml`) a change to the tree that the full sample is written as."""
+    """One constraint broken: in JSON by another value, in XML by a change to the tree that `whole` is written as."""
 
     path: Path
     rule: str
     what: str
-    value: Any = None
-    json: bool = True
-    xml: bool = True
+    value: Any
+    whole: Any
     in_xml: Callable[[etree._Element], None] | None = None
+    in_json: bool = False
 
 
 def generated(compiled: CompiledContract) -> list[Generated]:
@@ -59,19 +62,16 @@ def generated(compiled: CompiledContract) -> list[Generated]:
         for name, value in made.items():
             found.append(Generated(message, name, "json", write_json(value)))
             found.append(Generated(message, name, "xml", canonical.write_xml(message, value)))
-        whole = Maker(compiled.tables).lean(compiled.messages[message])
-        for each in _breaks(compiled, message, whole):
+        for each in _breaks(compiled, message):
             where = _shown(each.path)
-            name = f"{re.sub(r'[0-9]', '', where)} {each.what}".strip()
-            if each.json and each.in_xml is None:
+            name = f"{where.replace('[0]', '[]')} {each.what}".strip()
+            if each.in_json:
                 found.append(Generated(message, name, "json", write_json(each.value), each.rule, where))
             if each.in_xml is not None:
-                root = etree.fromstring(canonical.write_xml(message, whole))
+                root = etree.fromstring(canonical.write_xml(message, each.whole))
                 each.in_xml(root)
                 content = etree.tostring(root, method="c14n", exclusive=True)
                 found.append(Generated(message, name, "xml", content, each.rule, where))
-            elif each.xml:
-                found.append(Generated(message, name, "xml", canonical.write_xml(message, each.value), each.rule, where))
     return found
 
 
@@ -82,57 +82,119 @@ def _shown(path: Path) -> str:
     return text
 
 
-def _breaks(compiled: CompiledContract, message: str, full: Any) -> Iterator[_Break]:
-    maker = Maker(compiled.tables)
-    told: set[tuple[str, int]] = set()
-    yield from _of_struct(compiled.messages[message], (), full, compiled.namespace, maker, told)
+def _breaks(compiled: CompiledContract, message: str) -> Iterator[_Break]:
+    """Of the lean message, and of what its other branches of choices bring beside it."""
+    maker, struct = Maker(compiled.tables), compiled.messages[message]
+    told: set[tuple[Any, ...]] = set()
+    for value in wholes(maker, struct):
+        yield from _Walk(compiled, struct, value, told).of_struct(struct, (), ())
 
 
-def _of_struct(made: Struct, path: Path, full: Any, space: str, maker: Maker, told: set[tuple[str, int]]) -> Iterator[_Break]:
-    here = _at(full, path)
-    yield _Break((*path, _STRANGE), "unknown", "unknown", _with(full, (*path, _STRANGE), "x"), xml=False)
-    yield _Break(path, "unknown", "unknown", in_xml=lambda root: _append(_element(root, path), f"{{{space}}}{_STRANGE}"))
-    elements = _element_names(here)
-    if len(elements) > 1:
-        yield _Break(path, "order", "order", in_xml=lambda root: _swap(_element(root, path)))
-    for field in made.fields:
-        at = (*path, field.name)
-        if field.name not in here:
-            continue
-        if field.required:
-            # A required list that may be empty is, in XML, empty where nothing stands.
-            said = not (isinstance(field.type, Many) and field.type.least == 0)
-            yield _Break(at, "required", "required", _without(full, at), xml=said)
-        if field.absentable:
-            yield _Break((*at, "absent"), "absent", "absent", _with(full, at, {"absent": "because"}), xml=False)
-            if not isinstance(field.type, Many):
-                yield _Break(at, "absent", "absent", in_xml=lambda root, at=at: _nil(_element(root, at)))  # type: ignore[misc]
-        if not isinstance(field.type, Many):
-            yield _Break(at, "repeated", "repeated", in_xml=lambda root, at=at: _twice(_element(root, at)))  # type: ignore[misc]
-        yield from _of_type(field.type, field, at, full, space, maker, told)
+class _Walk:
+    """Breaks one constraint after another of one whole message. `told` keeps what was broken already, in this message or before."""
 
+    def __init__(self, compiled: CompiledContract, struct: Struct, whole: Any, told: set[tuple[Any, ...]]) -> None:
+        self._space, self._tables, self._whole, self._told = compiled.namespace, compiled.tables, whole, told
+        self._dated = codes_path(struct, compiled.contract.codes_at) is not None
 
-def _of_type(made: Type, field: Field, at: Path, full: Any, space: str, maker: Maker, told: set[tuple[str, int]]) -> Iterator[_Break]:
-    if isinstance(made, Struct):
-        yield _Break(at, "type", "type", _with(full, at, "x"), xml=False)
-        yield from _of_struct(made, at, full, space, maker, told)
-    elif isinstance(made, Many):
-        yield _Break(at, "type", "type", _with(full, at, "x"), xml=False)
-        one = _at(full, (*at, 0))
-        if made.least > 0:
-            yield _Break(at, "length", "too few", _with(full, at, [one] * (made.least - 1)), xml=made.least > 1)
-        if made.most is not None and _once(told, "items", made.most):
-            yield _Break(at, "length", "too many", _with(full, at, [one] * (made.most + 1)))
-        yield from _of_type(made.items, field, (*at, 0), full, space, maker, told)
-    else:
-        for what, rule, value, in_json, in_xml in _of_scalar(made, _at(full, at), maker, told):
+    def of_struct(self, made: Struct, path: Path, xml: Path, told_by: str = "") -> Iterator[_Break]:
+        """`xml` leads through the tree: where there is a choice, the branch is an element more, and `told_by` tells which it is."""
+        here = _at(self._whole, path)
+        if self._once("struct", path, made.name):
+            yield _Break((*path, _STRANGE), "unknown", "unknown", self._with((*path, _STRANGE), "x"), self._whole, in_json=True)
+            yield _Break(
+                path, "unknown", "unknown", None, self._whole, lambda root: _append(_element(root, xml), f"{{{self._space}}}{_STRANGE}")
+            )
+            if sum(item != [] for item in here.values()) > 1:
+                yield _Break(path, "order", "order", None, self._whole, lambda root: _swap(_element(root, xml)))
+        for field in made.fields:
+            if field.name in here:
+                yield from self._of_field(field, (*path, field.name), (*xml, field.name), made.name, field.name == told_by)
+
+    def _of_field(self, field: Field, at: Path, xml: Path, owner: str, tells: bool) -> Iterator[_Break]:
+        many = isinstance(field.type, Many)
+        if self._once("field", at, owner):
+            if field.required:
+                yield _Break(at, "required", "required", self._without(at), self._whole, in_json=True)
+                if not (isinstance(field.type, Many) and field.type.least == 0):  # such a list is, in XML, empty where nothing stands
+                    yield _Break(at, "required", "required", None, self._whole, lambda root: _remove(_element(root, xml)))
+            if field.absentable:
+                yield _Break((*at, "absent"), "absent", "absent", self._with(at, {"absent": "because"}), self._whole, in_json=True)
+                if not many:
+                    yield _Break(at, "absent", "absent", None, self._whole, lambda root: _nil(_element(root, xml)))
+            if not many:
+                yield _Break(at, "repeated", "repeated", None, self._whole, lambda root: _twice(_element(root, xml)))
+        if not tells:
+            yield from self._of_type(field.type, at, xml)
+        elif self._once("value", at, ""):
+            yield _Break(at, "code", "code", self._with(at, _NO_CODE), self._whole, partial(_set, path=xml, value=_NO_CODE), in_json=True)
+
+    def _of_type(self, made: Type, at: Path, xml: Path) -> Iterator[_Break]:
+        if isinstance(made, Scalar):
+            yield from self._of_value(made, at, xml)
+            return
+        if self._once("type", at, ""):
+            yield _Break(at, "type", "type", self._with(at, "x"), self._whole, in_json=True)
+        if isinstance(made, Many):
+            yield from self._of_list(made, at, xml)
+        elif isinstance(made, Choice):
+            told = _at(self._whole, at)[made.told_by]
+            branch = next(each for each in made.branches if told in each.values)
+            yield from self.of_struct(branch.struct, at, (*xml, branch.type.name), made.told_by)
+        elif isinstance(made, Struct):  # what leads back to itself is broken where it first stands
+            yield from self.of_struct(made, at, xml)
+
+    def _of_list(self, made: Many, at: Path, xml: Path) -> Iterator[_Break]:
+        items = _at(self._whole, at)
+        if not items:
+            return
+        if self._once("list", at, ""):
+            if made.least > 0:
+                few = items[:1] * (made.least - 1)
+                yield _Break(at, "length", "too few", self._with(at, few), self._whole, in_json=True)
+                if few:
+                    yield _Break(at, "length", "too few", None, self._whole, lambda root: _times(_element(root, xml), made.least - 1))
+            if made.most is not None and (made.most <= _MUCH or self._once("items", (made.most,), "")):
+                many = made.most + 1
+                yield _Break(at, "length", "too many", self._with(at, items[:1] * many), self._whole, in_json=True)
+                yield _Break(at, "length", "too many", None, self._whole, lambda root: _times(_element(root, xml), many))
+        yield from self._of_type(made.items, (*at, 0), (*xml, 0))
+
+    def _of_value(self, made: Scalar, at: Path, xml: Path) -> Iterator[_Break]:
+        good = _at(self._whole, at)
+        if not self._once("value", at, ""):
+            return
+        wrongs = list(_of_scalar(made, good))
+        if self._dated and made.table is not None:
+            ended = (row.code for row in self._tables[made.table].rows if row.valid_until and row.valid_until < DAY)
+            wrongs += [("no longer in force", "code", code, True, True) for code, _ in zip(ended, range(1), strict=False)]
+        for what, rule, value, in_json, in_xml in wrongs:
+            if what == "too long" and made.max_length is not None and made.max_length > _MUCH:
+                if not self._once("characters", (made.max_length,), ""):
+                    continue
             if in_json:
-                yield _Break(at, rule, what, _with(full, at, value), xml=False)
+                yield _Break(at, rule, what, self._with(at, value), self._whole, in_json=True)
             if in_xml:
-                yield _Break(at, rule, what, in_xml=lambda root, at=at, value=value: _set(_element(root, at), value))  # type: ignore[misc]
+                yield _Break(at, rule, what, None, self._whole, partial(_set, path=xml, value=value))
+
+    def _once(self, what: str, path: Path, name: str) -> bool:
+        mark = (what, path, name)
+        new = mark not in self._told
+        self._told.add(mark)
+        return new
+
+    def _with(self, path: Path, new: Any) -> Any:
+        made = copy.deepcopy(self._whole)
+        _at(made, path[:-1])[path[-1]] = new
+        return made
+
+    def _without(self, path: Path) -> Any:
+        made = copy.deepcopy(self._whole)
+        del _at(made, path[:-1])[path[-1]]
+        return made
 
 
-def _of_scalar(made: Scalar, good: Any, maker: Maker, told: set[tuple[str, int]]) -> Iterator[tuple[str, str, Any, bool, bool]]:
+def _of_scalar(made: Scalar, good: Any) -> Iterator[tuple[str, str, Any, bool, bool]]:
     """What is broken, the rule, the value, and whether JSON and XML can say it."""
     if made.kind == "boolean":
         yield "type", "type", "true", True, False
@@ -156,7 +218,7 @@ def _of_scalar(made: Scalar, good: Any, maker: Maker, told: set[tuple[str, int]]
         return
     yield "type", "type", 12, True, False
     if made.values:
-        yield "code", "code", "KHÔNG-CÓ", True, True
+        yield "code", "code", _NO_CODE, True, True
     if made.format is not None:
         day = "2026-02-30"
         yield "no such day", "format", day + good[10:], True, True
@@ -165,18 +227,17 @@ def _of_scalar(made: Scalar, good: Any, maker: Maker, told: set[tuple[str, int]]
             if fits(made, good) and re.fullmatch(made.pattern[1:-1], text) is None:
                 yield "pattern", "pattern", text, True, True
                 break
+    if made.binary:
+        yield "not base64", "pattern", "không", True, True
+        if made.min_length:
+            yield "too short", "length", "QUJD" * (made.min_length // 4 - 1), True, True
+        if made.max_length is not None:
+            yield "too long", "length", "QUJD" * (made.max_length // 4 + 1), True, True
+        return
     if made.min_length:
         yield "too short", "length", good[: made.min_length - 1], True, True
-    if made.max_length is not None and _once(told, "characters", made.max_length):
+    if made.max_length is not None:
         yield "too long", "length", (good + "ắ" * (made.max_length + 1))[: made.max_length + 1], True, True
-
-
-def _once(told: set[tuple[str, int]], kind: str, bound: int) -> bool:
-    if bound > _MUCH:
-        if (kind, bound) in told:
-            return False
-        told.add((kind, bound))
-    return True
 
 
 # --- in a value -------------------------------------------------------------------------------------------------------------
@@ -188,23 +249,7 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _with(full: Any, path: Path, new: Any) -> Any:
-    made = copy.deepcopy(full)
-    _at(made, path[:-1])[path[-1]] = new
-    return made
-
-
-def _without(full: Any, path: Path) -> Any:
-    made = copy.deepcopy(full)
-    del _at(made, path[:-1])[path[-1]]
-    return made
-
-
 # --- in a tree --------------------------------------------------------------------------------------------------------------
-
-
-def _element_names(value: Any) -> Sequence[str]:
-    return [name for name, item in value.items() if item != []]
 
 
 def _element(root: etree._Element, path: Path) -> etree._Element:
@@ -237,5 +282,23 @@ def _nil(element: etree._Element) -> None:
     element.set("absent", "because")
 
 
-def _set(element: etree._Element, value: Any) -> None:
-    element.text = str(value)
+def _remove(element: etree._Element) -> None:
+    parent = element.getparent()
+    assert parent is not None
+    if isinstance(element.tag, str):
+        for each in parent.findall(element.tag):
+            parent.remove(each)
+
+
+def _times(element: etree._Element, count: int) -> None:
+    """As many elements like this one as there are to be."""
+    parent = element.getparent()
+    assert parent is not None and isinstance(element.tag, str)
+    for each in parent.findall(element.tag)[1:]:
+        parent.remove(each)
+    for _ in range(count - 1):
+        element.addnext(copy.deepcopy(element))
+
+
+def _set(root: etree._Element, *, path: Path, value: Any) -> None:
+    _element(root, path).text = str(value)

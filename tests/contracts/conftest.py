@@ -59,7 +59,7 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
         right = (
             st.binary(max_size=9)
             .map(lambda raw: base64.b64encode(raw).decode())
-            .filter(lambda t: (made.min_length or 0) <= len(t) <= (made.max_length or 10**6))
+            .filter(lambda t: (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length))
         )
         odd = st.sampled_from(["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="])
         return right | odd if wild else right

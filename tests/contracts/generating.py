@@ -54,7 +54,32 @@ def numbers(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
-SCALARS = st.one_of(strings(), numbers(), st.builds(dict, type=st.just("boolean")))
+@st.composite
+def bytes_(draw: st.DrawFn) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "string", "contentEncoding": "base64"}
+    if draw(st.booleans()):
+        least = draw(st.sampled_from([0, 4, 8]))
+        made |= {"minLength": least, "maxLength": least + draw(st.sampled_from([4, 8]))}
+    return made
+
+
+SCALARS = st.one_of(
+    strings(), numbers(), bytes_(), st.builds(dict, type=st.just("boolean")), st.builds(dict, type=st.just("string"), codes=st.just("bang"))
+)
+
+
+def refs(parts: int, *more: str) -> st.SearchStrategy[dict[str, Any]]:
+    names = [*(f"Part{number}" for number in range(parts)), *more]
+    return st.sampled_from(names).map(lambda name: {"$ref": f"#/$defs/{name}"})
+
+
+@st.composite
+def branches(draw: st.DrawFn, told: list[str], prefix: str) -> dict[str, Any]:
+    """An object of a choice: names of its own, but for the discriminator, which stands anywhere among them."""
+    made = draw(objects(0, 0))
+    inner = [(f"{prefix}_{name}", schema) for name, schema in made["properties"].items()]
+    inner.insert(draw(st.integers(0, len(inner))), ("loai", {"type": "string", "enum": told}))
+    return {**made, "properties": dict(inner), "required": ["loai", *(f"{prefix}_{name}" for name in made["required"])]}
 
 
 @st.composite
@@ -62,18 +87,24 @@ def fields(draw: st.DrawFn, depth: int, parts: int) -> tuple[dict[str, Any], boo
     """The schema of a property, and whether it is required."""
     required = draw(st.booleans())
     absentable = draw(st.integers(0, 3)) == 0
-    kind = draw(st.sampled_from(["scalar", "scalar", "list", "object", "ref"] if depth else ["scalar", "list"]))
+    kind = draw(st.sampled_from(["scalar", "scalar", "list", "object", "ref", "choice"] if depth else ["scalar", "list", "back"]))
     made: dict[str, Any]
     if kind == "list":
         least = draw(st.integers(0 if required and not absentable else 1, 3))
-        items = draw(SCALARS) if not depth or draw(st.booleans()) else draw(objects(depth - 1, parts))
+        items = draw(st.one_of(SCALARS, objects(depth - 1, parts), refs(parts, "Choice"))) if depth else draw(SCALARS)
         made = {"type": "array", "items": items, "minItems": least}
         if draw(st.booleans()):
             made["maxItems"] = max(least, 1) + draw(st.integers(0, 3))
     elif kind == "object":
         made = draw(objects(depth - 1, parts))
     elif kind == "ref":
-        made = {"$ref": f"#/$defs/Part{draw(st.integers(0, parts - 1))}"}
+        made = draw(refs(parts))
+    elif kind == "choice":
+        made = {"$ref": "#/$defs/Choice"}
+    elif kind == "back":
+        back = {"$ref": draw(st.sampled_from(["#/$defs/Part1", "#/$defs/Choice"]))}
+        as_list = draw(st.booleans())
+        made, required = ({"type": "array", "items": back, "minItems": 1, "maxItems": 2} if as_list else back), False
     else:
         made = draw(SCALARS)
     if absentable:
@@ -95,6 +126,19 @@ def objects(draw: st.DrawFn, depth: int, parts: int) -> dict[str, Any]:
 
 @st.composite
 def contracts(draw: st.DrawFn) -> CompiledContract:
-    defs = {"Message": draw(objects(2, 2)), "Part0": draw(SCALARS), "Part1": draw(objects(0, 2))}
+    defs = {
+        "Message": draw(objects(2, 2)),
+        "Part0": draw(SCALARS),
+        "Part1": draw(objects(0, 0)),
+        "Choice": {"oneOf": [{"$ref": "#/$defs/One"}, {"$ref": "#/$defs/Other"}], "discriminator": {"propertyName": "loai"}},
+        "One": draw(branches(["a", "b"], "p")),
+        "Other": draw(branches(["c"], "q")),
+    }
+    return built(defs)
+
+
+def built(defs: dict[str, Any], contract: str = CONTRACT) -> CompiledContract:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": defs}
-    return compile_bundle(Bundle.of({"contract.yaml": CONTRACT.encode(), "schema.json": json.dumps(schema).encode()}))
+    codes = "code,vi,en,valid_from,valid_until,replaced_by\nA1,Một,One,,,\nB2,Hai,Two,2025-07-01,,\nC3,Ba,Three,2020-01-01,2025-06-30,B2\n"
+    files = {"contract.yaml": contract, "schema.json": json.dumps(schema), "codes/bang.csv": codes}
+    return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
