@@ -144,7 +144,7 @@ class _Builder:
         last = str(row["here"]).rpartition("/")[2]
         if None in leaf.words and (special is not None and None in leaf.tokens.values() or last.startswith("@") or last == "text()"):
             self.bad(at, canonical, "null for a value that cannot be null there", "absent", "a word, or an element or member of its own")
-        placed = leaf if special is None else _special(special, canonical, str(row["here"]), leaf.keys or ())
+        placed = leaf if special is None else _special(special, canonical, str(row["here"]), row, leaf.keys or ())
         frame = self.tree.place(str(row["here"]), canonical, placed, at, condition)
         if frame is not None and "default" in row:
             self._fill(row, canonical, scalar, condition, at, constant=False)
@@ -181,7 +181,7 @@ class _Builder:
             return
         target = leaves[0].canonical.removesuffix("[]") if of_list else leaves[0].canonical
         special = split_list(leaves[0], _keys(target), separator) if of_list else split(leaves, optional, separator)
-        self.tree.place(here, target, _special(special, leaves[0].canonical, here), at, condition)
+        self.tree.place(here, target, _special(special, leaves[0].canonical, here, row), at, condition)
 
     def _join(self, row: Mapping[str, Any], canonical: str, here: list[Any], condition: Condition | None, at: Path) -> None:
         separator, found = row.get("join"), self._field(canonical, condition, at)
@@ -204,7 +204,7 @@ class _Builder:
         paths = [f"{root}{each}" for each in here]
         whole = self._dated(row, leaf) or plain(leaf)
         for path, special in zip(here, join(leaf, whole, paths, separator, int(self.reader.media == "xml")), strict=True):
-            self.tree.place(str(path), canonical, _special(special, canonical, str(path)), at, condition)
+            self.tree.place(str(path), canonical, _special(special, canonical, str(path), row), at, condition)
         if "default" in row:
             self._fill(row, canonical, scalar, condition, at, constant=False)
 
@@ -268,7 +268,7 @@ class _Builder:
         elif isinstance(value, float) or not isinstance(value, (str, int, bool)):
             self.bad(at, here, "a constant of another kind", "table", "a text, a whole number, true or false")
             return
-        leaf = Leaf(None, TEXT, "", here, constant=value) if condition is None else _special(fixed(value), "", here)
+        leaf = Leaf(None, TEXT, "", here, constant=value) if condition is None else _special(fixed(value), "", here, row)
         self.tree.place(here, "", leaf, at, condition)
 
     # --- the parts of a row -------------------------------------------------------------------------------------------
@@ -395,5 +395,5 @@ def _frame(canonical: str) -> str:
     return "".join(part + "[]" for part in canonical.split("[]")[:-1])
 
 
-def _special(special: Special, canonical: str, here: str, keys: tuple[str, ...] = ("\0",)) -> Leaf:
-    return Leaf(keys, TEXT, canonical, here, special=special)
+def _special(special: Special, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)) -> Leaf:
+    return Leaf(keys, TEXT, canonical, here, special=special, row=row)

@@ -14,30 +14,35 @@ from typing import Any, Final
 
 from contracts.compiled import CompiledContract
 from contracts.model import CodeTable, Many, Scalar
+from contracts.patterns import DATE_TIME_PATTERN
 from contracts.places import Place, places
 from contracts.plan import Leaf, Node, Plan
+from contracts.steps import ANY
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value as the format writes it; `words` are those that stand for a reason of absence."""
+    """A value as the format writes it; `words` are those that stand for a reason of absence. `free`: it depends on more than its place
+    what may stand there, so the gateway alone says."""
 
     scalar: Scalar
     words: tuple[str, ...] = ()
+    free: bool = False
 
     def either(self, other: Text) -> Text:
         """What is one or the other: exact for lists of codes, else any text."""
         words = tuple(dict.fromkeys(self.words + other.words))
         if self.scalar == other.scalar:
-            return Text(self.scalar, words)
+            return Text(self.scalar, words, self.free or other.free)
         if self.scalar.values and other.scalar.values:
             return Text(Scalar("string", values=tuple(dict.fromkeys(self.scalar.values + other.scalar.values))), words)
-        return Text(Scalar("string"), words)
+        return Text(Scalar("string"), words, self.free or other.free)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An element of XML or a member of JSON. `free`: read over, whatever it holds; `ordered`: children come in this order."""
+    """An element of XML or a member of JSON. `free`: read over, whatever it holds; `ordered`: children come in this order; `named`: one
+    for each item of a list, whose name is a value of the item."""
 
     name: str
     least: int
@@ -49,6 +54,10 @@ class Shape:
     ordered: bool = True
     free: bool = False
     title: str = ""
+
+    @property
+    def named(self) -> bool:
+        return self.name.rpartition("}")[2] == ANY
 
 
 def shape_of(compiled: CompiledContract, format_name: str, message: str) -> Shape:
@@ -114,16 +123,16 @@ class _Reader:
         """Whether a node is there whenever the object `base` is."""
         if node.kind == "many":
             return self._least(node, base) > 0
-        if all(leaf.keys is None for leaf in node.leaves()):
+        if all(leaf.keys is None for leaf in node.placed()):
             return node.kind != "ignore"  # nothing but constants: it stands there always
         own = [*node.attributes.values(), *([] if node.text is None else [node.text])]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
-        return bound or any(self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.leaves()))
+        return bound or any(self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed()))
 
     def needed(self, leaf: Leaf, base: str) -> bool:
         if leaf.keys is None:
             return True
-        return not {"default", "when"} & set(leaf.row) and self._required(leaf.canonical, base)
+        return bool(leaf.row) and not _SOMETIMES & set(leaf.row) and self._required(leaf.canonical, base)
 
     def _required(self, canonical: str, base: str) -> bool:
         """Required, and so is every object between it and `base`."""
@@ -142,25 +151,37 @@ class _Reader:
     def text(self, leaf: Leaf) -> Text:
         if leaf.keys is None:
             return _fixed(leaf.constant)
+        if leaf.special is None:
+            return self._lexical(leaf.row, leaf.scalar, leaf)
+        if _PARTS & set(leaf.row):
+            return Text(Scalar("string"))
+        if "when" in leaf.row or not leaf.special.leaves:
+            return Text(Scalar("string"), free=True)
+        return self.text(leaf.special.leaves[0])
+
+    def _lexical(self, row: Mapping[str, Any], scalar: Scalar | None, leaf: Leaf) -> Text:
+        """The text of a row, by its words `as`, `codes` and `unit`."""
         words = tuple(leaf.tokens.values())
-        shape, table = leaf.row.get("as"), self.tables.get(str(leaf.row.get("codes")))
+        shape, table = row.get("as"), self.tables.get(str(row.get("codes")))
         as_json = self.plan.media == "json"
         if table is not None:
             return Text(Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes), words)
+        if scalar is None:
+            return Text(Scalar("string"), words, free=True)
+        if "unit" in row:
+            return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"), leaf)
+        if shape is None or shape == "date" or shape == "datetime" and "zone" not in row:
+            return Text(scalar, words)
         if shape == "boolean-01":
             return Text(Scalar("integer" if as_json else "string", values=("0", "1")), words)
-        if shape in _PATTERNS and leaf.scalar is not None:
-            pattern = _PATTERNS["whole"] if shape == "text" and leaf.scalar.kind == "integer" else _PATTERNS[shape]
-            return Text(Scalar("string", pattern=pattern), words)
-        if isinstance(shape, str):
-            return Text(Scalar("string", pattern=_time_pattern(shape)), words)
-        if set(leaf.row) <= _PLAIN_ROW and leaf.scalar is not None:
-            return Text(leaf.scalar, words)
-        kinds: Mapping[str, Any] = {"text": "string", "number": "number", "boolean": "boolean"}
-        return Text(Scalar(kinds[leaf.form.raw] if as_json else "string"), words)
+        if shape == "datetime":
+            return Text(Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$"), words)
+        pattern = _PATTERNS["whole"] if shape == "text" and scalar.kind == "integer" else _PATTERNS.get(shape)
+        return Text(Scalar("string", pattern=_time_pattern(str(shape)) if pattern is None else pattern), words)
 
 
-_PLAIN_ROW: Final = {"canonical", "here", "absent", "default", "when"}
+_PARTS: Final = {"split", "join"}
+_SOMETIMES: Final = {"default", "when", "jsonata", *_PARTS}  # rows whose place may be empty though their field is required
 _PATTERNS: Final[Mapping[Any, str]] = {
     "decimal-comma": "^-?(0|[1-9][0-9]*)(,[0-9]+)?$",
     "text": "^-?(0|[1-9][0-9]*)([.][0-9]+)?$",

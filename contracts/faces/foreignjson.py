@@ -24,20 +24,26 @@ def foreign_definitions(compiled: CompiledContract, format_name: str, prefix: st
 
 
 def _object(shape: Shape) -> dict[str, Any]:
-    required = [child.name for child in shape.children if child.least > 0]
+    members = [child for child in shape.children if not child.named]
+    named = [_content(child) for child in shape.children if child.named]
+    required = [child.name for child in members if child.least > 0]
     return {
         "type": "object",
-        "properties": {child.name: _member(child) for child in shape.children},
+        "properties": {child.name: _member(child) for child in members},
         **({"required": required} if required else {}),
-        "additionalProperties": False,
+        "additionalProperties": named[0] if named else False,
     }
+
+
+def _content(shape: Shape) -> dict[str, Any]:
+    return _value(shape.text) if shape.text is not None else _object(shape)
 
 
 def _member(shape: Shape) -> dict[str, Any]:
     if shape.free:
         return {}
     title = {"description": shape.title} if shape.title else {}
-    one = _value(shape.text) if shape.text is not None else _object(shape)
+    one = _content(shape)
     if not shape.many:
         return {**one, **title}
     bounds = {"minItems": shape.least or None, "maxItems": shape.most}
@@ -45,5 +51,7 @@ def _member(shape: Shape) -> dict[str, Any]:
 
 
 def _value(text: Text) -> dict[str, Any]:
+    if text.free:
+        return {}
     made = scalar_schema(text.scalar, True)
     return {"anyOf": [made, {"type": "string", "enum": list(text.words)}]} if text.words else made

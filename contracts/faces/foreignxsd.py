@@ -1,7 +1,8 @@
 """The XML Schema 1.0 of a foreign XML format, made from its mapping table: one schema a namespace.
 
 XSD is the stricter here: it asks for the order of the table's rows, in which the gateway writes, while the gateway reads any order.
-Elements told apart by a key (`dt:Muc[@khoa='…']`) are one element with the list of keys. What a table reads over is open content.
+Elements told apart by a key (`dt:Muc[@khoa='…']`) are one element with the list of keys. What a table reads over is open content, and so is
+what holds elements whose names are values.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def xsd_files(compiled: CompiledContract, format_name: str) -> dict[str, bytes]:
 
 def _foreign_children(shape: Shape, declared: dict[str, list[Shape]]) -> None:
     for child in shape.children:
+        if child.named:
+            return  # their content is open
         if _refers(shape.name, child.name):
             declared.setdefault(child.name, []).append(child)
         _foreign_children(child, declared)
@@ -120,6 +123,8 @@ class _Writer:
     def _content(self, schema: Schema, shape: Shape) -> list[str]:
         if not shape.children:
             return []
+        if any(child.named for child in shape.children):
+            return ["  <xs:sequence>", '    <xs:any minOccurs="0" maxOccurs="unbounded" processContents="skip"/>', "  </xs:sequence>"]
         unordered = not shape.ordered
         start, end = (
             ('<xs:choice minOccurs="0" maxOccurs="unbounded">', "</xs:choice>") if unordered else ("<xs:sequence>", "</xs:sequence>")
