@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, settings
 from lxml import etree
@@ -12,6 +17,9 @@ from lxml import etree
 from contracts.base.errors import Failure, Finding, Theirs
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
+from contracts.faces import foreignxsd
+from contracts.faces.openapi import openapi
+from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 20}
@@ -80,11 +88,26 @@ def found(work: Any, code: str = "message.invalid") -> list[tuple[str, str, str]
     return [(each.here, each.canonical, each.rule) for each in caught.value.findings]
 
 
+@lru_cache(maxsize=200)
+def face(compiled: CompiledContract, name: str) -> Callable[[bytes], Any]:
+    """A check by the format's own XSD or OpenAPI, as strangers read them."""
+    if compiled.codec(name).media == "json":
+        described = {"$ref": "#/components/schemas/Thing", "components": openapi(compiled, "", name)["components"]}
+        validator = jsonschema_rs.Draft4Validator(described)
+        return lambda raw: validator.validate(read_json(raw))
+    with TemporaryDirectory() as folder:
+        for file, raw in foreignxsd.xsd_files(compiled, name).items():
+            Path(folder, file).write_bytes(raw)
+        schema = etree.XMLSchema(etree.parse(Path(folder, "schema.xsd")))
+    return lambda raw: schema.assertValid(etree.fromstring(raw))
+
+
 LAWS = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def laws(compiled: CompiledContract, value: Any) -> int:
-    """decode(encode(c)) = normal(c), and what came back goes through unchanged; how many formats could carry the value."""
+    """decode(encode(c)) = normal(c), and what came back goes through unchanged; how many formats could carry the value. What is written
+    is valid by the format's own face."""
     assert compiled.validate("Thing", value) == []
     carried = 0
     for name, codec in compiled.formats.items():
@@ -97,6 +120,7 @@ def laws(compiled: CompiledContract, value: Any) -> int:
             continue
         if codec.media == "xml":
             assert etree.tostring(parse_xml(written), method="c14n", exclusive=True) == written
+        face(compiled, name)(written)
         back = read(compiled, name, written)
         assert back == codec.normal("Thing", value)
         assert read(compiled, name, write(compiled, name, back)) == back
