@@ -9,13 +9,14 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from itertools import cycle
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
 from contracts.faces.patternwords import words
 from contracts.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.wire.jsontext import MAX_DIGITS
 
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
 _TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
@@ -128,8 +129,16 @@ def fits(made: Scalar, text: str) -> bool:
     )
 
 
+EXACT: Final = Context(prec=2 * MAX_DIGITS)  # more digits than a bound may have
+
+
 def number(made: Scalar, full: bool) -> int | Decimal:
     """The lower bound, or the upper one where it is full; near 1 where there is none."""
+    with localcontext(EXACT):
+        return _number(made, full)
+
+
+def _number(made: Scalar, full: bool) -> int | Decimal:
     step = Decimal(1) if made.kind == "integer" else Decimal("0.5")
     low = made.minimum if made.minimum is not None else None if made.exclusive_minimum is None else made.exclusive_minimum + step
     high = made.maximum if made.maximum is not None else None if made.exclusive_maximum is None else made.exclusive_maximum - step

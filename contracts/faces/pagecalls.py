@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from contracts.base.errors import Language
 from contracts.compiled import CompiledContract
-from contracts.faces.examples import valid
+from contracts.faces.examples import Unsatisfiable, valid
 from contracts.faces.pagewords import say
 from contracts.faces.schema import pretty
 from contracts.model import Operation, Pattern
@@ -22,7 +22,10 @@ from contracts.wire.jsontext import read_json
 def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
     parts = [f"<h2>{say('calls', language)}</h2>", f"<p>{say('folder', language)}</p>"]
     for op in compiled.contract.operations.values():
-        smallest = valid(compiled, op.request)["smallest"]
+        try:
+            smallest = valid(compiled, op.request)["smallest"]
+        except Unsatisfiable:
+            continue
         own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
         parts.append(f"<h3><code>{escape(op.name)}</code>: curl</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>")
         parts.append(f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>")

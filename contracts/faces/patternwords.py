@@ -11,7 +11,8 @@ from typing import Final
 
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _PREFERRED: Final = "aA2026bB1ắệcdC- ,.:_+*/"
-_MOST: Final = 200  # repetitions of one part, at most
+_MOST: Final = 100_000  # repetitions of one part, at most
+_FEW: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,11 @@ class _Part:
 
 
 def words(pattern: str, least: int, most: int) -> Iterator[str]:
-    """Different texts between `least` and `most` characters long that match `^…$`, each part repeated once more than in the one before."""
+    """Different texts between `least` and `most` characters long that match `^…$`, the parts repeated more and more often. Not all there are:
+    where only nested repetition reaches a length, none may be found."""
     parts, _ = _sequence(pattern[1:-1], 0)
     seen: set[str] = set()
-    for more in range(_MOST):
+    for more in (*range(_FEW), *range(max(_FEW, least - _FEW), least + 1)):
         for turn in range(3):
             text = _say(parts, more, turn)
             if least <= len(text) <= most and text not in seen:
@@ -91,8 +93,10 @@ def _class(text: str, at: int) -> tuple[str, int]:
     def inside(char: str) -> bool:
         return any(low <= char <= high for low, high in ranges) is not negated
 
-    known = [char for char in _PREFERRED if inside(char)]
-    return "".join(known) or "".join(low for low, _ in ranges), at + 1
+    known = "".join(char for char in _PREFERRED if inside(char))
+    if not known:
+        known = next(filter(inside, map(chr, range(0x20, 0xD800)))) if negated else "".join(low for low, _ in ranges)
+    return known, at + 1
 
 
 def _count(text: str, at: int) -> tuple[int, int, int]:

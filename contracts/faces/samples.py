@@ -1,7 +1,8 @@
 """Samples generated from the schema: for each message valid ones, and for each constraint one that breaks it, with the rule and the place.
 
 They are served, they are tests (each valid one is taken by every face, each invalid one refused by the decoder with its rule), and they
-are the same bytes each time. Where many fields share one very long bound, one sample stands for them.
+are the same bytes each time. Where many fields share one very long bound, one sample stands for them. In XML a constraint is broken by a change
+to the tree of a whole message, so that also what the writer would never write is tried.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any, Final, Literal
 
 from lxml import etree
 
 from contracts.compiled import CompiledContract
-from contracts.faces.examples import DAY, Maker, fits, valid, wholes
+from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
 from contracts.model import Choice, Field, Many, Scalar, Struct, Type
 from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
@@ -55,23 +57,30 @@ class _Break:
 
 
 def generated(compiled: CompiledContract) -> list[Generated]:
+    """Of every message; one whose constraints no value was found for has none (`check` says so)."""
+    found: list[Generated] = []
+    for message in compiled.exchanged:
+        with suppress(Unsatisfiable):
+            found += of_message(compiled, message)
+    return found
+
+
+def of_message(compiled: CompiledContract, message: str) -> list[Generated]:
     found: list[Generated] = []
     canonical = compiled.codec("canonical")
-    for message in compiled.exchanged:
-        made = valid(compiled, message)
-        for name, value in made.items():
-            found.append(Generated(message, name, "json", write_json(value)))
-            found.append(Generated(message, name, "xml", canonical.write_xml(message, value)))
-        for each in _breaks(compiled, message):
-            where = _shown(each.path)
-            name = f"{where.replace('[0]', '[]')} {each.what}".strip()
-            if each.in_json:
-                found.append(Generated(message, name, "json", write_json(each.value), each.rule, where))
-            if each.in_xml is not None:
-                root = etree.fromstring(canonical.write_xml(message, each.whole))
-                each.in_xml(root)
-                content = etree.tostring(root, method="c14n", exclusive=True)
-                found.append(Generated(message, name, "xml", content, each.rule, where))
+    for name, value in valid(compiled, message).items():
+        found.append(Generated(message, name, "json", write_json(value)))
+        found.append(Generated(message, name, "xml", canonical.write_xml(message, value)))
+    for each in _breaks(compiled, message):
+        where = _shown(each.path)
+        name = f"{where.replace('[0]', '[]')} {each.what}".strip()
+        if each.in_json:
+            found.append(Generated(message, name, "json", write_json(each.value), each.rule, where))
+        if each.in_xml is not None:
+            root = etree.fromstring(canonical.write_xml(message, each.whole))
+            each.in_xml(root)
+            content = etree.tostring(root, method="c14n", exclusive=True)
+            found.append(Generated(message, name, "xml", content, each.rule, where))
     return found
 
 
@@ -213,7 +222,8 @@ def _of_scalar(made: Scalar, good: Any) -> Iterator[tuple[str, str, Any, bool, b
             (made.exclusive_maximum, lambda high: high),
         ):
             if bound is not None:
-                value = wrong(bound)  # type: ignore[no-untyped-call]
+                with localcontext(EXACT):
+                    value = wrong(bound)  # type: ignore[no-untyped-call]
                 yield f"beyond {bound}", "range", int(value) if made.kind == "integer" else value, True, True
         return
     yield "type", "type", 12, True, False
