@@ -22,21 +22,23 @@ from contracts.steps import ANY
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value as the format writes it; `words` are those that stand for a reason of absence. `free`: it depends on more than its place
-    what may stand there, so the gateway alone says."""
+    """A value as the format writes it; `words` are those that stand for a reason of absence, or for nothing, and `nil` that null does.
+    `free`: it depends on more than its place what may stand there, so the gateway alone says."""
 
     scalar: Scalar
     words: tuple[str, ...] = ()
+    nil: bool = False
     free: bool = False
 
     def either(self, other: Text) -> Text:
         """What is one or the other: exact for lists of codes, else any text."""
-        words = tuple(dict.fromkeys(self.words + other.words))
+        scalar = Scalar("string")
         if self.scalar == other.scalar:
-            return Text(self.scalar, words, self.free or other.free)
-        if self.scalar.values and other.scalar.values:
-            return Text(Scalar("string", values=tuple(dict.fromkeys(self.scalar.values + other.scalar.values))), words)
-        return Text(Scalar("string"), words, self.free or other.free)
+            scalar = self.scalar
+        elif self.scalar.values and other.scalar.values:
+            scalar = Scalar("string", values=tuple(dict.fromkeys(self.scalar.values + other.scalar.values)))
+        words = tuple(dict.fromkeys(self.words + other.words))
+        return Text(scalar, words, self.nil or other.nil, self.free or other.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,32 +154,33 @@ class _Reader:
         if leaf.keys is None:
             return _fixed(leaf.constant)
         if leaf.special is None:
-            return self._lexical(leaf.row, leaf.scalar, leaf)
+            words = leaf.words
+            made = self._lexical(leaf.row, leaf.scalar)
+            return Text(made or Scalar("string"), tuple(word for word in words if word is not None), None in words, made is None)
         if _PARTS & set(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
             return Text(Scalar("string"), free=True)
         return self.text(leaf.special.leaves[0])
 
-    def _lexical(self, row: Mapping[str, Any], scalar: Scalar | None, leaf: Leaf) -> Text:
+    def _lexical(self, row: Mapping[str, Any], scalar: Scalar | None) -> Scalar | None:
         """The text of a row, by its words `as`, `codes` and `unit`."""
-        words = tuple(leaf.tokens.values())
         shape, table = row.get("as"), self.tables.get(str(row.get("codes")))
         as_json = self.plan.media == "json"
         if table is not None:
-            return Text(Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes), words)
+            return Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes)
         if scalar is None:
-            return Text(Scalar("string"), words, free=True)
+            return None
         if "unit" in row:
-            return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"), leaf)
+            return self._lexical({word: said for word, said in row.items() if word != "unit"}, Scalar("number"))
         if shape is None or shape == "date" or shape == "datetime" and "zone" not in row:
-            return Text(scalar, words)
+            return scalar
         if shape == "boolean-01":
-            return Text(Scalar("integer" if as_json else "string", values=("0", "1")), words)
+            return Scalar("integer" if as_json else "string", values=("0", "1"))
         if shape == "datetime":
-            return Text(Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$"), words)
+            return Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$")
         pattern = _PATTERNS["whole"] if shape == "text" and scalar.kind == "integer" else _PATTERNS.get(shape)
-        return Text(Scalar("string", pattern=_time_pattern(str(shape)) if pattern is None else pattern), words)
+        return Scalar("string", pattern=_time_pattern(str(shape)) if pattern is None else pattern)
 
 
 _PARTS: Final = {"split", "join"}

@@ -54,4 +54,6 @@ def _value(text: Text) -> dict[str, Any]:
     if text.free:
         return {}
     made = scalar_schema(text.scalar, True)
-    return {"anyOf": [made, {"type": "string", "enum": list(text.words)}]} if text.words else made
+    words = [{"type": "string", "enum": list(text.words)}] if text.words else []
+    null = [{"enum": [None], "nullable": True}] if text.nil else []
+    return {"anyOf": [made, *words, *null]} if words or null else made

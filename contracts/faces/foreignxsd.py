@@ -97,7 +97,8 @@ class _Writer:
         local = shape.name.rpartition("}")[2]
         occurs = "" if top or unordered else _occurs(shape.least, shape.most)
         form = ' form="unqualified"' if not top and schema.namespace and not _space(shape.name) else ""
-        start = f"{indent}<xs:element name={quoteattr(local)}{form}{occurs}"
+        nil = ' nillable="true"' if shape.text is not None and shape.text.nil else ""
+        start = f"{indent}<xs:element name={quoteattr(local)}{form}{occurs}{nil}"
         words = documentation(shape.title, "", indent + "  ")
         if shape.free:
             return [f'{start} type="xs:anyType"/>']
