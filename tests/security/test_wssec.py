@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V12
 from security.wsnames import DS, LGSP, SOAP, WSA, WSSE, WSU
 from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
 
@@ -49,16 +48,6 @@ def test_what_we_sign_we_verify(p256, now):
     assert (found.created, found.expires) == (now, now + 300)
     assert found.key == p256.verify
     assert found.body.tag == f"{{{SOAP}}}Body"
-
-
-def test_soap_12_keeps_the_same_profile(p256, now):
-    raw = make(p256, now, version=V12, relates_to="urn:uuid:0")
-    found = verify(raw, p256, now)
-    assert found.version is V12 and found.body.tag == V12.body and found.relates_to == "urn:uuid:0"
-    assert found.payload_digest != verify(make(p256, now), p256, now).payload_digest  # the envelope's version is part of the signed Body
-    refused(raw.replace(b"a &amp; b", b"a &amp; c"), p256, now)
-    # Parts of two versions in one envelope are no envelope of either.
-    refused(raw.replace(V12.namespace.encode(), SOAP.encode(), 1), p256, now)
 
 
 def test_rsa(rsa_pair, now):
