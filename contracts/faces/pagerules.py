@@ -9,7 +9,7 @@ from contracts.base.errors import Language, Words
 from contracts.compiled import CompiledContract
 from contracts.faces.differences import DIFFERENCES
 from contracts.faces.pagewords import head, say, table
-from contracts.faces.samples import generated
+from contracts.faces.samples import generated, shown
 
 _FACES: Final = ("JSON Schema", "OpenAPI", "XSD")
 # Rule, and the faces that hold it as well; the gateway holds all of them.
@@ -54,4 +54,4 @@ def samples(compiled: CompiledContract, language: Language, here: str) -> list[s
 
 
 def _shown(title: str, raw: bytes) -> str:
-    return f"<details><summary>{escape(title)}</summary><pre><code>{escape(raw.decode('utf-8'))}</code></pre></details>"
+    return f"<details><summary>{escape(title)}</summary><pre><code>{escape(shown(raw))}</code></pre></details>"

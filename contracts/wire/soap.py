@@ -27,6 +27,7 @@ DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 LGSP: Final = "urn:lgsp:wire:1"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
+ENVELOPE: Final = f"{{{SOAP}}}Envelope"
 BODY: Final = f"{{{SOAP}}}Body"
 FAULT: Final = f"{{{SOAP}}}Fault"
 ACTION: Final = f"{{{WSA}}}Action"
@@ -148,10 +149,25 @@ def parse_envelope(raw: bytes, version: Version = V11, *, max_bytes: int = MAX_B
         if name.localname == "Envelope":
             raise Theirs("soap.version", got=(name.namespace or "—")[:200], expected=version.namespace, number=version.number)
         raise Theirs("soap.malformed", why="the root is not soap:Envelope")
+    _shape(root, version)
+    return root
+
+
+def body_child(root: etree._Element) -> etree._Element:
+    """The one element in the Body of an envelope of either version; Theirs("soap.malformed") for any other shape."""
+    version = VERSIONS.get(str(root.tag))
+    if version is None:
+        raise Theirs("soap.malformed", why="the root is not soap:Envelope")
+    _shape(root, version)
+    if len(root[-1]) != 1:
+        raise Theirs("soap.malformed", why="the Body must have one child")
+    return root[-1][0]
+
+
+def _shape(root: etree._Element, version: Version) -> None:
     parts = [part.tag for part in root]
     if parts not in ([version.header, version.body], [version.body]):
         raise Theirs("soap.malformed", why="an Envelope holds at most one Header, then one Body, and nothing else")
-    return root
 
 
 def plain_envelope(body: bytes, version: Version = V11, headers: Sequence[bytes] = ()) -> bytes:

@@ -16,7 +16,7 @@ from contracts.compiled import CompiledContract
 from contracts.faces import dcat, foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.page import page
-from contracts.faces.samples import generated
+from contracts.faces.samples import generated, shown
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
@@ -181,7 +181,7 @@ def _samples(each: CompiledContract) -> bytes:
             "message": sample.message,
             "name": sample.name,
             "valid": True,
-            "content": sample.raw.decode(),
+            "content": shown(sample.raw),
             "canonical": sample.canonical.decode(),
         }
         for sample in each.samples

@@ -177,6 +177,17 @@ def test_envelopes_out_of_shape(inside: str) -> None:
     assert caught.value.code == "soap.malformed"
 
 
+def test_the_body_has_one_child() -> None:
+    whole = ENVELOPE.format("<soap:Header><x/></soap:Header><soap:Body>\n <y/>\n</soap:Body>")
+    for raw in (whole, whole.replace(soap.SOAP, soap.SOAP12)):
+        assert soap.body_child(parse_xml(raw.encode())).tag == "y"
+    for inside in ("<soap:Body/>", "<soap:Body><a/><b/></soap:Body>", "<soap:Body><a/></soap:Body><b/>"):
+        with pytest.raises(Theirs):
+            soap.body_child(parse_xml(ENVELOPE.format(inside).encode()))
+    with pytest.raises(Theirs):
+        soap.body_child(parse_xml(b"<a/>"))
+
+
 def test_an_envelope_is_of_the_version_that_its_media_type_says() -> None:
     raw = ENVELOPE.format("<soap:Header><x/></soap:Header><soap:Body>\n <y/>\n</soap:Body>").encode()
     newer = raw.replace(soap.SOAP.encode(), soap.SOAP12.encode())
