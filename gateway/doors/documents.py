@@ -69,7 +69,7 @@ def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
     named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
     centre = snapshot.centre()
     publisher = dcat.Publisher("centre", Words("Trung tâm", "The centre")) if centre is None else dcat.Publisher(centre.code, centre.name)
-    return _rdf(dcat.catalogue(named, publisher, base), path)
+    return _rdf(tuple(named), publisher, base, path)
 
 
 def _publisher(snapshot: Snapshot, contract: CompiledContract) -> dcat.Publisher:
@@ -77,10 +77,20 @@ def _publisher(snapshot: Snapshot, contract: CompiledContract) -> dcat.Publisher
     return dcat.Publisher(role, Words(role, role)) if owner is None else dcat.Publisher(owner.code, owner.name)
 
 
-def _rdf(nodes: dict[str, Any] | list[dict[str, Any]], path: str) -> Reply:
-    if path.endswith(".ttl"):
-        return Reply(200, {"content-type": "text/turtle; charset=utf-8"}, dcat.turtle(nodes))
-    return Reply(200, {"content-type": "application/ld+json"}, dcat.json_ld(nodes))
+_Named = tuple[tuple[CompiledContract, dcat.Publisher], ...]
+
+
+def _rdf(named: _Named, publisher: dcat.Publisher | None, base: str, path: str) -> Reply:
+    as_turtle = path.endswith(".ttl")
+    media = "text/turtle; charset=utf-8" if as_turtle else "application/ld+json"
+    return Reply(200, {"content-type": media}, _rdf_body(named, publisher, base, as_turtle))
+
+
+@lru_cache(maxsize=512)
+def _rdf_body(named: _Named, publisher: dcat.Publisher | None, base: str, as_turtle: bool) -> bytes:
+    """The catalogue of all contracts, or, without a publisher of the whole, the entry of one."""
+    nodes = dcat.entry(*named[0], base) if publisher is None else dcat.catalogue(named, publisher, base)
+    return dcat.turtle(nodes) if as_turtle else dcat.json_ld(nodes)
 
 
 def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, as_page: bool) -> Reply | None:
@@ -90,7 +100,7 @@ def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, a
     if contract is None:
         return None
     if leaf == "":
-        return _page(page(contract, language, base)) if as_page else _json(_summary(contract, base))
+        return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base))
     if leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON}, _openapi(contract, base))
     if leaf == "schema.json":
@@ -98,7 +108,7 @@ def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, a
     if leaf == "samples":
         return Reply(200, {"content-type": _JSON}, _samples(contract))
     if leaf in ("dcat.jsonld", "dcat.ttl"):
-        return _rdf(dcat.entry(contract, _publisher(snapshot, contract), base), leaf)
+        return _rdf(((contract, _publisher(snapshot, contract)),), None, base, leaf)
     return _foreign(contract, leaf.removeprefix("formats/"), base) if leaf.startswith("formats/") else None
 
 
@@ -120,6 +130,11 @@ def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
 @lru_cache(maxsize=512)
 def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonical") -> bytes:
     return wsdl(contract, address, format_name)
+
+
+@lru_cache(maxsize=256)
+def _contract_page(contract: CompiledContract, language: Language, base: str) -> str:
+    return page(contract, language, base)
 
 
 @lru_cache(maxsize=512)
@@ -208,7 +223,8 @@ def _list_page(snapshot: Snapshot) -> str:
     )
     return (
         '<!doctype html><html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Danh mục hợp đồng</title>'
-        f"<h1>Danh mục hợp đồng dữ liệu / Data contracts</h1><ul>{rows}</ul></html>"
+        f"<h1>Danh mục hợp đồng dữ liệu / Data contracts</h1><ul>{rows}</ul>"
+        f'<p>DCAT: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a></p></html>'
     )
 
 

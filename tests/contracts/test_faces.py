@@ -15,7 +15,7 @@ from lxml import etree
 
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import compile_bundle
-from contracts.faces import openapi, page, pagecalls, wsdl, xsd
+from contracts.faces import foreignxsd, openapi, page, pagecalls, wsdl, xsd
 from contracts.faces.differences import DIFFERENCES
 from contracts.faces.examples import valid
 from contracts.faces.schema import schema_json
@@ -30,6 +30,12 @@ def test_faces_are_byte_stable(catalogue: Any) -> None:
         first = catalogue[again.contract.name]
         assert xsd.xsd(first) == xsd.xsd(again) and wsdl.wsdl(first, "https://x") == wsdl.wsdl(again, "https://x")
         assert json.dumps(openapi.openapi(first, "https://x")) == json.dumps(openapi.openapi(again, "https://x"))
+        for name, codec in first.formats.items():
+            if codec.media == "xml":
+                assert wsdl.wsdl(first, "https://x", name) == wsdl.wsdl(again, "https://x", name)
+                assert foreignxsd.xsd_files(first, name) == foreignxsd.xsd_files(again, name)
+            elif codec.media == "json":
+                assert json.dumps(openapi.openapi(first, "https://x", name)) == json.dumps(openapi.openapi(again, "https://x", name))
         assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(again, "vi", "https://x")
 
 
