@@ -56,6 +56,7 @@ class Shape:
     ordered: bool = True
     free: bool = False
     title: str = ""
+    absent: Text | None = None  # words that stand here when a whole group is not there
 
     @property
     def named(self) -> bool:
@@ -92,6 +93,7 @@ class _Reader:
             ordered,
             node.kind == "ignore",
             self.title(node.text.canonical if node.text is not None else node.canonical),
+            None if node.absent is None else _words(node.absent),
         )
 
     def child(self, node: Node, base: str) -> Shape:
@@ -127,7 +129,7 @@ class _Reader:
             return self._least(node, base) > 0
         if all(leaf.keys is None for leaf in node.placed()):
             return node.kind != "ignore"  # nothing but constants: it stands there always
-        own = [*node.attributes.values(), *([] if node.text is None else [node.text])]
+        own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
         return bound or any(self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed()))
 
@@ -137,12 +139,12 @@ class _Reader:
         return bool(leaf.row) and not _SOMETIMES & set(leaf.row) and self._required(leaf.canonical, base)
 
     def _required(self, canonical: str, base: str) -> bool:
-        """Required, and so is every object between it and `base`."""
+        """Required, and so is every object between it and `base`; a group that may be absent is not sure to be there."""
         at = base
         for name in canonical.removesuffix("[]").removeprefix(base).lstrip(".").split("."):
             at = f"{at}.{name}" if at else name
             place = self.places.get(at)
-            if place is None or not place.field.required:
+            if place is None or not place.field.required or place.field.absentable and not isinstance(place.field.type, Scalar):
                 return False
         return True
 
@@ -154,9 +156,8 @@ class _Reader:
         if leaf.keys is None:
             return _fixed(leaf.constant)
         if leaf.special is None:
-            words = leaf.words
             made = self._lexical(leaf.row, leaf.scalar)
-            return Text(made or Scalar("string"), tuple(word for word in words if word is not None), None in words, made is None)
+            return replace(_words(leaf), scalar=made or Scalar("string"), free=made is None)
         if _PARTS & set(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
@@ -206,6 +207,10 @@ def _time_pattern(shape: str) -> str:
     return f"^{made}$"
 
 
+def _words(leaf: Leaf) -> Text:
+    return Text(Scalar("string"), tuple(word for word in leaf.words if word is not None), None in leaf.words)
+
+
 def _fixed(value: Any) -> Text:
     if isinstance(value, bool):
         return Text(Scalar("boolean", values=("true" if value else "false",)))
@@ -251,6 +256,7 @@ def alternatives(shapes: Sequence[Shape]) -> Shape:
         len(kinds) == 1 and all(each.ordered for each in shapes),
         any(each.free for each in shapes),
         first.title if len({each.title for each in shapes}) == 1 else "",
+        next((each.absent for each in shapes if each.absent is not None), None),
     )
 
 

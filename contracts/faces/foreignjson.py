@@ -42,18 +42,25 @@ def _content(shape: Shape) -> dict[str, Any]:
 def _member(shape: Shape) -> dict[str, Any]:
     if shape.free:
         return {}
-    title = {"description": shape.title} if shape.title else {}
-    one = _content(shape)
-    if not shape.many:
-        return {**one, **title}
-    bounds = {"minItems": shape.least or None, "maxItems": shape.most}
-    return {"type": "array", **title, "items": one, **{word: bound for word, bound in bounds.items() if bound is not None}}
+    made = _content(shape)
+    if shape.many:
+        bounds = {"minItems": shape.least or None, "maxItems": shape.most}
+        made = {"type": "array", "items": made, **{word: bound for word, bound in bounds.items() if bound is not None}}
+    if shape.absent is not None:
+        only_words = shape.text is None and not shape.children
+        made = _with_words([] if only_words else [made], shape.absent)
+    return {**made, **({"description": shape.title} if shape.title else {})}
 
 
 def _value(text: Text) -> dict[str, Any]:
     if text.free:
         return {}
     made = scalar_schema(text.scalar, True)
-    words = [{"type": "string", "enum": list(text.words)}] if text.words else []
-    null = [{"enum": [None], "nullable": True}] if text.nil else []
-    return {"anyOf": [made, *words, *null]} if words or null else made
+    return _with_words([made], text)
+
+
+def _with_words(made: list[dict[str, Any]], text: Text) -> dict[str, Any]:
+    """A schema that also takes the words for absence, and null where it is one of them."""
+    made = made + ([{"type": "string", "enum": list(text.words)}] if text.words else [])
+    made += [{"enum": [None], "nullable": True}] if text.nil else []
+    return {"anyOf": made} if len(made) > 1 else made[0]

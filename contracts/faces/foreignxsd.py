@@ -7,7 +7,7 @@ what holds elements whose names are values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
@@ -97,7 +97,8 @@ class _Writer:
         local = shape.name.rpartition("}")[2]
         occurs = "" if top or unordered else _occurs(shape.least, shape.most)
         form = ' form="unqualified"' if not top and schema.namespace and not _space(shape.name) else ""
-        nil = ' nillable="true"' if shape.text is not None and shape.text.nil else ""
+        nil = ' nillable="true"' if any(each is not None and each.nil for each in (shape.text, shape.absent)) else ""
+        shape = _with_words(shape)
         start = f"{indent}<xs:element name={quoteattr(local)}{form}{occurs}{nil}"
         words = documentation(shape.title, "", indent + "  ")
         if shape.free:
@@ -116,7 +117,7 @@ class _Writer:
                 "</xs:complexType>",
             ]
         else:
-            mixed = ' mixed="true"' if shape.text is not None else ""
+            mixed = ' mixed="true"' if shape.text is not None or shape.absent is not None else ""
             inner = [f"<xs:complexType{mixed}>", *self._content(schema, shape)]
             inner += [f"  {line}" for line in _attributes(shape)] + ["</xs:complexType>"]
         return [f"{start}>", *words, *(f"{indent}  {line}" for line in inner), f"{indent}</xs:element>"]
@@ -150,6 +151,18 @@ class _Writer:
         lines = _simple(text)
         schema.body += [f"  <xs:simpleType name={quoteattr(name)}>", *(f"  {line}" for line in lines[1:])]
         return f"tns:{name}" if schema.namespace else name
+
+
+def _with_words(shape: Shape) -> Shape:
+    """Where words can stand for a whole group: in place of its text, or, as mixed content, of its elements and attributes."""
+    if shape.absent is None:
+        return shape
+    if shape.text is None and not shape.children and not shape.attributes:
+        words = Scalar("string", values=shape.absent.words) if shape.absent.words else Scalar("string", max_length=0)
+        return replace(shape, text=Text(words))
+    text = None if shape.text is None else replace(shape.text, words=shape.text.words + shape.absent.words)
+    attributes = {name: (each, False) for name, (each, _) in shape.attributes.items()}
+    return replace(shape, text=text, attributes=attributes)
 
 
 def _occurs(least: int, most: int | None) -> str:
