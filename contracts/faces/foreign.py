@@ -57,6 +57,8 @@ class Shape:
     free: bool = False
     title: str = ""
     absent: Text | None = None  # words that stand here when a whole group is not there
+    led_to: str = ""  # its canonical path, where something below is as this
+    again: str = ""  # the path of what is above, and as which this is
 
     @property
     def named(self) -> bool:
@@ -94,6 +96,8 @@ class _Reader:
             node.kind == "ignore",
             self.title(node.text.canonical if node.text is not None else node.canonical),
             None if node.absent is None else _words(node.absent),
+            node.canonical if node.led_to else "",
+            "" if node.again is None else node.again.canonical,
         )
 
     def child(self, node: Node, base: str) -> Shape:
@@ -257,6 +261,8 @@ def alternatives(shapes: Sequence[Shape]) -> Shape:
         any(each.free for each in shapes),
         first.title if len({each.title for each in shapes}) == 1 else "",
         next((each.absent for each in shapes if each.absent is not None), None),
+        first.led_to,
+        first.again,
     )
 
 

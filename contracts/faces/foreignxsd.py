@@ -26,6 +26,15 @@ class Schema:
     uses: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
 
+    def unused(self, name: str) -> str:
+        """A name for a type, with a number where others bear it already."""
+        found, number = name, 1
+        while found in self.names:
+            number += 1
+            found = f"{name}{number}"
+        self.names.add(found)
+        return found
+
     def refer(self, namespace: str) -> str:
         """The prefix of another namespace in this schema."""
         return self.uses.setdefault(namespace, f"n{len(self.uses) + 1}")
@@ -89,6 +98,7 @@ def _refers(parent: str, child: str) -> bool:
 class _Writer:
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
+        self._types: dict[str, tuple[str, str]] = {}  # of elements that others are as: namespace and name of their type
 
     def schema(self, namespace: str) -> Schema:
         return self.schemas.setdefault(namespace, Schema(namespace))
@@ -103,6 +113,10 @@ class _Writer:
         words = documentation(shape.title, "", indent + "  ")
         if shape.free:
             return [f'{start} type="xs:anyType"/>']
+        if shape.again:
+            return [f'{start} type="{self._type(schema, shape.again)}"/>']
+        if shape.led_to:
+            self._types[shape.led_to] = (schema.namespace, schema.unused(f"{local}Type"))
         if not shape.children and not shape.attributes:
             inner = _simple(shape.text) if shape.text is not None else ["<xs:complexType/>"]
         elif not shape.children and shape.text is not None:
@@ -120,7 +134,17 @@ class _Writer:
             mixed = ' mixed="true"' if shape.text is not None or shape.absent is not None else ""
             inner = [f"<xs:complexType{mixed}>", *self._content(schema, shape)]
             inner += [f"  {line}" for line in _attributes(shape)] + ["</xs:complexType>"]
+        if shape.led_to:
+            inner[0] = inner[0].replace("<xs:complexType", f"<xs:complexType name={quoteattr(self._types[shape.led_to][1])}")
+            schema.body += [f"  {line}" for line in inner]
+            return [f'{start} type="{self._type(schema, shape.led_to)}"/>']
         return [f"{start}>", *words, *(f"{indent}  {line}" for line in inner), f"{indent}</xs:element>"]
+
+    def _type(self, schema: Schema, path: str) -> str:
+        """How a schema refers to the type of an element that others are as."""
+        namespace, name = self._types[path]
+        prefix = "tns" if namespace == schema.namespace else schema.refer(namespace)
+        return f"{prefix}:{name}" if namespace else name
 
     def _content(self, schema: Schema, shape: Shape) -> list[str]:
         if not shape.children:
@@ -143,11 +167,7 @@ class _Writer:
     def _named(self, schema: Schema, local: str, text: Text) -> str:
         if text == Text(Scalar("string")):
             return "xs:string"
-        name, number = f"{local}Value", 1
-        while name in schema.names:
-            number += 1
-            name = f"{local}Value{number}"
-        schema.names.add(name)
+        name = schema.unused(f"{local}Value")
         lines = _simple(text)
         schema.body += [f"  <xs:simpleType name={quoteattr(name)}>", *(f"  {line}" for line in lines[1:])]
         return f"tns:{name}" if schema.namespace else name
@@ -177,8 +197,9 @@ def _attributes(shape: Shape) -> list[str]:
             continue
         use = ' use="required"' if required else ""
         lines += [f"<xs:attribute name={quoteattr(name)}{use}>", *(f"  {line}" for line in _simple(text)), "</xs:attribute>"]
-    if any(name.startswith("{") for name in shape.attributes):
-        lines.append('<xs:anyAttribute namespace="##other" processContents="lax"/>')
+    spaces = dict.fromkeys(_space(name) for name in shape.attributes if name.startswith("{"))
+    if spaces:
+        lines.append(f'<xs:anyAttribute namespace={quoteattr(" ".join(spaces))} processContents="lax"/>')
     return lines
 
 
