@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
+from contracts.wire.soap import V11, V12
 from security.wsnames import DS, SOAP, WSA, WSSE, WSU
 from security.wssec import sign_envelope, verify_envelope
 
@@ -156,13 +157,15 @@ FORMS = {
 }
 
 
+@pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f.__name__)
-def test_wrapped(form, p256, now):
-    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1")
-    root = etree.fromstring(raw)
+def test_wrapped(form, version, p256, now):
+    raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    own, common = version.namespace.encode(), SOAP.encode()
+    root = etree.fromstring(raw.replace(own, common))  # the forms are written in the names of SOAP 1.1
     form(root)
     with pytest.raises(Theirs) as caught:
-        verify_envelope(etree.fromstring(etree.tostring(root)), lambda _: p256.verify, now)
+        verify_envelope(etree.fromstring(etree.tostring(root).replace(common, own)), lambda _: p256.verify, now)
     assert caught.value.code == FORMS[form], caught.value
 
 
