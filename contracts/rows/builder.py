@@ -6,7 +6,7 @@ Invariant: a field has one row, or rows whose conditions exclude each other; a r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from contracts import forms
@@ -315,7 +315,9 @@ class Builder:
             self.bad(at, canonical, f"a {word} in a list that no row fills", "table", "a row for the list before it")
             return
         met, seen = (None, None) if condition is None else (condition.met(), condition.seen())
-        frame.fills.append(Fill(keys, value, constant, canonical, condition is not None or "join" in row, met, seen))
+        above = [canonical[: -len(keys[-1]) - 1].rsplit(".", number)[0] for number in range(len(keys) - 1)]
+        sure = all(self.known[path].field.required and not self.known[path].field.absentable for path in above)
+        frame.fills.append(Fill(keys, value, constant, canonical, condition is not None or "join" in row, sure, met, seen))
         if not constant:
             self.values.losses.append(f"{canonical}: a missing value becomes {value!r}")
 
@@ -323,6 +325,9 @@ class Builder:
 
     def finish(self, at: Path) -> Plan:
         self.tree.finish()
+        waits = any(leaf.special is not None for leaf in self.tree.root.placed())
+        for node in self.tree.root.nodes():  # whether an object is there is known when all that waits is read
+            node.fills = [replace(fill, late=fill.late or waits and len(fill.keys) > 1) for fill in node.fills]
         for target, line in self.led:
             if any(frame.startswith(target) for _, frame in self.carried):
                 self.bad(
