@@ -51,7 +51,7 @@ class TableReader(Ground):
         return value
 
     def _root(self, node: Mapping[str, Any], at: Path) -> Node | None:
-        if self.media == "json":
+        if self.media != "xml":
             if "root" in node:
                 self.bad((*at, "root"), "", "a root", "table", "no root: JSON has none")
             return Node("", "")

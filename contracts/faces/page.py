@@ -69,7 +69,7 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
     parts.append(f"<h2>{_say('stricter', language)}</h2><ul>{differences}</ul>")
     parts.append(f"<h2>{_say('samples', language)}</h2>")
     parts += [
-        f"<h3>{escape(each.message)}: {escape(each.name)} (<code>{escape(each.format)}</code>)</h3><pre><code>{escape(each.raw.decode('utf-8'))}</code></pre>"
+        f"<h3>{escape(each.message)}: {escape(each.name)} (<code>{escape(each.format)}</code>)</h3><pre><code>{escape(each.text or each.file)}</code></pre>"
         for each in compiled.samples
     ]
     parts.append("</body></html>\n")

@@ -5,6 +5,7 @@ All of it is generated from the contract in force and kept by its digest, so tha
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 from functools import lru_cache
@@ -118,7 +119,7 @@ def _samples(each: CompiledContract) -> list[dict[str, str]]:
             "format": sample.format,
             "message": sample.message,
             "name": sample.name,
-            "content": sample.raw.decode(),
+            **({"content": sample.text} if sample.text is not None else {"contentBase64": base64.b64encode(sample.raw).decode("ascii")}),
             "canonical": sample.canonical.decode(),
         }
         for sample in each.samples

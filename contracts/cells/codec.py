@@ -1,0 +1,251 @@
+"""A CSV or XLSX format of a contract: bytes to canonical messages and back, line by line.
+
+A line is a message of its own, or an item of the message's list (`each` in the table). Each line is read by itself, so that good lines can be
+told from bad ones; findings bear the line's number and the column's title beside the canonical path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from contracts import jsoncodec
+from contracts.base.errors import Finding
+from contracts.cells import csvtext, xlsxread, xlsxwrite
+from contracts.cells.grid import MAX_BYTES, MAX_CELL, MAX_LINES, Cell, Column, Layout, Row, Typed, Unreadable, kind_in_words, text_of
+from contracts.cells.table import CellPlan, normal_title
+from contracts.codec import Codec, Value
+from contracts.forms import Bad
+from contracts.frames import setter
+from contracts.model import Contract, RestCall, Struct
+from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems
+from contracts.validate import Validator
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_SHEET: Final = "Sheet1"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a file. `value` is its message, or its item; None where `findings` say what is wrong (`here` is the column's title)."""
+
+    number: int
+    value: Value | None
+    findings: tuple[Finding, ...] = ()
+
+
+class CellCodec(Codec):
+    """Messages that the table maps are lines of cells; all others are exchanged in canonical form."""
+
+    def __init__(
+        self,
+        name: str,
+        contract: Contract,
+        validators: Mapping[str, Validator],
+        calls: Mapping[str, RestCall],
+        layout: Layout,
+        tables: Mapping[str, CellPlan],
+    ) -> None:
+        self.layout = layout
+        self._tables = {message: _Table(each, layout, validators[message]) for message, each in tables.items()}
+        super().__init__(name, layout.media, contract, validators, {message: each.plan for message, each in tables.items()}, calls, {})
+
+    def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
+        if plan is None:
+            super()._compile(message, struct, plan)
+
+    def is_list(self, message: str) -> bool:
+        """Whether all lines of a file are one message."""
+        return self._tables[message].each is not None
+
+    def read_lines(self, message: str, raw: bytes) -> list[Line]:
+        """All lines with what is wrong in them; `message.invalid` where the file as a whole cannot be read."""
+        table = self._table(message)
+        try:
+            return list(table.lines(raw))
+        except Unreadable as fault:
+            here = f"line {fault.line}" if fault.line else ""
+            raise self._failure("message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]) from None
+        except _BadHeader as header:
+            raise self._failure("message.invalid", message, header.findings) from None
+
+    def joined(self, message: str, items: Sequence[Value]) -> Value:
+        """The one message whose list these items are; `message.invalid` where there are too few or too many."""
+        value, findings = self._tables[message].joined(items)
+        if findings:
+            raise self._failure("message.invalid", message, findings)
+        return value
+
+    def read_cells(self, message: str, raw: bytes) -> list[Value]:
+        """Every message of a file; `message.invalid` if any line is wrong."""
+        lines = self.read_lines(message, raw)
+        findings = [shown(line.number, finding) for line in lines for finding in line.findings]
+        if findings:
+            raise self._failure("message.invalid", message, findings[:MAX_FINDINGS])
+        values = [line.value for line in lines if line.value is not None]
+        return [self.joined(message, values)] if self.is_list(message) else values
+
+    def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
+        table = self._table(message)
+        try:
+            return table.write(values)
+        except NotExpressible as error:
+            raise self._failure("message.not-expressible", message, [error.finding]) from None
+
+    def _table(self, message: str) -> _Table:
+        table = self._tables.get(message)
+        if table is None:
+            raise self._wrong_media(self.media.upper(), message)
+        return table
+
+
+def shown(number: int, finding: Finding) -> Finding:
+    """A finding of a line as an answer at a door shows it."""
+    return replace(finding, here=f"line {number}: {finding.here}" if finding.here else f"line {number}")
+
+
+class _BadHeader(Exception):
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__("header")
+        self.findings = findings[:MAX_FINDINGS]
+
+
+class _Table:
+    """One message of the format, compiled."""
+
+    def __init__(self, made: CellPlan, layout: Layout, whole: Validator) -> None:
+        self.each = made.each
+        self._layout, self._columns, self._ignored, self._whole = layout, made.columns, made.ignored, whole
+        self._line = whole if made.each is None else Validator(made.line.struct)
+        self._read = jsoncodec.compile_reader(made.line)
+        self._outer = jsoncodec.compile_reader(made.plan)
+        self._write = jsoncodec.compile_writer(made.plan)
+        self._prefix = "" if made.each is None else made.each + "."
+        self._put = setter(tuple(made.each.removesuffix("[]").split("."))) if made.each is not None else None
+        leaves = [leaf for leaf in made.line.root.leaves() if leaf.keys is not None]
+        self._titles = {leaf.canonical.removeprefix(self._prefix): leaf.here for leaf in leaves}
+        self._paths = {leaf.here: leaf.canonical.removeprefix(self._prefix) for leaf in leaves}
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def lines(self, raw: bytes) -> Iterator[Line]:
+        if len(raw) > MAX_BYTES:
+            raise Unreadable(f"{len(raw)} bytes", f"at most {MAX_BYTES} bytes")
+        rows = csvtext.read(raw, self._layout) if self._layout.media == "csv" else xlsxread.read(raw, self._layout)
+        header = next(rows, None)
+        if header is None or self._layout.media == "xlsx" and header.number != self._layout.header_row:
+            raise Unreadable("no line with the titles", f"the titles in line {self._layout.header_row}")
+        places = self._header(header)
+        count = 0
+        for row in rows:
+            if all(cell == "" for cell in row.cells):
+                continue
+            if count == MAX_LINES:
+                raise Unreadable(f"more than {MAX_LINES} lines", f"at most {MAX_LINES} lines a file", row.number)
+            yield self._line_of(row, places, count)
+            count += 1
+
+    def _header(self, row: Row) -> list[Column | None]:
+        """For each cell of a line its column; None where nothing may stand, or where it is read over."""
+        known = {column.title: column for column in self._columns}
+        places: list[Column | None] = []
+        wrong: list[Finding] = []
+        seen: set[str] = set()
+        for cell in row.cells:
+            title = normal_title(cell) if isinstance(cell, str) else ""
+            column = known.get(title)
+            if title in seen:
+                wrong.append(Finding(f"line {row.number}: {title[:60]}", "", "a title twice", "repeated", "each column once"))
+            elif column is None and title not in self._ignored and (title or not isinstance(cell, str)):
+                shown = ", ".join(list(known)[:12])
+                wrong.append(
+                    Finding(f"line {row.number}: {title[:60]}", "", "a column that the format does not have", "unknown", f"one of {shown}")
+                )
+            if title:
+                seen.add(title)
+            places.append(column if column is not None else _READ_OVER if title in self._ignored else None)
+        wrong += [
+            Finding(
+                f"line {row.number}: {column.title}", self._prefix + self._paths.get(column.title, ""), "nothing", "required", "the column"
+            )
+            for column in self._columns
+            if column.required and column.title not in seen
+        ]
+        if wrong:
+            raise _BadHeader(wrong)
+        return places
+
+    def _line_of(self, row: Row, places: list[Column | None], at: int) -> Line:
+        problems = Problems()
+        index = None if self.each is None else (None, at)
+        prefix = "" if self.each is None else f"{self.each[:-2]}[{at}]."
+        found: dict[str, str] = {}
+        for number, cell in enumerate(row.cells):
+            if cell == "":
+                continue
+            column = places[number] if number < len(places) else None
+            if column is None:
+                problems.add("", "", kind_in_words(cell), "unknown", f"nothing in cell {xlsxwrite.letters(number)}, which has no title")
+            elif column is not _READ_OVER:
+                try:
+                    text = text_of(cell, column)
+                    found[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
+                except Bad as bad:
+                    path = prefix + self._paths.get(column.title, "")
+                    problems.add(column.title, path, kind_in_words(cell), bad.rule, bad.expected)
+        value: Value = {}
+        self._read(found, value, index, problems)
+        findings = list(problems.findings)
+        if not problems.full and (findings or not self._line.is_valid(value)):
+            said = {path.removeprefix(prefix) for path in problems.canonical}
+            more = self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
+            findings += [replace(each, canonical=prefix + each.canonical) for each in more]
+        return Line(row.number, None if findings else value, tuple(findings[:MAX_FINDINGS]))
+
+    def joined(self, items: Sequence[Value]) -> tuple[Value, list[Finding]]:
+        assert self._put is not None
+        value: Value = {}
+        self._outer({}, value, None, Problems())
+        if items:
+            self._put(value, list(items))
+        return value, [] if self._whole.is_valid(value) else self._whole.findings(value, lambda path, _: "", set())
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, values: Sequence[Value]) -> bytes:
+        lines: list[Mapping[str, str]] = []
+        for value in values:
+            made = json.loads(self._write(value))
+            lines += [made] if self.each is None else made.get("lines", [])
+        head: list[Cell] = [column.title for column in self._columns]
+        rows = [head, *([self._cell(line.get(column.name, ""), column) for column in self._columns] for line in lines)]
+        if self._layout.media == "xlsx":
+            return xlsxwrite.write(rows, self._layout.sheet or _SHEET, self._layout.header_row)
+        return csvtext.write([[str(cell) for cell in row] for row in rows], self._layout)
+
+    def _cell(self, text: str, column: Column) -> Cell:
+        if len(text) > MAX_CELL - 1:
+            raise self._not_here(text, column, "length", f"at most {MAX_CELL - 1} characters in a cell")
+        if self._layout.media == "csv":
+            try:
+                csvtext.encode(text, self._layout.encoding)
+            except UnicodeEncodeError:
+                raise self._not_here(text, column, "type", f"characters of {self._layout.encoding}") from None
+            return csvtext.guarded(text)
+        if column.kind == "number":
+            digits = text.replace(",", ".") if column.comma else text
+            cell = xlsxwrite.number_cell(digits) if _NUMBER.fullmatch(digits) is not None else text
+            return cell if isinstance(cell, Typed) else text
+        if column.kind == "boolean" and text in ("true", "false", "0", "1"):
+            return Typed("boolean", text in ("true", "1"))
+        return text
+
+    def _not_here(self, text: str, column: Column, rule: str, expected: str) -> NotExpressible:
+        path = self._prefix + self._paths.get(column.title, "")
+        return NotExpressible(column.title, path, f"text of {len(text)} characters", rule, expected)
+
+
+_READ_OVER: Final = Column("", "")
