@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts import jsoncodec
-from contracts.base.errors import Finding
+from contracts.base.errors import Finding, Theirs
 from contracts.cells import csvtext, xlsxread, xlsxwrite
 from contracts.cells.grid import MAX_BYTES, MAX_CELL, MAX_LINES, Cell, Column, Layout, Row, Typed, Unreadable, kind_in_words, text_of
 from contracts.cells.table import CellPlan, normal_title
@@ -25,6 +25,7 @@ from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems
 from contracts.validate import Validator
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_SHOWN: Final = re.compile(r"line (\d+)(?:: (.*))?", re.DOTALL)
 _SHEET: Final = "Sheet1"
 
 
@@ -84,9 +85,14 @@ class CellCodec(Codec):
         lines = self.read_lines(message, raw)
         findings = [shown(line.number, finding) for line in lines for finding in line.findings]
         if findings:
-            raise self._failure("message.invalid", message, findings[:MAX_FINDINGS])
+            raise self.invalid(message, findings)
         values = [line.value for line in lines if line.value is not None]
         return [self.joined(message, values)] if self.is_list(message) else values
+
+    def invalid(self, message: str, findings: Sequence[Finding]) -> Theirs:
+        """`message.invalid` with as many findings as an answer holds, and the number of all of them."""
+        shown, contract = findings[:MAX_FINDINGS], self._contract.name
+        return Theirs("message.invalid", findings=shown, message=message, contract=contract, format=self.name, count=len(findings))
 
     def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
         table = self._table(message)
@@ -105,6 +111,12 @@ class CellCodec(Codec):
 def shown(number: int, finding: Finding) -> Finding:
     """A finding of a line as an answer at a door shows it."""
     return replace(finding, here=f"line {number}: {finding.here}" if finding.here else f"line {number}")
+
+
+def placed(here: str) -> tuple[int, str]:
+    """The line (0 for none) and the title of such a finding."""
+    match = _SHOWN.fullmatch(here)
+    return (int(match[1]), match[2] or "") if match is not None else (0, here)
 
 
 class _BadHeader(Exception):
