@@ -17,7 +17,7 @@ from contracts.cells import csvtext
 from contracts.cells.grid import CellMedia, Column, Layout
 from contracts.located import Findings, Located, Path
 from contracts.model import CodeTable, Many, Scalar, Struct
-from contracts.places import places, scalar_at
+from contracts.places import Place, places, scalar_at
 from contracts.plan import Node, Plan
 from contracts.table import TableReader
 
@@ -97,7 +97,7 @@ class CellTableReader:
         line = plan.root if each is None else next(child for child in plan.root.children if child.name == _ITEMS)
         for leaf in line.leaves():
             leaf.here = titles.retold_path(leaf.here)
-        columns = self._columns(node["rows"], titles, line, struct, at)
+        columns = self._columns(node["rows"], titles, line, struct if each is None else _item(struct, each), each)
         if self.layout.media == "xlsx" and any(column.kind == "number" for column in columns):
             plan.losses.append("a number in a numeric cell is a binary double: read as the shortest decimal that names it")
         if not any(column.required for column in columns):
@@ -147,28 +147,29 @@ class CellTableReader:
             if empty or composed:
                 leaf.form = replace(leaf.form, normal=partial(_normal_text, composed=composed))
 
-    def _columns(self, rows: list[Any], titles: _Titles, line: Node, struct: Struct, at: Path) -> tuple[Column, ...]:
-        known = places(struct)
+    def _columns(self, rows: list[Any], titles: _Titles, line: Node, struct: Struct, each: str | None) -> tuple[Column, ...]:
+        """By the rows, in their order. `struct` is that of one line."""
+        known, prefix = places(struct), "" if each is None else each + "."
         columns: dict[str, Column] = {}
         always = {leaf.here for leaf in line.leaves() if leaf.keys is None}
         for row in rows:
             if not isinstance(row, dict) or "here" not in row:
                 continue
             canonical = row.get("canonical")
-            targets = canonical if isinstance(canonical, list) else [canonical]
+            paths = [str(path).removeprefix(prefix) for path in (canonical if isinstance(canonical, list) else [canonical])]
             for title in row["here"] if isinstance(row["here"], list) else [row["here"]]:
                 made = Column(normal_title(title), titles.name(title).rpartition(".")[2])
-                scalar = scalar_at(known[targets[0]], targets[0]) if len(targets) == 1 and targets[0] in known else None
+                scalar = scalar_at(known[paths[0]], paths[0]) if len(paths) == 1 and paths[0] in known else None
                 if scalar is not None and not isinstance(row["here"], list):
                     made = _kind(made, scalar, row)
                 needed = "when" not in row and "default" not in row and (
-                    title in always if canonical is None else all(known[each].field.required for each in targets if each in known)
+                    made.title in always if canonical is None else all(_always(known.get(path)) for path in paths)
                 )  # fmt: skip
                 made = replace(made, required=needed)
-                before = columns.get(title)
+                before = columns.get(made.title)
                 if before is not None and replace(before, required=needed) != made:
                     made = replace(made, kind="text")  # rows of disjoint conditions that disagree: text says both
-                columns[title] = made
+                columns[made.title] = made
         return tuple(columns.values())
 
 
@@ -188,6 +189,10 @@ class _Titles:
 
     def retold(self, finding: Finding) -> Finding:
         return replace(finding, canonical=self.retold_path(finding.canonical))
+
+
+def _always(place: Place | None) -> bool:
+    return place is not None and place.field.required and not place.optional_above
 
 
 def normal_title(title: str) -> str:

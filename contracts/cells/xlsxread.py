@@ -281,7 +281,7 @@ def _number(text: str) -> Typed:
         return Typed("refused", "a number")
     if not stated.is_finite() or abs(double) == float("inf"):
         return Typed("refused", "a number")
-    if len(stated.as_tuple().digits) > 17:
+    if len("".join(map(str, stated.as_tuple().digits)).rstrip("0")) > 17:
         return Typed("refused", "a text cell, for a number of more than 15 digits")
     value = Decimal(repr(double))
     if value == value.to_integral_value():

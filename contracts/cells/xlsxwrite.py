@@ -42,10 +42,10 @@ def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
 def number_cell(text: str) -> Cell:
     """The numeric cell of a number written in digits; the text itself where a double does not name it exactly."""
     exact = Decimal(text)
-    double = float(exact)
-    if abs(exact) < 2**53 and Decimal(repr(double)) == exact:
-        return Typed("number", exact)
-    return text
+    shortest = Decimal(repr(float(exact)))
+    if abs(exact) >= 2**53 or shortest != exact:
+        return text
+    return Typed("number", Decimal(int(exact)) if exact == exact.to_integral_value() else shortest)
 
 
 def letters(index: int) -> str:
