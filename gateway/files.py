@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -264,8 +264,8 @@ class _One:
             if stood.first is not None:
                 return stood.first
             return Finding("", "", "the line", "refused", str(json.loads(stood.phases["refusal"][0])["failure"]))
-        part = replace(addressed.received, transfer=id, body=f"{file.message_id} line {line.number}".encode())
-        ended = await self.exchange.carry(replace(addressed, received=part), door.LineDoor(file, line))
+        part = addressed.received._replace(transfer=id, body=f"{file.message_id} line {line.number}".encode())
+        ended = await self.exchange.carry(addressed._replace(received=part), door.LineDoor(file, line))
         if isinstance(ended, Refused):
             self._check(ended.failure, ended.receipt)
             return Finding("", "", "the line", "refused", f"{ended.failure.code}: {ended.failure.what('en')}")

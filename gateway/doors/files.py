@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -115,11 +115,11 @@ class LineDoor:
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         proven = self.file.authenticate(addressed)
-        return replace(proven, payload_digest=hashlib.sha256(self.file.digest + f":{self.line.number}".encode()).digest())
+        return proven._replace(payload_digest=hashlib.sha256(self.file.digest + f":{self.line.number}".encode()).digest())
 
     def request(self, authenticated: Authenticated) -> Requested:
         asked = self.file.request(authenticated)
-        return replace(asked, message_id=f"{asked.message_id}:{self.line.number}")
+        return asked._replace(message_id=f"{asked.message_id}:{self.line.number}")
 
     def decode(self, authorised: Authorised) -> Message:
         assert self.line.value is not None
