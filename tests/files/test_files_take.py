@@ -1,0 +1,211 @@
+"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once; what is ours to mend waits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.wire.jsontext import read_json
+from gateway.exchange.evidence import unpack
+from gateway.journal.database import open_engine
+from gateway.vault.vault import Vault
+from tests.files.dropping import CSV, SAMPLES, XLSX, Place, apply, edited, fresh, indicator
+
+TWIN = json.loads((SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.canonical.json").read_text("utf-8"))
+BAD = CSV.replace(b"41,07", b"41.07").replace(b"KT-05", b"KT-99")
+
+
+def dropped(place: Place, **files: bytes) -> None:
+    for name, data in files.items():
+        stem, _, ending = name.rpartition("_")
+        (place.drop / f"{stem}.{ending}").write_bytes(data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("quy-3_csv", CSV), ("quy-3_xlsx", XLSX)])
+def test_a_dropped_table_stands_in_the_feed_and_in_the_log(place: Place, name: str, data: bytes) -> None:
+    dropped(place, **{name: data})
+    assert place.look() == 1
+    assert place.fed() == [TWIN] and place.phases() == ["intent", "outcome"]
+    (report,) = place.reports()
+    digest = hashlib.sha256(data).hexdigest()
+    ending = name.rpartition("_")[2]
+    assert report["result"] == "accepted" and report["lines"] == {"taken": 3, "refused": 0} and report["sha256"] == digest
+    assert set(report["receipt"]) == {"intent", "outcome"}
+    assert place.where() == ["accepted"] and (place.drop / "accepted" / f"quy-3.{report['transfer']}.{ending}").read_bytes() == data
+    row = "select id, state, caller_system, message_id, grant_id, status from transfer"
+    assert place.rows(row) == [(report["transfer"], "accepted", "so-lieu", f"sha256:{digest}", "G-0007", 200)]
+    (intent,) = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'intent'")]
+    assert intent["caller"] == {"agency": "H14.4", "system": "so-lieu"} and intent["door"] == "files"
+    engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
+    with engine.connect() as connection:
+        _, evidence = unpack(Vault(place.data / "keys").open(connection, f"{report['transfer']}/request"))
+    engine.dispose()
+    head, _, body = evidence.partition(b"\r\n\r\n")
+    assert body == data and head.startswith(f"PUT file:/so-lieu/quy-3.{ending} HTTP/1.1".encode()) and b"content-digest: sha-256=:" in head
+
+
+def test_the_same_file_twice_is_one(place: Place) -> None:
+    dropped(place, mot_csv=CSV)
+    place.look()
+    dropped(place, hai_csv=CSV)
+    place.now[0] += 86_400
+    place.look()
+    first, second = place.reports()
+    assert (first["result"], second["result"]) == ("accepted", "repeated") and second["first"] == first["transfer"]
+    assert len(place.fed()) == 1 and place.phases() == ["intent", "outcome", "repeat"] and place.where() == ["accepted"] * 2
+
+
+def test_good_lines_are_taken_and_bad_ones_reported(place: Place) -> None:
+    dropped(place, xau_csv=BAD)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 1, "refused": 2} and report["found"] == 2
+    assert [(each["line"], each["column"], each["canonical"], each["rule"], each["vi"]) for each in report["findings"]] == [
+        (2, "Mã chỉ tiêu", "values[0].indicator", "code", "mã không có trong danh mục"),
+        (5, "Giá trị", "values[2].value", "type", "sai kiểu giá trị"),
+    ]
+    assert place.fed() == [{"values": [TWIN["values"][1]]}] and place.where() == ["accepted"]
+    assert [row[:2] for row in place.table("xau")[1:]] == [["2", "Mã chỉ tiêu"], ["5", "Giá trị"]]
+    assert "KT-99" not in json.dumps(report), "a report never quotes a value"
+
+
+def test_where_the_contract_says_all_or_nothing_one_bad_line_refuses_the_file(tmp_path: Path) -> None:
+    place = fresh(tmp_path, bundle=indicator({"contract.yaml": ("    partial: accept\n", "")}))
+    dropped(place, xau_csv=BAD, tot_csv=CSV)
+    place.look()
+    by_name = {each["file"]: each for each in place.reports()}
+    assert by_name["xau.csv"]["result"] == "refused" and by_name["xau.csv"]["problem"]["code"] == "message.invalid"
+    assert by_name["xau.csv"]["found"] == 2 and by_name["tot.csv"]["result"] == "accepted"
+    assert len(place.fed()) == 1 and place.where() == ["accepted", "refused"]
+    assert sorted(place.phases()) == ["intent", "outcome", "refusal"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("a_csv", b"\xff\xfe", "message.invalid"),
+        ("a_csv", b"", "message.invalid"),
+        ("a_csv", "Mã;Giá trị\n1;2\n".encode(), "message.invalid"),
+        ("a_xlsx", CSV, "message.invalid"),
+        ("a_pdf", CSV, "file.no-rule"),
+        ("a_csv", b"x" * 100_001, "file.too-large"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_a_reason_and_logged(place: Place, name: str, data: bytes, code: str) -> None:
+    dropped(place, **{name: data})
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and report["problem"]["code"] == code and set(report["receipt"]) == {"refusal"}
+    assert set(report["problem"]["messages"]) == {"vi", "en"} and len(place.table("a.")) > 1
+    assert place.where() == ["refused"] and place.phases() == ["refusal"] and place.fed() == []
+
+
+def test_a_header_that_does_not_fit_is_reported_by_line_and_title(place: Place) -> None:
+    dropped(place, a_csv=CSV.replace("Giá trị".encode(), b"=HYPERLINK(1)"))
+    place.look()
+    (report,) = place.reports()
+    assert [(each["line"], each["column"], each["rule"]) for each in report["findings"]] == [
+        (1, "=HYPERLINK(1)", "unknown"),
+        (1, "Giá trị", "required"),
+    ]
+    assert ["1", "'=HYPERLINK(1)"] in [row[:2] for row in place.table("a.")], "nothing of the sender's is run by whoever opens the report"
+
+
+def test_without_a_grant_nothing_is_taken_and_with_one_the_same_file_is(place: Place) -> None:
+    apply(place, edited(without="G-0007"))
+    dropped(place, a_csv=CSV)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and report["problem"]["code"].startswith("access.") and place.fed() == []
+    apply(place, edited())
+    dropped(place, a_csv=CSV)
+    place.look()
+    assert [each["result"] for each in place.reports()] == ["refused", "accepted"] and len(place.fed()) == 1
+
+
+def test_a_suspended_system_hands_in_nothing(place: Place) -> None:
+    apply(place, edited(system={"state": "suspended"}))
+    dropped(place, a_csv=CSV)
+    place.look()
+    (report,) = place.reports()
+    assert report["problem"]["code"] == "channel.suspended" and place.fed() == [] and place.phases() == ["refusal"]
+
+
+def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
+    """What could not be written waits in work/, and is taken once by whoever comes next."""
+    dropped(place, a_csv=CSV)
+    with place.process() as files:
+        files._exchange.journal.stop()
+        import asyncio
+
+        assert asyncio.run(files.look()) == 0 and place.where() == ["work"] and place.reports() == []
+        place.now[0] += 1
+        assert asyncio.run(files.look()) == 0, "it rests a while"
+    place.look()
+    assert place.where() == ["accepted"] and len(place.fed()) == 1 and place.phases() == ["intent", "outcome"]
+
+
+# --- each line a message of its own -----------------------------------------------------------------------------------
+
+OPERATION = """  submitOne:
+    pattern: submit
+    method: POST
+    path: /one
+    request: IndicatorValue
+    answer: Accepted
+    title: {vi: Nộp một giá trị, en: Hand in one value}
+protection: signed"""
+
+
+def line_by_line(folder: Path, partial: bool) -> Place:
+    operation = OPERATION.replace("    title", "    partial: accept\n    title") if partial else OPERATION
+    table = (SAMPLES.parent / "systems" / "chi-tieu-csv.yaml").read_text("utf-8")
+    table = table.replace("IndicatorValues:\n    each: values[]", "IndicatorValue:").replace('"values[].', '"')
+    bundle = indicator({"contract.yaml": ("protection: signed", operation)}, {"systems/tung-dong.yaml": table})
+    rules = [{"match": "*.csv", "contract": "indicator/v1", "operation": "submitOne", "format": "tung-dong"}]
+    grant: dict[str, Any] = {
+        "id": "G-1", "agency": "H14.4", "contract": "indicator/v1", "operations": ["submitOne"], "purpose": "Thử", "legal_basis": "Thử",
+        "valid_from": "2026-01-01", "valid_until": "2030-12-31", "approved_by": ["a", "b"],
+    }  # fmt: skip
+    text = edited(rules=rules, grants=[grant]).replace("'2026-01-01'", "2026-01-01").replace("'2030-12-31'", "2030-12-31")
+    return fresh(folder, text, bundle)
+
+
+def test_each_line_is_a_transfer_of_its_own_and_the_file_is_kept_once(tmp_path: Path) -> None:
+    place = line_by_line(tmp_path, partial=True)
+    dropped(place, a_csv=CSV, xau_csv=BAD)
+    place.look()
+    by_name = {each["file"]: each for each in place.reports()}
+    assert by_name["a.csv"]["result"] == "accepted" and len(set(by_name["a.csv"]["transfers"])) == 3
+    assert by_name["xau.csv"]["lines"] == {"taken": 1, "refused": 2} and len(place.fed()) == 4
+    assert sorted(set(place.phases())) == ["file", "intent", "outcome"] and place.phases().count("file") == 2
+    ids = {id for (id,) in place.rows("select id from vault where id like '%/request'")}
+    assert f"{by_name['a.csv']['transfer']}/request" in ids
+    messages = [message for (message,) in place.rows("select message_id from transfer order by message_id")]
+    assert f"sha256:{by_name['a.csv']['sha256']}:2" in messages and len(messages) == 4
+    dropped(place, b_csv=CSV)
+    place.look()
+    assert {each["file"]: each["result"] for each in place.reports()}["b.csv"] == "repeated" and len(place.fed()) == 4
+
+
+def test_all_or_nothing_holds_for_lines_too(tmp_path: Path) -> None:
+    place = line_by_line(tmp_path, partial=False)
+    dropped(place, xau_csv=BAD)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and place.fed() == [] and place.phases() == ["refusal"]
+
+
+def test_the_numbers_of_a_file_are_exact_in_the_feed(place: Place) -> None:
+    dropped(place, a_csv=CSV.replace(b"612,450", b"12345678901234567890,123456789012345678901"))
+    place.look()
+    engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
+    with engine.connect() as connection:
+        (ref,) = [ref for (ref,) in place.rows("select body_ref from feed_pending")]
+        body = read_json(Vault(place.data / "keys").open(connection, ref))
+    engine.dispose()
+    assert str(body["values"][0]["value"]) == "12345678901234567890.123456789012345678901"
