@@ -17,6 +17,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -26,7 +27,7 @@ Verdict = Literal["accepted", "refused"]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
 _MARK: Final = re.compile(r"([0-9a-f-]{36})~(.+)", re.DOTALL)
-_NAME_MOST: Final = 120  # characters; with the mark and the ending of a report it stays within 255 bytes of UTF-8 for most names
+_NAME_MOST: Final = 180  # bytes; with the mark and the ending of a report it stays within the 255 that a name may have
 
 
 class TooLarge(Exception):
@@ -50,42 +51,48 @@ class Claimed:
 
 
 _Seen = tuple[int, int, int]
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """One system's folder. Not shared between threads; of several processes one holds it."""
+    """One system's folder. Not shared between threads; of several processes one holds it.
+
+    The system may write here, so all is done through folders opened once: a link laid in the place of accepted/ leads nowhere.
+    """
 
     def __init__(self, path: Path, settle_seconds: float, monotonic: Callable[[], float]) -> None:
+        """Makes what is missing, for its owner and group alone."""
         self._path, self._settle, self._monotonic = path, settle_seconds, monotonic
         self._looks: dict[str, tuple[_Seen, float]] = {}
-        self._held = -1
+        self._held = False
+        path.mkdir(mode=0o770, parents=True, exist_ok=True)
+        self._open = {"": os.open(path, _DIRECTORY)}
+        for name in (WORK, "accepted", "refused"):
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o770, dir_fd=self._open[""])
+            self._open[name] = os.open(name, _DIRECTORY, dir_fd=self._open[""])
 
-    def make(self) -> None:
-        """The folder and what belongs in it, for its owner and group alone."""
-        for each in (self._path, *(self._path / name for name in (WORK, "accepted", "refused"))):
-            each.mkdir(mode=0o770, parents=True, exist_ok=True)
+    def close(self) -> None:
+        for file in self._open.values():
+            os.close(file)
+        self._open.clear()
 
     def hold(self) -> bool:
-        """Whether this process alone works on the folder; once it does, until it ends."""
-        if self._held < 0:
-            file = os.open(self._path / WORK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Whether this process alone works on the folder; once it does, until it closes it or ends. `OSError` if it was taken away."""
+        if not os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._open[""])):
+            raise OSError(f"{self._path} is another folder now")
+        if not self._held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._open[WORK], fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(file)
                 return False
-            self._held = file
+            self._held = True
         return True
-
-    def let_go(self) -> None:
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
 
     def settled(self) -> list[str]:
         """Names of the files that have not changed for as long as a file must stay the same, oldest first."""
         now, looks, ripe = self._monotonic(), dict[str, tuple[_Seen, float]](), list[tuple[int, str]]()
-        with os.scandir(self._path) as entries:
+        with os.scandir(self._open[""]) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED) or not entry.is_file(follow_symlinks=False):
                     continue
@@ -103,68 +110,62 @@ class Folder:
         return [name for _, name in sorted(ripe)]
 
     def claim(self, name: str, mark: str) -> Claimed | None:
-        """Take a file up; None if somebody else was first, or it was taken back."""
+        """Take a file up; None if it was taken back."""
         claimed = Claimed(mark, safe_name(name))
         try:
-            os.rename(self._path / name, self._path / WORK / claimed.file)
+            self._move("", name, WORK, claimed.file)
         except FileNotFoundError:
             return None
-        sync(self._path / WORK)
         return claimed
 
     def claimed(self) -> list[Claimed]:
         """What was taken up and has no result yet, oldest mark first."""
-        names = sorted(os.listdir(self._path / WORK))
+        names = sorted(os.listdir(self._open[WORK]))
         return [Claimed(match[1], match[2]) for name in names if (match := _MARK.fullmatch(name)) is not None]
 
     def remark(self, claimed: Claimed, mark: str) -> Claimed:
+        """Another id for another attempt."""
         again = Claimed(mark, claimed.name)
-        os.rename(self._path / WORK / claimed.file, self._path / WORK / again.file)
+        self._move(WORK, claimed.file, WORK, again.file)
         return again
 
     def read(self, claimed: Claimed, limit: int) -> bytes | None:
         """The whole file; None while somebody still writes to it. `TooLarge` over the limit, `OSError` for what is no file any more."""
-        file = os.open(self._path / WORK / claimed.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(file, "rb") as opened:
-            before = os.fstat(file)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(claimed.file, flags, dir_fd=self._open[WORK]), "rb") as opened:
+            before = os.fstat(opened.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise OSError("no regular file")
             if before.st_size > limit:
                 raise TooLarge(before.st_size)
             data = opened.read(limit + 1)
-            after = os.fstat(file)
+            after = os.fstat(opened.fileno())
         unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size
         return data if unchanged else None
 
     def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes]) -> None:
         """Lay the reports (by their ending) beside where the file goes, then move it there. Doing it again changes nothing."""
-        place = self._path / verdict
         stem, dot, ending = claimed.name.rpartition(".")
         base = f"{stem if dot else claimed.name}.{claimed.mark}"
         for suffix, data in reports.items():
-            part = place / f".{base}{suffix}.part"
-            with part.open("wb") as out:
+            part = f".{base}{suffix}.part"
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=self._open[verdict])
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(part, flags, 0o660, dir_fd=self._open[verdict]), "wb") as out:
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())
-            part.rename(place / f"{base}{suffix}")
-        sync(place)
-        try:
-            os.rename(self._path / WORK / claimed.file, place / f"{base}{dot}{ending if dot else ''}")
-        except FileNotFoundError:  # another process brought it to the same end
-            return
-        sync(place)
+            self._move(verdict, part, verdict, f"{base}{suffix}")
+        with suppress(FileNotFoundError):  # it is there already
+            self._move(WORK, claimed.file, verdict, f"{base}{dot}{ending if dot else ''}")
+
+    def _move(self, source: str, name: str, target: str, new: str) -> None:
+        os.rename(name, new, src_dir_fd=self._open[source], dst_dir_fd=self._open[target])
+        os.fsync(self._open[target])
 
 
 def safe_name(name: str) -> str:
     """A name that can stand in a report and on any file system: letters, digits, and a few signs; the end of a long one stays."""
     plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")))
-    return plain[-_NAME_MOST:]
-
-
-def sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    return plain.encode("utf-8")[-_NAME_MOST:].decode("utf-8", "ignore")

@@ -115,44 +115,58 @@ class Files:
         self._engine, self._registry, self._exchange, self._settings = engine, registry, exchange, settings
         self._checkpoint, self._monotonic = checkpoint, monotonic
         self._folders: dict[str, Folder] = {}
-        self._rest: dict[str, float] = {}
-        self._waits: dict[str, float] = {}
+        self._waits: dict[str, tuple[float, float]] = {}  # seconds, and until when
 
     async def look(self) -> int:
         """Take up what is there now; how many files were brought to an end."""
         snapshot, done = self._registry.snapshot, 0
         for system in snapshot.systems.values():
-            if system.drop is None or self._rest.get(system.id, 0.0) > self._monotonic():
+            if system.drop is None or self._rests(system.drop.folder):
                 continue
             try:
-                done += await self._folder(snapshot, system, system.drop)
-                self._waits.pop(system.id, None)
+                done += await self._work(snapshot, system, system.drop)
+                self._waits.pop(system.drop.folder, None)
             except (NotNow, OSError, Failure) as trouble:
-                wait = min(2 * self._waits[system.id], MOST_SECONDS) if system.id in self._waits else TROUBLE_SECONDS
-                self._waits[system.id], self._rest[system.id] = wait, self._monotonic() + wait
-                log.error("folder %s: %s; tried again in %.0f s", system.drop.folder, trouble, wait)
+                self._rest(system.drop.folder, trouble)
+                if isinstance(trouble, OSError) and system.drop.folder in self._folders:  # perhaps it was moved away and made anew
+                    self._folders.pop(system.drop.folder).close()
         return done
 
     def close(self) -> None:
         for folder in self._folders.values():
-            folder.let_go()
+            folder.close()
 
-    async def _folder(self, snapshot: Snapshot, system: System, drop: DropFolder) -> int:
+    async def _work(self, snapshot: Snapshot, system: System, drop: DropFolder) -> int:
         folder = self._folders.get(drop.folder)
         if folder is None:
             folder = Folder(self._settings.drop_root / drop.folder, self._settings.file_seconds, self._monotonic)
-            folder.make()
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
         done = 0
         for left in folder.claimed():
-            done += await self._take(snapshot, system, drop, folder, left, left_over=True)
+            name = f"{drop.folder}/{left.name}"
+            if self._rests(name):
+                continue
+            try:
+                done += await self._take(snapshot, system, drop, folder, left, left_over=True)
+                self._waits.pop(name, None)
+            except (NotNow, Failure) as trouble:  # this one waits; others need not
+                self._rest(name, trouble)
         for name in folder.settled():
             claimed = folder.claim(name, new_id(int(self._exchange.clock() * 1000)))
             if claimed is not None:
                 done += await self._take(snapshot, system, drop, folder, claimed, left_over=False)
         return done
+
+    def _rests(self, name: str) -> bool:
+        return name in self._waits and self._waits[name][1] > self._monotonic()
+
+    def _rest(self, name: str, trouble: Exception) -> None:
+        """Wait before the next try, longer each time."""
+        wait = min(2 * self._waits[name][0], MOST_SECONDS) if name in self._waits else TROUBLE_SECONDS
+        self._waits[name] = wait, self._monotonic() + wait
+        log.error("%s: %s; tried again in %.0f s", name, trouble, wait)
 
     async def _take(
         self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, claimed: Claimed, *, left_over: bool
@@ -168,7 +182,7 @@ class Files:
         except OSError:
             early = Theirs("file.unreadable", name=claimed.name)
         one = _One(self._engine, self._exchange, snapshot, system, drop, folder, claimed, raw)
-        told = await one.carry(early, look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood())
+        told = await one.bring(early, look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood())
         folder.finish(one.claimed, "refused" if told.result == "refused" else "accepted", reports(told, self._checkpoint()))
         log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, told.result, told.taken, len(told.bad))
         return True
@@ -187,8 +201,18 @@ class _One:
     claimed: Claimed
     raw: bytes
 
+    async def bring(self, early: Failure | None, stood: Stood) -> Told:
+        """What became of it. A mistake of ours is no fault of the file: it waits until the mistake is mended."""
+        try:
+            return await self.carry(early, stood)
+        except (NotNow, Failure):
+            raise
+        except Exception as fault:
+            log.exception("%s: unexpected fault", self.claimed.mark)
+            raise NotNow(f"unexpected fault {type(fault).__name__}") from fault
+
     async def carry(self, early: Failure | None, stood: Stood) -> Told:
-        """What became of it. `stood` is what an earlier process left under its id."""
+        """`stood` is what an earlier process left under its id."""
         mark, digest = self.claimed.mark, hashlib.sha256(self.raw)
         received = door.received(mark, self.exchange.clock(), self.drop, self.claimed.name, self.raw)
         told = partial(Told, self.claimed.name, self.system.id, digest.hexdigest(), received.at, mark)

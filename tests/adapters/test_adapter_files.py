@@ -22,9 +22,8 @@ def now() -> list[float]:
 @pytest.fixture
 def folder(tmp_path: Path, now: list[float]) -> Iterator[Folder]:
     made = Folder(tmp_path / "so-lieu", SETTLE, lambda: now[0])
-    made.make()
     yield made
-    made.let_go()
+    made.close()
 
 
 @pytest.fixture
@@ -100,9 +99,34 @@ def test_one_process_holds_a_folder(folder: Folder, place: Path) -> None:
     other = Folder(place, SETTLE, lambda: 0.0)
     assert folder.hold() and folder.hold()
     assert not other.hold()
-    folder.let_go()
+    folder.close()
     assert other.hold()
-    other.let_go()
+    other.close()
+
+
+def test_a_link_in_the_place_of_a_folder_leads_nowhere(folder: Folder, place: Path, tmp_path: Path) -> None:
+    """The system may write in its folder: it could put a link to elsewhere where results go."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (place / "a.csv").write_bytes(b"abc")
+    claimed = folder.claim("a.csv", new_id())
+    assert claimed is not None
+    (place / "accepted").rename(place / "old")
+    (place / "accepted").symlink_to(elsewhere)
+    folder.finish(claimed, "accepted", {".report.json": b"{}"})
+    assert list(elsewhere.iterdir()) == [] and len(list((place / "old").iterdir())) == 2
+    with pytest.raises(OSError):
+        Folder(place, SETTLE, lambda: 0.0)
+
+
+def test_the_longest_name_has_its_reports(folder: Folder, place: Path) -> None:
+    name = "ộ" * 83 + ".csv"
+    assert len(name.encode()) == 253
+    (place / name).write_bytes(b"abc")
+    claimed = folder.claim(name, new_id())
+    assert claimed is not None and folder.read(claimed, 9) == b"abc"
+    folder.finish(claimed, "refused", {".report.json": b"{}", ".report.csv": b""})
+    assert len(list((place / "refused").iterdir())) == 3
 
 
 @pytest.mark.parametrize(
@@ -110,7 +134,7 @@ def test_one_process_holds_a_folder(folder: Folder, place: Path) -> None:
     [
         ("Số liệu (quý 3).csv", "Số liệu (quý 3).csv"),
         ("a/../b\n;$(rm).csv", "a_.._b_(rm).csv"),
-        ("x" * 300 + ".csv", "x" * 116 + ".csv"),
+        ("x" * 300 + ".csv", "x" * 176 + ".csv"),
         ("\udcff.csv", "_.csv"),
         ("a~b.csv", "a_b.csv"),
     ],

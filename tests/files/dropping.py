@@ -69,6 +69,8 @@ class Place:
             engine.dispose()
 
     def look(self) -> int:
+        """A second later: ids sort by time."""
+        self.now[0] += 1
         with self.process() as files:
             return asyncio.run(files.look())
 

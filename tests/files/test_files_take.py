@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.base.errors import Ours
+from contracts.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
+from gateway.doors.files import FileDoor
 from gateway.exchange.evidence import unpack
 from gateway.journal.database import open_engine
 from gateway.vault.vault import Vault
@@ -140,13 +145,66 @@ def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
     dropped(place, a_csv=CSV)
     with place.process() as files:
         files._exchange.journal.stop()
-        import asyncio
-
         assert asyncio.run(files.look()) == 0 and place.where() == ["work"] and place.reports() == []
         place.now[0] += 1
         assert asyncio.run(files.look()) == 0, "it rests a while"
     place.look()
     assert place.where() == ["accepted"] and len(place.fed()) == 1 and place.phases() == ["intent", "outcome"]
+
+
+def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = CellCodec.read_lines
+
+    def broken(codec: CellCodec, message: str, raw: bytes) -> Any:
+        if raw.startswith(b"PK"):
+            raise RuntimeError("nobody foresaw this")
+        return real(codec, message, raw)
+
+    monkeypatch.setattr(CellCodec, "read_lines", broken)
+    dropped(place, a_xlsx=XLSX, b_csv=CSV)
+    with place.process() as files:
+        assert asyncio.run(files.look()) == 0
+        place.now[0] += 6
+        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
+    monkeypatch.undo()
+    place.look()
+    assert place.where() == ["accepted", "accepted"] and place.phases() == ["intent", "outcome"] * 2
+
+
+def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registration that names what is not in force is ours to mend; the file waits, and is taken once it is mended."""
+    real = FileDoor.is_whole
+
+    def not_in_force(door: FileDoor, addressed: Any) -> bool:
+        if addressed.received.path.endswith("a.csv"):
+            raise Ours("file.no-operation", contract="indicator/v1", operation="submitValues")
+        return real(door, addressed)
+
+    dropped(place, a_csv=CSV)
+    with place.process() as files, monkeypatch.context() as patch:
+        patch.setattr(FileDoor, "is_whole", not_in_force)
+        assert asyncio.run(files.look()) == 0 and place.where() == ["work"]
+        dropped(place, b_csv=BAD)
+        assert asyncio.run(files.look()) == 0, "the folder rests"
+        place.now[0] += 6
+        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
+        logged = place.phases().count("refusal")
+        place.now[0] += 1
+        assert asyncio.run(files.look()) == 0 and place.phases().count("refusal") == logged, "it is not tried at each look"
+    place.look()
+    assert place.where() == ["accepted", "accepted"] and len(place.fed()) == 2 and place.phases().count("intent") == 2
+
+
+def test_a_folder_that_is_taken_away_is_made_again(place: Place) -> None:
+    with place.process() as files:
+        asyncio.run(files.look())
+        shutil.rmtree(place.drop)
+        for _ in range(2):
+            asyncio.run(files.look())
+            place.now[0] += 6
+        dropped(place, a_csv=CSV)
+        asyncio.run(files.look())
+    assert place.where() == ["accepted"]
 
 
 # --- each line a message of its own -----------------------------------------------------------------------------------
