@@ -30,7 +30,9 @@ def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as book:
         for name, text in _frame(sheet).items():
             book.writestr(zipfile.ZipInfo(name, _MOMENT), _HEAD + text, zipfile.ZIP_DEFLATED)
-        with book.open(zipfile.ZipInfo("xl/worksheets/sheet1.xml", _MOMENT), "w", force_zip64=True) as part:
+        info = zipfile.ZipInfo("xl/worksheets/sheet1.xml", _MOMENT)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        with book.open(info, "w", force_zip64=True) as part:
             part.write(f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
             for number, row in enumerate(rows, header_row):
                 cells = "".join(_cell(cell, f"{letters(at)}{number}") for at, cell in enumerate(row) if cell != "")
