@@ -16,16 +16,17 @@ from contracts import jsoncodec
 from contracts.base.errors import Finding, Theirs
 from contracts.cells import csvtext, xlsxread, xlsxwrite
 from contracts.cells.grid import MAX_BYTES, MAX_CELL, MAX_LINES, Cell, Column, Layout, Row, Typed, Unreadable, kind_in_words, text_of
-from contracts.cells.table import CellPlan, normal_title
+from contracts.cells.table import LINES, CellPlan, normal_title
 from contracts.codec import Codec, Value
 from contracts.forms import Bad
-from contracts.frames import setter
+from contracts.frames import getter, setter
 from contracts.model import Contract, RestCall, Struct
 from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems
 from contracts.validate import Validator
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _SHOWN: Final = re.compile(r"line (\d+)(?:: (.*))?", re.DOTALL)
+_NAME: Final = re.compile(rf"(?:{LINES}\[\d*\]\.)?\b(c\d+)\b")
 _SHEET: Final = "Sheet1"
 
 
@@ -99,7 +100,7 @@ class CellCodec(Codec):
         try:
             return table.write(values)
         except NotExpressible as error:
-            raise self._failure("message.not-expressible", message, [error.finding]) from None
+            raise self._failure("message.not-expressible", message, [table.retold(error.finding)]) from None
 
     def _table(self, message: str) -> _Table:
         table = self._tables.get(message)
@@ -131,15 +132,24 @@ class _Table:
     def __init__(self, made: CellPlan, layout: Layout, whole: Validator) -> None:
         self.each = made.each
         self._layout, self._columns, self._ignored, self._whole = layout, made.columns, made.ignored, whole
-        self._line = whole if made.each is None else Validator(made.line.struct)
-        self._read = jsoncodec.compile_reader(made.line)
-        self._outer = jsoncodec.compile_reader(made.plan)
+        self._line = whole if made.each is None else Validator(made.line)
+        self._read = jsoncodec.compile_reader(made.plan)
         self._write = jsoncodec.compile_writer(made.plan)
         self._prefix = "" if made.each is None else made.each + "."
-        self._put = setter(tuple(made.each.removesuffix("[]").split("."))) if made.each is not None else None
-        leaves = [leaf for leaf in made.line.root.leaves() if leaf.keys is not None]
-        self._titles = {leaf.canonical.removeprefix(self._prefix): leaf.here for leaf in leaves}
-        self._paths = {leaf.here: leaf.canonical.removeprefix(self._prefix) for leaf in leaves}
+        keys = () if made.each is None else tuple(made.each.removesuffix("[]").split("."))
+        self._items, self._put = getter(keys), setter(keys) if keys else None
+        self._names = {column.name: column.title for column in made.columns}
+        leaves = [
+            (leaf.canonical.removeprefix(self._prefix), self._title(leaf.here)) for leaf in made.plan.root.leaves() if leaf.keys is not None
+        ]
+        self._titles, self._paths = dict(leaves), {title: path for path, title in leaves}
+
+    def retold(self, finding: Finding) -> Finding:
+        return replace(finding, here=self._title(finding.here))
+
+    def _title(self, here: str) -> str:
+        """The path of a place in the plan as the titles that people know."""
+        return _NAME.sub(lambda match: self._names.get(match[1], match[1]), here)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -192,7 +202,6 @@ class _Table:
 
     def _line_of(self, row: Row, places: list[Column | None], at: int) -> Line:
         problems = Problems()
-        index = None if self.each is None else (None, at)
         prefix = "" if self.each is None else f"{self.each[:-2]}[{at}]."
         found: dict[str, str] = {}
         for number, cell in enumerate(row.cells):
@@ -206,21 +215,27 @@ class _Table:
                     text = text_of(cell, column)
                     found[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
                 except Bad as bad:
-                    path = prefix + self._paths.get(column.title, "")
-                    problems.add(column.title, path, kind_in_words(cell), bad.rule, bad.expected)
+                    problems.add(column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected)
         value: Value = {}
-        self._read(found, value, index, problems)
-        findings = list(problems.findings)
+        self._read(found if self.each is None else {LINES: [found]}, value, None, problems)
+        if self.each is not None:
+            value = self._items(value)[0]
+        findings = [self._inside(finding) for finding in problems.findings]
         if not problems.full and (findings or not self._line.is_valid(value)):
-            said = {path.removeprefix(prefix) for path in problems.canonical}
-            more = self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
-            findings += [replace(each, canonical=prefix + each.canonical) for each in more]
-        return Line(row.number, None if findings else value, tuple(findings[:MAX_FINDINGS]))
+            said = {finding.canonical for finding in findings}
+            findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
+        shown = tuple(replace(each, canonical=prefix + each.canonical if each.canonical else "") for each in findings[:MAX_FINDINGS])
+        return Line(row.number, None if findings else value, shown)
+
+    def _inside(self, finding: Finding) -> Finding:
+        """A finding of the plan's reader as one of the line: its title, and its path inside the item."""
+        inner = "" if self.each is None else f"{self.each[:-2]}[0]."
+        return replace(finding, here=self._title(finding.here), canonical=finding.canonical.removeprefix(inner))
 
     def joined(self, items: Sequence[Value]) -> tuple[Value, list[Finding]]:
         assert self._put is not None
         value: Value = {}
-        self._outer({}, value, None, Problems())
+        self._read({}, value, None, Problems())
         if items:
             self._put(value, list(items))
         return value, [] if self._whole.is_valid(value) else self._whole.findings(value, lambda path, _: "", set())
@@ -231,7 +246,7 @@ class _Table:
         lines: list[Mapping[str, str]] = []
         for value in values:
             made = json.loads(self._write(value))
-            lines += [made] if self.each is None else made.get("lines", [])
+            lines += [made] if self.each is None else made.get(LINES, [])
         head: list[Cell] = [column.title for column in self._columns]
         rows = [head, *([self._cell(line.get(column.name, ""), column) for column in self._columns] for line in lines)]
         if self._layout.media == "xlsx":

@@ -18,22 +18,22 @@ from contracts.cells.grid import CellMedia, Column, Layout
 from contracts.located import Findings, Located, Path
 from contracts.model import CodeTable, Many, Scalar, Struct
 from contracts.places import Place, places, scalar_at
-from contracts.plan import Node, Plan
+from contracts.plan import Plan
 from contracts.table import TableReader
 
 HEAD_WORDS: Final = {
     "csv": {"delimiter", "encoding", "header_row"},
     "xlsx": {"sheet", "header_row"},
 }
-_ITEMS: Final = "lines"
+LINES: Final = "lines"  # the list that the lines are of, inside the plan of a message with `each`
 
 
 @dataclass(frozen=True, slots=True)
 class CellPlan:
-    """`plan` is the message's; `line` that of one line: the message itself, or an item of the list at `each`."""
+    """`line` is what one line holds: the message itself, or an item of the list at `each`."""
 
     plan: Plan
-    line: Plan
+    line: Struct
     each: str | None
     columns: tuple[Column, ...]
     ignored: frozenset[str]
@@ -94,17 +94,14 @@ class CellTableReader:
         if plan is None or len(self.findings.found) > before:
             return None
         self._texts(plan, message, struct, at)
-        line = plan.root if each is None else next(child for child in plan.root.children if child.name == _ITEMS)
-        for leaf in line.leaves():
-            leaf.here = titles.retold_path(leaf.here)
-        columns = self._columns(node["rows"], titles, line, struct if each is None else _item(struct, each), each)
+        line = struct if each is None else _item(struct, each)
+        constants = {titles.title(leaf.here) for leaf in plan.root.leaves() if leaf.keys is None}
+        columns = self._columns(node["rows"], titles, constants, line, each)
         if self.layout.media == "xlsx" and any(column.kind == "number" for column in columns):
             plan.losses.append("a number in a numeric cell is a binary double: read as the shortest decimal that names it")
         if not any(column.required for column in columns):
             self._bad(at, message, "no column that always has a value", "a row for a required field: a line without any value is no line")
-        root = Node("", "", children=line.children, fills=line.fills, empties=line.empties)
-        one = plan if each is None else replace(plan, root=root, struct=_item(struct, each), losses=[])
-        return CellPlan(plan, one, each, columns, frozenset(normal_title(title) for title in ignored))
+        return CellPlan(plan, line, each, columns, frozenset(normal_title(title) for title in ignored))
 
     def _bad(self, path: Path, where: str, got: str, expected: str) -> None:
         self.findings.add(self.document.file, self.document.line(path), where, got, "table", expected)
@@ -147,11 +144,10 @@ class CellTableReader:
             if empty or composed:
                 leaf.form = replace(leaf.form, normal=partial(_normal_text, composed=composed))
 
-    def _columns(self, rows: list[Any], titles: _Titles, line: Node, struct: Struct, each: str | None) -> tuple[Column, ...]:
-        """By the rows, in their order. `struct` is that of one line."""
-        known, prefix = places(struct), "" if each is None else each + "."
+    def _columns(self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None) -> tuple[Column, ...]:
+        """By the rows, in their order."""
+        known, prefix = places(line), "" if each is None else each + "."
         columns: dict[str, Column] = {}
-        always = {leaf.here for leaf in line.leaves() if leaf.keys is None}
         for row in rows:
             if not isinstance(row, dict) or "here" not in row:
                 continue
@@ -163,7 +159,7 @@ class CellTableReader:
                 if scalar is not None and not isinstance(row["here"], list):
                     made = _kind(made, scalar, row)
                 needed = "when" not in row and "default" not in row and (
-                    made.title in always if canonical is None else all(_always(known.get(path)) for path in paths)
+                    made.title in constants if canonical is None else all(_always(known.get(path)) for path in paths)
                 )  # fmt: skip
                 made = replace(made, required=needed)
                 before = columns.get(made.title)
@@ -178,17 +174,17 @@ class _Titles:
 
     def __init__(self, inside: bool) -> None:
         self._names: dict[str, str] = {}
-        self._prefix = f"{_ITEMS}[]." if inside else ""
+        self._prefix = f"{LINES}[]." if inside else ""
 
     def name(self, title: str) -> str:
         return self._prefix + self._names.setdefault(normal_title(title), f"c{len(self._names)}")
 
-    def retold_path(self, path: str) -> str:
+    def title(self, path: str) -> str:
         name = path.removeprefix(self._prefix)
         return next((title for title, each in self._names.items() if each == name), path)
 
     def retold(self, finding: Finding) -> Finding:
-        return replace(finding, canonical=self.retold_path(finding.canonical))
+        return replace(finding, canonical=self.title(finding.canonical))
 
 
 def _always(place: Place | None) -> bool:
