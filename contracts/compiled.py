@@ -38,7 +38,7 @@ class CompiledContract:
         formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
         for name, each in sorted(source.formats.items()):
             if each.layout is not None:
-                formats[name] = CellCodec(name, self.contract, self.validators, each.calls, each.layout, each.cells)
+                formats[name] = CellCodec(name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force)
                 continue
             formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force)
         self.formats: Mapping[str, Codec] = formats

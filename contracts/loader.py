@@ -306,7 +306,8 @@ def _format(source: Source, path: str, raw: bytes) -> None:
 def _cells(source: Source, read: _Reader, name: str, media: CellMedia) -> None:
     layout = layout_of(read.document, media, source.findings)
     made = FormatSource(name, media, read.words(("title",)), layout)
-    reader = CellTableReader(read.document, layout, source.tables, source.findings, _known_values(source))
+    codes_at = None if source.contract is None else source.contract.codes_at
+    reader = CellTableReader(read.document, layout, source.tables, source.findings, _known_values(source), codes_at)
     for message, struct in _messages(source, read):
         plan = reader.plan(message, struct)
         if plan is not None:

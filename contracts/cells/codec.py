@@ -23,6 +23,7 @@ from contracts.frames import getter, setter
 from contracts.model import Contract, RestCall, Struct
 from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems
 from contracts.validate import Validator
+from contracts.validity import InForce, day_at, explained
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _SHOWN: Final = re.compile(r"line (\d+)(?:: (.*))?", re.DOTALL)
@@ -50,10 +51,13 @@ class CellCodec(Codec):
         calls: Mapping[str, RestCall],
         layout: Layout,
         tables: Mapping[str, CellPlan],
+        in_force: Mapping[str, InForce | None],
     ) -> None:
         self.layout = layout
-        self._tables = {message: _Table(each, layout, validators[message]) for message, each in tables.items()}
-        super().__init__(name, layout.media, contract, validators, {message: each.plan for message, each in tables.items()}, calls, {})
+        self._tables = {message: _Table(each, layout, validators[message], in_force[message]) for message, each in tables.items()}
+        super().__init__(
+            name, layout.media, contract, validators, {message: each.plan for message, each in tables.items()}, calls, {}, in_force
+        )
 
     def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
         if plan is None:
@@ -63,11 +67,11 @@ class CellCodec(Codec):
         """Whether all lines of a file are one message."""
         return self._tables[message].each is not None
 
-    def read_lines(self, message: str, raw: bytes) -> list[Line]:
-        """All lines with what is wrong in them; `message.invalid` where the file as a whole cannot be read."""
+    def read_lines(self, message: str, raw: bytes, at: float | None = None) -> list[Line]:
+        """All lines with what is wrong in them; `message.invalid` where the file as a whole cannot be read. `at` is when it was received."""
         table = self._table(message)
         try:
-            return list(table.lines(raw))
+            return list(table.lines(raw, None if at is None else day_at(at)))
         except Unreadable as fault:
             here = f"line {fault.line}" if fault.line else ""
             raise self._failure("message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]) from None
@@ -81,9 +85,9 @@ class CellCodec(Codec):
             raise self._failure("message.invalid", message, findings)
         return value
 
-    def read_cells(self, message: str, raw: bytes) -> list[Value]:
+    def read_cells(self, message: str, raw: bytes, at: float | None = None) -> list[Value]:
         """Every message of a file; `message.invalid` if any line is wrong."""
-        lines = self.read_lines(message, raw)
+        lines = self.read_lines(message, raw, at)
         findings = [shown(line.number, finding) for line in lines for finding in line.findings]
         if findings:
             raise self.invalid(message, findings)
@@ -129,9 +133,10 @@ class _BadHeader(Exception):
 class _Table:
     """One message of the format, compiled."""
 
-    def __init__(self, made: CellPlan, layout: Layout, whole: Validator) -> None:
+    def __init__(self, made: CellPlan, layout: Layout, whole: Validator, in_force: InForce | None) -> None:
         self.each = made.each
         self._layout, self._columns, self._ignored, self._whole = layout, made.columns, made.ignored, whole
+        self._in_force = in_force
         self._line = whole if made.each is None else Validator(made.line)
         self._read = jsoncodec.compile_reader(made.plan)
         self._write = jsoncodec.compile_writer(made.plan)
@@ -153,7 +158,7 @@ class _Table:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def lines(self, raw: bytes) -> Iterator[Line]:
+    def lines(self, raw: bytes, day: str | None) -> Iterator[Line]:
         if len(raw) > MAX_BYTES:
             raise Unreadable(f"{len(raw)} bytes", f"at most {MAX_BYTES} bytes")
         rows = csvtext.read(raw, self._layout) if self._layout.media == "csv" else xlsxread.read(raw, self._layout)
@@ -167,7 +172,7 @@ class _Table:
                 continue
             if count == MAX_LINES:
                 raise Unreadable(f"more than {MAX_LINES} lines", f"at most {MAX_LINES} lines a file", row.number)
-            yield self._line_of(row, places, count)
+            yield self._line_of(row, places, count, day)
             count += 1
 
     def _header(self, row: Row) -> list[Column | None]:
@@ -200,8 +205,8 @@ class _Table:
             raise _BadHeader(wrong)
         return places
 
-    def _line_of(self, row: Row, places: list[Column | None], at: int) -> Line:
-        problems = Problems()
+    def _line_of(self, row: Row, places: list[Column | None], at: int, day: str | None) -> Line:
+        problems = Problems(at=day)
         prefix = "" if self.each is None else f"{self.each[:-2]}[{at}]."
         found: dict[str, str] = {}
         for number, cell in enumerate(row.cells):
@@ -218,10 +223,14 @@ class _Table:
                     problems.add(column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected)
         value: Value = {}
         self._read(found if self.each is None else {LINES: [found]}, value, None, problems)
+        message = value
         if self.each is not None:
             value = self._items(value)[0]
         findings = [self._inside(finding) for finding in problems.findings]
-        if not problems.full and (findings or not self._line.is_valid(value)):
+        if not findings and self._in_force is not None and self._line.is_valid(value):
+            ended = explained(self._in_force(message, day), lambda path, _: self._titles.get(path.removeprefix(self._prefix), ""))
+            findings = [self._inside(finding) for finding in ended]
+        elif not problems.full and (findings or not self._line.is_valid(value)):
             said = {finding.canonical for finding in findings}
             findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
         shown = tuple(replace(each, canonical=prefix + each.canonical if each.canonical else "") for each in findings[:MAX_FINDINGS])

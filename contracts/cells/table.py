@@ -67,6 +67,7 @@ class CellTableReader:
     tables: Mapping[str, CodeTable]
     findings: Findings
     is_valid: Callable[[str, Scalar, str], bool]
+    codes_at: str | None = None
 
     def plan(self, message: str, struct: Struct) -> CellPlan | None:
         at: Path = ("messages", message)
@@ -89,7 +90,7 @@ class CellTableReader:
         inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
         before = len(self.findings.found)
         document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
-        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid).plan(message, struct)
+        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(message, struct)
         self.findings.found[before:] = [titles.retold(finding) for finding in self.findings.found[before:]]
         if plan is None or len(self.findings.found) > before:
             return None
@@ -108,6 +109,11 @@ class CellTableReader:
 
     def _row(self, row: Any, titles: _Titles, each: str | None, at: Path) -> Any:
         """The row with names in place of titles. What is wrong in it otherwise is found by the reader of tables."""
+        if isinstance(row, dict) and "jsonata" in row:
+            self._bad(
+                at, str(row.get("here", row.get("canonical"))), "an expression", "rows of other kinds: a line has columns, not a document"
+            )
+            return row
         if not isinstance(row, dict) or "here" not in row:
             return row
         here = row["here"]

@@ -99,7 +99,7 @@ class FileDoor:
         """Read the lines; `message.invalid` if the file, or (where all or nothing is taken) any line of it, is wrong."""
         codec = who.codec
         assert isinstance(codec, CellCodec)  # is_whole
-        self.lines = codec.read_lines(who.request, who.received.body)
+        self.lines = codec.read_lines(who.request, who.received.body, who.received.at)
         if self.bad and (not who.operation.partial or not self.good):
             found = [shown(line.number, finding) for line in self.bad for finding in line.findings]
             raise codec.invalid(who.request, found)
