@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -241,8 +241,7 @@ class _One:
         failure = self._judge(addressed, file)  # for the lines; what stands is not decided again
         told = partial(told, bad=file.bad)
         if stood.row is not None:
-            if stood.row["state"] == State.FORWARDING:
-                raise NotNow("it is being forwarded; the keeper closes it")
+            self._check_open(stood.row)
             failure = again(str(stood.row["failure"]), self.claimed.mark) if stood.row["failure"] else None
             receipt = receipt_of(self.claimed.mark, stood.row["receipt"])
             return told(taken=len(file.good), failure=failure, receipt=receipt, queued=stood.row["state"] == State.QUEUED)
@@ -284,16 +283,17 @@ class _One:
         """The transfer that took the line, now or before; or why none did."""
         if stood is not None:
             if stood.row is not None:
-                return id
+                self._check_open(stood.row)
+                return _refused(again(str(stood.row["failure"]), id)) if stood.row["failure"] else id
             if stood.first is not None:
                 return stood.first
-            return Finding("", "", "the line", "refused", str(json.loads(stood.phases["refusal"][0])["failure"]))
+            return _refused(again(str(json.loads(stood.phases["refusal"][0])["failure"]), id))
         part = addressed.received._replace(transfer=id, body=f"{file.message_id} line {line.number}".encode())
         ended = await self.exchange.carry(addressed._replace(received=part), door.LineDoor(file, line))
         if isinstance(ended, Refused):
             self._check(ended.failure, ended.receipt)
-            return Finding("", "", "the line", "refused", f"{ended.failure.code}: {ended.failure.what('en')}")
-        return ended.receipt.transfer
+            return _refused(ended.failure)
+        return _refused(ended.failure) if ended.failure is not None else ended.receipt.transfer
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
@@ -331,6 +331,10 @@ class _One:
                 self.claimed = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000)))
             raise NotNow(failure.code)
 
+    def _check_open(self, row: Mapping[str, object]) -> None:
+        if row["state"] == State.FORWARDING:
+            raise NotNow("it was being forwarded; the keeper closes it")
+
     async def _keep(self, received: Received, file: door.FileDoor) -> None:
         now, salt = self.exchange.clock(), random_bytes(SALT)
         facts: dict[str, Json] = {"message": self.exchange.hash_id(file.message_id), "lines": len(file.good), "refused": len(file.bad)}
@@ -339,6 +343,11 @@ class _One:
         written = await self.exchange.journal.commit(Write(log=(entry,), vault=(sealed,)))
         if written.verdict is not Verdict.COMMITTED:
             raise NotNow("journal.fenced")
+
+
+def _refused(failure: Failure) -> Finding:
+    """Why a line that reads well was not taken."""
+    return Finding("", "", failure.code, "refused", failure.next("en"))
 
 
 def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:

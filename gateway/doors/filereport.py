@@ -34,6 +34,7 @@ _RULES: Final = {
     "repeated": ("lặp lại", "repeated"),
     "constant": ("khác giá trị cố định", "another value than the fixed one"),
     "absent": ("lý do vắng mặt không dùng được", "a reason for absence that cannot be used"),
+    "refused": ("dòng đúng dạng nhưng không được nhận", "well formed, but not taken"),
     "file": ("không đọc được tệp", "the file cannot be read"),
 }
 

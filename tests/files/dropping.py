@@ -140,15 +140,15 @@ def fresh(folder: Path, text: str = PROVINCE, bundle: Bundle | None = None) -> P
 
 def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
-    known = contracts() if bundle is None else contracts() | {"indicator/v1": compile_bundle(bundle)}
+    known = contracts() if bundle is None else contracts() | {(made := compile_bundle(bundle)).contract.name: made}
     with writing(engine) as connection:
         store.apply(parse(text, known, ENDPOINTS), connection, NOW)
     engine.dispose()
 
 
-def indicator(changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None) -> Bundle:
-    """The indicator contract with some of its text replaced."""
-    files = dict(Bundle.from_folder(SAMPLES.parent).files)
+def changed(changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator") -> Bundle:
+    """The indicator contract (or another) with some of its text replaced, and files added."""
+    files = dict(Bundle.from_folder(SAMPLES.parents[2] / of / "v1").files)
     for path, (old, new) in changes.items():
         assert old.encode() in files[path]
         files[path] = files[path].replace(old.encode(), new.encode(), 1)
