@@ -132,7 +132,7 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
 @app.command(hidden=True)
 def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """Takes up what systems drop into their folders."""
-    from gateway.files import run_files
+    from gateway.files.worker import run_files
 
     run_files(_settings(data), lifeline, ready)
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import compile_bundle
 from gateway.exchange.exchange import Exchange
-from gateway.files import Files
+from gateway.files.worker import Files
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.writer import Journal
 from gateway.registry import store
