@@ -28,6 +28,24 @@ class Endpoint:
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DropRule:
+    """What a file in a drop folder is, by its name: `match` is a pattern such as `*.csv`."""
+
+    match: str
+    contract: str
+    operation: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropFolder:
+    """A system that hands in files. `folder` is a name below the instance's own folder of drops; whoever may write there is that system."""
+
+    folder: str
+    rules: tuple[DropRule, ...]
+
+
 class Outgoing(NamedTuple):
     """One canonical message on its way to a provider."""
 

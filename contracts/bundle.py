@@ -24,7 +24,7 @@ from contracts.base.errors import Finding, Theirs
 FORMAT: Final = "lgsp-contract-bundle/1"
 MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 20_000_000
-_KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml"})
+_KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
 _CATALOGUE: Final = Path(__file__).parent / "catalogue"
 SHARED: Final = "_codes"
 _TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
@@ -48,7 +48,7 @@ class Bundle:
 
     @classmethod
     def from_folder(cls, path: Path) -> Bundle:
-        """All YAML, JSON, CSV and XML files below `path`; hidden files and links are left out. The code tables that contract.yaml
+        """All YAML, JSON, CSV, XML and XLSX files below `path`; hidden files and links are left out. The code tables that contract.yaml
         names under `shared_codes` are frozen into codes/, from `_codes` beside the contracts, or else from the catalogue's; one
         that lies there already, as in a bundle that was unpacked, stays as it was frozen."""
         if not path.is_dir():

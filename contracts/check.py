@@ -10,19 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from lxml import etree
 
 from contracts import facesproof
-from contracts.base.errors import Failure, Finding
+from contracts.base.errors import Failure, Finding, Theirs
 from contracts.bundle import Bundle
+from contracts.cells.codec import CellCodec
 from contracts.codec import Codec, Value
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.faces import xsd
 from contracts.model import Sample
 from contracts.trials import variants
+from contracts.wire import jsontext
 from contracts.wire.soap import parse_xml
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -112,10 +118,12 @@ def _schema(compiled: CompiledContract, report: Report) -> etree.XMLSchema | Non
 
 
 def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
-    is_xml = sample.raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    stem = f"samples/{sample.format}/{sample.message}.{sample.name}"
-    path = f"{stem}.{'xml' if is_xml else 'json'}"
+    is_xml, path = sample.kind == "xml", sample.file
+    stem = path.rpartition(".")[0]
     canonical, codec = compiled.codec("canonical"), compiled.codec(sample.format)
+    if isinstance(codec, CellCodec) and sample.message in codec.mapped:
+        _cell_sample(compiled, codec, sample, schema, report)
+        return
     twin = _try(
         report,
         path if sample.format == "canonical" and not is_xml else f"{stem}.canonical.json",
@@ -132,11 +140,40 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
     if found is not None and found != twin:
         for where in _differences(found, twin, "")[:5]:
             report.findings.append(Finding(path, where, "another value than in the twin", "sample", "the same canonical message"))
+    _everywhere(compiled, sample, twin, schema, report)
+
+
+def _everywhere(compiled: CompiledContract, sample: Sample, twin: Value, schema: etree.XMLSchema | None, report: Report) -> None:
     for each in compiled.formats.values():
         _laws(each, sample.message, twin, report)
-    written = canonical.write_xml(sample.message, twin)
+    written = compiled.codec("canonical").write_xml(sample.message, twin)
     if schema is not None and not schema.validate(etree.fromstring(written)):
-        report.findings.append(Finding(path, "", "refused by the generated XSD", "xsd", "accepted by every face"))
+        report.findings.append(Finding(sample.file, "", "refused by the generated XSD", "xsd", "accepted by every face"))
+
+
+def _cell_sample(compiled: CompiledContract, codec: CellCodec, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
+    """A file of lines: its twin is the one message, or the list of them."""
+    stem, canonical = sample.file.rpartition(".")[0], compiled.codec("canonical")
+    one = codec.is_list(sample.message)
+    texts = [sample.canonical] if one else _try(report, f"{stem}.canonical.json", lambda: _texts(sample.canonical))
+    found = _try(report, sample.file, lambda: codec.read_cells(sample.message, sample.raw))
+    twins: list[Value] = []
+    for text in texts or []:
+        twin = _try(report, f"{stem}.canonical.json", partial(canonical.read_json, sample.message, text))
+        if twin is not None:
+            twins.append(twin)
+            _everywhere(compiled, sample, twin, schema, report)
+    if found is not None and texts is not None and len(twins) == len(texts):
+        for where in _differences(found[0] if one else found, twins[0] if one else twins, "")[:5]:
+            report.findings.append(Finding(sample.file, where, "another value than in the twin", "sample", "the same canonical message"))
+
+
+def _texts(raw: bytes) -> list[bytes]:
+    """The messages of a list, each as a text of its own."""
+    value = jsontext.read_json(raw)
+    if not isinstance(value, list):
+        raise Theirs("message.not-json", why="no list of messages", line=1, column=1)
+    return [jsontext.text_of(each).encode() for each in value]
 
 
 def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
@@ -144,7 +181,9 @@ def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
     refused = 0
     for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
         try:
-            if media == "json":
+            if isinstance(codec, CellCodec) and media == codec.media:
+                back = codec.read_cells(message, codec.write_cells(message, [value]))[0]
+            elif media == "json":
                 back = codec.read_json(message, codec.write_json(message, value))
             else:
                 back = codec.read_xml(message, parse_xml(codec.write_xml(message, value)))
@@ -176,7 +215,7 @@ def _row(codec: Codec, message: str, canonical: str) -> str:
     return "schema.json" if plan is None else plan.lines.get(re.sub(r"\[\d+\]", "[]", canonical), f"systems/{codec.name}.yaml")
 
 
-def _try(report: Report, path: str, work: Callable[[], Value]) -> Value | None:
+def _try(report: Report, path: str, work: Callable[[], T]) -> T | None:
     try:
         return work()
     except Failure as failure:

@@ -55,7 +55,7 @@ class Codec:
     def __init__(
         self,
         name: str,
-        media: Literal["json", "xml"],
+        media: Literal["json", "xml", "csv", "xlsx"],
         contract: Contract,
         validators: Mapping[str, Validator],
         plans: Mapping[str, Plan],
@@ -64,7 +64,7 @@ class Codec:
         in_force: Mapping[str, InForce | None],
     ) -> None:
         self.name = name
-        self.media: Literal["json", "xml"] = media
+        self.media = media
         self.plans = dict(plans)
         self.mapped = frozenset(plans)
         self.speaks: frozenset[str] = frozenset({"json", "xml"}) if name == "canonical" else frozenset({media})

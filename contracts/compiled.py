@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Theirs
 from contracts.bundle import Bundle
+from contracts.cells.codec import CellCodec
 from contracts.codec import Codec as Codec
 from contracts.codec import Value
 from contracts.loader import Source, load
@@ -36,6 +37,9 @@ class CompiledContract:
         self._in_force = {name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at) for name in self.exchanged}
         formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
         for name, each in sorted(source.formats.items()):
+            if each.layout is not None:
+                formats[name] = CellCodec(name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force)
+                continue
             formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force)
         self.formats: Mapping[str, Codec] = formats
 

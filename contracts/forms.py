@@ -1,6 +1,6 @@
 """How one value is written in a format: the closures of a mapping row, both ways.
 
-A `Form` reads the format's raw value (text in XML; text, number or boolean in JSON) into the canonical one and back.
+A `Form` reads the format's raw value (text in XML and in cells; text, number or boolean in JSON) into the canonical one and back.
 `normal` is what a canonical value becomes on the way there and back: the identity where nothing is lost, so that
 the law read(write(v)) = normal(v) holds for every row. Invariant: reading raises `Bad` and nothing else.
 """
@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from contracts.model import CodeTable, Scalar
 from contracts.wire.jsontext import MAX_DIGITS, too_long
 
-Media = Literal["json", "xml"]
+Media = Literal["json", "xml", "cells"]
 
 
 class Bad(Exception):
@@ -218,7 +218,7 @@ def number_as_text(scalar: Scalar) -> Form:
 
 
 def boolean_01(media: Media) -> Form:
-    if media == "xml":
+    if media != "json":
         words = {"0": False, "1": True}
 
         def read_text(raw: str) -> bool:

@@ -49,42 +49,46 @@ def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
     """What a frame gets beside what stood in it: constants, defaults, and required lists and objects that may be empty."""
     if not node.fills and not node.empties and not node.objects:
         return None
-    fills = [(setter(fill.keys), fill.keys, fill.value, fill.constant) for fill in node.fills if not fill.late]
+    now = [(fill, setter(fill.keys)) for fill in node.fills if not fill.late]
     late = [(fill, setter(fill.keys)) for fill in node.fills if fill.late]
-    empties: list[tuple[Keys, type]] = [*((keys, dict) for keys in node.objects), *((keys, list) for keys in node.empties)]
+    objects, lists = list(node.objects), list(node.empties)
 
     def finish(into: Any, index: Index, problems: Problems) -> None:
         if late:
             problems.defer_last(lambda root: fill_late(root, into, index))
-        for put, keys, value, constant in fills:
-            if (constant or missing(into, keys)) and not absent_above(into, keys):
-                put(into, value)
-        for keys, empty in empties:
-            at = into
-            for each in keys[:-1]:
-                at = at.get(each) if isinstance(at, dict) else None
-            if isinstance(at, dict) and "absent" not in at:
-                at.setdefault(keys[-1], empty())
+        for keys in objects:
+            empty(into, keys, dict)
+        for fill, put in now:
+            if (fill.constant or missing(into, fill.keys)) and has_room(into, fill):
+                put(into, fill.value)
+        for keys in lists:
+            empty(into, keys, list)
 
     def fill_late(root: Any, into: Any, index: Index) -> None:
         for fill, put in late:
-            if (
-                (fill.met is None or fill.met(root, into, index))
-                and (fill.constant or missing(into, fill.keys))
-                and not absent_above(into, fill.keys)
-            ):
+            if (fill.met is None or fill.met(root, into, index)) and (fill.constant or missing(into, fill.keys)) and has_room(into, fill):
                 put(into, fill.value)
 
     return finish
 
 
-def absent_above(into: Any, keys: Keys) -> bool:
-    """Whether a reason for absence stands where an object would be that holds the field."""
+def empty(into: Any, keys: Keys, kind: type) -> None:
+    """What is required and may be empty is there where what holds it is there."""
     for each in keys[:-1]:
         into = into.get(each) if isinstance(into, dict) else None
-        if isinstance(into, dict) and "absent" in into:
-            return True
-    return False
+    if isinstance(into, dict) and "absent" not in into:
+        into.setdefault(keys[-1], kind())
+
+
+def has_room(into: Any, fill: Fill) -> bool:
+    """Whether the object that holds a field is there, or always is; a reason for its absence has no fields."""
+    for each in fill.keys[:-1]:
+        into = into.get(each)
+        if not isinstance(into, dict):
+            return fill.sure
+        if "absent" in into:
+            return False
+    return True
 
 
 def missing(into: Any, keys: Keys) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
@@ -12,7 +12,8 @@ import jsonschema_rs
 
 from contracts.base.errors import Words
 from contracts.bundle import Bundle
-from contracts.forms import Media
+from contracts.cells.grid import CellMedia, Layout
+from contracts.cells.table import HEAD_WORDS, CellPlan, CellTableReader, layout_of
 from contracts.jsonschema import json_schema
 from contracts.located import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
 from contracts.model import CodeTable, Contract, Operation, Pattern, RestCall, Sample, Scalar, Struct
@@ -29,14 +30,16 @@ _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
-_SAMPLE: Final = re.compile(r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml)")
+_SAMPLE: Final = re.compile(r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)")
 
 
 @dataclass(slots=True)
 class FormatSource:
     name: str
-    media: Literal["json", "xml"]
+    media: Literal["json", "xml", "csv", "xlsx"]
     title: Words
+    layout: Layout | None = None  # of csv and xlsx
+    cells: dict[str, CellPlan] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     calls: dict[str, RestCall] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
@@ -209,7 +212,7 @@ def _codes_at(read: _Reader, source: Source) -> str | None:
 
 def _operation(read: _Reader, name: str, source: Source) -> Operation:
     at = ("operations", name)
-    read.only(at, {"pattern", "method", "path", "request", "answer", "idempotent", "key", "title"})
+    read.only(at, {"pattern", "method", "path", "request", "answer", "idempotent", "key", "partial", "title"})
     if _OPERATION.fullmatch(name) is None or name in source.messages or name.endswith("Response"):
         read.bad(at, f"the operation name {name!r}", "a name like getValue, not that of a message, not ending in Response")
     pattern, method = read.text((*at, "pattern")), read.text((*at, "method"))
@@ -249,7 +252,15 @@ def _operation(read: _Reader, name: str, source: Source) -> Operation:
         bool(idempotent),
         None if key is None else str(key),
         read.words((*at, "title")),
+        _partial(read, (*at, "partial"), pattern),
     )
+
+
+def _partial(read: _Reader, at: Path, pattern: str) -> bool:
+    value = read.text(at, default="refuse")
+    if value not in ("accept", "refuse") or value == "accept" and pattern == Pattern.QUERY:
+        read.bad(at, repr(value), "accept or refuse, of an operation that messages are handed in to")
+    return value == "accept"
 
 
 def _format(source: Source, path: str, raw: bytes) -> None:
@@ -258,14 +269,17 @@ def _format(source: Source, path: str, raw: bytes) -> None:
     if document is None:
         return
     read = _Reader(document, source.findings)
-    read.only((), {"format", "title", "namespaces", "operations", "messages"})
+    kind = read.text(("format",))
+    read.only((), {"format", "title", "operations", "messages"} | HEAD_WORDS.get(kind, {"namespaces"}))
     if len(pure.parts) != 2 or pure.suffix != ".yaml" or _ID.fullmatch(pure.stem) is None or pure.stem == "canonical":
         read.bad((), path, "systems/<format>.yaml", "layout")
-    kind = read.text(("format",))
-    if kind not in ("json", "xml"):
-        read.bad(("format",), repr(kind), "json or xml")
+    if kind in HEAD_WORDS:
+        _cells(source, read, pure.stem, "csv" if kind == "csv" else "xlsx")
         return
-    media: Media = "json" if kind == "json" else "xml"
+    if kind not in ("json", "xml"):
+        read.bad(("format",), repr(kind), "json, xml, csv or xlsx")
+        return
+    media: Literal["json", "xml"] = "json" if kind == "json" else "xml"
     made = FormatSource(pure.stem, media, read.words(("title",)))
     spaces = read.get(("namespaces",)) or {}
     if (
@@ -279,23 +293,40 @@ def _format(source: Source, path: str, raw: bytes) -> None:
         re.fullmatch(r"([A-Za-z_][\w.-]*)?", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi" for prefix in spaces
     ):
         read.bad(("namespaces",), "a prefix that cannot be used", "a name, not xml… and not xsi")
-    messages = read.get(("messages",))
-    if not isinstance(messages, dict) or not messages:
-        read.bad(("messages",), "none", "at least one message")
-        messages = {}
-    known = _known_values(source)
     codes_at = None if source.contract is None else source.contract.codes_at
-    reader = TableReader(document, media, spaces, source.tables, source.findings, known, codes_at)
-    for name in messages:
-        struct = source.messages.get(name)
-        if struct is None:
-            read.bad(("messages", name), repr(name), "a message of schema.json: " + ", ".join(source.messages))
-            continue
+    reader = TableReader(document, media, spaces, source.tables, source.findings, _known_values(source), codes_at)
+    for name, struct in _messages(source, read):
         plan = reader.plan(name, struct)
         if plan is not None:
             made.plans[name] = plan
     _calls(read, made, source)
     source.formats[made.name] = made
+
+
+def _cells(source: Source, read: _Reader, name: str, media: CellMedia) -> None:
+    layout = layout_of(read.document, media, source.findings)
+    made = FormatSource(name, media, read.words(("title",)), layout)
+    codes_at = None if source.contract is None else source.contract.codes_at
+    reader = CellTableReader(read.document, layout, source.tables, source.findings, _known_values(source), codes_at)
+    for message, struct in _messages(source, read):
+        plan = reader.plan(message, struct)
+        if plan is not None:
+            made.cells[message], made.plans[message] = plan, plan.plan
+    _calls(read, made, source)
+    source.formats[name] = made
+
+
+def _messages(source: Source, read: _Reader) -> Iterator[tuple[str, Struct]]:
+    messages = read.get(("messages",))
+    if not isinstance(messages, dict) or not messages:
+        read.bad(("messages",), "none", "at least one message")
+        return
+    for name in messages:
+        struct = source.messages.get(name)
+        if struct is None:
+            read.bad(("messages", name), repr(name), "a message of schema.json: " + ", ".join(source.messages))
+        else:
+            yield name, struct
 
 
 def _known_values(source: Source) -> Any:
@@ -336,7 +367,9 @@ def _samples(source: Source, files: Mapping[str, bytes]) -> None:
             continue
         match = _SAMPLE.fullmatch(path)
         if match is None or match["message"] not in source.messages or match["format"] not in {*source.formats, "canonical"}:
-            source.findings.add(path, 0, "", "a sample without a place", "layout", "samples/<format>/<Message>.<name>.json or .xml")
+            source.findings.add(
+                path, 0, "", "a sample without a place", "layout", "samples/<format>/<Message>.<name>.json, .xml, .csv or .xlsx"
+            )
             continue
         twin = f"samples/{match['format']}/{match['message']}.{match['name']}.canonical.json"
         if match["format"] == "canonical" and match["kind"] == "json":
@@ -344,7 +377,7 @@ def _samples(source: Source, files: Mapping[str, bytes]) -> None:
         if twin not in files:
             source.findings.add(path, 0, "", "no canonical twin", "layout", twin)
             continue
-        source.samples.append(Sample(match["format"], match["message"], match["name"], raw, files[twin]))
+        source.samples.append(Sample(match["format"], match["message"], match["name"], match["kind"], raw, files[twin]))
     taken = {path for path in files if path.startswith("samples/") and path.endswith(".canonical.json")}
     twins = {f"samples/{each.format}/{each.message}.{each.name}.canonical.json" for each in source.samples}
     for path in sorted(taken - twins):

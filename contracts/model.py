@@ -36,6 +36,7 @@ class Operation:
     idempotent: bool
     key: str | None
     title: Words
+    partial: bool = False  # of a file, the good lines are taken and the others reported; else all or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +215,26 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
+    """`kind` is the ending of its file; the twin of a file with several messages is a list of them."""
+
     format: str
     message: str
     name: str
+    kind: str
     raw: bytes
     canonical: bytes
+
+    @property
+    def file(self) -> str:
+        return f"samples/{self.format}/{self.message}.{self.name}.{self.kind}"
+
+    @property
+    def text(self) -> str | None:
+        """What can be shown of it on a page."""
+        try:
+            return None if self.kind == "xlsx" else self.raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

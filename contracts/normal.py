@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.frames import absent_above
+from contracts.frames import has_room
 from contracts.model import Again, Choice, Many, Scalar, Struct, Type, group
 from contracts.plan import Fill, Index, Leaf, Plan
 
@@ -17,6 +17,11 @@ from contracts.plan import Fill, Index, Leaf, Plan
 def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     leaves = {leaf.canonical: leaf for leaf in plan.root.leaves() if leaf.keys is not None}
     again = {node.canonical: node.again.canonical for node in plan.root.nodes() if node.again is not None}
+    silent = {fill.canonical for node in plan.root.nodes() for fill in node.fills if fill.constant}
+    lists = (
+        node for node in plan.root.nodes() if plan.media == "json" and node.kind == "many" and node.entry is None and not node.skip_empty
+    )
+    empty = {node.canonical.removesuffix("[]") for node in lists}
     drops = plan.drops | {each.canonical for each in plan.derived}
     fills: dict[str, list[Fill]] = {}
     for node in plan.root.nodes():
@@ -25,7 +30,7 @@ def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
     def normal(value: dict[str, Any]) -> dict[str, Any]:
         late: list[Callable[[Any], None]] = []
-        kept = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late, again)) or {}
+        kept = _struct(plan.struct, value, "", None, _Rules(leaves, fills, drops, late, again, silent, empty)) or {}
         for each in late:
             each(kept)
         return kept
@@ -40,10 +45,12 @@ class _Rules:
     drops: frozenset[str]
     late: list[Callable[[Any], None]]
     again: dict[str, str]  # a list whose items are as those of a list above it
+    silent: set[str]  # fields that constants of the table stand for
+    empty: set[str]  # lists that are written when they are empty
 
 
 def _fill(into: dict[str, Any], fill: Fill) -> None:
-    if absent_above(into, fill.keys):
+    if not has_room(into, fill):
         return
     for key in fill.keys[:-1]:
         into = into.setdefault(key, {})
@@ -65,7 +72,7 @@ def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _
         if item is not None:
             kept[field.name] = item
         elif field.required and isinstance(field.type, Struct) and "absent" not in value[field.name]:
-            kept[field.name] = {}
+            kept[field.name] = _struct(field.type, value[field.name], path, index, rules)
     if at == "" or at.endswith("[]"):
         for fill in rules.fills.get(at, ()):
             if fill.late:
@@ -73,6 +80,18 @@ def _struct(made: Struct, value: dict[str, Any], at: str, index: Index, rules: _
             else:
                 _fill(kept, fill)
     return kept
+
+
+def _told(kept: dict[str, Any], path: str, rules: _Rules) -> bool:
+    """Whether anything is written for an object: an empty list of XML is not, a constant of the table is not."""
+    for name, item in kept.items():
+        at = f"{path}.{name}"
+        if isinstance(item, dict) and "absent" not in item:
+            if _told(item, at, rules):
+                return True
+        elif item != [] and at not in rules.silent or item == [] and at in rules.empty:
+            return True
+    return False
 
 
 def _fields(made: Struct | Choice | Again) -> Struct:
@@ -86,8 +105,9 @@ def _value(made: Type, value: Any, path: str, index: Index, rules: _Rules) -> An
         leaf = rules.leaves.get(path)
         return value if leaf is not None and value["absent"] in leaf.tokens else None
     if not isinstance(made, (Scalar, Many)):
-        # An object that is only wrapping for its fields has nothing to be told by when it is empty.
-        return _struct(_fields(made), value, path, index, rules) or None
+        # An object that is only wrapping for its fields is told by them alone.
+        kept = _struct(_fields(made), value, path, index, rules)
+        return kept if _told(kept, path, rules) else None
     if isinstance(made, Many):
         inner = rules.again.get(path + "[]", path + "[]")
         return [

@@ -118,6 +118,7 @@ class Fill:
     constant: bool
     canonical: str
     late: bool = False
+    sure: bool = True  # the objects that hold the field are required
     met: Callable[[Any, Any, Index], bool] | None = None
     seen: Callable[[Any], bool] | None = None
 

@@ -130,6 +130,14 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
 
 
 @app.command(hidden=True)
+def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
+    """Takes up what systems drop into their folders."""
+    from gateway.files.worker import run_files
+
+    run_files(_settings(data), lifeline, ready)
+
+
+@app.command(hidden=True)
 def standin(name: str, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """One stand-in system of the sandbox."""
     from gateway.sandbox import live

@@ -46,6 +46,9 @@ class Settings:
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
+    drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
+    file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
+    file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property
@@ -83,6 +86,10 @@ class Settings:
     @property
     def identities(self) -> Path:
         return self.data / "identities"
+
+    @property
+    def drop_root(self) -> Path:
+        return Path(self.drops) if self.drops else self.data / "drops"
 
     @property
     def run(self) -> Path:

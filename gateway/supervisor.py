@@ -1,7 +1,8 @@
-"""The supervisor: binds the sockets, starts doors, desk and keeper, restarts what dies, and ends all of it cleanly.
+"""The supervisor: binds the sockets, starts doors, desk, files and keeper, restarts what dies, and ends all of it cleanly.
 
     supervisor --- door (one a core)   exchange listener, shared socket
               |--- desk               people's listener
+              |--- files              what is dropped in folders
               `--- keeper             sequencer, delivery, recovery
 
 Invariants
@@ -57,7 +58,7 @@ class Supervisor:
         settings.run.mkdir(parents=True, exist_ok=True)
         exchange, desk = (listener.fileno() for listener in listeners)
         data = str(settings.data)
-        self._children = [Child("keeper", ["keeper", "--data", data])]
+        self._children = [Child("keeper", ["keeper", "--data", data]), Child("files", ["files", "--data", data])]
         self._children += [
             Child(f"door-{number}", ["door", "--data", data, "--fd", str(exchange)], (exchange,)) for number in range(settings.door_count)
         ]

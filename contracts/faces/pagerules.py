@@ -9,7 +9,7 @@ from contracts.base.errors import Language, Words
 from contracts.compiled import CompiledContract
 from contracts.faces.differences import DIFFERENCES
 from contracts.faces.pagewords import head, say, table
-from contracts.faces.samples import generated, shown
+from contracts.faces.samples import generated
 
 _FACES: Final = ("JSON Schema", "OpenAPI", "XSD")
 # Rule, and the faces that hold it as well; the gateway holds all of them.
@@ -41,9 +41,9 @@ def samples(compiled: CompiledContract, language: Language, here: str) -> list[s
     made = generated(compiled)
     parts = [f'<h2>{say("samples", language)}</h2><p><a href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>']
     parts.append(f"<h3>{say('given', language)}</h3>")
-    parts += [_shown(f"{each.message}: {each.name} ({each.format})", each.raw) for each in compiled.samples]
+    parts += [_shown(f"{each.message}: {each.name} ({each.format})", each.text or each.file) for each in compiled.samples]
     parts.append(f"<h3>{say('valid', language)}</h3>")
-    parts += [_shown(f"{each.message}: {each.name} ({each.media})", each.content) for each in made if not each.rule]
+    parts += [_shown(f"{each.message}: {each.name} ({each.media})", each.content.decode()) for each in made if not each.rule]
     rows = [
         (escape(each.message), f"<code>{escape(each.path) or '/'}</code>", f"<code>{each.rule}</code>", escape(each.name), each.media)
         for each in made
@@ -53,5 +53,5 @@ def samples(compiled: CompiledContract, language: Language, here: str) -> list[s
     return [*parts, table([*head(("message", "where", "rule", "name"), language), ""], rows)]
 
 
-def _shown(title: str, raw: bytes) -> str:
-    return f"<details><summary>{escape(title)}</summary><pre><code>{escape(shown(raw))}</code></pre></details>"
+def _shown(title: str, text: str) -> str:
+    return f"<details><summary>{escape(title)}</summary><pre><code>{escape(text)}</code></pre></details>"

@@ -250,14 +250,6 @@ def _of_scalar(made: Scalar, good: Any) -> Iterator[tuple[str, str, Any, bool, b
         yield "too long", "length", (good + "ắ" * (made.max_length + 1))[: made.max_length + 1], True, True
 
 
-def shown(raw: bytes) -> str:
-    """A sample as text; a workbook has none."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return f"({len(raw)} bytes)"
-
-
 # --- in a value -------------------------------------------------------------------------------------------------------------
 
 

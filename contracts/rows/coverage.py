@@ -115,11 +115,24 @@ class Coverage:
         )
         if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0 and frame is not None:
             frame.empties.append(keys)
-        if isinstance(inner, Struct) and inner is place.field.type and not any(each.required for each in inner.fields):
+        if isinstance(inner, Struct) and inner is place.field.type and self._silent(path, inner):
             if place.field.required and frame is not None:
                 frame.objects.append(keys)
             elif not self._dropped(path):
                 self.losses.append(f"{path}: an empty object becomes a missing one")
+
+    def _silent(self, path: str, made: Struct) -> bool:
+        """Whether an object may be there without anything of it being written."""
+        constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
+        return all(
+            f"{path}.{each.name}" in constants
+            or isinstance(each.type, Many)
+            and not each.type.least
+            or isinstance(each.type, Struct)
+            and self._silent(f"{path}.{each.name}", each.type)
+            for each in made.fields
+            if each.required
+        )
 
     def _entry(self, node: Node, at: Path) -> None:
         """A keyed list: one row for the name of the member, which is a required text, and something for its value."""

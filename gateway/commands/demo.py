@@ -57,9 +57,8 @@ def world_of(settings: Settings) -> Any:
 def demo_settings(data: Path) -> Settings:
     """A sandbox on free ports, with one door a core and short waits; settings of the environment do not reach it."""
     exchange, desk = free_ports(2)
-    return replace(
-        Settings(data), exchange_port=exchange, desk_port=desk, provider_seconds=2.0, drain_seconds=0.5, origin="localhost/lgsp-demo"
-    )
+    made = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
+    return replace(made, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
 
 
 @contextmanager

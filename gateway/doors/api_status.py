@@ -47,7 +47,7 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "agencyName": {"vi": agency.name.vi, "en": agency.name.en} if agency is not None else None,
                 "title": {"vi": system.title.vi, "en": system.title.en},
                 "active": system.active,
-                "endpoint": system.endpoint.kind if system.endpoint is not None else None,
+                "endpoint": system.endpoint.kind if system.endpoint is not None else "files" if system.drop is not None else None,
                 "formats": dict(system.formats),
             }
             for system in snapshot.systems.values()

@@ -5,6 +5,7 @@ All of it is generated from the contract in force and kept by its digest, so tha
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 from functools import lru_cache
@@ -16,7 +17,7 @@ from contracts.compiled import CompiledContract
 from contracts.faces import dcat, foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.page import page
-from contracts.faces.samples import generated, shown
+from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
@@ -196,7 +197,7 @@ def _samples(each: CompiledContract) -> bytes:
             "message": sample.message,
             "name": sample.name,
             "valid": True,
-            "content": shown(sample.raw),
+            **({"content": sample.text} if sample.text is not None else {"contentBase64": base64.b64encode(sample.raw).decode("ascii")}),
             "canonical": sample.canonical.decode(),
         }
         for sample in each.samples

@@ -125,9 +125,9 @@ def refusal(
     )
 
 
-def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway") -> LogRow:
-    """Anything else that must be accounted for; it gets an id of its own."""
-    return _row(form.Note(new_id(int(now * 1000)), now, what, actor, facts))
+def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None) -> LogRow:
+    """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
+    return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 
 
 def _by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
@@ -142,7 +142,9 @@ def _by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
 
 
 def _caller(who: Authenticated) -> form.Caller:
-    return form.Caller(who.caller.agency, who.caller.id, certificate=who.certificate_thumbprint, key=who.key.key_id)
+    return form.Caller(
+        who.caller.agency, who.caller.id, certificate=who.certificate_thumbprint, key=who.key.key_id if who.key is not None else None
+    )
 
 
 def _row(entry: form.Entry) -> LogRow:

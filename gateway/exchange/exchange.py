@@ -83,13 +83,13 @@ class Exchange:
         try:
             authenticated = door.authenticate(addressed)
             requested = door.request(authenticated)
-            authorised = self._authorise(requested)
+            authorised = self.authorise(requested)
             decoded = Decoded(authorised, door.decode(authorised))
             return await self._commit(decoded)
         except Failure as failure:
             return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated, requested)
 
-    def _authorise(self, requested: Requested) -> Authorised:
+    def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
         snapshot = requested.snapshot
         decision = snapshot.decide(caller.agency, contract.name, operation.name, requested.received.at)

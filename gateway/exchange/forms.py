@@ -34,7 +34,6 @@ def canonical_answer(who: Requested, answer: Message) -> bytes:
 def event(decoded: Decoded, now: float) -> str:
     """The CloudEvents 1.0 attributes of a submitted message; its data is added from the vault when it is read."""
     who = decoded.requested
-    contract = who.contract.contract
     event = {
         "specversion": "1.0",
         "id": who.received.transfer,
@@ -43,7 +42,7 @@ def event(decoded: Decoded, now: float) -> str:
         "time": rfc3339(now),
         "datacontenttype": "application/json",
         "lgspagency": who.caller.agency,
-        "lgspformat": who.caller.format(contract.name),
+        "lgspformat": who.format,
         "lgspbundle": who.contract.digest,
     }
     key = decoded.message.get(who.operation.key) if who.operation.key else None

@@ -27,6 +27,7 @@ Message = dict[str, Any]
 class Face(StrEnum):
     REST = "rest"
     SOAP = "soap"
+    FILES = "files"
 
 
 class Received(NamedTuple):
@@ -55,13 +56,16 @@ class Addressed(NamedTuple):
 
 
 class Authenticated(NamedTuple):
-    """Who: channel, token and signature name one system. Intact and fresh: the signature covers the content."""
+    """Who: channel, token and signature name one system. Intact and fresh: the signature covers the content.
+
+    A dropped file has none of these: its system is known by the folder, and the digest of the file is its id.
+    """
 
     addressed: Addressed
     caller: System
-    key: VerifyKey
-    certificate_thumbprint: str
-    replay: ReplayKey
+    key: VerifyKey | None
+    certificate_thumbprint: str | None
+    replay: ReplayKey | None
     payload_digest: bytes
     proof: Any  # the door's own: the verified signature or envelope
     reply_to: str | None = None  # SOAP: wsa:MessageID, for wsa:RelatesTo
@@ -79,6 +83,7 @@ class Requested(NamedTuple):
     operation: Operation
     request: str  # the message's name in the contract
     content: Any  # the body's bytes, or the element of the SOAP Body
+    named_format: str | None = None  # where the door knows the format by more than the registration of the caller
 
     @property
     def received(self) -> Received:
@@ -97,8 +102,12 @@ class Requested(NamedTuple):
         return self.authenticated.caller
 
     @property
+    def format(self) -> str:
+        return self.named_format or self.caller.format(self.contract.contract.name)
+
+    @property
     def codec(self) -> Codec:
-        return self.contract.codec(self.caller.format(self.contract.contract.name))
+        return self.contract.codec(self.format)
 
 
 class Authorised(NamedTuple):

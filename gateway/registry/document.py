@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import yaml
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
-from adapters.model import Endpoint
+from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.base.errors import Finding, Theirs, Words
 from contracts.compiled import CompiledContract
+from contracts.model import Pattern
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Route, System
 from security.grants import ALL, Grant
 
@@ -82,6 +83,7 @@ class _Reader:
         self._systems: dict[str, System] = {}
         self._grants: set[str] = set()
         self._stated: set[str] = set()
+        self._folders: set[str] = set()
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
@@ -135,13 +137,44 @@ class _Reader:
             formats[contract] = self._text(at, value)
             if compiled and formats[contract] not in compiled.formats:
                 self._wrong(at, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
-        endpoint = None
-        if item.get("endpoint") is not None:
+        endpoint, drop = None, None
+        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == "files":
+            drop = self._drop(f"{path}.endpoint", item["endpoint"])
+        elif item.get("endpoint") is not None:
             endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
         if name in self._systems:
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
-        self._systems[name] = System(name, agency, title, formats, endpoint, self._state(path, item, f"system {name}"))
+        self._systems[name] = System(name, agency, title, formats, endpoint, self._state(path, item, f"system {name}"), drop=drop)
+
+    def _drop(self, path: str, raw: dict[str, Any]) -> DropFolder:
+        """A folder, and what the files in it are. Only messages that are handed in or dispatched can be dropped: nobody waits for an answer."""
+        item = self._mapping(path, raw, {"kind", "folder", "rules"})
+        folder = self._text(f"{path}.folder", item.get("folder"), _ID, limit=64)
+        if folder in self._folders:
+            self._wrong(f"{path}.folder", "unique", "a folder of its own", f"{folder}, used before")
+        self._folders.add(folder)
+        rules = []
+        for at, each in self._list(f"{path}.rules", item.get("rules")):
+            rule = self._mapping(at, each, {"match", "contract", "operation", "format"})
+            match, contract, operation, name = (
+                self._text(f"{at}.{word}", rule.get(word)) for word in ("match", "contract", "operation", "format")
+            )
+            compiled = self._contract(f"{at}.contract", contract)
+            if compiled is not None:
+                known = compiled.contract.operations
+                if operation not in known or known[operation].pattern is Pattern.QUERY:
+                    handed = [each.name for each in known.values() if each.pattern is not Pattern.QUERY]
+                    self._wrong(f"{at}.operation", "reference", f"one of {', '.join(handed) or 'none'}", operation)
+                else:
+                    request = known[operation].request
+                    fits = [codec.name for codec in compiled.formats.values() if codec.media in ("csv", "xlsx") and request in codec.mapped]
+                    if name not in fits:
+                        self._wrong(f"{at}.format", "reference", f"a table of {request}: {', '.join(fits) or 'none'}", name)
+            rules.append(DropRule(match, contract, operation, name))
+        if not rules:
+            self._wrong(f"{path}.rules", "required", "at least one rule: match, contract, operation, format", "none")
+        return DropFolder(folder, tuple(rules))
 
     def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
         item = self._mapping(path, raw, {"kind", "url"})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from adapters.model import Endpoint
+from adapters.model import DropFolder, Endpoint
 from contracts.base.errors import Words
 from security.keys import VerifyKey
 
@@ -31,7 +31,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A component system. `active` is false if it or its agency is suspended; `endpoint` is None for one that only calls."""
+    """A component system. `active` is false if it or its agency is suspended; `endpoint` is None for one that only calls, or drops files."""
 
     id: str
     agency: str
@@ -40,6 +40,7 @@ class System:
     endpoint: Endpoint | None
     state: str = ACTIVE
     active: bool = True
+    drop: DropFolder | None = None
 
     @property
     def name(self) -> str:

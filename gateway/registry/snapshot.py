@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Connection, select
 
-from adapters.model import Endpoint
+from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.base.errors import Words
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.model import Contract, Operation
@@ -215,9 +215,11 @@ def _key(row: Mapping[str, Any], known: Key | None) -> Key:
 
 
 def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey]) -> System:
-    endpoint = None
-    if row["endpoint"] is not None:
-        at = json.loads(row["endpoint"])
+    endpoint = drop = None
+    at = json.loads(row["endpoint"]) if row["endpoint"] is not None else None
+    if at is not None and at["kind"] == "files":
+        drop = DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"]))
+    elif at is not None:
         endpoint = Endpoint(row["id"], at["kind"], at["url"], {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys})
     agency = agencies.get(row["agency"])
     return System(
@@ -228,6 +230,7 @@ def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[V
         endpoint,
         row["state"],
         row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
+        drop,
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final, Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -79,16 +80,21 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
 
 
 def _system_row(system: System) -> dict[str, Any]:
-    endpoint = system.endpoint
     return {
         "id": system.id,
         "agency": system.agency,
         "title_vi": system.title.vi,
         "title_en": system.title.en,
         "formats": _text(dict(system.formats)),
-        "endpoint": None if endpoint is None else _text({"kind": endpoint.kind, "url": endpoint.url}),
+        "endpoint": _endpoint_text(system),
         "state": system.state,
     }
+
+
+def _endpoint_text(system: System) -> str | None:
+    if system.drop is not None:
+        return _text({"kind": "files", **asdict(system.drop)})
+    return None if system.endpoint is None else _text({"kind": system.endpoint.kind, "url": system.endpoint.url})
 
 
 def _merge(

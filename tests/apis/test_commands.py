@@ -33,7 +33,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         ("audit export /proc/missing", 2, "no-folder"),
         ("audit show", 2, "usage"),
         ("feed read nothing/v1", 1, "feed.unknown"),
-        ("feed read indicator/v1", 1, "feed.unknown"),
+        ("feed read field-report/v1", 1, "feed.unknown"),
         ("feed read incident-alert/v1 --limit 0", 2, "usage"),
         ("registry apply /tmp", 2, "no-file"),
     ],
@@ -63,6 +63,6 @@ def test_identities_follow_the_port(sandbox: Settings) -> None:
     moved = load(sandbox.data, environment={"LGSP_EXCHANGE_PORT": "9553"})
     readdress(moved)
     files = sorted(Path(sandbox.identities).glob("*/system.json"))
-    assert len(files) == 11 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
+    assert len(files) == 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
     readdress(sandbox)
     assert json.loads(files[0].read_text("utf-8"))["gateway"] == sandbox.base

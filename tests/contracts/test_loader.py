@@ -160,7 +160,9 @@ def test_a_twin_that_lies_is_found(tmp_path: Path) -> None:
         target.write_bytes(raw.replace(b"612.450", b"612.451") if path.endswith("canonical.json") else raw)
     report = check(folder)
     assert [(each.here, each.canonical, each.rule) for each in report.findings] == [
-        ("samples/kinh-te-json/IndicatorValue.thu-ngan-sach.json", "value", "sample")
+        ("samples/chi-tieu-csv/IndicatorValues.quy-3.csv", "values[0].value", "sample"),
+        ("samples/chi-tieu-xlsx/IndicatorValues.quy-3.xlsx", "values[0].value", "sample"),
+        ("samples/kinh-te-json/IndicatorValue.thu-ngan-sach.json", "value", "sample"),
     ]
     (folder / "contract.yaml").write_text("id: [", encoding="utf-8")
     assert not check(folder).ok

@@ -111,6 +111,28 @@ def test_a_placeholder_needs_its_address() -> None:
     }
 
 
+def test_a_drop_folder_says_what_its_files_are() -> None:
+    folder = at("so-lieu") + ".endpoint"
+    number = folder.partition("[")[2].partition("]")[0]
+    rule = {"match": "*.csv", "contract": "indicator/v1", "operation": "submitValues", "format": "chi-tieu-csv"}
+
+    def wrong(**endpoint: Any) -> dict[str, str]:
+        return findings(changed(**{f"systems__{number}__endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]} | endpoint}))
+
+    assert wrong(folder="../keys") == {f"{folder}.folder": "pattern"}
+    assert wrong(rules=[]) == {f"{folder}.rules": "required"}
+    assert wrong(url="https://x") == {f"{folder}.url": "unknown"}
+    first = f"{folder}.rules[0]"
+    assert wrong(rules=[rule | {"operation": "getValue"}]) == {f"{first}.operation": "reference"}, "nobody waits for an answer"
+    assert wrong(rules=[rule | {"format": "kinh-te-json"}]) == {f"{first}.format": "reference"}, "no table"
+    assert wrong(rules=[rule | {"contract": "no-such/v1"}]) == {f"{first}.contract": "reference"}
+    other = {"id": "hai", "agency": "H14.4", "title": {"vi": "Hai", "en": "Two"}}
+    raw = yaml.safe_load(PROVINCE)
+    raw["systems"].append(other | {"endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]}})
+    assert findings(yaml.safe_dump(raw)) == {f"systems[{len(raw['systems']) - 1}].endpoint.folder": "unique"}
+    assert findings(changed(routes__0__system="so-lieu")) == {"routes[0].system": "reference"}, "it cannot be called"
+
+
 def test_an_operation_has_one_fallback() -> None:
     raw = yaml.safe_load(PROVINCE)
     raw["routes"][1]["when"] = {"area": ["01273"]}

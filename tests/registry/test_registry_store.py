@@ -49,15 +49,18 @@ def test_round_trip(engine: Engine, house: House) -> None:
     assert system is not None and system.endpoint is not None and system.active
     assert system.formats == {"field-report/v1": "do-thi-xml"} and system.name == "H14.3/do-thi"
     assert list(system.endpoint.keys_by_id) == ["do-thi.sign-1"]
+    dropping = snapshot.system("so-lieu")
+    assert dropping is not None and dropping.endpoint is None
+    assert dropping.drop == next(each.drop for each in document.systems if each.id == "so-lieu")
     found = snapshot.key("do-thi.sign-1")
     assert found is not None and found.system == "do-thi"
     assert snapshot.key_by_thumbprint(found.thumbprint) is found
     assert snapshot.key_by_thumbprint(identity.tls_thumbprint) is None  # a TLS key signs nothing
     tls = snapshot.tls_key(identity.tls_thumbprint)
     assert tls is not None and tls.system == "do-thi" and tls.in_force(NOW) and not tls.in_force(NOW + 100 * 86400)
-    assert {grant.id for grant in snapshot.grants("H14.0")} == {"G-0004", "G-0005"}
+    assert {grant.id for grant in snapshot.grants("H14.0")} == {"G-0004", "G-0005", "G-0008"}
     assert snapshot.grants("H14.21") == ()
-    assert set(snapshot.contracts) == {"incident-alert/v1", "field-report/v1", "indicator/v1"}
+    assert set(snapshot.contracts) == set(contracts())
 
 
 def test_look_ups_by_address(engine: Engine) -> None:

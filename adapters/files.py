@@ -1,0 +1,171 @@
+"""A drop folder of a component system: files are taken up once they have settled, and a result is laid beside them.
+
+    <folder>/              where the system writes; under a name ending in .part or .tmp, or beginning with a dot, until the file is whole
+    <folder>/work/         taken up: <mark>~<name>, by one rename
+    <folder>/accepted/     <name> with the mark in it, and its report
+    <folder>/refused/      the same
+
+The folder must be one file system. Invariants: a file is in exactly one of these places; each step is one rename, so that whoever dies in between
+leaves a file that can be taken up again under the same mark; a report is on disk before its file leaves work/. Links are never followed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+WORK: Final = "work"
+Verdict = Literal["accepted", "refused"]
+_UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
+_UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
+_MARK: Final = re.compile(r"([0-9a-f-]{36})~(.+)", re.DOTALL)
+_NAME_MOST: Final = 180  # bytes; with the mark and the ending of a report it stays within the 255 that a name may have
+
+
+class TooLarge(Exception):
+    """The file is over the limit; `size` in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A file in work/: the id under which it is carried, and the name it was dropped with, made safe."""
+
+    mark: str
+    name: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.mark}~{self.name}"
+
+
+_Seen = tuple[int, int, int]
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folder:
+    """One system's folder. Not shared between threads; of several processes one holds it.
+
+    The system may write here, so all is done through folders opened once: a link laid in the place of accepted/ leads nowhere.
+    """
+
+    def __init__(self, path: Path, settle_seconds: float, monotonic: Callable[[], float]) -> None:
+        """Makes what is missing, for its owner and group alone."""
+        self._path, self._settle, self._monotonic = path, settle_seconds, monotonic
+        self._looks: dict[str, tuple[_Seen, float]] = {}
+        self._held = False
+        path.mkdir(mode=0o770, parents=True, exist_ok=True)
+        self._open = {"": os.open(path, _DIRECTORY)}
+        for name in (WORK, "accepted", "refused"):
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o770, dir_fd=self._open[""])
+            self._open[name] = os.open(name, _DIRECTORY, dir_fd=self._open[""])
+
+    def close(self) -> None:
+        for file in self._open.values():
+            os.close(file)
+        self._open.clear()
+
+    def hold(self) -> bool:
+        """Whether this process alone works on the folder; once it does, until it closes it or ends. `OSError` if it was taken away."""
+        if not os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._open[""])):
+            raise OSError(f"{self._path} is another folder now")
+        if not self._held:
+            try:
+                fcntl.flock(self._open[WORK], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self._held = True
+        return True
+
+    def settled(self) -> list[str]:
+        """Names of the files that have not changed for as long as a file must stay the same, oldest first."""
+        now, looks, ripe = self._monotonic(), dict[str, tuple[_Seen, float]](), list[tuple[int, str]]()
+        with os.scandir(self._open[""]) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower().endswith(_UNFINISHED) or not entry.is_file(follow_symlinks=False):
+                    continue
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+                before = self._looks.get(entry.name)
+                since = before[1] if before is not None and before[0] == seen else now
+                looks[entry.name] = (seen, since)
+                if now - since >= self._settle:
+                    ripe.append((found.st_mtime_ns, entry.name))
+        self._looks = looks
+        return [name for _, name in sorted(ripe)]
+
+    def claim(self, name: str, mark: str) -> Claimed | None:
+        """Take a file up; None if it was taken back."""
+        claimed = Claimed(mark, safe_name(name))
+        try:
+            self._move("", name, WORK, claimed.file)
+        except FileNotFoundError:
+            return None
+        return claimed
+
+    def claimed(self) -> list[Claimed]:
+        """What was taken up and has no result yet, oldest mark first."""
+        names = sorted(os.listdir(self._open[WORK]))
+        return [Claimed(match[1], match[2]) for name in names if (match := _MARK.fullmatch(name)) is not None]
+
+    def remark(self, claimed: Claimed, mark: str) -> Claimed:
+        """Another id for another attempt."""
+        again = Claimed(mark, claimed.name)
+        self._move(WORK, claimed.file, WORK, again.file)
+        return again
+
+    def read(self, claimed: Claimed, limit: int) -> bytes | None:
+        """The whole file; None while somebody still writes to it. `TooLarge` over the limit, `OSError` for what is no file any more."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(claimed.file, flags, dir_fd=self._open[WORK]), "rb") as opened:
+            before = os.fstat(opened.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError("no regular file")
+            if before.st_size > limit:
+                raise TooLarge(before.st_size)
+            data = opened.read(limit + 1)
+            after = os.fstat(opened.fileno())
+        unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size
+        return data if unchanged else None
+
+    def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes]) -> None:
+        """Lay the reports (by their ending) beside where the file goes, then move it there. Doing it again changes nothing."""
+        stem, dot, ending = claimed.name.rpartition(".")
+        base = f"{stem if dot else claimed.name}.{claimed.mark}"
+        for suffix, data in reports.items():
+            part = f".{base}{suffix}.part"
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=self._open[verdict])
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(part, flags, 0o660, dir_fd=self._open[verdict]), "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            self._move(verdict, part, verdict, f"{base}{suffix}")
+        with suppress(FileNotFoundError):  # it is there already
+            self._move(WORK, claimed.file, verdict, f"{base}{dot}{ending if dot else ''}")
+
+    def _move(self, source: str, name: str, target: str, new: str) -> None:
+        os.rename(name, new, src_dir_fd=self._open[source], dst_dir_fd=self._open[target])
+        os.fsync(self._open[target])
+
+
+def safe_name(name: str) -> str:
+    """A name that can stand in a report and on any file system: letters, digits, and a few signs; the end of a long one stays."""
+    plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")))
+    return plain.encode("utf-8")[-_NAME_MOST:].decode("utf-8", "ignore")

@@ -1,0 +1,1 @@
+"""What systems drop into their folders, taken up by a process of its own."""

@@ -1,0 +1,366 @@
+"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once; what is ours to mend waits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from adapters.failures import Acted, ProviderFailure
+from adapters.model import Incoming
+from contracts.base.errors import Ours
+from contracts.cells.codec import CellCodec
+from contracts.wire.jsontext import read_json
+from gateway import recovery
+from gateway.doors.files import FileDoor
+from gateway.exchange.evidence import unpack
+from gateway.journal import tables
+from gateway.journal.database import open_engine, writing
+from gateway.journal.write import QueueRow
+from gateway.vault.vault import Vault
+from tests.files.dropping import CSV, SAMPLES, XLSX, Place, apply, changed, edited, fresh
+
+TWIN = json.loads((SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.canonical.json").read_text("utf-8"))
+BAD = CSV.replace(b"41,07", b"41.07").replace(b"KT-05", b"KT-99")
+
+
+def dropped(place: Place, **files: bytes) -> None:
+    for name, data in files.items():
+        stem, _, ending = name.rpartition("_")
+        (place.drop / f"{stem}.{ending}").write_bytes(data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("quy-3_csv", CSV), ("quy-3_xlsx", XLSX)])
+def test_a_dropped_table_stands_in_the_feed_and_in_the_log(place: Place, name: str, data: bytes) -> None:
+    dropped(place, **{name: data})
+    assert place.look() == 1
+    assert place.fed() == [TWIN] and place.phases() == ["intent", "outcome"]
+    (report,) = place.reports()
+    digest = hashlib.sha256(data).hexdigest()
+    ending = name.rpartition("_")[2]
+    assert report["result"] == "accepted" and report["lines"] == {"taken": 3, "refused": 0} and report["sha256"] == digest
+    assert set(report["receipt"]) == {"intent", "outcome"}
+    assert place.where() == ["accepted"] and (place.drop / "accepted" / f"quy-3.{report['transfer']}.{ending}").read_bytes() == data
+    row = "select id, state, caller_system, message_id, grant_id, status from transfer"
+    assert place.rows(row) == [(report["transfer"], "accepted", "so-lieu", f"sha256:{digest}", "G-0007", 200)]
+    (intent,) = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'intent'")]
+    assert intent["caller"] == {"agency": "H14.4", "system": "so-lieu"} and intent["door"] == "files"
+    engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
+    with engine.connect() as connection:
+        _, evidence = unpack(Vault(place.data / "keys").open(connection, f"{report['transfer']}/request"))
+    engine.dispose()
+    head, _, body = evidence.partition(b"\r\n\r\n")
+    assert body == data and head.startswith(f"PUT file:/so-lieu/quy-3.{ending} HTTP/1.1".encode()) and b"content-digest: sha-256=:" in head
+
+
+def test_the_same_file_twice_is_one(place: Place) -> None:
+    dropped(place, mot_csv=CSV)
+    place.look()
+    dropped(place, hai_csv=CSV)
+    place.now[0] += 86_400
+    place.look()
+    first, second = place.reports()
+    assert (first["result"], second["result"]) == ("accepted", "repeated") and second["first"] == first["transfer"]
+    assert len(place.fed()) == 1 and place.phases() == ["intent", "outcome", "repeat"] and place.where() == ["accepted"] * 2
+
+
+def test_good_lines_are_taken_and_bad_ones_reported(place: Place) -> None:
+    dropped(place, xau_csv=BAD)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 1, "refused": 2} and report["found"] == 2
+    assert [(each["line"], each["column"], each["canonical"], each["rule"], each["vi"]) for each in report["findings"]] == [
+        (2, "Mã chỉ tiêu", "values[0].indicator", "code", "mã không có trong danh mục"),
+        (5, "Giá trị", "values[2].value", "type", "sai kiểu giá trị"),
+    ]
+    assert place.fed() == [{"values": [TWIN["values"][1]]}] and place.where() == ["accepted"]
+    assert [row[:2] for row in place.table("xau")[1:]] == [["2", "Mã chỉ tiêu"], ["5", "Giá trị"]]
+    assert "KT-99" not in json.dumps(report), "a report never quotes a value"
+
+
+def test_where_the_contract_says_all_or_nothing_one_bad_line_refuses_the_file(tmp_path: Path) -> None:
+    place = fresh(tmp_path, bundle=changed({"contract.yaml": ("    partial: accept\n", "")}))
+    dropped(place, xau_csv=BAD, tot_csv=CSV)
+    place.look()
+    by_name = {each["file"]: each for each in place.reports()}
+    assert by_name["xau.csv"]["result"] == "refused" and by_name["xau.csv"]["problem"]["code"] == "message.invalid"
+    assert by_name["xau.csv"]["found"] == 2 and by_name["tot.csv"]["result"] == "accepted"
+    assert len(place.fed()) == 1 and place.where() == ["accepted", "refused"]
+    assert sorted(place.phases()) == ["intent", "outcome", "refusal"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("a_csv", b"\xff\xfe", "message.invalid"),
+        ("a_csv", b"", "message.invalid"),
+        ("a_csv", "Mã;Giá trị\n1;2\n".encode(), "message.invalid"),
+        ("a_xlsx", CSV, "message.invalid"),
+        ("a_pdf", CSV, "file.no-rule"),
+        ("a_csv", b"x" * 100_001, "file.too-large"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_a_reason_and_logged(place: Place, name: str, data: bytes, code: str) -> None:
+    dropped(place, **{name: data})
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and report["problem"]["code"] == code and set(report["receipt"]) == {"refusal"}
+    assert set(report["problem"]["messages"]) == {"vi", "en"} and len(place.table("a.")) > 1
+    assert place.where() == ["refused"] and place.phases() == ["refusal"] and place.fed() == []
+
+
+def test_a_header_that_does_not_fit_is_reported_by_line_and_title(place: Place) -> None:
+    dropped(place, a_csv=CSV.replace("Giá trị".encode(), b"=HYPERLINK(1)"))
+    place.look()
+    (report,) = place.reports()
+    assert [(each["line"], each["column"], each["rule"]) for each in report["findings"]] == [
+        (1, "=HYPERLINK(1)", "unknown"),
+        (1, "Giá trị", "required"),
+    ]
+    assert ["1", "'=HYPERLINK(1)"] in [row[:2] for row in place.table("a.")], "nothing of the sender's is run by whoever opens the report"
+
+
+def test_without_a_grant_nothing_is_taken_and_with_one_the_same_file_is(place: Place) -> None:
+    apply(place, edited(without="G-0007"))
+    dropped(place, a_csv=CSV)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and report["problem"]["code"].startswith("access.") and place.fed() == []
+    apply(place, edited())
+    dropped(place, a_csv=CSV)
+    place.look()
+    assert [each["result"] for each in place.reports()] == ["refused", "accepted"] and len(place.fed()) == 1
+
+
+def test_a_suspended_system_hands_in_nothing(place: Place) -> None:
+    apply(place, edited(system={"state": "suspended"}))
+    dropped(place, a_csv=CSV)
+    place.look()
+    (report,) = place.reports()
+    assert report["problem"]["code"] == "channel.suspended" and place.fed() == [] and place.phases() == ["refusal"]
+
+
+def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
+    """What could not be written waits in work/, and is taken once by whoever comes next."""
+    dropped(place, a_csv=CSV)
+    with place.process() as files:
+        files._exchange.journal.stop()
+        assert asyncio.run(files.look()) == 0 and place.where() == ["work"] and place.reports() == []
+        place.now[0] += 1
+        assert asyncio.run(files.look()) == 0, "it rests a while"
+    place.look()
+    assert place.where() == ["accepted"] and len(place.fed()) == 1 and place.phases() == ["intent", "outcome"]
+
+
+def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = CellCodec.read_lines
+
+    def broken(codec: CellCodec, message: str, raw: bytes, *at: float) -> Any:
+        if raw.startswith(b"PK"):
+            raise RuntimeError("nobody foresaw this")
+        return real(codec, message, raw, *at)
+
+    monkeypatch.setattr(CellCodec, "read_lines", broken)
+    dropped(place, a_xlsx=XLSX, b_csv=CSV)
+    with place.process() as files:
+        assert asyncio.run(files.look()) == 0
+        place.now[0] += 6
+        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
+    monkeypatch.undo()
+    place.look()
+    assert place.where() == ["accepted", "accepted"] and place.phases() == ["intent", "outcome"] * 2
+
+
+def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registration that names what is not in force is ours to mend; the file waits, and is taken once it is mended."""
+    real = FileDoor.is_whole
+
+    def not_in_force(door: FileDoor, addressed: Any) -> bool:
+        if addressed.received.path.endswith("a.csv"):
+            raise Ours("file.no-operation", contract="indicator/v1", operation="submitValues")
+        return real(door, addressed)
+
+    dropped(place, a_csv=CSV)
+    with place.process() as files, monkeypatch.context() as patch:
+        patch.setattr(FileDoor, "is_whole", not_in_force)
+        assert asyncio.run(files.look()) == 0 and place.where() == ["work"]
+        dropped(place, b_csv=BAD)
+        assert asyncio.run(files.look()) == 0, "the folder rests"
+        place.now[0] += 6
+        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
+        logged = place.phases().count("refusal")
+        place.now[0] += 1
+        assert asyncio.run(files.look()) == 0 and place.phases().count("refusal") == logged, "it is not tried at each look"
+    place.look()
+    assert place.where() == ["accepted", "accepted"] and len(place.fed()) == 2 and place.phases().count("intent") == 2
+
+
+def test_a_folder_that_is_taken_away_is_made_again(place: Place) -> None:
+    with place.process() as files:
+        asyncio.run(files.look())
+        shutil.rmtree(place.drop)
+        for _ in range(2):
+            asyncio.run(files.look())
+            place.now[0] += 6
+        dropped(place, a_csv=CSV)
+        asyncio.run(files.look())
+    assert place.where() == ["accepted"]
+
+
+# --- each line a message of its own -----------------------------------------------------------------------------------
+
+OPERATION = """  submitOne:
+    pattern: submit
+    method: POST
+    path: /one
+    request: IndicatorValue
+    answer: Accepted
+    title: {vi: Nộp một giá trị, en: Hand in one value}
+protection: signed"""
+
+
+def line_by_line(folder: Path, partial: bool) -> Place:
+    operation = OPERATION.replace("    title", "    partial: accept\n    title") if partial else OPERATION
+    table = (SAMPLES.parent / "systems" / "chi-tieu-csv.yaml").read_text("utf-8")
+    table = table.replace("IndicatorValues:\n    each: values[]", "IndicatorValue:").replace('"values[].', '"')
+    bundle = changed({"contract.yaml": ("protection: signed", operation)}, {"systems/tung-dong.yaml": table})
+    rules = [{"match": "*.csv", "contract": "indicator/v1", "operation": "submitOne", "format": "tung-dong"}]
+    return fresh(folder, edited(rules=rules, grants=[grant("indicator/v1", "submitOne")]), bundle)
+
+
+def grant(contract: str, operation: str) -> dict[str, Any]:
+    return {
+        "id": "G-1", "agency": "H14.4", "contract": contract, "operations": [operation], "purpose": "Thử", "legal_basis": "Thử",
+        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31), "approved_by": ["a", "b"],
+    }  # fmt: skip
+
+
+def test_each_line_is_a_transfer_of_its_own_and_the_file_is_kept_once(tmp_path: Path) -> None:
+    place = line_by_line(tmp_path, partial=True)
+    dropped(place, a_csv=CSV, xau_csv=BAD)
+    place.look()
+    by_name = {each["file"]: each for each in place.reports()}
+    assert by_name["a.csv"]["result"] == "accepted" and len(set(by_name["a.csv"]["transfers"])) == 3
+    assert by_name["xau.csv"]["lines"] == {"taken": 1, "refused": 2} and len(place.fed()) == 4
+    assert sorted(set(place.phases())) == ["file", "intent", "outcome"] and place.phases().count("file") == 2
+    ids = {id for (id,) in place.rows("select id from vault where id like '%/request'")}
+    assert f"{by_name['a.csv']['transfer']}/request" in ids
+    messages = [message for (message,) in place.rows("select message_id from transfer order by message_id")]
+    assert f"sha256:{by_name['a.csv']['sha256']}:2" in messages and len(messages) == 4
+    dropped(place, b_csv=CSV)
+    place.look()
+    assert {each["file"]: each["result"] for each in place.reports()}["b.csv"] == "repeated" and len(place.fed()) == 4
+
+
+def test_all_or_nothing_holds_for_lines_too(tmp_path: Path) -> None:
+    place = line_by_line(tmp_path, partial=False)
+    dropped(place, xau_csv=BAD)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "refused" and place.fed() == [] and place.phases() == ["refusal"]
+
+
+# --- messages that are dispatched --------------------------------------------------------------------------------------
+
+REPORTS = """format: csv
+title: {vi: Phản ánh, en: Reports}
+messages:
+  ServiceRequest:
+    rows:
+      - {canonical: service_code, here: Lĩnh vực}
+      - {canonical: area, here: Mã địa bàn}
+      - {canonical: description, here: Nội dung}
+    drops: [lat, long, address_string, address_id, email, device_id, account_id, first_name, last_name, phone, media_url, attribute]
+"""
+THREE = "Lĩnh vực,Mã địa bàn,Nội dung\nchieu-sang,01273,Đèn tắt\nchieu-sang,01273,KHÔNG NHẬN\nrac-thai,01273,CHƯA GỌI ĐƯỢC\n".encode()
+
+
+class Provider:
+    """Stands for the forwarder: answers, refuses, or cannot be reached, by what the message says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def is_open(self, system: str) -> bool:
+        return False
+
+    def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Any, now: float) -> QueueRow:
+        return QueueRow(transfer, provider, body_ref, now + 1)
+
+    async def forward(self, snapshot: Any, provider: Any, contract: Any, operation: Any, message: dict[str, Any], **rest: Any) -> Incoming:
+        self.asked.append(message["description"])
+        if message["description"] == "KHÔNG NHẬN":
+            raise ProviderFailure("provider.refused", acted=Acted.NO, system=provider.id, provider_status=422)
+        if message["description"] == "CHƯA GỌI ĐƯỢC":
+            raise ProviderFailure("provider.down", acted=Acted.NO, system=provider.id)
+        return Incoming({"service_request_id": "SXD-1", "status": "open"}, b"out", b"in", "k", 200, 0.1)
+
+
+def dispatching(folder: Path) -> Place:
+    bundle = changed(
+        {"contract.yaml": ("    idempotent: true\n", "    idempotent: true\n    partial: accept\n")},
+        {"systems/phan-anh-csv.yaml": REPORTS},
+        of="field-report",
+    )
+    rules = [{"match": "*.csv", "contract": "field-report/v1", "operation": "createRequest", "format": "phan-anh-csv"}]
+    return fresh(folder, edited(rules=rules, grants=[grant("field-report/v1", "createRequest")]), bundle)
+
+
+def test_lines_are_dispatched_and_each_ends_as_its_provider_says(tmp_path: Path) -> None:
+    place = dispatching(tmp_path)
+    place.provider = Provider()
+    dropped(place, a_csv=THREE)
+    place.look()
+    (report,) = place.reports()
+    assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 2, "refused": 1}
+    assert [(each["line"], each["rule"], each["got"]) for each in report["findings"]] == [(3, "refused", "provider.refused")]
+    states = dict(place.rows("select message_id, state from transfer"))
+    assert [states[f"sha256:{report['sha256']}:{line}"] for line in (2, 3, 4)] == ["answered", "failed", "queued"]
+    assert place.rows("select count(*) from queue") == [(1,)]
+    dropped(place, b_csv=THREE)
+    place.look()
+    assert len(place.provider.asked) == 3, "what was dispatched once is not dispatched again"
+    again = next(each for each in place.reports() if each["file"] == "b.csv")
+    assert again["first"] in again["transfers"] and again["findings"][0]["got"] == "provider.refused"
+
+
+def test_what_was_being_forwarded_when_the_worker_died_waits_for_the_keeper(tmp_path: Path) -> None:
+    place = dispatching(tmp_path)
+
+    class Dying(Provider):
+        async def forward(self, *given: Any, **rest: Any) -> Incoming:
+            await super().forward(*given, **rest)
+            raise KeyboardInterrupt  # between the provider's answer and the outcome
+
+    place.provider = Dying()
+    dropped(place, a_csv=THREE)
+    with pytest.raises(KeyboardInterrupt):
+        place.look()
+    place.provider = Provider()
+    place.look()
+    assert place.where() == ["work"] and place.provider.asked == [], "nobody knows yet whether the first one was carried out"
+    with writing(open_engine(f"sqlite:///{place.data / 'lgsp.db'}")) as connection:
+        for each in connection.execute(select(tables.process.c.id).where(tables.process.c.state == "ended")).scalars().all():
+            connection.execute(update(tables.transfer).where(tables.transfer.c.process == each).values(process="gone"))
+        assert recovery.close_open(connection, place.now[0]).queued == 1
+    place.look()
+    (report,) = place.reports()
+    assert report["lines"] == {"taken": 2, "refused": 1} and place.provider.asked == ["KHÔNG NHẬN", "CHƯA GỌI ĐƯỢC"]
+
+
+def test_the_numbers_of_a_file_are_exact_in_the_feed(place: Place) -> None:
+    dropped(place, a_csv=CSV.replace(b"612,450", b"12345678901234567890,123456789012345678901"))
+    place.look()
+    engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
+    with engine.connect() as connection:
+        (ref,) = [ref for (ref,) in place.rows("select body_ref from feed_pending")]
+        body = read_json(Vault(place.data / "keys").open(connection, ref))
+    engine.dispose()
+    assert str(body["values"][0]["value"]) == "12345678901234567890.123456789012345678901"
