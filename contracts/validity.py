@@ -62,11 +62,13 @@ def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: 
     day_of = getter(tuple(path.split("."))) if path is not None else None
 
     def check(value: Any, received: str | None) -> list[Ended]:
-        at = None if day_of is None else day_of(value)
-        day = at[:10] if isinstance(at, str) else received
+        day = received
+        if day_of is not None and isinstance(at := day_of(value), str):
+            day = at[:10]
+        if day is None:
+            return []
         found: list[Ended] = []
-        if day is not None:
-            look(value, (day, found))
+        look(value, (day, found))
         return found
 
     return check

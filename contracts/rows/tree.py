@@ -151,16 +151,16 @@ class Tree:
         if last.attribute or last.text or last.many or last.key_name:
             self.reader.bad(at, here, "no place for a group", "absent", "an element or a member, without [] at its end")
             return
-        node, passed, arrays = self.root, 0, leaf.canonical.split("[]")
-        for step in steps[:-1]:
-            node = self._child(node, step)
-            passed += step.many
-            if step.many and (node.kind != "many" or node.canonical != "".join(part + "[]" for part in arrays[:passed])):
-                self.reader.bad(at, here, "a list that no row before fills so", "absent", "a row for the list before it")
-                return
+        arrays = leaf.canonical.split("[]")
+        if sum(step.many for step in steps) != len(arrays) - 1:
+            self.reader.bad(at, here, "another number of []", "absent", "a [] here for each [] of the canonical path")
+            return
+        node = self._walk(steps[:-1], arrays, here, at)
+        if node is None:
+            return
         node = self._child(node, last)
-        if passed != len(arrays) - 1 or node.absent is not None:
-            self.reader.bad(at, here, "another group than the canonical one", "absent", "one group, a [] here for each [] of its path")
+        if node.absent is not None:
+            self.reader.bad(at, here, "words for two groups in one place", "absent", "one group")
         leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
         node.absent = leaf
 

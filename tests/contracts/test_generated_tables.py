@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lgsp_test_rows import closed, contract, laws
+from lgsp_test_rows import closed, contract, laws, write
+from lxml import etree
+
+from contracts.base.errors import Theirs
+from contracts.wire.soap import parse_xml
 
 Draw = Any
 CODES = {"so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"}
@@ -191,3 +196,57 @@ def test_the_laws_hold_for_generated_tables(values_of: Any, data: st.DataObject)
     strategy = values_of(compiled, "Thing")
     for _ in range(3):
         laws(compiled, data.draw(strategy))
+
+
+ODD = st.sampled_from([None, True, 0, 1.5, "", "?", "a;b", [], [None], {}, {"absent": "none"}, {"w1": []}, [{}], 10**30])
+
+
+def broken_json(draw: Draw, value: Any) -> Any:
+    """The message with something else in one place."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        name = draw(st.sampled_from(sorted(value)))
+        return {**value, name: broken_json(draw, value[name])}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        return [broken_json(draw, value[0]), *value[1:]]
+    return draw(ODD)
+
+
+def broken_xml(draw: Draw, root: Any) -> None:
+    """One element left out, doubled, renamed, with another text or attribute, or nil."""
+    element = draw(st.sampled_from([*root.iter()]))
+    match draw(st.integers(0, 5)):
+        case 0 if element is not root:
+            element.getparent().remove(element)
+        case 1 if element is not root:
+            element.addnext(copy.deepcopy(element))
+        case 2 if element is not root:
+            element.tag = draw(st.sampled_from(["x", "{urn:d}w1", "{urn:d}f1"]))
+        case 3:
+            element.text = draw(st.sampled_from(["", "?", "x", " 1 ", "a;b", "a|b"]))
+        case 4:
+            element.set(draw(st.sampled_from(["k", "f1", "absent"])), draw(st.sampled_from(["", "f1", "none"])))
+        case _:
+            element.set("{http://www.w3.org/2001/XMLSchema-instance}nil", "true")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_broken_message_is_read_or_refused_and_nothing_else(values_of: Any, data: st.DataObject) -> None:
+    thing, rows = data.draw(tables())
+    compiled = contract(thing, rows, CODES)
+    value = data.draw(values_of(compiled, "Thing"))
+    for name in ("json-a", "xml-a"):
+        codec = compiled.codec(name)
+        try:
+            written = write(compiled, name, value)
+            if name == "json-a":
+                odd = broken_json(data.draw, json.loads(written, parse_float=str))
+                read = codec.read_json("Thing", json.dumps(odd).encode())
+            else:
+                root = etree.fromstring(written)
+                broken_xml(data.draw, root)
+                read = codec.read_xml("Thing", parse_xml(etree.tostring(root)))
+        except Theirs as failure:
+            assert failure.findings and failure.code in ("message.invalid", "message.not-expressible")
+            continue
+        assert compiled.validate("Thing", read) == [] and "\\x00" not in repr(read)
