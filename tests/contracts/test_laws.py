@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.bundle import catalogue_folders
 from contracts.cells.codec import CellCodec
 from contracts.compiled import CompiledContract
 from contracts.faces import xsd
 from contracts.wire.soap import parse_xml
 
-CONTRACTS = ["incident-alert/v1", "field-report/v1", "indicator/v1"]
+CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]
 FEW = settings(
     max_examples=60,
     deadline=None,
