@@ -160,6 +160,9 @@ class Plan:
                 below = above(below, self.media == "xml")
                 found.setdefault(parent, below)
                 parent = parent.rpartition(".")[0]
+        for canonical, here in list(found.items()):
+            if canonical.endswith("[]"):  # a list as a whole, of which it is said that it is missing, or too long
+                found.setdefault(canonical[:-2], here.removesuffix("[]"))
         return found
 
 

@@ -13,6 +13,7 @@ from contracts.wire.soap import parse_xml
 
 RECEIVED = datetime.fromisoformat("2026-11-24T08:00:00+07:00").timestamp()
 EDXML = "ed:edXML/ed:edXMLEnvelope/ed:edXMLHeader/"
+BUSINESS = f"{EDXML}ed:TraceHeaderList/ed:Bussiness"
 SERIES = "mes:StructureSpecificData/mes:DataSet/ct:Series"
 
 # contract, sample, what is put in place of what, then: path here, canonical path, rule, part of what is said to be right
@@ -68,7 +69,13 @@ CASES = [
     ("official-document", "edxml/Document.tap-huan", "<edXML:OrganId>000.00.22.H14", "<edXML:OrganId>H14.22", f"{EDXML}ed:MessageHeader/ed:To[1]/ed:OrganId", "to[0].organId", "code", "agency.qcvn102"),
     ("official-document", "edxml/Document.tap-huan", "2026/11/20 09:05:00", "2026-11-20T09:05:00Z", f"{EDXML}ed:TraceHeaderList/ed:TraceHeader/ed:Timestamp", "trace[0].timestamp", "format", "yyyy/MM/dd"),
     ("official-document", "edxml/Document.tap-huan", "<edXML:BussinessDocType>0", "<edXML:BussinessDocType>4", f"{EDXML}ed:TraceHeaderList/ed:Bussiness/ed:BussinessDocType", "business.docType", "code", "nghiep-vu"),
+    ("official-document", "edxml/Document.thu-hoi", "<DocumentId>000.00.05.H14,2026/11/20,218/SKHCN-CĐS</DocumentId>", "", f"{BUSINESS}/ed:DocumentId", "business.documentId", "required", ""),
+    ("official-document", "edxml/Document.cap-nhat", "<DocumentReceiver>1</DocumentReceiver>", "", f"{BUSINESS}/ed:BussinessDocumentInfo/ed:DocumentReceiver", "business.documentReceiver", "required", ""),
+    ("official-document", "edxml/Document.thay-the", "<BussinessDocType>3", "<BussinessDocType>0", f"{BUSINESS}/ed:ReplacementInfoList/ed:ReplacementInfo", "business.replaced", "unknown", ""),
+    ("official-document", "edxml/Document.tap-huan", "<edXML:ContentTransferEncoded>", "<edXML:ContentTransferEncoded>@", "ed:edXML/ed:AttachmentEncoded/ed:Attachment[1]/ed:ContentTransferEncoded", "attachments[0].data", "pattern", ""),
+    ("official-document", "qlvb-json/Document.giay-moi", '"noiDung": "', '"noiDung": "*', "tep[0].noiDung", "attachments[0].data", "pattern", ""),
     ("official-document", "edxml/DocumentStatus.da-den", "<edXML:StatusCode>01", "<edXML:StatusCode>1", "ed:Status/ed:StatusCode", "status", "code", "trang-thai"),
+    ("official-document", "qlvb-json/Document.giay-moi", '"noiNhan": [', '"noiNhan": [], "khac": [', "noiNhan", "to", "required", "list"),
     ("official-document", "qlvb-json/Document.giay-moi", '"ma": "H14.5"', '"ma": "H14.14"', "noiNhan[0].ma", "to[0].organId", "code", "H14.5, its successor"),
     ("official-document", "qlvb-json/Document.giay-moi", '"ngayBanHanh": "23/11/2026"', '"ngayBanHanh": "11/23/2026"', "ngayBanHanh", "promulgation.date", "format", "calendar"),
     # reference-query
