@@ -22,7 +22,9 @@ from contracts.wire import jsontext
 
 Path = tuple[str | int, ...]
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast; every door reads all contracts at its start
+_LOADER: Final[Any] = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml's is ten times as fast; every door reads all contracts at its start
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 
 

@@ -27,7 +27,10 @@ STYLE = "<?xml-stylesheet href='http://alerts.example/cap.xsl' type='text/xsl'?>
 XML = "<?xml version = '1.0' encoding = 'UTF-8' standalone = 'yes'?>\n"
 ALERTS = {
     "stylesheet": (f'{XML}{STYLE}<alert xmlns="{CAP}{{0}}">{HEAD}<scope>Public</scope>{INFO}</alert>', 1),
-    "comment": (f"{XML}<alert xmlns = '{CAP}{{0}}'>\n<!-- http-date = Mon, 30 Aug 2026 -->\n{HEAD}<scope>Public</scope>{INFO}{INFO}</alert>", 2),
+    "comment": (
+        f"{XML}<alert xmlns = '{CAP}{{0}}'>\n<!-- http-date = Mon, 30 Aug 2026 -->\n{HEAD}<scope>Public</scope>{INFO}{INFO}</alert>",
+        2,
+    ),
     "no optional field": (f'{XML}{STYLE}<alert xmlns="{CAP}{{0}}">\n{HEAD}\n<scope>Public</scope>\n</alert>', 0),
 }
 
@@ -102,7 +105,10 @@ DATASTREAM = (
             '{"phenomenonTime":"2026-03-01T00:00:00Z","result":92122,"resultTime":"2026-03-01T00:00:10Z",'
             '"validTime":"2026-03-01T00:00:00.000Z/2026-03-01T01:00:00.000Z"}',
         ),
-        ("Observation", '{"phenomenonTime":"2026-03-01T00:40:00Z","result":0.10,"parameters":{"a":"1","b-c":""},"Datastream":{"@iot.id":"42"}}'),
+        (
+            "Observation",
+            '{"phenomenonTime":"2026-03-01T00:40:00Z","result":0.10,"parameters":{"a":"1","b-c":""},"Datastream":{"@iot.id":"42"}}',
+        ),
         ("Datastream", DATASTREAM),
     ],
 )

@@ -63,7 +63,9 @@ def test_another_table_is_another_bundle(tmp_path: Path) -> None:
             (elsewhere / path).parent.mkdir(parents=True, exist_ok=True)
             (elsewhere / path).write_bytes(raw)
     assert Bundle.from_folder(elsewhere) == first
-    newer = (SHARED / "agency.csv").read_bytes() + "H14.33,000.00.33.H14,Ủy ban nhân dân xã Bế Văn Đàn,Be Van Dan commune,2025-07-01,,\n".encode()
+    newer = (
+        SHARED / "agency.csv"
+    ).read_bytes() + "H14.33,000.00.33.H14,Ủy ban nhân dân xã Bế Văn Đàn,Be Van Dan commune,2025-07-01,,\n".encode()
     (tmp_path / "_codes").mkdir()
     (tmp_path / "_codes" / "agency.csv").write_bytes(newer)
     second = Bundle.from_folder(elsewhere)

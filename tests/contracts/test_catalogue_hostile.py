@@ -102,7 +102,15 @@ def read(catalogue: dict[str, CompiledContract], contract: str, one: Any, raw: b
 
 @pytest.mark.parametrize(("contract", "name", "old", "new", "here", "canonical", "rule", "expected"), CASES)
 def test_a_fault_is_named_where_it_is(
-    contract: str, name: str, old: str, new: str, here: str, canonical: str, rule: str, expected: str, catalogue: dict[str, CompiledContract]
+    contract: str,
+    name: str,
+    old: str,
+    new: str,
+    here: str,
+    canonical: str,
+    rule: str,
+    expected: str,
+    catalogue: dict[str, CompiledContract],
 ) -> None:
     one = sample(catalogue, contract, name)
     raw = one.raw.decode()
@@ -122,7 +130,9 @@ def test_every_format_has_its_cases(catalogue: dict[str, CompiledContract]) -> N
     assert tried == {(name, each) for name, compiled in catalogue.items() for each in compiled.formats if each != "canonical"}
 
 
-@pytest.mark.parametrize("contract", ["camera-event", "dossier-status", "field-report", "indicator", "observation", "official-document", "reference-query"])
+@pytest.mark.parametrize(
+    "contract", ["camera-event", "dossier-status", "field-report", "indicator", "observation", "official-document", "reference-query"]
+)
 def test_all_samples_are_in_force_on_the_day_they_come(contract: str, catalogue: dict[str, CompiledContract]) -> None:
     for one in catalogue[f"{contract}/v1"].samples:
         if one.format != "canonical":

@@ -97,14 +97,19 @@ def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContrac
     """docs/catalogue.md and its Vietnamese twin name every contract, its titles and owner, each operation and each format."""
     docs = Path(__file__).parents[2] / "docs"
     for file, language in ((docs / "catalogue.md", "en"), (docs / "vi" / "danh-muc.md", "vi")):
-        sections = {part.partition("\n")[0].split("`")[1]: part for part in file.read_text("utf-8").split("\n## `")[1:] for part in ["`" + part]}
+        sections = {
+            part.partition("\n")[0].split("`")[1]: part for part in file.read_text("utf-8").split("\n## `")[1:] for part in ["`" + part]
+        }
         assert sorted(sections) == EIGHT, file.name
         for name, text in sections.items():
             compiled = catalogue[name]
             contract = compiled.contract
             assert contract.title.say(language, {}) in text.partition("\n")[0]
             rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
-            assert sorted(rows) == sorted([*contract.operations, *(each for each in compiled.formats if each != "canonical")]), (file.name, name)
+            assert sorted(rows) == sorted([*contract.operations, *(each for each in compiled.formats if each != "canonical")]), (
+                file.name,
+                name,
+            )
             assert f"`{contract.owner_role}`" in text and f" {contract.retention_months} " in text
             for basis in contract.legal_basis:
                 assert basis in text, (file.name, name, basis)

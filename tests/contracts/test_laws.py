@@ -52,7 +52,11 @@ def test_decode_of_encode_is_the_value_but_for_the_listed_losses(name: str, cata
             back = through(compiled, codec.name, codec.media, message, value)
         except Failure as failure:
             assert failure.code == "message.not-expressible"
-            assert any(value[key] != constant for key, constant in constants.items()) or failure.findings[0].rule in ("range", "repeated", "format")
+            assert any(value[key] != constant for key, constant in constants.items()) or failure.findings[0].rule in (
+                "range",
+                "repeated",
+                "format",
+            )
             continue
         assert back == expected
         # Idempotent: what came back goes through unchanged.
