@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,13 @@ def test_every_ended_agency_leads_to_one_in_force() -> None:
     for row in ended:
         successor = by_code[row["replaced_by"]]
         assert not successor["valid_until"] and successor["valid_from"] <= "2025-07-01"
+
+
+def test_the_sandbox_agencies_stand_in_the_table() -> None:
+    """What a grant or a route calls H14.5 is what a message calls so."""
+    province = yaml.safe_load((Path(__file__).parents[2] / "gateway/sandbox/province.yaml").read_text("utf-8"))
+    named = {row["code"]: row["vi"] for row in AGENCIES if not row["valid_until"]}
+    assert {agency["code"]: agency["name"]["vi"] for agency in province["agencies"]}.items() <= named.items()
 
 
 @pytest.mark.parametrize("name", USERS)

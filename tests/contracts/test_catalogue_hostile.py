@@ -127,7 +127,8 @@ def test_a_fault_is_named_where_it_is(
 
 def test_every_format_has_its_cases(catalogue: dict[str, CompiledContract]) -> None:
     tried = {(f"{case[0]}/v1", case[1].split("/")[0]) for case in CASES}
-    assert tried == {(name, each) for name, compiled in catalogue.items() for each in compiled.formats if each != "canonical"}
+    formats = [(name, codec) for name, compiled in catalogue.items() for codec in compiled.formats.values()]
+    assert tried == {(name, codec.name) for name, codec in formats if codec.name != "canonical" and codec.media in ("json", "xml")}
 
 
 @pytest.mark.parametrize(
@@ -135,5 +136,5 @@ def test_every_format_has_its_cases(catalogue: dict[str, CompiledContract]) -> N
 )
 def test_all_samples_are_in_force_on_the_day_they_come(contract: str, catalogue: dict[str, CompiledContract]) -> None:
     for one in catalogue[f"{contract}/v1"].samples:
-        if one.format != "canonical":
+        if one.format != "canonical" and catalogue[f"{contract}/v1"].codec(one.format).media in ("json", "xml"):
             read(catalogue, contract, one, one.raw)

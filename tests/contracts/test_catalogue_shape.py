@@ -44,7 +44,7 @@ def test_check_is_green_and_every_sample_is_proved(name: str, catalogue: dict[st
 def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(name: str, catalogue: dict[str, CompiledContract]) -> None:
     compiled = catalogue[name]
     foreign = {codec.name: codec for codec in compiled.formats.values() if codec.name != "canonical"}
-    assert {codec.media for codec in foreign.values()} == {"json", "xml"}
+    assert {codec.media for codec in foreign.values()} >= {"json", "xml"}
     shown = {(sample.format, sample.message) for sample in compiled.samples}
     for codec in foreign.values():
         assert any(sample.format == codec.name for sample in compiled.samples)
@@ -76,7 +76,7 @@ def test_a_foreign_sample_is_written_again_as_it_stood(name: str, catalogue: dic
     compiled = catalogue[name]
     for sample in compiled.samples:
         codec = compiled.codec(sample.format)
-        if codec.name == "canonical":
+        if codec.name == "canonical" or codec.media not in ("json", "xml"):
             continue
         if codec.media == "json":
             written: Any = json.loads(codec.write_json(sample.message, codec.read_json(sample.message, sample.raw)))
