@@ -138,3 +138,21 @@ def test_all_samples_are_in_force_on_the_day_they_come(contract: str, catalogue:
     for one in catalogue[f"{contract}/v1"].samples:
         if one.format != "canonical" and catalogue[f"{contract}/v1"].codec(one.format).media in ("json", "xml"):
             read(catalogue, contract, one, one.raw)
+
+
+@pytest.mark.parametrize(
+    ("contract", "name", "old", "new"),
+    [
+        ("official-document", "edxml/Document.thu-hoi", "</Subject>", "</Subject><DueDate/><OtherInfo><Priority/><PageAmount></PageAmount></OtherInfo><SteeringType/>"),
+        ("official-document", "edxml/Document.thay-the", "<BussinessDocReason>", "<DocumentId/><BussinessDocReason>"),
+        ("dossier-status", "mot-cua-json/DossierAnswer.khai-sinh", '"NgayTra": "20261119103005"', '"NgayTra": null'),
+        ("dossier-status", "mot-cua-json/DossierAnswer.khai-sinh", '"NgayTra": "20261119103005"', '"NgayTra": ""'),
+    ],
+)  # fmt: skip
+def test_what_systems_leave_empty_is_missing(contract: str, name: str, old: str, new: str, catalogue: dict[str, CompiledContract]) -> None:
+    one = sample(catalogue, contract, name)
+    value = read(catalogue, contract, one, one.raw)
+    if contract == "dossier-status":
+        del value["dossier"]["returned"]
+    assert old in one.raw.decode()
+    assert read(catalogue, contract, one, one.raw.decode().replace(old, new, 1).encode()) == value
