@@ -15,6 +15,7 @@ from typing import Any, Literal
 from contracts.base.errors import Finding
 from contracts.forms import Form, Media, scalar_form
 from contracts.model import Again, Choice, Many, Scalar, Struct, Type
+from contracts.steps import above
 
 Keys = tuple[str, ...]
 
@@ -158,9 +159,12 @@ class Plan:
         for canonical, here in list(found.items()):
             parent, below = canonical.rpartition(".")[0], here
             while parent and parent not in found:
-                below = below.rpartition("/" if self.media == "xml" else ".")[0]
+                below = above(below, self.media == "xml")
                 found.setdefault(parent, below)
                 parent = parent.rpartition(".")[0]
+        for canonical, here in list(found.items()):
+            if canonical.endswith("[]"):  # a list as a whole, of which it is said that it is missing, or too long
+                found.setdefault(canonical[:-2], here.removesuffix("[]"))
         return found
 
 

@@ -2,6 +2,7 @@
 
 XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`, `dt:A[]/@ma`,
 `dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`. `{}` stands for members, or elements, whose names are keys: `thongSo.{}`.
+A JSON name that holds a dot stands between quotes: `Datastream.'@iot.id'`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _QNAME: Final = rf"(?:(?P<p>{NCNAME}):)?(?P<n>{NCNAME}|\{{\}})"
 _XML_STEP: Final = re.compile(
     rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{NCNAME}):)?(?P<kn>{NCNAME})='(?P<kv>[^']*)'\])?"
 )
-_JSON_STEP: Final = re.compile(r"(?P<n>[^.\[\]\s]+)(?P<many>\[\])?")
+_JSON_STEP: Final = re.compile(r"(?:'(?P<q>[^'\[\]]+)'|(?P<n>[^.'\[\]\s]+))(?P<many>\[\])?")
+_JSON_LAST: Final = re.compile(r"\.?(?:'[^']*'|[^.]*)$")
 
 
 def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
@@ -82,10 +84,17 @@ def _clark(prefix: str | None, name: str, namespaces: Mapping[str, str], attribu
 
 def json_steps(path: str) -> list[Step] | str:
     steps: list[Step] = []
-    for part in path.split("."):
-        match = _JSON_STEP.fullmatch(part)
-        if match is None:
-            return "names with a dot between them, [] for a list"
-        entry = part == "{}"
-        steps.append(Step(ANY if entry else match["n"], part, bool(match["many"]) or entry, entry=entry))
+    at = 0
+    while at <= len(path):
+        match = _JSON_STEP.match(path, at)
+        if match is None or path[match.end() : match.end() + 1] not in ("", "."):
+            return "names with a dot between them, [] for a list; a name with a dot in it between quotes"
+        entry = match[0] == "{}"
+        steps.append(Step(ANY if entry else match["q"] or match["n"], match[0], bool(match["many"]) or entry, entry=entry))
+        at = match.end() + 1
     return steps
+
+
+def above(path: str, is_xml: bool) -> str:
+    """The path without its last step."""
+    return path.rpartition("/")[0] if is_xml else _JSON_LAST.sub("", path, count=1)

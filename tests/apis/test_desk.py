@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from sqlalchemy import select
 
+from contracts.bundle import catalogue_folders
 from gateway.console.app import POLICY, build_desk, local
 from gateway.console.words import WORDS
 from gateway.doors.api_services import DeskServices
@@ -101,7 +102,7 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     status = answer.json
     assert status["transfers"]["accepted"] == 1 and set(status["transfers"]) == {state.value for state in State}
     assert status["log"]["size"] == 1 and status["queue"]["waiting"] == 0
-    assert {contract["name"] for contract in status["contracts"]} == {"incident-alert/v1", "field-report/v1", "indicator/v1"}
+    assert {contract["name"] for contract in status["contracts"]} == {f"{each.parent.name}/{each.name}" for each in catalogue_folders()}
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
+from contracts.bundle import catalogue_folders
 from contracts.cells.codec import CellCodec
 from contracts.compiled import CompiledContract
 from contracts.faces import xsd
 from contracts.wire.soap import parse_xml
 
-CONTRACTS = ["incident-alert/v1", "field-report/v1", "indicator/v1"]
+CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]
 FEW = settings(
     max_examples=60,
     deadline=None,
@@ -51,7 +52,11 @@ def test_decode_of_encode_is_the_value_but_for_the_listed_losses(name: str, cata
             back = through(compiled, codec.name, codec.media, message, value)
         except Failure as failure:
             assert failure.code == "message.not-expressible"
-            assert any(value[key] != constant for key, constant in constants.items()) or failure.findings[0].rule == "range"
+            assert any(value[key] != constant for key, constant in constants.items()) or failure.findings[0].rule in (
+                "range",
+                "repeated",
+                "format",
+            )
             continue
         assert back == expected
         # Idempotent: what came back goes through unchanged.
