@@ -23,6 +23,7 @@ from contracts.cells.codec import CellCodec
 from contracts.codec import Codec, Value
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.faces import xsd
+from contracts.marks import marks
 from contracts.model import Sample
 from contracts.trials import variants
 from contracts.wire import jsontext
@@ -51,6 +52,7 @@ def check(folder: Path) -> Report:
     report = Report(folder.name)
     try:
         bundle = Bundle.from_folder(folder)
+        report.findings.extend(marks(bundle))
         compiled = compile_bundle(bundle)
     except Failure as failure:
         report.findings.extend(failure.findings)

@@ -1,0 +1,254 @@
+"""A foreign interface written as a contract folder: contract.yaml, schema.json, one mapping table, a sample of each message.
+
+What only people know is marked with `MARK` and a hint in both languages; `contracts.marks` finds it, so `check` names what is left.
+Invariant: apart from its marks, a draft holds (`compile_bundle` takes it), and the same interface gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from contracts.base.errors import Words
+from contracts.importers import samples
+from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
+from contracts.importers.shape import Call, Group, Interface, Message, Note, Part, Value
+from contracts.loader import RESERVED
+from contracts.marks import MARK
+
+_ASKS: Final[Mapping[str, Words]] = {
+    "title": Words("tên hợp đồng bằng tiếng Việt", "the contract's title in English"),
+    "description": Words("ai trao đổi gì, để làm gì", "who exchanges what, and what for"),
+    "owner": Words("vai trò của cơ quan chủ trì, vd. centre", "the role of the agency in charge, such as centre"),
+    "basis": Words("căn cứ pháp lý: số, ngày văn bản, điều", "the legal basis: document, date, article"),
+    "months": Words("thời hạn lưu, theo tháng", "how long it is kept, in months"),
+    "pattern": Words(
+        "query = hỏi; submit = nộp về trung tâm; dispatch = giao việc cho cơ quan", "query asks; submit hands in to the centre; dispatch has an agency act"
+    ),
+    "operation": Words("tên thao tác", "what the operation does"),
+    "message": Words("tên bản tin", "the message's title"),
+    "system": Words("tên hệ thống", "the system's name"),
+    "empty": Words("bản tin rỗng", "a message without content"),
+}  # fmt: skip
+_READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
+EMPTY_FIELD: Final = "nothing"
+
+
+def mark(ask: Words) -> str:
+    return f"{MARK}: {ask.vi} / {ask.en}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The files of the folder by path; the folder's own name is v1."""
+
+    id: str
+    files: Mapping[str, bytes]
+    notes: tuple[Note, ...]
+
+
+@dataclass(slots=True)
+class _Writer:
+    interface: Interface
+    defs: dict[str, Any] = field(default_factory=dict)
+    rows: list[str] = field(default_factory=list)
+    ignores: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    parts: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    taken: Taken = field(default_factory=Taken)
+
+    # --- schema.json, and the rows that go with it -----------------------------------------------------------------------
+
+    def message(self, name: str, message: Message) -> list[str]:
+        """The message's definition; returns the lines of its table, none where it is exchanged in canonical form."""
+        self.rows, self.ignores = [], []
+        self.defs[name] = {}  # its place is before its parts
+        made = self._object(message.body, "", "")
+        if made is None:
+            made = {
+                "type": "object",
+                "properties": {EMPTY_FIELD: {"type": "string", "description": _ASKS["empty"].en, "maxLength": 0}},
+                "additionalProperties": False,
+            }
+        title = message.body.title or mark(_ASKS["message"])
+        self.defs[name] = {"type": "object", "title": title, **made}
+        if message.root is None and self.interface.media == "xml" or not message.body.parts and self.interface.media == "json":
+            return []
+        lines = [f"  {name}:"]
+        if message.root is not None:
+            lines.append(f"    root: {message.root}")
+        lines += ["    rows:", *self.rows] if self.rows else ["    rows: []"]
+        if EMPTY_FIELD in made["properties"]:
+            lines.append(f"    drops: [{EMPTY_FIELD}]")
+        if self.ignores:
+            lines.append("    ignores: [" + ", ".join(map(_quoted, self.ignores)) + "]")
+        return lines
+
+    def _object(self, group: Group, canonical: str, here: str) -> dict[str, Any] | None:
+        """The schema of an object and, on the way, its rows; None where nothing of it can be taken."""
+        names = Taken()
+        properties: dict[str, Any] = {}
+        required: list[str] = []
+        for part in group.parts:
+            there = self._joined(here, part)
+            if part.constant is not None:
+                self.rows.append(f"      - {{here: {_quoted(there)}, constant: {_quoted(part.constant)}}}")
+                continue
+            name = names.name(field_name(part.name), "_")
+            at = f"{canonical}.{name}" if canonical else name
+            made = self._part(part, at, there)
+            if made is None:
+                continue
+            properties[name] = made
+            if part.carries:
+                required.append(name)
+        if not properties:
+            return None
+        wanted = {"required": required} if required else {}
+        return {"type": "object", "properties": properties, **wanted, "additionalProperties": False}
+
+    def _joined(self, here: str, part: Part) -> str:
+        step = part.step + ("[]" if part.many else "")
+        joint = "/" if self.interface.media == "xml" else "."
+        return f"{here}{joint}{step}" if here else step
+
+    def _part(self, part: Part, canonical: str, here: str) -> dict[str, Any] | None:
+        titled = {"title": part.title} if part.title else {}
+        if part.content is None:
+            self.ignores.append(here)
+            return None
+        path = canonical + ("[]" if part.many else "")
+        if isinstance(part.content, Value):
+            item = dict(part.content.schema)
+            self._row(part.content, path, here)
+        else:
+            made = self._object(part.content, path, here)
+            if made is None:
+                self.ignores.append(here)
+                return None
+            item = {"$ref": "#/$defs/" + self._definition(part.content, made)}
+        if not part.many:
+            return {**item, **titled}
+        bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
+        return {"type": "array", **titled, **bounds, "items": item}
+
+    def _row(self, value: Value, canonical: str, here: str) -> None:
+        line = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}}}"
+        self.rows.append(line if value.ask is None else f"{line}  # {mark(value.ask)}")
+
+    def _definition(self, group: Group, made: dict[str, Any]) -> str:
+        """The name of an object among $defs: one for objects that are alike."""
+        wanted = type_name(group.name)
+        content = {**({"title": group.title} if group.title else {}), **made}
+        for name, (hint, known) in self.parts.items():
+            if hint == wanted and known == content:
+                return name
+        name = self.taken.name(wanted)
+        self.parts[name] = (wanted, content)
+        return name
+
+
+def write(interface: Interface, name: str | None = None) -> Draft:
+    """The draft of an interface; `name` is the contract's id, by default made of the interface's own name."""
+    contract_id = dashed(name or interface.name)
+    if contract_id in RESERVED or contract_id == "canonical":
+        contract_id += "-data"
+    writer = _Writer(interface)
+    messages: dict[str, str] = {}  # by operation and direction
+    tables: list[str] = []
+    seen: dict[str, tuple[str, Message]] = {}
+    operations = Taken()
+    names = {call.name: operations.name(operation_name(call.name)) for call in interface.calls}
+    for call in interface.calls:
+        for way, message in (("request", call.request), ("answer", call.answer)):
+            known = next((made for made, (_, other) in seen.items() if other == message), None)
+            if known is None:
+                known = writer.taken.name(type_name(message.name))
+                seen[known] = (message.name, message)
+                tables += writer.message(known, message)
+            messages[f"{call.name} {way}"] = known
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:lgsp:contract:{contract_id}:v1",
+        "title": f"{contract_id}/v1",
+        "$defs": {**writer.defs, **{each: made for each, (_, made) in writer.parts.items()}},
+    }
+    format_name = f"{contract_id}-{interface.media}"
+    files = {
+        "contract.yaml": _contract(contract_id, interface, names, messages),
+        "schema.json": json.dumps(schema, ensure_ascii=False, indent=2, default=_number) + "\n",
+    }
+    if tables:
+        files[f"systems/{format_name}.yaml"] = _table(interface, names, tables)
+    made = {path: text.encode("utf-8") for path, text in files.items()}
+    return Draft(contract_id, made | samples.skeletons(made), tuple(interface.notes))
+
+
+def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], messages: Mapping[str, str]) -> str:
+    lines = [
+        f"# {interface.name}: " + ", ".join(interface.documents),
+        f"id: {contract_id}",
+        "version: 1.0.0",
+        *_worded("title", "", "title"),
+        *_worded("description", "", "description"),
+        f"owner_role: centre  # {mark(_ASKS['owner'])}",
+        "legal_basis:",
+        f"  - {_quoted(mark(_ASKS['basis']))}",
+        "operations:",
+    ]
+    paths = Taken()
+    for call in interface.calls:
+        pattern = "query" if dashed(call.name).split("-")[0] in _READS else "submit"
+        lines += [
+            f"  {names[call.name]}:",
+            f"    pattern: {pattern}  # {mark(_ASKS['pattern'])}",
+            "    method: POST",
+            f"    path: /{paths.name(dashed(call.name), '-')}",
+            f"    request: {messages[call.name + ' request']}",
+            f"    answer: {messages[call.name + ' answer']}",
+            *_worded("title", "    ", "operation", call.title),
+        ]
+    lines += ["protection: signed", f"retention_months: 24  # {mark(_ASKS['months'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
+    """Both languages of a title; what the foreign file says stands beside as a comment, since its language is not known."""
+    hint = f"  # {known}" if known else ""
+    return [
+        f"{indent}{word}:{hint}",
+        f"{indent}  vi: {_quoted(f'{MARK}: {_ASKS[ask].vi}')}",
+        f"{indent}  en: {_quoted(f'{MARK}: {_ASKS[ask].en}')}",
+    ]
+
+
+def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
+    lines = [f"# {note.say('vi')} / {note.say('en')} ({note.place})" for note in interface.notes]
+    lines += [f"format: {interface.media}", *_worded("title", "", "system")]
+    if interface.namespaces:
+        lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
+    called = [_called(names[call.name], call) for call in interface.calls]
+    if any(called):
+        lines += ["operations:", *(line for line in called if line)]
+    return "\n".join([*lines, "messages:", *tables]) + "\n"
+
+
+def _called(name: str, call: Call) -> str:
+    words = {"method": call.method, "path": call.path, "action": call.action}
+    said = ", ".join(f"{word}: {_quoted(value)}" for word, value in words.items() if value is not None)
+    return f"  {name}: {{{said}}}" if said else ""
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar that is this text, in flow as well: double quotes, but for plain words."""
+    return text if text.replace("_", "a").isalnum() and text[:1].isalpha() and text.isascii() and len(text) > 5 else json.dumps(text, ensure_ascii=False)
+
+
+def _number(value: object) -> object:
+    """Decimals of bounds as JSON numbers; a float only where it says the same."""
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(type(value).__name__)

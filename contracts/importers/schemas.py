@@ -1,0 +1,117 @@
+"""XML Schema 1.0 documents loaded into one set of components: includes, imports, several schemas, cycles among files.
+
+Names are Clark names. Invariant: each document is loaded once a target namespace, and only through `Files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from lxml import etree
+
+from contracts.importers.shape import Note
+from contracts.importers.source import Files
+
+XS: Final = "http://www.w3.org/2001/XMLSchema"
+SOAPENC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
+_KNOWN_SPACES: Final = {XS, SOAPENC, "http://www.w3.org/XML/1998/namespace"}
+_KINDS: Final = {
+    f"{{{XS}}}element": "element",
+    f"{{{XS}}}complexType": "type",
+    f"{{{XS}}}simpleType": "type",
+    f"{{{XS}}}group": "group",
+    f"{{{XS}}}attributeGroup": "attributeGroup",
+    f"{{{XS}}}attribute": "attribute",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A schema element in its document: what names mean depends on both."""
+
+    node: etree._Element
+    file: str
+    space: str  # the target namespace, also where a document without one is included
+    elements_qualified: bool
+    attributes_qualified: bool
+
+    def at(self, node: etree._Element) -> Component:
+        return Component(node, self.file, self.space, self.elements_qualified, self.attributes_qualified)
+
+    def place(self) -> str:
+        names = [str(each.get("name")) for each in (self.node, *self.node.iterancestors()) if each.get("name")]
+        return f"{self.file}:{self.node.sourceline} {'/'.join(reversed(names))}".rstrip()
+
+    def name_of(self, text: str) -> str:
+        """The Clark name of a QName written in this document."""
+        prefix, _, local = text.strip().rpartition(":")
+        space = self.node.nsmap.get(prefix or None)
+        if space is None and not prefix:
+            space = self.space  # a chameleon: names without a namespace take that of the including schema
+        return f"{{{space}}}{local}" if space else local
+
+    def children(self, *kinds: str) -> Iterator[Component]:
+        for child in self.node:
+            if isinstance(child.tag, str) and child.tag.startswith(f"{{{XS}}}") and (not kinds or child.tag[len(XS) + 2 :] in kinds):
+                yield self.at(child)
+
+    @property
+    def kind(self) -> str:
+        return str(etree.QName(self.node).localname)
+
+
+@dataclass(slots=True)
+class Schemas:
+    files: Files
+    notes: list[Note]
+    found: dict[tuple[str, str], Component] = field(default_factory=dict)
+    members: dict[str, list[Component]] = field(default_factory=dict)  # of a substitution group, by its head
+    prefixes: dict[str, str] = field(default_factory=dict)  # namespace -> a prefix that some document uses
+    _loaded: set[tuple[str, str]] = field(default_factory=set)
+
+    def get(self, kind: str, name: str) -> Component | None:
+        return self.found.get((kind, name))
+
+    def load(self, root: etree._Element, file: str, include_into: str = "") -> None:
+        """A schema element: of a file of its own, or inside a WSDL."""
+        own = root.get("targetNamespace", "") or include_into
+        top = Component(root, file, own, root.get("elementFormDefault") == "qualified", root.get("attributeFormDefault") == "qualified")
+        for prefix, space in root.nsmap.items():
+            if prefix:
+                self.prefixes.setdefault(space, prefix)
+        for child in top.children():
+            if child.kind in ("include", "import", "redefine"):
+                self._follow(child)
+            elif (kind := _KINDS.get(str(child.node.tag))) is not None and child.node.get("name"):
+                local = str(child.node.get("name"))
+                self.found.setdefault((kind, f"{{{own}}}{local}" if own else local), child)
+                if kind == "element" and (head := child.node.get("substitutionGroup")):
+                    self.members.setdefault(child.name_of(head), []).append(child)
+
+    def _follow(self, link: Component) -> None:
+        location = link.node.get("schemaLocation")
+        space = link.node.get("namespace", "") if link.kind == "import" else link.space
+        if link.kind == "redefine":
+            self.notes.append(Note("redefine", link.place(), str(location)))
+        if location is None or space in _KNOWN_SPACES:
+            return  # another schema of the same WSDL, or one that everybody knows
+        beside = self.files.beside(link.file, location, space)
+        if beside is None:
+            self.notes.append(Note("not-loaded", link.place(), location))
+            return
+        path, raw = beside
+        key = (path, "" if link.kind == "import" else link.space)
+        if key in self._loaded:
+            return
+        self._loaded.add(key)
+        root = self.files.xml(path, raw)
+        if root.tag != f"{{{XS}}}schema":
+            inner = [each for each in root.iter(f"{{{XS}}}schema")]  # an import may name a WSDL
+            for each in inner:
+                self.load(each, path)
+            if not inner:
+                self.notes.append(Note("not-loaded", link.place(), location))
+            return
+        self.load(root, path, key[1])

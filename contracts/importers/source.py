@@ -1,0 +1,86 @@
+"""The files an importer may read: the one named, those beside it, and those of a folder given for what is not beside it.
+
+Reading is a function handed in, so that this room stays pure; nothing is ever fetched. Invariant: a path never leaves the folder,
+no document with a DOCTYPE is read (`parse_xml`), and number and size of what is read are bounded.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from lxml import etree
+
+from contracts.base.errors import Failure, Theirs
+from contracts.importers import failures as _failures  # noqa: F401  registers the codes raised here
+from contracts.importers.shape import Note
+from contracts.wire.soap import parse_xml
+
+MAX_FILES: Final = 200
+MAX_BYTES: Final = 20_000_000
+
+Read = Callable[[str], bytes | None]
+
+
+@dataclass(slots=True)
+class Files:
+    """`read` takes a path with slashes inside the folder of `main`; `extra` are the files of --with by name."""
+
+    main: str
+    read: Read
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+    seen: dict[str, bytes] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def first(self) -> bytes:
+        raw = self._take(self.main)
+        if raw is None:
+            raise Theirs("import.unreadable", file=self.main, why="there is no such file")
+        return raw
+
+    def _take(self, path: str) -> bytes | None:
+        if path not in self.seen:
+            raw = self.read(path)
+            if raw is None:
+                return None
+            if len(self.seen) >= MAX_FILES or sum(map(len, self.seen.values())) + len(raw) > MAX_BYTES:
+                raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
+            self.seen[path] = raw
+        return self.seen[path]
+
+    def beside(self, base: str, location: str, namespace: str = "") -> tuple[str, bytes] | None:
+        """The file that `location`, written in the file `base`, means; else one of `extra`, by its name, then by its namespace."""
+        address = urlsplit(location)
+        if not address.scheme and not address.netloc and address.path and not address.path.startswith("/"):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(address.path)))
+            if not path.startswith("..") and (raw := self._take(path)) is not None:
+                return path, raw
+        named = posixpath.basename(unquote(address.path))
+        for wanted in (named, address.query.rpartition("=")[2] + ".xsd"):
+            if wanted in self.extra:
+                return self._extra(wanted)
+        for name, raw in self.extra.items():
+            if namespace and b"targetNamespace" in raw and f'"{namespace}"'.encode() in raw and self._target(raw) == namespace:
+                return self._extra(name)
+        return None
+
+    def _extra(self, name: str) -> tuple[str, bytes]:
+        self.seen.setdefault(name, self.extra[name])
+        return name, self.extra[name]
+
+    @staticmethod
+    def _target(raw: bytes) -> str | None:
+        try:
+            return parse_xml(raw).get("targetNamespace")
+        except Failure:
+            return None
+
+    def xml(self, path: str, raw: bytes) -> etree._Element:
+        """The root of a document that is safe to read; a failure names the file."""
+        try:
+            return parse_xml(raw)
+        except Failure as failure:
+            raise Theirs("import.unreadable", file=path, why=f"{failure.code}: {failure.what('en')}") from None
