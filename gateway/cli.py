@@ -207,6 +207,47 @@ def contract_check(
         command.check(folder, json)
 
 
+Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only this operation; may be given several times.")]
+Beside = Annotated[Path | None, typer.Option("--with", help="Folder with files that imports name by address; nothing is fetched.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the contract; its files go to the folder v1 in it.")]
+Named = Annotated[str | None, typer.Option("--id", help="Id of the contract (default: made of the service's name).")]
+
+
+@contract.command("import-wsdl")
+def contract_import_wsdl(
+    file: Path, out: Out, operation: Operations = None, beside: Beside = None, name: Named = None, json: Json = False
+) -> None:
+    """Draft a contract from a foreign WSDL 1.1 file; only the meaning is left to fill in."""
+    from gateway.commands import contract_import as command
+
+    with failures_told(json):
+        command.from_wsdl(file, operation or (), beside, out, name, json)
+
+
+@contract.command("import-openapi")
+def contract_import_openapi(
+    file: Path, out: Out, operation: Operations = None, beside: Beside = None, name: Named = None, json: Json = False
+) -> None:
+    """Draft a contract from a foreign OpenAPI 3.0 or 3.1 file; only the meaning is left to fill in."""
+    from gateway.commands import contract_import as command
+
+    with failures_told(json):
+        command.from_openapi(file, operation or (), beside, out, name, json)
+
+
+@contract.command("new")
+def contract_new(
+    name: Annotated[str, typer.Argument(help="Id of the contract, such as dossier-status.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the contract (default: its id).")] = None,
+    json: Json = False,
+) -> None:
+    """Begin a contract: a folder with one operation and one format, to be filled in."""
+    from gateway.commands import contract_import as command
+
+    with failures_told(json):
+        command.new(name, out, json)
+
+
 @contract.command("show")
 def contract_show(name: str, data: Data = None, json: Json = False) -> None:
     """One contract in force, such as `indicator/v1`: operations, formats, addresses."""

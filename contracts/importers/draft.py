@@ -125,9 +125,10 @@ class _Writer:
             item = dict(part.content.schema)
             self._row(part.content, path, here)
         else:
+            ignored = len(self.ignores)
             made = self._object(part.content, path, here)
             if made is None:
-                self.ignores.append(here)
+                self.ignores[ignored:] = [here]
                 return None
             item = {"$ref": "#/$defs/" + self._definition(part.content, made)}
         if not part.many:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from contracts.base.errors import Words
 
+MAX_CALLS: Final = 40  # operations of one draft
 MAX_PLACES: Final = 1_500  # parts of one message
 MAX_DEPTH: Final = 16  # groups within groups
 RECURSION: Final = 2  # how often a type stands within itself
@@ -141,5 +142,13 @@ NOTES: Final[Mapping[str, Words]] = {
     "too-many": Words("{detail}: quá nhiều thao tác; chọn bằng --operation", "{detail}: too many operations; choose it with --operation"),
     "empty-action": Words("{detail} có soapAction rỗng: cổng gửi tên thao tác của hợp đồng", "{detail} has an empty soapAction: the gateway sends the contract's own name"),
     "redefine": Words("xs:redefine {detail}: lấy định nghĩa gốc", "xs:redefine {detail}: the original definition is taken"),
+    "nullable": Words("{detail} có thể là null: hợp đồng nhận giá trị hoặc bỏ trường, không nhận null", "{detail} may be null: the contract takes a value or no field, not null"),
+    "map": Words("{detail} nhận tên trường tuỳ ý (additionalProperties): không nhận trường lạ", "{detail} takes fields of any name (additionalProperties): unknown ones are refused"),
+    "array-of-arrays": Words("{detail} là mảng của mảng, không nhận", "{detail} is an array of arrays and is not taken"),
+    "path-parameter": Words("đường dẫn {detail} có tham số: cổng chưa gọi được hệ thống theo đường dẫn này", "the path {detail} has parameters: the gateway does not call the system by it"),
+    "method": Words("{detail}: cổng gọi hệ thống bằng GET hoặc POST", "{detail}: the gateway calls a system by GET or POST"),
+    "parameter": Words("tham số {detail} không nhận", "the parameter {detail} is not taken"),
+    "media": Words("kiểu nội dung {detail} không phải JSON; thao tác bị bỏ", "the content {detail} is not JSON; the operation is left out"),
+    "root": Words("{detail} không phải đối tượng JSON: không lập bảng được; thao tác bị bỏ", "{detail} is not a JSON object and cannot be mapped; the operation is left out"),
     "name": Words("tên {detail} không viết được trong bảng ánh xạ, không lấy", "the name {detail} cannot be written in a table and is not taken"),
 }  # fmt: skip

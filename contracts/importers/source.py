@@ -74,13 +74,13 @@ class Files:
     @staticmethod
     def _target(raw: bytes) -> str | None:
         try:
-            return parse_xml(raw).get("targetNamespace")
+            return parse_xml(raw, published=True).get("targetNamespace")
         except Failure:
             return None
 
     def xml(self, path: str, raw: bytes) -> etree._Element:
         """The root of a document that is safe to read; a failure names the file."""
         try:
-            return parse_xml(raw)
+            return parse_xml(raw, published=True)
         except Failure as failure:
             raise Theirs("import.unreadable", file=path, why=f"{failure.code}: {failure.what('en')}") from None

@@ -13,14 +13,13 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.importers.schemas import XS, Component, Schemas
-from contracts.importers.shape import Call, Group, Interface, Message, Note, Part
+from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part
 from contracts.importers.source import Files
 from contracts.importers.xsd import Reader
 
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 SOAP11: Final = "http://schemas.xmlsoap.org/wsdl/soap/"
 SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
-MAX_CALLS: Final = 40
 
 
 def import_wsdl(files: Files, operations: Sequence[str] = ()) -> Interface:
@@ -71,7 +70,7 @@ class _Wsdl:
             elif (call := self._call(name, each)) is not None:
                 calls.append(call)
         if not calls:
-            raise Theirs("import.nothing", file=main, why="; ".join(each.say("en") for each in self.notes[:5]))
+            raise Theirs("import.nothing", file=main, why="; ".join(each.say("en") for each in self.notes[:5]) or "it declares none")
         name = self.service or root.get("name") or calls[0].name
         return Interface(name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen))
 
@@ -133,7 +132,7 @@ class _Wsdl:
         first: dict[str, _Bound] = {}
         for each in (*soap[SOAP11], *soap[SOAP12]):
             first.setdefault(str(each.at.node.get("name")), each)
-        if not first:
+        if not first and not any(kind == "binding" for kind, _ in self.parts):
             for (kind, _), port in self.parts.items():
                 if kind == "portType":
                     self.notes.append(Note("no-binding", port.place()))
@@ -186,6 +185,11 @@ class _Wsdl:
         chosen = body.get("parts") if body is not None else None
         if chosen is not None:
             parts = [each for each in parts if each.node.get("name") in chosen.split()]
+        else:
+            elsewhere = {
+                each.get("part") for each in self._headers(bound, way) if bound.at.name_of(each.get("message", "")) == f"{{{message.space}}}{message.node.get('name')}"
+            }
+            parts = [each for each in parts if each.node.get("name") not in elsewhere]
         if body is not None and body.get("use") == "encoded":
             self.notes.append(Note("encoded", message.place(), name))
         self.reader.start_message()
@@ -193,12 +197,16 @@ class _Wsdl:
             return self._rpc(name if way == "input" else f"{name}Response", body, parts, bound)
         return self._document(name if way == "input" else f"{name}Response", parts, message)
 
+    def _headers(self, bound: _Bound, way: str) -> list[etree._Element]:
+        place = bound.at.node.find(f"{{{WSDL}}}{way}")
+        return [] if place is None else list(place.iter(f"{{{bound.soap}}}header"))
+
     def _body(self, name: str, bound: _Bound, way: str) -> etree._Element | None:
         """The soap:body of one direction, also inside a MIME multipart; headers and attachments are named."""
         place = bound.at.node.find(f"{{{WSDL}}}{way}")
         if place is None:
             return None
-        for header in place.iter(f"{{{bound.soap}}}header"):
+        for header in self._headers(bound, way):
             self.notes.append(Note("header", bound.at.place(), f"{header.get('message')} {header.get('part')}"))
         bodies = list(place.iter(f"{{{bound.soap}}}body"))
         if any(isinstance(each.tag, str) and each.tag.endswith("}multipartRelated") for each in place):
@@ -239,7 +247,7 @@ class _Wsdl:
         element = self._element(parts[0])
         if element is None:
             return None
-        root = self.reader.element(element)
+        root = self.reader.element(element, least=0)
         if root is None or not isinstance(root.content, Group):
             self.notes.append(Note("simple-root", element.place(), str(element.node.get("name"))))
             return None

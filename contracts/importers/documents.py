@@ -1,0 +1,124 @@
+"""JSON and YAML documents with references among them, as an importer reads them: plain data, `$ref` followed, files only through `Files`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import unquote
+
+import yaml
+
+from contracts.base.errors import Failure, Theirs
+from contracts.importers.shape import Note
+from contracts.importers.source import Files
+from contracts.wire import jsontext
+
+_MAX_LINKS: Final = 20  # a reference to a reference to …
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers exact. Aliases are refused: OpenAPI has `$ref`."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+_Plain.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Plain.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]*)$"), list("-0123456789"))
+_Plain.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?$"), list("-0123456789"))
+_Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(loader.construct_scalar(node)))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object in a document; every step to a child follows references."""
+
+    documents: Documents
+    file: str
+    path: str
+    node: dict[str, Any]
+
+    def shown(self) -> str:
+        return f"{self.file}#{self.path}"
+
+    def get(self, name: str) -> Place | None:
+        return self.documents.at(self.file, f"{self.path}/{name}", self.node.get(name))
+
+
+@dataclass(slots=True)
+class Documents:
+    files: Files
+    notes: list[Note]
+    _read: dict[str, Any] = field(default_factory=dict)
+
+    def main(self) -> Place:
+        self._read[self.files.main] = self._parse(self.files.main, self.files.first())
+        found = self.at(self.files.main, "", self._read[self.files.main])
+        if found is None:
+            raise Theirs("import.unreadable", file=self.files.main, why="not an object")
+        return found
+
+    def _parse(self, file: str, raw: bytes) -> Any:
+        try:
+            if raw.lstrip()[:1] in (b"{", b"["):
+                return jsontext.read_json(raw)
+            return yaml.load(raw, _Plain)
+        except Failure as failure:
+            raise Theirs("import.unreadable", file=file, why=failure.what("en")) from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise Theirs("import.unreadable", file=file, why=" ".join(str(error).split())[:200]) from None
+
+    def at(self, file: str, path: str, value: Any) -> Place | None:
+        """The object `value` at a path, or the one it refers to; None where there is none."""
+        for _ in range(_MAX_LINKS):
+            if not isinstance(value, dict):
+                return None
+            link = value.get("$ref")
+            if not isinstance(link, str):
+                return Place(self, file, path, value)
+            place, target = f"{file}#{path}", link
+            there, _, pointer = target.partition("#")
+            if there:
+                beside = self.files.beside(file, there)
+                if beside is None:
+                    self.notes.append(Note("not-loaded", place, link))
+                    return None
+                file, raw = beside
+                if file not in self._read:
+                    self._read[file] = self._parse(file, raw)
+            path, value = pointer, self._pointed(file, pointer)
+            if value is None:
+                self.notes.append(Note("missing", place, link))
+        return None
+
+    def _pointed(self, file: str, pointer: str) -> Any:
+        value = self._read.get(file)
+        for step in unquote(pointer).split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+                value = value[int(name)]
+            else:
+                value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def members(self, place: Place | None) -> Iterator[tuple[str, Place]]:
+        """The members of an object that are objects themselves."""
+        if place is not None:
+            for name in place.node:
+                found = place.get(name)
+                if found is not None:
+                    yield str(name), found
+
+    def of_list(self, place: Place, name: str) -> list[Place]:
+        """The objects in the list `name` of an object."""
+        listed = place.node.get(name)
+        found = [self.at(place.file, f"{place.path}/{name}/{i}", each) for i, each in enumerate(listed)] if isinstance(listed, list) else []
+        return [each for each in found if each is not None]
