@@ -24,7 +24,7 @@ app = typer.Typer(
     help="LGSP gateway: signed, granted, translated, logged data exchange.",
 )
 audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export.")
-contract = typer.Typer(no_args_is_help=True, help="Contracts: check, show.")
+contract = typer.Typer(no_args_is_help=True, help="Contracts: begin, import, try, check, show.")
 registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
 access = typer.Typer(no_args_is_help=True, help="Who may what.")
 queue = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
@@ -246,6 +246,21 @@ def contract_new(
 
     with failures_told(json):
         command.new(name, out, json)
+
+
+@contract.command("try")
+def contract_try(
+    folder: Path,
+    file: Annotated[Path, typer.Argument(help="The message; - reads standard input.")],
+    format_name: Annotated[str, typer.Option("--format", help="The format it is in: a file of systems/, or canonical.")],
+    message: Annotated[str | None, typer.Option("--message", help="Which message it is, where neither root nor file name says so.")] = None,
+    json: Json = False,
+) -> None:
+    """Take one message through a contract's folder and print each stage: parsed, canonical, each other format, back."""
+    from gateway.commands import contract_try as command
+
+    with failures_told(json):
+        command.run(folder, format_name, file, message, json)
 
 
 @contract.command("show")

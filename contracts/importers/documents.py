@@ -34,7 +34,7 @@ _Plain.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Nu
 _Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _Plain.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]*)$"), list("-0123456789"))
 _Plain.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?$"), list("-0123456789"))
-_Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(loader.construct_scalar(node)))
+_Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(str(node.value)))
 
 
 @dataclass(frozen=True, slots=True)

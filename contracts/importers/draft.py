@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
 from contracts.base.errors import Words
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Message, Note, Part, Value
+from contracts.importers.shape import Call, Group, Interface, Message, Note, Part, Value, told
 from contracts.loader import RESERVED
 from contracts.marks import MARK
+from contracts.wire.jsontext import pretty
 
 _ASKS: Final[Mapping[str, Words]] = {
     "title": Words("tên hợp đồng bằng tiếng Việt", "the contract's title in English"),
@@ -180,7 +180,7 @@ def write(interface: Interface, name: str | None = None) -> Draft:
     format_name = f"{contract_id}-{interface.media}"
     files = {
         "contract.yaml": _contract(contract_id, interface, names, messages),
-        "schema.json": json.dumps(schema, ensure_ascii=False, indent=2, default=_number) + "\n",
+        "schema.json": pretty(schema) + "\n",
     }
     if tables:
         files[f"systems/{format_name}.yaml"] = _table(interface, names, tables)
@@ -227,7 +227,7 @@ def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
 
 
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
-    lines = [f"# {note.say('vi')} / {note.say('en')} ({note.place})" for note in interface.notes]
+    lines = [f"# {line}" for line in told(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
@@ -245,11 +245,8 @@ def _called(name: str, call: Call) -> str:
 
 def _quoted(text: str) -> str:
     """A YAML scalar that is this text, in flow as well: double quotes, but for plain words."""
-    return text if text.replace("_", "a").isalnum() and text[:1].isalpha() and text.isascii() and len(text) > 5 else json.dumps(text, ensure_ascii=False)
-
-
-def _number(value: object) -> object:
-    """Decimals of bounds as JSON numbers; a float only where it says the same."""
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(type(value).__name__)
+    return (
+        text
+        if text.replace("_", "a").isalnum() and text[:1].isalpha() and text.isascii() and len(text) > 5
+        else json.dumps(text, ensure_ascii=False)
+    )

@@ -89,7 +89,11 @@ class Reader:
                 self._note("array-of-arrays", at, name)
                 return
             least, most = at.node.get("minItems"), at.node.get("maxItems")
-            part.content, part.least, part.most = inner.content, least if isinstance(least, int) else 0, most if isinstance(most, int) else None
+            part.content, part.least, part.most = (
+                inner.content,
+                least if isinstance(least, int) else 0,
+                most if isinstance(most, int) else None,
+            )
             if part.most == 1 or part.most == 0:
                 part.most = None  # a list stays a list, also of one
         elif kind == "object" or alternatives and all(self._kind(each) == "object" for each in alternatives):
@@ -149,7 +153,7 @@ class Reader:
             return
         for each in self.documents.of_list(at, "allOf"):
             self._properties(group, each, required, depth + 1)
-        alternatives = [each for each in (*self.documents.of_list(at, "oneOf"), *self.documents.of_list(at, "anyOf"))]
+        alternatives = [*self.documents.of_list(at, "oneOf"), *self.documents.of_list(at, "anyOf")]
         if len(alternatives) > 1:
             self._note("choice", at, group.name)
         for each in alternatives:
@@ -160,9 +164,9 @@ class Reader:
             if part.name in wanted and part.least == 0 and not part.many:
                 part.least = 1
         for name, schema in self.documents.members(at.get("properties")):
-            part = self.member(name, schema, name in wanted)
-            if part is not None:
-                group.parts.append(part)
+            made = self.member(name, schema, name in wanted)
+            if made is not None:
+                group.parts.append(made)
         more = at.node.get("additionalProperties")
         if isinstance(more, dict) and more or more is True:
             self._note("map", at, group.name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from contracts.base.errors import Theirs
 from contracts.importers.documents import Documents, Place
@@ -70,7 +70,9 @@ class _OpenApi:
                     yield name, (method, path, at, shared)
 
     def _call(self, name: str, method: str, path: str, at: Place, shared: list[Place]) -> Call | None:
-        parameters = {(str(each.node.get("name")), str(each.node.get("in"))): each for each in (*shared, *self.documents.of_list(at, "parameters"))}
+        parameters = {
+            (str(each.node.get("name")), str(each.node.get("in"))): each for each in (*shared, *self.documents.of_list(at, "parameters"))
+        }
         if "{" in path:
             self.notes.append(Note("path-parameter", at.shown(), path))
         if method not in ("get", "post"):
@@ -128,7 +130,9 @@ class _OpenApi:
         content = dict(self.documents.members(at.get("content")))
         if not content:
             return Message(name, None, Group(name))
-        media = next((each for each in content if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")), None)
+        media = next(
+            (each for each in content if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")), None
+        )
         schema = None if media is None else content[media].get("schema")
         if media is None or schema is None:
             self.notes.append(Note("media", at.shown(), ", ".join(content)))

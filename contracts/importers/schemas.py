@@ -108,7 +108,7 @@ class Schemas:
         self._loaded.add(key)
         root = self.files.xml(path, raw)
         if root.tag != f"{{{XS}}}schema":
-            inner = [each for each in root.iter(f"{{{XS}}}schema")]  # an import may name a WSDL
+            inner = list(root.iter(f"{{{XS}}}schema"))  # an import may name a WSDL
             for each in inner:
                 self.load(each, path)
             if not inner:

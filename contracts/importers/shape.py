@@ -6,7 +6,7 @@ otherwise than it stands is a `Note` with its place; nothing is dropped silently
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -15,6 +15,7 @@ from contracts.base.errors import Words
 MAX_CALLS: Final = 40  # operations of one draft
 MAX_PLACES: Final = 1_500  # parts of one message
 MAX_DEPTH: Final = 16  # groups within groups
+_SHOWN: Final = 4
 RECURSION: Final = 2  # how often a type stands within itself
 
 
@@ -91,6 +92,24 @@ class Note:
 
     def say(self, language: Literal["vi", "en"]) -> str:
         return NOTES[self.code].say(language, {"detail": self.detail})
+
+
+def told(notes: Sequence[Note]) -> list[str]:
+    """The notes in both languages, those of one kind on one line with their first places."""
+    by_code: dict[str, list[Note]] = {}
+    for note in notes:
+        by_code.setdefault(note.code, []).append(note)
+    lines = []
+    for code, same in by_code.items():
+        facts = {"detail": _listed([each.detail for each in same])}
+        words = NOTES[code]
+        lines.append(f"{words.say('vi', facts)} / {words.say('en', facts)} ({_listed([each.place for each in same])})")
+    return lines
+
+
+def _listed(texts: Sequence[str]) -> str:
+    different = list(dict.fromkeys(each for each in texts if each))
+    return ", ".join(different[:_SHOWN]) + (f", … ({len(different)})" if len(different) > _SHOWN else "")
 
 
 @dataclass(slots=True)

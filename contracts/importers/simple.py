@@ -50,7 +50,12 @@ def _builtins() -> dict[str, Value]:
 
 BUILTINS: Final = _builtins()
 TEXT: Final = Value({"type": "string"})
-_BOUNDS: Final = {"minInclusive": "minimum", "maxInclusive": "maximum", "minExclusive": "exclusiveMinimum", "maxExclusive": "exclusiveMaximum"}
+_BOUNDS: Final = {
+    "minInclusive": "minimum",
+    "maxInclusive": "maximum",
+    "minExclusive": "exclusiveMinimum",
+    "maxExclusive": "exclusiveMaximum",
+}
 
 
 class SimpleTypes:
@@ -83,7 +88,9 @@ class SimpleTypes:
         """A simpleType element."""
         for child in made.children("restriction", "list", "union"):
             if child.kind != "restriction":
-                self._note(child.kind, child, str(made.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or ""))
+                self._note(
+                    child.kind, child, str(made.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or "")
+                )
                 return TEXT
             return self.restricted(self.base_of(child), child)
         return TEXT
@@ -135,6 +142,6 @@ class SimpleTypes:
             self._note("facet", facet, f"{word} {value}"[:80])
             return
         lower = word.startswith("min")
-        for each in (("minimum", "exclusiveMinimum") if lower else ("maximum", "exclusiveMaximum")):
+        for each in ("minimum", "exclusiveMinimum") if lower else ("maximum", "exclusiveMaximum"):
             schema.pop(each, None)
         schema[_BOUNDS[word]] = int(number) if number == number.to_integral_value() else number

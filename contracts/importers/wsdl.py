@@ -187,7 +187,9 @@ class _Wsdl:
             parts = [each for each in parts if each.node.get("name") in chosen.split()]
         else:
             elsewhere = {
-                each.get("part") for each in self._headers(bound, way) if bound.at.name_of(each.get("message", "")) == f"{{{message.space}}}{message.node.get('name')}"
+                each.get("part")
+                for each in self._headers(bound, way)
+                if bound.at.name_of(each.get("message", "")) == f"{{{message.space}}}{message.node.get('name')}"
             }
             parts = [each for each in parts if each.node.get("name") not in elsewhere]
         if body is not None and body.get("use") == "encoded":

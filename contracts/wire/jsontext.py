@@ -139,3 +139,15 @@ def text_of(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(text_of, value)) + "]"
     raise TypeError(f"{type(value).__name__} has no exact form in JSON")
+
+
+def pretty(value: object, indent: str = "") -> str:
+    """The same value over several lines, for people; lists and objects that fit on a line stay on it."""
+    short = text_of(value)
+    if len(short) + len(indent) <= 100 or not isinstance(value, (dict, list)):
+        return short
+    inner = indent + "  "
+    if isinstance(value, dict):
+        lines = [f"{inner}{encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{indent}]"

@@ -11,8 +11,9 @@ from typing import Any
 
 from contracts.base.errors import Theirs
 from contracts.importers import draft
+from contracts.importers.names import dashed
 from contracts.importers.openapi import import_openapi
-from contracts.importers.shape import Interface
+from contracts.importers.shape import Interface, told
 from contracts.importers.skeleton import skeleton
 from contracts.importers.source import MAX_BYTES, MAX_FILES, Files
 from contracts.importers.wsdl import import_wsdl
@@ -31,13 +32,13 @@ def from_openapi(file: Path, operations: Sequence[str], extra: Path | None, out:
 
 
 def new(contract_id: str, out: Path | None, as_json: bool) -> None:
+    if dashed(contract_id) != contract_id:
+        fail(Exit.USAGE, "bad-id", f"{contract_id!r} is no id / không phải mã hợp đồng", f"Such as {dashed(contract_id)}.", as_json)
     folder = _folder(out or Path(contract_id), as_json)
     _write(folder, skeleton(contract_id), as_json)
 
 
-def _import(
-    reads: Import, file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool
-) -> None:
+def _import(reads: Import, file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool) -> None:
     folder = _folder(out, as_json)
     _write(folder, draft.write(reads(_files(file, extra), operations), name), as_json)
 
@@ -85,7 +86,7 @@ def _write(folder: Path, made: draft.Draft, as_json: bool) -> None:
         "notes": [{"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")} for each in made.notes],
     }
     lines = [f"{made.id}/v1 → {folder}", *(f"  {path}" for path in sorted(made.files))]
-    lines += [f"  note: {each.say('en')} / {each.say('vi')} ({each.place})" for each in made.notes]
+    lines += [f"  note: {line}" for line in told(made.notes)]
     lines += [
         f"{left} places are marked {MARK}; `lgsp contract check {folder}` names each.",
         f"Có {left} chỗ đánh dấu {MARK}; `lgsp contract check {folder}` chỉ từng chỗ.",

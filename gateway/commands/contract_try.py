@@ -1,0 +1,111 @@
+"""`lgsp contract try`: one message through a contract's folder, each stage printed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from contracts.base.errors import Finding
+from contracts.bundle import Bundle
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.trial import Trial, Written, messages, trial
+from contracts.wire.jsontext import pretty, write_json
+from gateway.commands.output import Exit, emit, fail
+
+_SAID = {
+    "same": "back: the same / trở lại: như cũ",
+    "with-losses": "back: the same, but for the losses / trở lại: như cũ, trừ phần mất đã liệt kê",
+    "differs": "back: ANOTHER value / trở lại: GIÁ TRỊ KHÁC",
+    "refused": "back: REFUSED / trở lại: BỊ TỪ CHỐI",
+    "not-expressible": "cannot be written / không viết được",
+}
+
+
+def run(folder: Path, format_name: str, file: Path, message: str | None, as_json: bool) -> None:
+    compiled = compile_bundle(Bundle.from_folder(folder))
+    if format_name not in compiled.formats:
+        shown = ", ".join(compiled.formats)
+        fail(Exit.USAGE, "no-format", f"there is no format {format_name} / không có dạng {format_name}", f"{shown}", as_json)
+    made = trial(compiled, format_name, _raw(file, as_json), _message(compiled, format_name, file, message, as_json))
+    emit(_result(made), as_json, "\n".join(_lines(made)))
+
+
+def _raw(file: Path, as_json: bool) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    if not file.is_file():
+        fail(Exit.USAGE, "no-file", f"there is no file {file} / không có tệp {file}", "", as_json)
+    return file.read_bytes()
+
+
+def _message(compiled: CompiledContract, format_name: str, file: Path, message: str | None, as_json: bool) -> str | None:
+    """The message named, or that of a sample's file name, or the only one; of XML its root tells."""
+    codec = compiled.formats[format_name]
+    known = messages(compiled, codec)
+    if message is not None and message not in known:
+        fail(Exit.USAGE, "no-message", f"{format_name} has no message {message}", f"--message: {', '.join(known)}", as_json)
+    if message is not None or "xml" in codec.speaks and file.suffix == ".xml":
+        return message
+    named = re.match(r"\w+(?=\.)", file.name)
+    if named is not None and named[0] in known:
+        return named[0]
+    if len(known) != 1 and codec.media != "xml":
+        fail(Exit.USAGE, "no-message", "which message is it? / đây là bản tin nào?", f"--message: {', '.join(known)}", as_json)
+    return known[0] if codec.media != "xml" else None
+
+
+def _lines(made: Trial) -> list[str]:
+    lines = [f"1. parsed / đọc: {made.format} ({made.media}), {made.message or '?'}, {made.parsed}"]
+    if made.canonical is None:
+        assert made.failure is not None
+        lines.append(f"2. canonical / dạng chuẩn: REFUSED / TỪ CHỐI [{made.failure.code}]")
+        lines += [f"   {made.failure.what('en')}", f"   {made.failure.what('vi')}", *_found(made.failure.findings)]
+        return lines
+    lines += ["2. canonical / dạng chuẩn:", _indented(pretty(made.canonical))]
+    for number, each in enumerate(made.written, 3):
+        lines.append(f"{number}. {each.format} ({each.media}); {_SAID[each.outcome]}")
+        if each.text:
+            lines.append(_indented(each.text.decode("utf-8")))
+        lines += [f"   loss / mất: {loss}" for loss in each.losses]
+        lines += _found(each.findings)
+    return lines
+
+
+def _indented(text: str) -> str:
+    return "\n".join("   " + line for line in text.splitlines())
+
+
+def _found(findings: Any) -> list[str]:
+    return [f"   {each.here or '–'} ↔ {each.canonical or '–'}: {each.rule}: expected {each.expected}, got {each.got}" for each in findings]
+
+
+def _result(made: Trial) -> dict[str, Any]:
+    failure = made.failure
+    return {
+        "ok": made.ok,
+        "format": made.format,
+        "media": made.media,
+        "message": made.message,
+        "parsed": made.parsed,
+        "canonical": None if made.canonical is None else write_json(made.canonical).decode("utf-8"),
+        "refused": None if failure is None else {"code": failure.code, "vi": failure.what("vi"), "en": failure.what("en")},
+        "findings": [_finding(each) for each in (failure.findings if failure is not None else ())],
+        "written": [_written(each) for each in made.written],
+    }
+
+
+def _written(each: Written) -> dict[str, Any]:
+    return {
+        "format": each.format,
+        "media": each.media,
+        "text": each.text.decode("utf-8"),
+        "outcome": each.outcome,
+        "losses": list(each.losses),
+        "findings": [_finding(found) for found in each.findings],
+    }
+
+
+def _finding(each: Finding) -> dict[str, str]:
+    return {"here": each.here, "canonical": each.canonical, "got": each.got, "rule": each.rule, "expected": each.expected}
