@@ -19,15 +19,10 @@ from contracts.wire import jsontext
 _MAX_LINKS: Final = 20  # a reference to a reference to …
 
 
-class _Plain(yaml.SafeLoader):
-    """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers exact. Aliases are refused: OpenAPI has `$ref`."""
+class _Plain(yaml.CSafeLoader):
+    """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers exact. An alias is the same object, never a copy."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias")
-        return super().compose_node(parent, index)
 
 
 _Plain.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])

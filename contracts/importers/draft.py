@@ -7,6 +7,7 @@ Invariant: apart from its marks, a draft holds (`compile_bundle` takes it), and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +35,7 @@ _ASKS: Final[Mapping[str, Words]] = {
     "empty": Words("bản tin rỗng", "a message without content"),
 }  # fmt: skip
 _READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
+_WORD: Final = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z_]*", re.I)
 EMPTY_FIELD: Final = "nothing"
 
 
@@ -190,7 +192,7 @@ def write(interface: Interface, name: str | None = None) -> Draft:
 
 def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], messages: Mapping[str, str]) -> str:
     lines = [
-        f"# {interface.name}: " + ", ".join(interface.documents),
+        _comment(f"{interface.name}: " + ", ".join(interface.documents)),
         f"id: {contract_id}",
         "version: 1.0.0",
         *_worded("title", "", "title"),
@@ -218,7 +220,7 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
 
 def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
     """Both languages of a title; what the foreign file says stands beside as a comment, since its language is not known."""
-    hint = f"  # {known}" if known else ""
+    hint = f"  {_comment(known)}" if known else ""
     return [
         f"{indent}{word}:{hint}",
         f"{indent}  vi: {_quoted(f'{MARK}: {_ASKS[ask].vi}')}",
@@ -227,7 +229,7 @@ def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
 
 
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
-    lines = [f"# {line}" for line in told(interface.notes)]
+    lines = [_comment(line) for line in told(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
@@ -244,9 +246,9 @@ def _called(name: str, call: Call) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar that is this text, in flow as well: double quotes, but for plain words."""
-    return (
-        text
-        if text.replace("_", "a").isalnum() and text[:1].isalpha() and text.isascii() and len(text) > 5
-        else json.dumps(text, ensure_ascii=False)
-    )
+    """A YAML scalar that is this text, within brackets too: plain where it is a word, else in quotes."""
+    return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _comment(text: str) -> str:
+    return "# " + "".join(char for char in text if char.isprintable())

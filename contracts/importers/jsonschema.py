@@ -45,10 +45,7 @@ class Reader:
         if _NAME.fullmatch(name) is None:
             self._note("name", at, name)
             return None
-        self._left -= 1
-        if self._left <= 0:
-            if self._left == 0:
-                self._note("too-large", at, str(MAX_PLACES))
+        if not self._spend(at):
             return None
         part = self.content(at, name)
         if self._nullable(at):
@@ -58,6 +55,13 @@ class Reader:
         if part.content is None:
             self._note("any-type", at, name)
         return part
+
+    def _spend(self, at: Place) -> bool:
+        """Whether the message may have one more place, or one more object looked at on the way to it."""
+        self._left -= 1
+        if self._left == 0:
+            self._note("too-large", at, str(MAX_PLACES))
+        return self._left > 0
 
     def content(self, at: Place, name: str) -> Part:
         """The schema as a part of one name, once or many times; its content None where that is open."""
@@ -104,7 +108,7 @@ class Reader:
         elif kind is not None:
             part.content = self._scalar(kind, at)
 
-    def _kind(self, at: Place, depth: int = 0) -> str | None:
+    def _kind(self, at: Place, seen: set[int] | None = None) -> str | None:
         kind = at.node.get("type")
         if isinstance(kind, list):
             kinds = [each for each in kind if each != "null"]
@@ -117,8 +121,12 @@ class Reader:
             return "array"
         if isinstance(at.node.get("enum"), list) or isinstance(at.node.get("const"), str):
             return "string"
-        if depth < MAX_DEPTH and any(self._kind(each, depth + 1) == "object" for each in self.documents.of_list(at, "allOf")):
-            return "object"
+        seen = {id(at.node)} if seen is None else seen
+        for each in self.documents.of_list(at, "allOf"):
+            if id(each.node) not in seen:
+                seen.add(id(each.node))
+                if self._kind(each, seen) == "object":
+                    return "object"
         return None
 
     def _nullable(self, at: Place) -> bool:
@@ -148,8 +156,7 @@ class Reader:
 
     def _properties(self, group: Group, at: Place, required: bool, depth: int) -> None:
         """Properties of the object itself, of all that it is made of, and of its alternatives."""
-        if depth > MAX_DEPTH:
-            self._note("too-deep", at, group.name)
+        if depth > MAX_DEPTH or not self._spend(at):
             return
         for each in self.documents.of_list(at, "allOf"):
             self._properties(group, each, required, depth + 1)

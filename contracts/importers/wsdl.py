@@ -220,13 +220,13 @@ class _Wsdl:
         group = Group(name)
         for part in parts:
             local, typed = str(part.node.get("name")), part.node.get("type")
-            if typed is not None:
+            if typed is not None and self.reader.can_be_named(part, local):
                 content = self.reader.named_type(part.name_of(typed), part, local)
                 made = Part(local, local, content)
                 if content is None:
                     self.notes.append(Note("any-type", part.place(), local))
                 group.parts.append(made)
-            elif (element := self._element(part)) is not None:
+            elif typed is None and (element := self._element(part)) is not None:
                 found = self.reader.element(element)
                 if found is not None:
                     group.parts.append(found)

@@ -6,15 +6,18 @@ whatever the schema, and everything that the tree does not say of the schema is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Note, Part, Value
 from contracts.importers.simple import TEXT, SimpleTypes
 
-_WSDL_ARRAY = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
-_ANY = {f"{{{XS}}}anyType", f"{{{SOAPENC}}}Array", f"{{{SOAPENC}}}Struct"}
+_WSDL_ARRAY: Final = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
+_NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # what a path of a table can say
+_ANY: Final = {f"{{{XS}}}anyType", f"{{{SOAPENC}}}Array", f"{{{SOAPENC}}}Struct"}
 
 
 @dataclass(slots=True)
@@ -60,11 +63,7 @@ class Reader:
         return self._declared(made, local, step, least, most)
 
     def _declared(self, made: Component, local: str, step: str, least: int, most: int | None) -> Part | None:
-        if self._left <= 0:
-            return None
-        self._left -= 1
-        if self._left == 0:
-            self.note("too-large", made, str(MAX_PLACES))
+        if not self.can_be_named(made, local) or not self._spend(made):
             return None
         if made.node.get("nillable") in ("true", "1") and least:
             self.note("nillable", made, local)
@@ -76,6 +75,19 @@ class Reader:
             self.note("hollow", made, local)
         return part
 
+    def _spend(self, at: Component) -> bool:
+        """Whether the message may have one more place, or one more group looked at on the way to it."""
+        self._left -= 1
+        if self._left == 0:
+            self.note("too-large", at, str(MAX_PLACES))
+        return self._left > 0
+
+    def can_be_named(self, made: Component, local: str) -> bool:
+        if _NAME.fullmatch(local) is None:
+            self.note("name", made, repr(local))
+            return False
+        return True
+
     def type_of(self, made: Component, name: str) -> Value | Group | None:
         """What an element holds; None where that is open."""
         written = made.node.get("type")
@@ -84,7 +96,7 @@ class Reader:
         for inner in made.children("simpleType", "complexType"):
             if inner.kind == "simpleType":
                 return self._simple.of(inner)
-            return self._guarded(f"{made.file}:{inner.node.sourceline}", inner, name)
+            return self._guarded(f"{made.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
         if (head := made.node.get("substitutionGroup")) and (found := self.schemas.get("element", made.name_of(head))) is not None:
             return self.type_of(found, name) if f"head {head}" not in self._open else None
         return None
@@ -167,6 +179,8 @@ class Reader:
     def _attributes(self, made: Component) -> list[Part]:
         parts: list[Part] = []
         for child in made.children("attribute", "attributeGroup", "anyAttribute"):
+            if not self._spend(child):
+                break
             if child.kind == "anyAttribute":
                 self.note("any-attribute", child)
             elif child.kind == "attributeGroup":
@@ -195,6 +209,8 @@ class Reader:
                 self.note("xml-attribute" if ref.startswith("xml:") else "missing", child, ref)
                 return None
             made, local = found, str(found.node.get("name"))
+        if not self.can_be_named(child, local):
+            return None
         required = child.node.get("use") == "required"
         fixed = child.node.get("fixed") if child.node.get("fixed") is not None else made.node.get("fixed")
         value = self._attribute_value(made)
@@ -219,6 +235,8 @@ class Reader:
             least, most = _occurs(child)
             if most == 0:
                 continue
+            if child.kind != "element" and not self._spend(child):
+                break
             if child.kind == "any":
                 self.note("any", child)
             elif child.kind == "element":

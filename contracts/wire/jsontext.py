@@ -142,12 +142,15 @@ def text_of(value: object) -> str:
 
 
 def pretty(value: object, indent: str = "") -> str:
-    """The same value over several lines, for people; lists and objects that fit on a line stay on it."""
-    short = text_of(value)
-    if len(short) + len(indent) <= 100 or not isinstance(value, (dict, list)):
-        return short
+    """The same value for people: over several lines, but for objects and lists that fit on one."""
+    if not isinstance(value, (dict, list)):
+        return text_of(value)
     inner = indent + "  "
     if isinstance(value, dict):
-        lines = [f"{inner}{encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{indent}]"
+        items, (opening, closing) = [f"{encode_basestring(key)}: {pretty(item, inner)}" for key, item in value.items()], "{}"
+    else:
+        items, (opening, closing) = [pretty(item, inner) for item in value], "[]"
+    line = opening + ", ".join(items) + closing
+    if "\n" not in line and len(indent) + len(line) <= 120:
+        return line
+    return f"{opening}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{closing}"
