@@ -102,7 +102,9 @@ class Reader:
                 part.most = None  # a list stays a list, also of one
         elif kind == "object" or alternatives and all(self._kind(each) == "object" for each in alternatives):
             part.content = self._object(at, name)
-        elif len(alternatives) == 1 and kind is None:
+        elif alternatives and kind is None:
+            if len(alternatives) > 1:
+                self._note("alternatives", at, name)
             inner = self.content(alternatives[0], name)
             part.content, part.least, part.most = inner.content, inner.least, inner.most
         elif kind is not None:

@@ -162,6 +162,7 @@ NOTES: Final[Mapping[str, Words]] = {
     "empty-action": Words("{detail} có soapAction rỗng: cổng gửi tên thao tác của hợp đồng", "{detail} has an empty soapAction: the gateway sends the contract's own name"),
     "redefine": Words("xs:redefine {detail}: lấy định nghĩa gốc", "xs:redefine {detail}: the original definition is taken"),
     "nullable": Words("{detail} có thể là null: hợp đồng nhận giá trị hoặc bỏ trường, không nhận null", "{detail} may be null: the contract takes a value or no field, not null"),
+    "alternatives": Words("{detail} có thể thuộc nhiều kiểu: chỉ lấy kiểu đầu", "{detail} may be of several kinds: the first is taken"),
     "map": Words("{detail} nhận tên trường tuỳ ý (additionalProperties): không nhận trường lạ", "{detail} takes fields of any name (additionalProperties): unknown ones are refused"),
     "array-of-arrays": Words("{detail} là mảng của mảng, không nhận", "{detail} is an array of arrays and is not taken"),
     "path-parameter": Words("đường dẫn {detail} có tham số: cổng chưa gọi được hệ thống theo đường dẫn này", "the path {detail} has parameters: the gateway does not call the system by it"),

@@ -154,7 +154,7 @@ def test_what_cannot_be_taken_is_named() -> None:
     main["paths"]["/ds"] = {"get": {"operationId": "ds", "responses": {"200": {"content": {"application/json": {"schema": {"type": "array", "items": tree}}}}}}}
     made = draft(main)
     assert codes(made) == {"pattern", "map", "any-type", "array-of-arrays", "name", "facet", "missing", "not-loaded", "recursion",
-                           "path-parameter", "method", "media", "root"} | ({"one-way"} & codes(made))  # fmt: skip
+                           "path-parameter", "method", "media", "root", "one-way"}  # fmt: skip
     assert {"a", "g", "j.ten", "j.con[].ten"} == set(rows(made, "GuiSoLieuRequest"))
 
 
