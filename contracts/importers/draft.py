@@ -27,7 +27,7 @@ _ASKS: Final[Mapping[str, Words]] = {
     "basis": Words("căn cứ pháp lý: số, ngày văn bản, điều", "the legal basis: document, date, article"),
     "months": Words("thời hạn lưu, theo tháng", "how long it is kept, in months"),
     "pattern": Words(
-        "query = hỏi; submit = nộp về trung tâm; dispatch = giao việc cho cơ quan", "query asks; submit hands in to the centre; dispatch has an agency act"
+        "query = hỏi hệ thống này; dispatch = giao việc cho nó; submit = nó nộp về trung tâm, trục trả biên nhận", "query asks this system; dispatch has it act; submit: it hands in to the centre and gets the gateway's receipt"
     ),
     "operation": Words("tên thao tác", "what the operation does"),
     "message": Words("tên bản tin", "the message's title"),
@@ -36,6 +36,17 @@ _ASKS: Final[Mapping[str, Words]] = {
 }  # fmt: skip
 _READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
 _WORD: Final = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z_]*", re.I)
+RECEIPT: Final = {
+    "type": "object",
+    "title": "Đã tiếp nhận",
+    "properties": {
+        "transfer": {"type": "string", "title": "Mã lần truyền", "minLength": 1, "maxLength": 64},
+        "messageId": {"type": "string", "title": "Mã bản tin", "minLength": 1, "maxLength": 256},
+        "acceptedAt": {"type": "string", "title": "Thời điểm tiếp nhận", "format": "date-time"},
+    },
+    "required": ["transfer", "messageId", "acceptedAt"],
+    "additionalProperties": False,
+}
 EMPTY_FIELD: Final = "nothing"
 
 
@@ -61,6 +72,7 @@ class _Writer:
     notes: list[Note] = field(default_factory=list)
     parts: dict[str, tuple[str, Any]] = field(default_factory=dict)
     taken: Taken = field(default_factory=Taken)
+    accepted: str = ""
 
     # --- schema.json, and the rows that go with it -----------------------------------------------------------------------
 
@@ -88,6 +100,13 @@ class _Writer:
         if self.ignores:
             lines.append("    ignores: [" + ", ".join(map(_quoted, self.ignores)) + "]")
         return lines
+
+    def receipt(self) -> str:
+        """What the gateway itself answers to whatever is handed in."""
+        if not self.accepted:
+            self.accepted = self.taken.name("Accepted")
+            self.defs[self.accepted] = RECEIPT
+        return self.accepted
 
     def _object(self, group: Group, canonical: str, here: str) -> dict[str, Any] | None:
         """The schema of an object and, on the way, its rows; None where nothing of it can be taken."""
@@ -167,6 +186,9 @@ def write(interface: Interface, name: str | None = None) -> Draft:
     names = {call.name: operations.name(operation_name(call.name)) for call in interface.calls}
     for call in interface.calls:
         for way, message in (("request", call.request), ("answer", call.answer)):
+            if message is None:
+                messages[f"{call.name} {way}"] = writer.receipt()
+                continue
             known = next((made for made, (_, other) in seen.items() if other == message), None)
             if known is None:
                 known = writer.taken.name(type_name(message.name))
@@ -204,7 +226,7 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
     ]
     paths = Taken()
     for call in interface.calls:
-        pattern = "query" if dashed(call.name).split("-")[0] in _READS else "submit"
+        pattern = "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
         lines += [
             f"  {names[call.name]}:",
             f"    pattern: {pattern}  # {mark(_ASKS['pattern'])}",

@@ -85,8 +85,12 @@ class _OpenApi:
             for (parameter, where), place in parameters.items():
                 self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
             request = self._message(f"{name} request", body)
-        answer = self._answer(name, at)
-        if request is None or answer is None:
+        response = self._response(at)
+        if response is None:
+            self.notes.append(Note("one-way", at.shown(), name))
+        self.reader.start_message("answer")
+        answer = None if response is None else self._message(f"{name} answer", response)
+        if request is None or response is not None and answer is None:
             return None
         title = str(at.node.get("summary") or at.node.get("description") or "")
         called = method in ("get", "post") and "{" not in path and path.isascii() and path.startswith("/")
@@ -116,14 +120,11 @@ class _OpenApi:
             group.parts.append(part)
         return group
 
-    def _answer(self, name: str, at: Place) -> Message | None:
-        self.reader.start_message("answer")
+    def _response(self, at: Place) -> Place | None:
+        """The response that tells of success; None where the operation has none, or one without content."""
         responses = dict(self.documents.members(at.get("responses")))
         good = sorted(code for code in responses if code.startswith("2")) or [code for code in responses if code == "default"]
-        if not good:
-            self.notes.append(Note("one-way", at.shown(), name))
-            return Message(f"{name} answer", None, Group(name))
-        return self._message(f"{name} answer", responses[good[0]])
+        return responses[good[0]] if good and responses[good[0]].get("content") is not None else None
 
     def _message(self, name: str, at: Place) -> Message | None:
         """The message of a request body or a response: its JSON content; nothing where there is no content."""

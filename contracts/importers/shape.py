@@ -71,11 +71,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation. `method`, `path`, `action`: how the system itself is called, None where the contract's own way does."""
+    """One operation; without an `answer` something is handed in. `method`, `path`, `action`: how the system itself is called, None where the contract's own way does."""
 
     name: str
     request: Message
-    answer: Message
+    answer: Message | None
     title: str = ""
     action: str | None = None
     method: Literal["GET", "POST"] | None = None
@@ -155,7 +155,7 @@ NOTES: Final[Mapping[str, Words]] = {
     "binding": Words("ràng buộc {detail} không phải SOAP, bỏ qua", "the binding {detail} is not SOAP and is left out"),
     "soap12": Words("{detail} chỉ có SOAP 1.2: lấy bản tin; kiểm tra hệ thống có nhận SOAP 1.1", "{detail} speaks SOAP 1.2 alone: its messages are taken; see whether the system takes SOAP 1.1"),
     "no-binding": Words("không có ràng buộc: giả định document/literal", "there is no binding: document/literal is assumed"),
-    "one-way": Words("{detail} không có câu trả lời: câu trả lời rỗng ở dạng chuẩn", "{detail} has no answer: an empty one in canonical form stands for it"),
+    "one-way": Words("{detail} không có câu trả lời: coi là nộp về trung tâm, trục trả biên nhận", "{detail} has no answer: taken as handed in to the centre, the gateway answers with its receipt"),
     "notification": Words("{detail} do hệ thống chủ động gửi (không có input), không lấy", "{detail} is a notification (no input) and is not taken"),
     "fault": Words("lỗi {detail} không lập bảng; cổng trả lỗi chung", "the fault {detail} is not mapped; the gateway answers with its own"),
     "too-many": Words("{detail}: quá nhiều thao tác; chọn bằng --operation", "{detail}: too many operations; choose it with --operation"),

@@ -28,8 +28,8 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
 _ZONE: Final = Words(
-    'hệ thống có ghi múi giờ không? Không thì thêm: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; có thì xoá dòng này',
-    'does the system write a zone? If not, add: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; if it does, delete this',
+    'hệ thống có ghi múi giờ không? Không thì thêm: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; có thì xoá ghi chú này',
+    'does the system write a zone? If not, add: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; if it does, delete this note',
 )
 
 

@@ -160,10 +160,8 @@ class _Wsdl:
             return None
         if port.find(f"{{{WSDL}}}output") is None:
             self.notes.append(Note("one-way", at.place(), name))
-            answer: Message | None = Message(f"{name}Done", None, Group(f"{name}Done"))
-        else:
-            answer = self._message(name, "output", at, bound)
-        if answer is None:
+            answer: Message | None = None
+        elif (answer := self._message(name, "output", at, bound)) is None:
             return None
         said = bound.at.node.find(f"{{{bound.soap}}}operation")
         action = None if said is None else said.get("soapAction")
