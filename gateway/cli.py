@@ -195,18 +195,6 @@ def audit_export(folder: Path, data: Data = None, json: Json = False) -> None:
 # --- contracts, registry, access --------------------------------------------------------------------------------------
 
 
-@contract.command("check")
-def contract_check(
-    folder: Annotated[Path | None, typer.Argument(help="A contract's folder, or one that holds several (default: the catalogue).")] = None,
-    json: Json = False,
-) -> None:
-    """Prove every contract in a folder; print each finding with file and line."""
-    from gateway.commands import contracts as command
-
-    with failures_told(json):
-        command.check(folder, json)
-
-
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only this operation; may be given several times.")]
 Beside = Annotated[Path | None, typer.Option("--with", help="Folder with files that imports name by address; nothing is fetched.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the contract; its files go to the folder v1 in it.")]
@@ -261,6 +249,18 @@ def contract_try(
 
     with failures_told(json):
         command.run(folder, format_name, file, message, json)
+
+
+@contract.command("check")
+def contract_check(
+    folder: Annotated[Path | None, typer.Argument(help="A contract's folder, or one that holds several (default: the catalogue).")] = None,
+    json: Json = False,
+) -> None:
+    """Prove every contract in a folder; print each finding with file and line."""
+    from gateway.commands import contracts as command
+
+    with failures_told(json):
+        command.check(folder, json)
 
 
 @contract.command("show")

@@ -85,7 +85,9 @@ def test_import_reads_inside_its_folder_only(tmp_path: Path) -> None:
     inside.mkdir()
     (tmp_path / "secret.xsd").write_text('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><!DOCTYPE')
     (inside / "link.xsd").symlink_to(tmp_path / "secret.xsd")
-    (inside / "a.wsdl").write_text(WSDL.replace("LINK", '<xs:include schemaLocation="link.xsd"/><xs:include schemaLocation="../secret.xsd"/>'))
+    (inside / "a.wsdl").write_text(
+        WSDL.replace("LINK", '<xs:include schemaLocation="link.xsd"/><xs:include schemaLocation="../secret.xsd"/>')
+    )
     code, made = answer("import-wsdl", inside / "a.wsdl", "--out", tmp_path / "o")
     assert code == 0 and [note["en"].split()[0] for note in made["notes"] if note["code"] == "not-loaded"] == [
         "http://nowhere.example/u.xsd", "link.xsd", "../secret.xsd"]  # fmt: skip
@@ -115,7 +117,11 @@ def test_try_shows_each_stage() -> None:
     code, made = answer("try", FIELD_REPORT, "--format", "do-thi-xml", POT_HOLE)
     assert code == 0 and made["message"] == "ServiceRequest" and json.loads(made["canonical"])["lat"] == 22.6659
     assert {each["outcome"] for each in made["written"]} <= {"same", "with-losses"}
-    assert {(each["format"], each["media"]) for each in made["written"]} >= {("canonical", "json"), ("canonical", "xml"), ("do-thi-xml", "xml")}
+    assert {(each["format"], each["media"]) for each in made["written"]} >= {
+        ("canonical", "json"),
+        ("canonical", "xml"),
+        ("do-thi-xml", "xml"),
+    }
 
 
 def test_try_reads_an_envelope_and_standard_input() -> None:

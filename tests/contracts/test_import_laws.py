@@ -46,7 +46,9 @@ class Shape:
 
 def simple(draw: Any, number: int) -> Shape:
     """A simple type: a builtin, or one of its own with facets."""
-    zoned = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)).map(lambda t: t.replace(microsecond=0, tzinfo=timezone(timedelta(hours=7))))
+    zoned = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1)).map(
+        lambda t: t.replace(microsecond=0, tzinfo=timezone(timedelta(hours=7)))
+    )
     made: list[tuple[str, st.SearchStrategy[Any], str]] = [
         ("xs:string", TEXT, ""),
         ("xs:int", st.integers(-(2**31), 2**31 - 1), ""),
@@ -56,12 +58,18 @@ def simple(draw: Any, number: int) -> Shape:
         ("xs:boolean", st.booleans(), ""),
         ("xs:date", st.dates(date(1900, 1, 1), date(2100, 1, 1)), ""),
         ("xs:dateTime", zoned, ""),
-        (f"t:S{number}", st.sampled_from(["1", "b", "Ổn định"]), '<xs:enumeration value="1"/><xs:enumeration value="b"/><xs:enumeration value="Ổn định"/>'),
+        (
+            f"t:S{number}",
+            st.sampled_from(["1", "b", "Ổn định"]),
+            '<xs:enumeration value="1"/><xs:enumeration value="b"/><xs:enumeration value="Ổn định"/>',
+        ),
         (f"t:S{number}", st.from_regex(r"[0-9]{3}-[A-Z]{1,2}", fullmatch=True), r'<xs:pattern value="\d{3}-[A-Z]{1,2}"/>'),
         (f"t:S{number}", st.text("abc", min_size=1, max_size=5), '<xs:minLength value="1"/><xs:maxLength value="5"/>'),
     ]
     name, values, facets = draw(st.sampled_from(made))
-    types = [f'<xs:simpleType name="S{number}"><xs:restriction base="xs:string">{facets}</xs:restriction></xs:simpleType>'] if facets else []
+    types = (
+        [f'<xs:simpleType name="S{number}"><xs:restriction base="xs:string">{facets}</xs:restriction></xs:simpleType>'] if facets else []
+    )
     return Shape(name, values, True, types)
 
 
@@ -72,7 +80,11 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
     parts, types, values, optional, solid = [], [], {}, {}, False
     attributes = []
     for number, name in enumerate(names):
-        kind = draw(st.sampled_from(["value", "value", "attribute", "list", "group", "simple content"] if depth < 2 else ["value", "attribute", "list"]))
+        kind = draw(
+            st.sampled_from(
+                ["value", "value", "attribute", "list", "group", "simple content"] if depth < 2 else ["value", "attribute", "list"]
+            )
+        )
         at = f"{prefix}{depth}{number}"
         if kind == "group":
             inner = draw(groups(depth=depth + 1, prefix=at))

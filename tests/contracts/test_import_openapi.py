@@ -26,7 +26,9 @@ def files(main: Any, others: Mapping[str, Any] | None = None) -> Files:
     return Files("main.yaml", lambda path: texts[path].encode() if path in texts else None)
 
 
-def document(request: Any, answer: Any = None, *, version: str = "3.0.3", schemas: Any = None, parameters: Any = None, method: str = "post") -> Any:
+def document(
+    request: Any, answer: Any = None, *, version: str = "3.0.3", schemas: Any = None, parameters: Any = None, method: str = "post"
+) -> Any:
     operation: dict[str, Any] = {"operationId": "guiSoLieu", "responses": {"200": {"description": "x"}}}
     if request is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": request}}}
@@ -67,7 +69,10 @@ STATION = {
     "properties": {
         "maTram": {"type": "string", "maxLength": 8, "pattern": r"^\d+$", "description": "Mã trạm"},
         "toaDo": {"type": "object", "required": ["lat"], "properties": {"lat": {"type": "number", "minimum": -90, "maximum": 90.5}}},
-        "soDo": {"type": "array", "items": {"type": "object", "required": ["luc"], "properties": {"luc": {"type": "string", "format": "date-time"}}}},
+        "soDo": {
+            "type": "array",
+            "items": {"type": "object", "required": ["luc"], "properties": {"luc": {"type": "string", "format": "date-time"}}},
+        },
         "loai": {"type": "string", "enum": ["muc-nuoc", "mua"]},
         "dem": {"type": "integer", "format": "int32", "minimum": 0},
         "id": {"type": "string", "readOnly": True},
@@ -100,7 +105,9 @@ def test_objects_lists_bounds_and_names() -> None:
 def test_the_words_of_3_1_and_composition() -> None:
     parts = {
         "Goc": {"type": "object", "properties": {"a": {"type": ["string", "null"]}, "n": {"type": "integer", "exclusiveMinimum": 0}}},
-        "Them": {"allOf": [{"$ref": "#/components/schemas/Goc"}, {"type": "object", "required": ["b", "n"], "properties": {"b": {"const": "x"}}}]},
+        "Them": {
+            "allOf": [{"$ref": "#/components/schemas/Goc"}, {"type": "object", "required": ["b", "n"], "properties": {"b": {"const": "x"}}}]
+        },
         "Chon": {"oneOf": [{"$ref": "#/components/schemas/Goc"}, {"type": "object", "properties": {"c": {"type": "boolean"}}}]},
     }
     made = draft(
@@ -147,11 +154,16 @@ def test_what_cannot_be_taken_is_named() -> None:
             "j": {"$ref": "#/components/schemas/Cay"},
         },
     }
-    tree = {"type": "object", "properties": {"ten": {"type": "string"}, "con": {"type": "array", "items": {"$ref": "#/components/schemas/Cay"}}}}
+    tree = {
+        "type": "object",
+        "properties": {"ten": {"type": "string"}, "con": {"type": "array", "items": {"$ref": "#/components/schemas/Cay"}}},
+    }
     main = document(body, schemas={"Cay": tree})
     main["paths"]["/x/{id}"] = {"put": main["paths"]["/so-lieu"]["post"] | {"operationId": "khac"}}
     main["paths"]["/tep"] = {"post": {"operationId": "tep", "requestBody": {"content": {"text/csv": {}}}, "responses": {}}}
-    main["paths"]["/ds"] = {"get": {"operationId": "ds", "responses": {"200": {"content": {"application/json": {"schema": {"type": "array", "items": tree}}}}}}}
+    main["paths"]["/ds"] = {
+        "get": {"operationId": "ds", "responses": {"200": {"content": {"application/json": {"schema": {"type": "array", "items": tree}}}}}}
+    }
     made = draft(main)
     assert codes(made) == {"pattern", "map", "any-type", "array-of-arrays", "name", "facet", "missing", "not-loaded", "recursion",
                            "path-parameter", "method", "media", "root", "one-way"}  # fmt: skip
@@ -159,7 +171,10 @@ def test_what_cannot_be_taken_is_named() -> None:
 
 
 def test_references_into_files_beside_it() -> None:
-    made = draft(document({"$ref": "kieu/tram.yaml#/A"}), {"kieu/tram.yaml": {"A": {"type": "object", "properties": {"b": {"$ref": "../b.yaml"}}}}, "b.yaml": {"type": "string"}})
+    made = draft(
+        document({"$ref": "kieu/tram.yaml#/A"}),
+        {"kieu/tram.yaml": {"A": {"type": "object", "properties": {"b": {"$ref": "../b.yaml"}}}}, "b.yaml": {"type": "string"}},
+    )
     assert not made.notes and rows(made, "GuiSoLieuRequest") == {"b": "b"}
 
 
@@ -193,7 +208,8 @@ def test_what_explodes_is_bounded() -> None:
         f"a{i + 1}: &a{i + 1} {{type: object, properties: {{{', '.join(f'p{j}: *a{i}' for j in range(10))}}}}}\n" for i in range(12)
     )
     text = (
-        "openapi: 3.0.0\ninfo: {title: Trạm quan trắc}\nx-kieu:\n  " + laughs.replace("\n", "\n  ")
+        "openapi: 3.0.0\ninfo: {title: Trạm quan trắc}\nx-kieu:\n  "
+        + laughs.replace("\n", "\n  ")
         + "\npaths: {/a: {post: {requestBody: {content: {application/json: {schema: *a12}}}, responses: {}}}}\n"
     )
     assert "too-large" in codes(draft(text))

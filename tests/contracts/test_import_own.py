@@ -24,7 +24,11 @@ NAMES = [folder.parent.name for folder in catalogue_folders()]
 def values(compiled: CompiledContract, message: str) -> list[Any]:
     """Canonical values of the samples, those without a reason for absence: no foreign interface can say one."""
     canonical = compiled.codec("canonical")
-    found = [canonical.read_json(message, each.canonical) for each in compiled.samples if each.message == message and b'"absent"' not in each.canonical]
+    found = [
+        canonical.read_json(message, each.canonical)
+        for each in compiled.samples
+        if each.message == message and b'"absent"' not in each.canonical
+    ]
     assert all(compiled.validate(message, value) == [] for value in found)
     return found
 

@@ -219,7 +219,10 @@ def test_schemas_in_several_files_and_namespaces() -> None:
     assert not made.notes
     assert rows(made) == {"k": "t:k", "lien_he.so": "u:lien-he/so"}
     assert schema(made, "Hoi")["properties"]["k"] == {"type": "string", "maxLength": 5}
-    assert read(made, '<t:Hoi xmlns:t="urn:t"><t:k>a</t:k><u:lien-he xmlns:u="urn:u"><so>1</so></u:lien-he></t:Hoi>') == {"k": "a", "lien_he": {"so": "1"}}
+    assert read(made, '<t:Hoi xmlns:t="urn:t"><t:k>a</t:k><u:lien-he xmlns:u="urn:u"><so>1</so></u:lien-he></t:Hoi>') == {
+        "k": "a",
+        "lien_he": {"so": "1"},
+    }
 
 
 def test_a_wsdl_in_parts() -> None:
@@ -229,7 +232,9 @@ def test_a_wsdl_in_parts() -> None:
         '<wsdl:input><soap:body use="literal"/></wsdl:input></wsdl:operation></wsdl:binding></wsdl:definitions>'
     )
     parts = wsdl(one('<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>'), binding="<wsdl:documentation/>")
-    made = draft(main, {"phan/kieu.wsdl": parts.replace("<wsdl:types>", '<wsdl:import namespace="urn:t" location="../main.wsdl"/><wsdl:types>')})
+    made = draft(
+        main, {"phan/kieu.wsdl": parts.replace("<wsdl:types>", '<wsdl:import namespace="urn:t" location="../main.wsdl"/><wsdl:types>')}
+    )
     assert codes(made) == {"empty-action"} and rows(made) == {"a": "t:a"}
 
 
@@ -248,9 +253,14 @@ def test_nothing_is_fetched_but_a_folder_can_be_named() -> None:
         assert not made.notes and rows(made) == {"a": "t:a", "b": "u:b"}
 
 
-@pytest.mark.parametrize("location", ["../outside.xsd", "/etc/passwd", "file:///etc/passwd", "\\\\host\\share.xsd", "a/../../b.xsd", "%2e%2e/x.xsd"])
+@pytest.mark.parametrize(
+    "location", ["../outside.xsd", "/etc/passwd", "file:///etc/passwd", "\\\\host\\share.xsd", "a/../../b.xsd", "%2e%2e/x.xsd"]
+)
 def test_no_location_leads_out_of_the_folder(location: str) -> None:
-    schemas = f'{SCHEMA}<xs:include schemaLocation="{location}"/>' + one("<xs:sequence><xs:element name='a' type='xs:string'/></xs:sequence>")[len(SCHEMA) :]
+    schemas = (
+        f'{SCHEMA}<xs:include schemaLocation="{location}"/>'
+        + one("<xs:sequence><xs:element name='a' type='xs:string'/></xs:sequence>")[len(SCHEMA) :]
+    )
     made = draft(wsdl(schemas))
     assert codes(made) == {"not-loaded"}
 
@@ -347,5 +357,12 @@ def test_groups_that_explode_are_bounded() -> None:
         f'<xs:attributeGroup name="A{i}">{f"""<xs:attributeGroup ref="t:A{i + 1}"/>""" * 10}</xs:attributeGroup>'
         for i in range(12)
     )
-    made = draft(wsdl(one('<xs:sequence><xs:element name="a" type="xs:string"/><xs:group ref="t:G0"/></xs:sequence><xs:attributeGroup ref="t:A0"/>', groups)))
+    made = draft(
+        wsdl(
+            one(
+                '<xs:sequence><xs:element name="a" type="xs:string"/><xs:group ref="t:G0"/></xs:sequence><xs:attributeGroup ref="t:A0"/>',
+                groups,
+            )
+        )
+    )
     assert "too-large" in codes(made)
