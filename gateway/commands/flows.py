@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
@@ -12,6 +11,7 @@ import gateway.doors.api_failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
+from contracts.wire.jsontext import text_of
 from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.exchange.states import State
@@ -71,7 +71,7 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
         append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys))
-    text = "\n".join(json.dumps(event, ensure_ascii=False, default=str) for event in page.events)
+    text = "\n".join(map(text_of, page.events))
     if not as_json and page.events:
         print(f"next: --after {page.next}", file=sys.stderr)
     emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")

@@ -9,10 +9,12 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, NoReturn
 
 from contracts.base.errors import Branch, Failure
+from contracts.wire.jsontext import text_of
 
 
 class Exit(IntEnum):
@@ -25,10 +27,21 @@ class Exit(IntEnum):
 def emit(result: dict[str, Any], as_json: bool, text: str) -> NoReturn:
     """Print the result in one form or the other and end with the exit code that `ok` asks for."""
     if as_json:
-        print(json.dumps(result, ensure_ascii=False, default=str))
+        print(text_of(_plain(result)))
     elif text:
         print(text)
     raise SystemExit(Exit.WELL if result["ok"] else Exit.NO)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has stays, numbers with their digits; all else becomes text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
 
 
 def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:

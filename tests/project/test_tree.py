@@ -56,7 +56,8 @@ def test_nothing_of_a_machine_and_no_secret_in_the_tree() -> None:
         "a private key": re.compile("-----BEGIN (?:[A-Z]+ )?PRIVATE" + " KEY"),
         "a registry's host": re.compile("pypi" + r"\.org|python" + "hosted|registry" + r"\.npmjs|deb" + r"\.debian"),
         "a path of one machine": re.compile("/(?:" + "work|home|root|Users)/" + r"[a-z._]"),
-        "something left open": re.compile(r"\b(?:" + "TO" + "DO|FIX" + "ME|X" + r"XX)\b|raise Not" + "ImplementedError"),
+        # in backquotes it is named, as where the guide says what a drafted contract leaves to people
+        "something left open": re.compile(r"(?<!`)\b(?:" + "TO" + "DO|FIX" + "ME|X" + r"XX)\b|raise Not" + "ImplementedError"),
     }
     found = [
         f"{name}:{text.count(chr(10), 0, hit.start()) + 1}: {what}: {hit.group()}"
