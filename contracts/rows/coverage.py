@@ -77,14 +77,19 @@ class Coverage:
             frame.checks.append(only_where(path, keys, conditions, words))
 
     def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
-        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one."""
+        """The text of an element that stands for more than its text cannot be missing: empty and missing would be one.
+
+        It is never missing where it is required in the canonical object that all attributes of the element belong to.
+        """
         leaf = node.text
         if node.name == ANY:
             self._entry(node, at)
         if leaf is None or leaf.keys is None or leaf.keys == () or node.kind != "many" and not node.attributes:
             return
         alone = leaf.special is None or len(leaf.special.leaves) == 1 and id(leaf) not in self.tree.cases
-        if not alone or len(leaf.keys) > 1 or not known[leaf.canonical].field.required:
+        apart = any(each.keys is None or each.keys[: len(leaf.keys) - 1] != leaf.keys[:-1] for each in node.attributes.values())
+        nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
+        if not alone or nested or not known[leaf.canonical].field.required:
             self.reader.bad(at, leaf.canonical, "an optional field as the text of an element with attributes, or of a list's items", "table",
                             "a required field, or an element or attribute of its own")  # fmt: skip
 
