@@ -31,6 +31,7 @@ class Step:
     entry: bool = False
 
 
+XML: Final = "http://www.w3.org/XML/1998/namespace"  # the prefix xml is everybody's
 _QNAME: Final = rf"(?:(?P<p>{NCNAME}):)?(?P<n>{NCNAME}|\{{\}})"
 _XML_STEP: Final = re.compile(
     rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{NCNAME}):)?(?P<kn>{NCNAME})='(?P<kv>[^']*)'\])?"
@@ -71,15 +72,15 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
         name = _clark(match["p"], ANY if entry else match["n"], namespaces, bool(match["at"]))
         steps.append(Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry))
         at = match.end()
-    if not steps or steps[0].text:
-        return "at least one element"
+    if not steps:
+        return "at least one element, or text() for that of the root"
     return steps
 
 
 def _clark(prefix: str | None, name: str, namespaces: Mapping[str, str], attribute: bool) -> str:
     if prefix is None and (attribute or "" not in namespaces):
         return name
-    return f"{{{namespaces[prefix or '']}}}{name}"
+    return f"{{{XML if prefix == 'xml' else namespaces[prefix or '']}}}{name}"
 
 
 def json_steps(path: str) -> list[Step] | str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from contracts.absence import xml_writer
 from contracts.frames import NAME, carrying, constant_checks, getter, key_writer, raw_getter, raw_writer, shown
 from contracts.plan import Leaf, Node, Plan, Special
-from contracts.steps import ANY
+from contracts.steps import ANY, XML
 from contracts.wire.xmltext import escape_attribute, escape_text
 
 Write = Callable[[Any], str]
@@ -42,7 +42,7 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
 
 class _Tags:
     def __init__(self, prefixes: dict[str, str]) -> None:
-        self._prefixes = {**prefixes, XSI: "xsi"}
+        self._prefixes = {**prefixes, XSI: "xsi", XML: "xml"}
         self.memo: dict[Any, list[Write]] = {}
 
     def name(self, clark: str) -> tuple[str, str, str]:
@@ -71,7 +71,7 @@ class _Tags:
         needs: set[str] = set()
         for clark, leaf in node.attributes.items():
             name, prefix, space = self.name(clark)
-            if prefix:
+            if prefix and space != XML:
                 needs.add(prefix)
             written.append((space, clark.rpartition("}")[2], _attribute(name, leaf)))
         if node.key_name is not None and node.key_name.startswith("@"):

@@ -32,6 +32,7 @@ _ASKS: Final[Mapping[str, Words]] = {
     "operation": Words("tên thao tác", "what the operation does"),
     "message": Words("tên bản tin", "the message's title"),
     "system": Words("tên hệ thống", "the system's name"),
+    "nil": Words("nil nghĩa là gì: unknown, none, partial hay not-permitted?", "what does nil mean: unknown, none, partial or not-permitted?"),
     "empty": Words("bản tin rỗng", "a message without content"),
 }  # fmt: skip
 _READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
@@ -132,9 +133,9 @@ class _Writer:
         return {"type": "object", "properties": properties, **wanted, "additionalProperties": False}
 
     def _joined(self, here: str, part: Part) -> str:
-        step = part.step + ("[]" if part.many else "")
+        step = part.step + ("[]" if part.many and not part.keyed else "")
         joint = "/" if self.interface.media == "xml" else "."
-        return f"{here}{joint}{step}" if here else step
+        return joint.join(each for each in (here, step) if each)
 
     def _part(self, part: Part, canonical: str, here: str) -> dict[str, Any] | None:
         titled = {"title": part.title} if part.title else {}
@@ -144,7 +145,9 @@ class _Writer:
         path = canonical + ("[]" if part.many else "")
         if isinstance(part.content, Value):
             item = dict(part.content.schema)
-            self._row(part.content, path, here)
+            self._row(part, part.content, path, here)
+            if part.stands_as_nil:
+                item["absentable"] = True
         else:
             ignored = len(self.ignores)
             made = self._object(part.content, path, here)
@@ -157,9 +160,17 @@ class _Writer:
         bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
         return {"type": "array", **titled, **bounds, "items": item}
 
-    def _row(self, value: Value, canonical: str, here: str) -> None:
-        line = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}}}"
-        self.rows.append(line if value.ask is None else f"{line}  # {mark(value.ask)}")
+    def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
+        words = {"canonical": canonical, "here": here, **value.row}
+        line = ", ".join(f"{word}: {_quoted(text)}" for word, text in words.items())
+        asks = [value.ask] if value.ask is not None else []
+        if part.stands_as_nil:
+            line += ", absent: {unknown: null}"
+            asks.append(_ASKS["nil"])
+        elif part.nil:
+            line += ", missing: [null]"
+        hint = f"  # {'; '.join(map(mark, asks))}" if asks else ""
+        self.rows.append(f"      - {{{line}}}{hint}")
 
     def _definition(self, group: Group, made: dict[str, Any]) -> str:
         """The name of an object among $defs: one for objects that are alike."""

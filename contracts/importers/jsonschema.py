@@ -49,8 +49,12 @@ class Reader:
             return None
         part = self.content(at, name)
         if self._nullable(at):
-            self._note("nullable", at, name)
-            required = False
+            part.nil = isinstance(part.content, Value) and not part.many
+            if not part.nil:
+                self._note("nil-group", at, name)
+            elif required:
+                self._note("nullable", at, name)
+            required = required and part.nil
         part.least = part.least if required else 0
         if part.content is None:
             self._note("any-type", at, name)
@@ -102,6 +106,8 @@ class Reader:
                 part.most = None  # a list stays a list, also of one
         elif kind == "object" or alternatives and all(self._kind(each) == "object" for each in alternatives):
             part.content = self._object(at, name)
+            if part.content is None:
+                self._entries(part, at)
         elif alternatives and kind is None:
             if len(alternatives) > 1:
                 self._note("alternatives", at, name)
@@ -156,6 +162,19 @@ class Reader:
         group.parts = [each for each in group.parts if once[each.name] is each]
         return group
 
+    def _entries(self, part: Part, at: Place) -> None:
+        """An object whose members have any name and one kind of value: a list of names and values."""
+        values = at.get("additionalProperties")
+        if values is None or not values.node:
+            return
+        inner = self.content(values, "value")
+        if inner.content is None or inner.many:
+            return
+        inner.step, inner.least = "", 1
+        value = [inner] if isinstance(inner.content, Value) else inner.content.parts
+        part.content = Group(part.name, [Part("name", "", Value({"type": "string", "minLength": 1})), *value])
+        part.step, part.least, part.most, part.keyed = f"{part.step}.{{}}", 0, None, True
+
     def _properties(self, group: Group, at: Place, required: bool, depth: int) -> None:
         """Properties of the object itself, of all that it is made of, and of its alternatives."""
         if depth > MAX_DEPTH or not self._spend(at):
@@ -177,7 +196,7 @@ class Reader:
             if made is not None:
                 group.parts.append(made)
         more = at.node.get("additionalProperties")
-        if isinstance(more, dict) and more or more is True:
+        if group.parts and (isinstance(more, dict) and more or more is True):
             self._note("map", at, group.name)
 
     def _scalar(self, kind: str, at: Place) -> Value | None:
@@ -194,6 +213,8 @@ class Reader:
             return Value({"type": "string", "enum": texts}) if texts else None
         if node.get("format") in ("date", "date-time"):
             return Value({"type": "string", "format": node["format"]})
+        if node.get("format") == "byte" or node.get("contentEncoding") == "base64":
+            return Value({"type": "string", "contentEncoding": "base64"})
         schema: dict[str, Any] = {"type": "string"}
         for word in ("minLength", "maxLength"):
             if isinstance(node.get(word), int):

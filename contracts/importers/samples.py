@@ -47,7 +47,7 @@ def _value(made: Type) -> Any:
         if any(found[field.name] is None for field in made.fields if field.required):
             return None
         return {name: value for name, value in found.items() if value is not None} or None
-    return _scalar(made)
+    return _scalar(made) if isinstance(made, Scalar) else None
 
 
 def _scalar(made: Scalar) -> Any:
@@ -66,4 +66,6 @@ def _scalar(made: Scalar) -> Any:
         return "2026-01-01" if made.format == "date" else "2026-01-01T08:00:00+07:00"
     if made.pattern is not None:
         return None
+    if made.binary:
+        return "AAAA" * max((made.min_length or 0) // 4, 0 if made.max_length == 0 else 1)
     return MARK.ljust(made.min_length or 0, ".")[: made.max_length if made.max_length is not None else 99]

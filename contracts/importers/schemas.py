@@ -13,10 +13,11 @@ from lxml import etree
 
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
+from contracts.steps import XML
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"
 SOAPENC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
-_KNOWN_SPACES: Final = {XS, SOAPENC, "http://www.w3.org/XML/1998/namespace"}
+_KNOWN_SPACES: Final = {XS, SOAPENC, XML}
 _KINDS: Final = {
     f"{{{XS}}}element": "element",
     f"{{{XS}}}complexType": "type",
@@ -47,7 +48,7 @@ class Component:
     def name_of(self, text: str) -> str:
         """The Clark name of a QName written in this document."""
         prefix, _, local = text.strip().rpartition(":")
-        space = self.node.nsmap.get(prefix or None)
+        space = XML if prefix == "xml" else self.node.nsmap.get(prefix or None)
         if space is None and not prefix:
             space = self.space  # a chameleon: names without a namespace take that of the including schema
         return f"{{{space}}}{local}" if space else local

@@ -21,9 +21,10 @@ RECURSION: Final = 2  # how often a type stands within itself
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value: its canonical JSON Schema, and words for its row beside `canonical` and `here`."""
+    """One value: its canonical JSON Schema, words of its row beside `canonical` and `here`, and what people have to say about it."""
 
     schema: Mapping[str, Any]
+    row: Mapping[str, str] = field(default_factory=dict)
     ask: Words | None = None
 
 
@@ -38,7 +39,10 @@ class Group:
 
 @dataclass(slots=True)
 class Part:
-    """An element, attribute, text or member. `step` is how a mapping table names it; `most` None is without bound."""
+    """An element, attribute, text or member. `step` is how a mapping table names it; `most` None is without bound.
+
+    `nil` says that it may stand there as nil (XML) or null (JSON); `keyed` that its items are members whose names are values.
+    """
 
     name: str
     step: str
@@ -47,15 +51,22 @@ class Part:
     most: int | None = 1
     title: str = ""
     constant: str | None = None
+    nil: bool = False
+    keyed: bool = False
 
     @property
     def many(self) -> bool:
         return self.most is None or self.most > 1
 
     @property
+    def stands_as_nil(self) -> bool:
+        """Whether it must stand even without a value: then nil is a reason for absence, not merely nothing."""
+        return self.nil and self.least > 0
+
+    @property
     def carries(self) -> bool:
         """Whether every message has a value here: a group without one cannot be told from a missing group."""
-        if self.least < 1 or self.content is None or self.constant is not None:
+        if self.least < 1 or self.nil or self.content is None or self.constant is not None:
             return False
         return self.many or isinstance(self.content, Value) or any(each.carries for each in self.content.parts)
 
@@ -139,15 +150,16 @@ NOTES: Final[Mapping[str, Words]] = {
     "too-deep": Words("{detail} lồng quá sâu, không lấy", "{detail} is nested too deeply and is left out"),
     "too-large": Words("bản tin quá {detail} trường; phần còn lại bị bỏ", "the message has more than {detail} fields; the rest is left out"),
     "hollow": Words("{detail} bắt buộc dù có thể rỗng: khi rỗng sẽ không được ghi ra", "{detail} must stand even when empty: when empty it is not written"),
-    "nillable": Words("{detail} có thể là xsi:nil: hợp đồng nhận giá trị hoặc để trống phần tử, không nhận xsi:nil", "{detail} may be xsi:nil: the contract takes a value or no element, not xsi:nil"),
+    "nillable": Words("{detail} bắt buộc mà có thể là xsi:nil: đọc là vắng mặt; khi bản tin chuẩn thiếu hẳn thì không ghi ra", "{detail} must stand and may be xsi:nil: read as absent; where the canonical message lacks it, it is not written"),
+    "nil-group": Words("{detail} có thể là xsi:nil hoặc null: nhóm, danh sách không nhận nil", "{detail} may be xsi:nil or null: as a group or list it is not taken so"),
     "abstract": Words("kiểu trừu tượng {detail}: chỉ lấy phần chung, không nhận xsi:type", "the abstract type {detail}: only what is common is taken, no xsi:type"),
     "pattern": Words("biểu thức mẫu {detail} không chép được; hệ thống tự kiểm tra", "the pattern {detail} cannot be said in the contract; the system itself checks it"),
     "facet": Words("ràng buộc {detail} không chép được; hệ thống tự kiểm tra", "the facet {detail} cannot be said in the contract; the system itself checks it"),
     "list": Words("danh sách giá trị trong một chuỗi ({detail}): lấy làm chuỗi", "a list of values in one text ({detail}): taken as text"),
     "union": Words("hợp của nhiều kiểu ({detail}): lấy làm chuỗi", "a union of types ({detail}): taken as text"),
     "float": Words("số thực dấu phẩy động: không nhận luỹ thừa (1E3), INF, NaN", "floating point: no exponent (1E3), INF or NaN is taken"),
-    "xml-attribute": Words("thuộc tính {detail} không nhận", "the attribute {detail} is not taken"),
-    "simple-root": Words("{detail}: phần tử gốc chỉ có chữ, không lập bảng được", "{detail}: a root element with text alone cannot be mapped"),
+    "open-root": Words("{detail}: phần tử gốc có nội dung tuỳ ý, không lập bảng được", "{detail}: a root element that may hold anything cannot be mapped"),
+    "body-type": Words("{detail}: Body theo kiểu chứ không theo phần tử, không lập bảng được", "{detail}: a Body by type instead of element cannot be mapped"),
     "encoded": Words("{detail} dùng kiểu encoded: lấy như literal, không nhận xsi:type, href", "{detail} is use=\"encoded\": taken as literal, without xsi:type and href"),
     "header": Words("phần tiêu đề SOAP {detail} không nhận", "the SOAP header {detail} is not taken"),
     "parts": Words("{detail} có nhiều phần trong Body: chỉ lấy phần đầu", "{detail} has several parts in the Body: the first is taken"),
@@ -161,7 +173,7 @@ NOTES: Final[Mapping[str, Words]] = {
     "too-many": Words("{detail}: quá nhiều thao tác; chọn bằng --operation", "{detail}: too many operations; choose it with --operation"),
     "empty-action": Words("{detail} có soapAction rỗng: cổng gửi tên thao tác của hợp đồng", "{detail} has an empty soapAction: the gateway sends the contract's own name"),
     "redefine": Words("xs:redefine {detail}: lấy định nghĩa gốc", "xs:redefine {detail}: the original definition is taken"),
-    "nullable": Words("{detail} có thể là null: hợp đồng nhận giá trị hoặc bỏ trường, không nhận null", "{detail} may be null: the contract takes a value or no field, not null"),
+    "nullable": Words("{detail} bắt buộc mà có thể là null: đọc là vắng mặt; khi bản tin chuẩn thiếu hẳn thì không ghi ra", "{detail} must stand and may be null: read as absent; where the canonical message lacks it, it is not written"),
     "alternatives": Words("{detail} có thể thuộc nhiều kiểu: chỉ lấy kiểu đầu", "{detail} may be of several kinds: the first is taken"),
     "map": Words("{detail} nhận tên trường tuỳ ý (additionalProperties): không nhận trường lạ", "{detail} takes fields of any name (additionalProperties): unknown ones are refused"),
     "array-of-arrays": Words("{detail} là mảng của mảng, không nhận", "{detail} is an array of arrays and is not taken"),

@@ -6,6 +6,7 @@ A facet that the profile (docs/contracts.md) cannot say exactly becomes a note, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -28,8 +29,8 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
 _ZONE: Final = Words(
-    'hệ thống có ghi múi giờ không? Không thì thêm: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; có thì xoá ghi chú này',
-    'does the system write a zone? If not, add: as: "yyyy-MM-ddTHH:mm:ss", zone: "+07:00"; if it does, delete this note',
+    "thời điểm không ghi múi giờ là giờ nào?",
+    "which zone is meant by a time without one?",
 )
 
 
@@ -40,9 +41,9 @@ def _builtins() -> dict[str, Value]:
         made[name] = Value({"type": "integer", **{word: bound for word, bound in bounds.items() if bound is not None}})
     made |= {name: Value({"type": "number"}) for name in ("decimal", "double", "float")}
     made["boolean"] = Value({"type": "boolean"})
-    made["date"] = Value({"type": "string", "format": "date"})
-    made["dateTime"] = Value({"type": "string", "format": "date-time"}, _ZONE)
-    made["base64Binary"] = made["base64"] = Value({"type": "string"})
+    made["date"] = Value({"type": "string", "format": "date"}, {"as": "date"})
+    made["dateTime"] = Value({"type": "string", "format": "date-time"}, {"as": "datetime", "zone": "+07:00"}, _ZONE)
+    made["base64Binary"] = made["base64"] = Value({"type": "string", "contentEncoding": "base64"})
     made["hexBinary"] = Value({"type": "string", "pattern": "^([0-9a-fA-F][0-9a-fA-F])*$"})
     made |= {name: Value({"type": "string"}) for name in ("NMTOKENS", "IDREFS", "ENTITIES")}
     return made
@@ -104,7 +105,7 @@ class SimpleTypes:
     def restricted(self, base: Value, restriction: Component) -> Value:
         """The facets of a restriction laid upon its base."""
         schema = dict(base.schema)
-        kind, is_text = schema["type"], schema["type"] == "string" and "format" not in schema
+        kind, is_text = schema["type"], schema["type"] == "string" and not {"format", "contentEncoding"} & set(schema)
         values: list[str] = []
         patterns: list[str] = []
         for facet in restriction.children():
@@ -131,7 +132,7 @@ class SimpleTypes:
                 schema["pattern"] = pattern
         if values:
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}
-        return Value(schema, base.ask)
+        return replace(base, schema=schema)
 
     def _bound(self, schema: dict[str, Any], word: str, value: str, facet: Component) -> None:
         try:

@@ -243,17 +243,14 @@ class _Wsdl:
         if len(parts) > 1:
             self.notes.append(Note("parts", message.place(), name))
         if parts[0].node.get("element") is None:
-            return self._typed(name, parts[0])
+            self.notes.append(Note("body-type", parts[0].place(), name))
+            return None
         element = self._element(parts[0])
         if element is None:
             return None
         root = self.reader.element(element, least=0)
-        if root is None or not isinstance(root.content, Group):
-            self.notes.append(Note("simple-root", element.place(), str(element.node.get("name"))))
+        if root is None or root.content is None:
+            self.notes.append(Note("open-root", element.place(), str(element.node.get("name"))))
             return None
-        return Message(str(element.node.get("name")), root.step, root.content)
-
-    def _typed(self, name: str, part: Component) -> Message | None:
-        """Document style over a type: its content stands in the Body itself, which a table cannot say."""
-        self.notes.append(Note("simple-root", part.place(), name))
-        return None
+        body = root.content if isinstance(root.content, Group) else Group(root.name, [Part("value", "text()", root.content)])
+        return Message(root.name, root.step, body)

@@ -14,6 +14,7 @@ from typing import Final
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Note, Part, Value
 from contracts.importers.simple import TEXT, SimpleTypes
+from contracts.steps import XML
 
 _WSDL_ARRAY: Final = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
 _NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # what a path of a table can say
@@ -45,6 +46,8 @@ class Reader:
         if not name.startswith("{"):
             return name
         space, _, local = name[1:].partition("}")
+        if space == XML:
+            return f"xml:{local}"
         for prefix, known in self.namespaces.items():
             if known == space:
                 return f"{prefix}:{local}"
@@ -65,10 +68,13 @@ class Reader:
     def _declared(self, made: Component, local: str, step: str, least: int, most: int | None) -> Part | None:
         if not self.can_be_named(made, local) or not self._spend(made):
             return None
-        if made.node.get("nillable") in ("true", "1") and least:
+        nil = made.node.get("nillable") in ("true", "1")
+        part = Part(local, self.qualified(step), self.type_of(made, local), least, most, _words(made), nil=nil)
+        if nil and (part.many or not isinstance(part.content, Value)):
+            part.nil, part.least = False, 0
+            self.note("nil-group", made, local)
+        elif nil and least:
             self.note("nillable", made, local)
-            least = 0
-        part = Part(local, self.qualified(step), self.type_of(made, local), least, most, _words(made))
         if part.content is None:
             self.note("any-type", made, local)
         elif isinstance(part.content, Group) and least and not part.carries:
@@ -205,10 +211,10 @@ class Reader:
         if ref is not None:
             step = child.name_of(ref)
             found = self.schemas.get("attribute", step)
-            if found is None:
-                self.note("xml-attribute" if ref.startswith("xml:") else "missing", child, ref)
+            if found is None and not step.startswith(f"{{{XML}}}"):
+                self.note("missing", child, ref)
                 return None
-            made, local = found, str(found.node.get("name"))
+            made, local = found or child, step.rpartition("}")[2]  # xml:lang and its like are everybody's
         if not self.can_be_named(child, local):
             return None
         required = child.node.get("use") == "required"

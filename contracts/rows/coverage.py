@@ -84,7 +84,9 @@ class Coverage:
         leaf = node.text
         if node.name == ANY:
             self._entry(node, at)
-        if leaf is None or leaf.keys is None or leaf.keys == () or node.kind != "many" and not node.attributes:
+        if leaf is None or leaf.keys is None or leaf.keys == ():
+            return
+        if node.kind != "many" and not node.attributes and node is not self.tree.root:
             return
         alone = leaf.special is None or len(leaf.special.leaves) == 1 and id(leaf) not in self.tree.cases
         apart = any(each.keys is None or each.keys[: len(leaf.keys) - 1] != leaf.keys[:-1] for each in node.attributes.values())

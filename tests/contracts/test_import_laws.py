@@ -4,6 +4,7 @@ same WSDL goes through the draft and back to what zeep reads as the same. zeep i
 
 from __future__ import annotations
 
+import copy
 import re
 import tempfile
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ def simple(draw: Any, number: int) -> Shape:
         ("xs:integer", st.integers(-(10**30), 10**30), ""),
         ("xs:decimal", st.decimals(-1000, 1000, places=3), ""),
         ("xs:boolean", st.booleans(), ""),
+        ("xs:base64Binary", st.binary(max_size=7), ""),
         ("xs:date", st.dates(date(1900, 1, 1), date(2100, 1, 1)), ""),
         ("xs:dateTime", zoned, ""),
         (
@@ -108,6 +110,9 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
         least = draw(st.sampled_from([0, 1]))
         many = kind == "list" or draw(st.sampled_from([False, False, True]))
         occurs = f' minOccurs="{least}"' + (' maxOccurs="unbounded"' if many else "")
+        if kind == "value" and not many and draw(st.booleans()):
+            occurs += ' nillable="true"'
+            inner = Shape("", st.none() | inner.values, False)
         parts.append(f'<xs:element name="{name}"{occurs}{content}')
         made = st.lists(inner.values, min_size=1, max_size=3) if many else inner.values
         (values if least else optional)[name] = made
@@ -157,7 +162,7 @@ def imported(text: str) -> Any:
 def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: Shape, qualified: bool) -> None:
     text = wsdl_of(root, qualified)
     interface = imported(text)
-    assert {note.code for note in interface.notes} <= {"hollow"}
+    assert {note.code for note in interface.notes} <= {"hollow", "nillable"}
     files = filled(write(interface).files)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "v1"
@@ -176,7 +181,7 @@ def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: S
     canonical = codec.read_xml("Gui", sent)
     written = etree.fromstring(codec.write_xml("Gui", canonical))
     assert codec.read_xml("Gui", written) == codec.normal("Gui", canonical)
-    if not interface.notes:
+    if "hollow" not in {note.code for note in interface.notes}:
         element = client.get_element("{urn:t}Gui")
         assert zeep.helpers.serialize_object(element.parse(written, client.wsdl.types)) == zeep.helpers.serialize_object(
             element.parse(sent, client.wsdl.types)
@@ -225,3 +230,31 @@ def test_whatever_stands_in_a_schema_a_draft_holds_or_a_failure_says_why(tops: l
         assert failure.code == "import.nothing"
         return
     compile_bundle(Bundle.of(write(interface).files))
+
+
+@settings(FEW, max_examples=150)
+@given(data=st.data())
+def test_a_damaged_wsdl_ends_in_a_draft_or_a_failure(data: st.DataObject) -> None:
+    """Elements taken away, doubled or moved, attributes taken away or swapped, in a file that was sound."""
+    root = etree.fromstring((Path(__file__).parents[2] / "examples" / "onboarding" / "muc-nuoc.wsdl").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        elements = [each for each in root.iterdescendants() if isinstance(each.tag, str)]
+        one, other = data.draw(st.sampled_from(elements)), data.draw(st.sampled_from(elements))
+        parent = one.getparent()
+        what = data.draw(st.sampled_from(["remove", "double", "move", "drop", "swap"]))
+        if what == "remove" and parent is not None and len(elements) > 5:
+            parent.remove(one)
+        elif what == "double" and parent is not None:
+            parent.append(copy.deepcopy(one))
+        elif what == "move" and one not in other.iterancestors() and one is not other:
+            other.append(one)
+        elif one.attrib:
+            name = data.draw(st.sampled_from(sorted(map(str, one.attrib))))
+            value = one.attrib.pop(name)
+            if what == "swap" and other.attrib:
+                other.set(data.draw(st.sampled_from(sorted(map(str, other.attrib)))), value)
+    try:
+        interface = imported(etree.tostring(root, encoding="unicode"))
+        compile_bundle(Bundle.of(write(interface).files))
+    except Theirs as failure:
+        assert failure.code in ("import.nothing", "import.unreadable")

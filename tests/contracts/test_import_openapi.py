@@ -118,7 +118,7 @@ def test_the_words_of_3_1_and_composition() -> None:
             schemas=parts,
         )
     )
-    assert codes(made) == {"nullable", "choice"}
+    assert codes(made) == {"nil-group", "choice"}
     assert schema(made, "GuiSoLieuRequest")["required"] == ["n", "b"]
     assert schema(made, "GuiSoLieuRequest")["properties"]["n"] == {"type": "integer", "exclusiveMinimum": 0}
     assert schema(made, "GuiSoLieuRequest")["properties"]["b"] == {"type": "string", "enum": ["x"]}
@@ -144,7 +144,7 @@ def test_what_cannot_be_taken_is_named() -> None:
         "type": "object",
         "properties": {
             "a": {"type": "string", "pattern": "x+"},
-            "b": {"type": "object", "additionalProperties": {"type": "string"}},
+            "b": {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": {"type": "string"}},
             "c": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
             "d.e": {"type": "string"},
             "f": {},
@@ -167,7 +167,31 @@ def test_what_cannot_be_taken_is_named() -> None:
     made = draft(main)
     assert codes(made) == {"pattern", "map", "any-type", "array-of-arrays", "name", "facet", "missing", "not-loaded", "recursion",
                            "path-parameter", "method", "media", "root", "one-way"}  # fmt: skip
-    assert {"a", "g", "j.ten", "j.con[].ten"} == set(rows(made, "GuiSoLieuRequest"))
+    assert {"a", "b.x", "g", "j.ten", "j.con[].ten"} == set(rows(made, "GuiSoLieuRequest"))
+
+
+def test_members_of_any_name_become_a_list_of_names_and_values() -> None:
+    body = {
+        "type": "object",
+        "properties": {
+            "them": {"type": "object", "additionalProperties": {"type": "string"}},
+            "cua": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "required": ["so"], "properties": {"so": {"type": "integer"}}},
+            },
+            "tep": {"type": "string", "format": "byte"},
+            "ghiChu": {"type": "string", "nullable": True},
+        },
+        "required": ["tep", "ghiChu"],
+    }
+    made = draft(document(body))
+    assert codes(made) == {"one-way", "nullable"}
+    codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
+    sent = '{"them":{"a":"1","Mã số":"2"},"cua":{"1":{"so":3}},"tep":"eA=="}'
+    value = codec.read_json("GuiSoLieuRequest", (sent[:-1] + ',"ghiChu":null}').encode())
+    assert value["them"] == [{"name": "a", "value": "1"}, {"name": "Mã số", "value": "2"}] and value["cua"] == [{"name": "1", "so": 3}]
+    assert value["ghi_chu"] == {"absent": "unknown"}
+    assert read_json(codec.write_json("GuiSoLieuRequest", value)) == {**read_json(sent.encode()), "ghiChu": None}
 
 
 def test_references_into_files_beside_it() -> None:

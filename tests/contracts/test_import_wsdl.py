@@ -145,7 +145,7 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
                 '<xs:element name="tien" type="t:Tien" minOccurs="0"/></xs:sequence><xs:attribute name="ban" type="xs:string" use="required" '
                 'fixed="2"/></xs:extension></xs:complexContent>',
                 '<xs:complexType name="Goc"><xs:sequence><xs:element name="ma" type="xs:string"/></xs:sequence><xs:attributeGroup ref="t:Chung"/>'
-                '</xs:complexType><xs:attributeGroup name="Chung"><xs:attribute name="nguon" type="xs:token"/></xs:attributeGroup>'
+                '</xs:complexType><xs:attributeGroup name="Chung"><xs:attribute ref="xml:lang"/><xs:attribute name="nguon" type="xs:token"/></xs:attributeGroup>'
                 '<xs:group name="Nhom"><xs:sequence><xs:element ref="t:ghi"/></xs:sequence></xs:group><xs:element name="ghi" type="xs:string"/>'
                 '<xs:complexType name="Tien"><xs:simpleContent><xs:extension base="xs:decimal"><xs:attribute name="loai" type="xs:string"/>'
                 "</xs:extension></xs:simpleContent></xs:complexType>",
@@ -154,6 +154,7 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
     )
     assert not made.notes
     assert rows(made) == {
+        "lang": "@xml:lang",
         "nguon": "@nguon",
         "ma": "t:ma",
         "=": "@ban",
@@ -161,8 +162,8 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
         "tien.value": "t:tien/text()",
         "tien.loai": "t:tien/@loai",
     }
-    value = read(made, '<Hoi xmlns="urn:t" ban="2" nguon="a"><ma>1</ma><ghi/><tien loai="VND">1.50</tien></Hoi>')
-    assert value["tien"]["loai"] == "VND" and str(value["tien"]["value"]) == "1.50" and value["ghi"] == ""
+    value = read(made, '<Hoi xmlns="urn:t" ban="2" xml:lang="vi" nguon="a"><ma>1</ma><ghi/><tien loai="VND">1.50</tien></Hoi>')
+    assert value["tien"]["loai"] == "VND" and str(value["tien"]["value"]) == "1.50" and value["ghi"] == "" and value["lang"] == "vi"
 
 
 def test_types_that_hold_themselves_are_written_out_to_a_depth() -> None:
@@ -197,6 +198,9 @@ def test_what_a_contract_cannot_say_is_named_with_its_place() -> None:
     head = made.files["systems/ho-chua-xml.yaml"].decode().split("format:")[0]
     assert all(note.say("vi").split("{")[0][:20] in head for note in made.notes if not note.detail)
     # What may hold anything is read over; a place that is not known at all is refused.
+    assert rows(made)["d"] == "t:d"
+    nil = '<d xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
+    assert read(made, f'<Hoi xmlns="urn:t"><a>1</a><gi/>{nil}<e>x</e></Hoi>') == {"a": "1", "d": {"absent": "unknown"}, "e": "x"}
     assert read(made, '<Hoi xmlns="urn:t"><a>1</a><gi><x xmlns="urn:z"/></gi><b>1</b><e>x</e></Hoi>') == {"a": "1", "b": [1], "e": "x"}
 
 
@@ -301,6 +305,22 @@ def test_bindings_headers_and_attachments() -> None:
     assert codes(made) == {"soap12", "header", "attachment", "binding"}
     both = draft(wsdl(schemas, extra=twelve + web + header))
     assert codes(both) == {"binding"} and compiled(both).codec("ho-chua-xml").soap_action("hoi") == "urn:t:Hoi"
+
+
+def test_a_root_of_text_alone_or_with_attributes() -> None:
+    made = draft(wsdl(f'{SCHEMA}<xs:element name="Hoi" type="xs:base64Binary"/>{ANSWER}</xs:schema>'))
+    assert not made.notes and rows(made) == {"value": "text()"}
+    assert schema(made, "Hoi")["properties"]["value"] == {"type": "string", "contentEncoding": "base64"}
+    assert read(made, '<Hoi xmlns="urn:t">eA==</Hoi>') == {"value": "eA=="}
+    made = draft(
+        wsdl(
+            one(
+                '<xs:simpleContent><xs:extension base="xs:string"><xs:attribute name="a" type="xs:date"/></xs:extension></xs:simpleContent>'
+            )
+        )
+    )
+    assert not made.notes and rows(made) == {"value": "text()", "a": "@a"}
+    assert read(made, '<Hoi xmlns="urn:t" a="2026-01-02+07:00"/>') == {"value": "", "a": "2026-01-02"}
 
 
 def test_only_the_operations_asked_for() -> None:
