@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from contracts.base.errors import Finding
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
-from contracts.trial import Trial, Written, messages, trial
+from contracts.tryout import Tryout, Written, messages, try_out
 from contracts.wire.jsontext import pretty, write_json
 from gateway.commands.output import Exit, emit, fail
 
@@ -28,7 +29,8 @@ def run(folder: Path, format_name: str, file: Path, message: str | None, as_json
     if format_name not in compiled.formats:
         shown = ", ".join(compiled.formats)
         fail(Exit.USAGE, "no-format", f"there is no format {format_name} / không có dạng {format_name}", f"{shown}", as_json)
-    made = trial(compiled, format_name, _raw(file, as_json), _message(compiled, format_name, file, message, as_json))
+    named = _message(compiled, format_name, file, message, as_json)
+    made = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
     emit(_result(made), as_json, "\n".join(_lines(made)))
 
 
@@ -56,7 +58,7 @@ def _message(compiled: CompiledContract, format_name: str, file: Path, message: 
     return known[0] if codec.media != "xml" else None
 
 
-def _lines(made: Trial) -> list[str]:
+def _lines(made: Tryout) -> list[str]:
     lines = [f"1. parsed / đọc: {made.format} ({made.media}), {made.message or '?'}, {made.parsed}"]
     if made.canonical is None:
         assert made.failure is not None
@@ -81,7 +83,7 @@ def _found(findings: Any) -> list[str]:
     return [f"   {each.here or '–'} ↔ {each.canonical or '–'}: {each.rule}: expected {each.expected}, got {each.got}" for each in findings]
 
 
-def _result(made: Trial) -> dict[str, Any]:
+def _result(made: Tryout) -> dict[str, Any]:
     failure = made.failure
     return {
         "ok": made.ok,

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from contracts.bundle import catalogue_folders
 from contracts.compiled import CompiledContract
 from contracts.marks import MARK
-from contracts.trial import trial
+from contracts.tryout import try_out
 from gateway.cli import app
 
 RUN = CliRunner()
@@ -145,7 +145,7 @@ def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContr
     outcomes: Counter[str] = Counter()
     for compiled in catalogue.values():
         for sample in compiled.samples:
-            made = trial(compiled, sample.format, sample.raw, sample.message)
+            made = try_out(compiled, sample.format, sample.raw, sample.message)
             assert made.ok, (compiled.contract.name, sample.name, made.failure)
             assert all(each.losses for each in made.written if each.outcome == "with-losses")
             outcomes.update(each.outcome for each in made.written)

@@ -37,7 +37,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class Trial:
+class Tryout:
     """As far as it came: without `canonical` the message was refused, for the reasons in `failure`."""
 
     format: str
@@ -53,20 +53,20 @@ class Trial:
         return self.canonical is not None and all(each.ok or each.outcome == "not-expressible" for each in self.written)
 
 
-def trial(compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None) -> Trial:
-    """`message` names the message where the bytes alone do not: in JSON, unless the format has one only."""
+def try_out(compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None, at: float | None = None) -> Tryout:
+    """`message` names the message where the bytes alone do not, as in JSON; `at` is when it came in, for codes that end."""
     codec = compiled.codec(format_name)
-    made = Trial(format_name)
+    made = Tryout(format_name)
     try:
         _parse(made, codec, raw, message)
-        made.canonical = _read(codec, made.message, made.media, raw)
+        made.canonical = _read(codec, made.message, made.media, raw, at)
     except Failure as failure:
         made.failure = failure
         return made
     for each in compiled.formats.values():
         for media in sorted(each.speaks):
             if each.name == "canonical" or made.message in each.mapped:
-                made.written.append(_through(each, media, made.message, made.canonical))
+                made.written.append(_through(each, media, made.message, made.canonical, at))
     return made
 
 
@@ -75,7 +75,7 @@ def messages(compiled: CompiledContract, codec: Codec) -> list[str]:
     return [name for name in compiled.exchanged if codec.name == "canonical" or name in codec.mapped]
 
 
-def _parse(made: Trial, codec: Codec, raw: bytes, message: str | None) -> None:
+def _parse(made: Tryout, codec: Codec, raw: bytes, message: str | None) -> None:
     is_xml = raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     made.media = "xml" if is_xml and "xml" in codec.speaks else "json" if "json" in codec.speaks else codec.media
     if made.media == "xml":
@@ -101,18 +101,18 @@ def _element(raw: bytes) -> etree._Element:
     return soap.body_child(root) if root.tag == soap.ENVELOPE else root
 
 
-def _read(codec: Codec, message: str, media: str, raw: bytes) -> Value:
-    return codec.read_json(message, raw) if media == "json" else codec.read_xml(message, _element(raw))
+def _read(codec: Codec, message: str, media: str, raw: bytes, at: float | None) -> Value:
+    return codec.read_json(message, raw, at) if media == "json" else codec.read_xml(message, _element(raw), at)
 
 
-def _through(codec: Codec, media: str, message: str, value: Value) -> Written:
+def _through(codec: Codec, media: str, message: str, value: Value, at: float | None) -> Written:
     losses = codec.losses(message)
     try:
         text = codec.write_json(message, value) if media == "json" else codec.write_xml(message, value)
     except Failure as failure:
         return Written(codec.name, media, b"", "not-expressible", losses, failure.findings)
     try:
-        back = _read(codec, message, media, text)
+        back = _read(codec, message, media, text, at)
     except Failure as failure:
         return Written(codec.name, media, text, "refused", losses, failure.findings)
     outcome: Outcome = "same" if back == value else "with-losses" if back == codec.normal(message, value) else "differs"
