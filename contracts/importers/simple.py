@@ -28,6 +28,7 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     **{name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in (("byte", 8), ("short", 16), ("int", 32), ("long", 64))},
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
+_HEX: Final = "^([0-9a-fA-F][0-9a-fA-F])*$"
 _ZONE: Final = Words(
     "thời điểm không ghi múi giờ là giờ nào?",
     "which zone is meant by a time without one?",
@@ -44,7 +45,7 @@ def _builtins() -> dict[str, Value]:
     made["date"] = Value({"type": "string", "format": "date"}, {"as": "date"})
     made["dateTime"] = Value({"type": "string", "format": "date-time"}, {"as": "datetime", "zone": "+07:00"}, _ZONE)
     made["base64Binary"] = made["base64"] = Value({"type": "string", "contentEncoding": "base64"})
-    made["hexBinary"] = Value({"type": "string", "pattern": "^([0-9a-fA-F][0-9a-fA-F])*$"})
+    made["hexBinary"] = Value({"type": "string", "pattern": _HEX})
     made |= {name: Value({"type": "string"}) for name in ("NMTOKENS", "IDREFS", "ENTITIES")}
     return made
 
@@ -116,12 +117,11 @@ class SimpleTypes:
                 patterns.append(value)
             elif word in ("length", "minLength", "maxLength") and is_text and value.isdigit():
                 for each in ("minLength", "maxLength") if word == "length" else (word,):
-                    schema[each] = int(value)
+                    schema[each] = int(value) * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
             elif word in _BOUNDS and kind in ("integer", "number"):
                 self._bound(schema, word, value, facet)
             elif word == "fractionDigits" and value == "0" and kind == "number":
                 schema["type"] = kind = "integer"
-                continue
             elif word not in ("whiteSpace", "annotation", "attribute", "attributeGroup", "anyAttribute", "simpleType"):
                 self._note("facet", facet, f"{word} {value}"[:80])
         if patterns:
@@ -129,6 +129,8 @@ class SimpleTypes:
             if pattern is None:
                 self._note("pattern", restriction, " | ".join(patterns)[:120])
             else:
+                if "pattern" in schema:  # both hold; the contract can say one
+                    self._note("pattern", restriction, schema["pattern"])
                 schema["pattern"] = pattern
         if values:
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}

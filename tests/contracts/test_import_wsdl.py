@@ -93,18 +93,19 @@ def read(made: Draft, xml: str, message: str = "Hoi") -> Any:
     return value
 
 
-def test_a_wrapped_service_becomes_a_folder_that_holds_but_for_its_marks() -> None:
-    made = draft(
-        wsdl(
-            one(
-                '<xs:sequence><xs:element name="MaHoSoTTHC" type="t:Ma"/><xs:element name="SoLuong" type="xs:int" minOccurs="0"/>'
-                '<xs:element name="NguoiNop" minOccurs="0"><xs:complexType><xs:sequence><xs:element name="Họ-Tên" type="xs:string"/>'
-                '<xs:element name="Tel" type="xs:string" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>'
-                "</xs:sequence>",
-                '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:pattern value="\\d{3}-[A-Z]{2}"/></xs:restriction></xs:simpleType>',
-            )
-        )
+DOSSIER = wsdl(
+    one(
+        '<xs:sequence><xs:element name="MaHoSoTTHC" type="t:Ma"/><xs:element name="SoLuong" type="xs:int" minOccurs="0"/>'
+        '<xs:element name="NguoiNop" minOccurs="0"><xs:complexType><xs:sequence><xs:element name="Họ-Tên" type="xs:string"/>'
+        '<xs:element name="Tel" type="xs:string" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>'
+        "</xs:sequence>",
+        '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:pattern value="\\d{3}-[A-Z]{2}"/></xs:restriction></xs:simpleType>',
     )
+)
+
+
+def test_a_wrapped_service_becomes_a_folder_that_holds_but_for_its_marks() -> None:
+    made = draft(DOSSIER)
     assert made.id == "ho-chua" and not made.notes
     assert rows(made) == {
         "ma_ho_so_tthc": "t:MaHoSoTTHC",
@@ -121,20 +122,7 @@ def test_a_wrapped_service_becomes_a_folder_that_holds_but_for_its_marks() -> No
     assert compiled(made).codec("ho-chua-xml").soap_action("hoi") == "urn:t:Hoi"
     left = marks(Bundle.of(made.files))
     assert {each.got for each in left} == {MARK} and {each.here.split(":")[0] for each in left} >= {"contract.yaml", "schema.json"}
-    assert made.files == draft(wsdl_of(made)).files
-
-
-def wsdl_of(made: Draft) -> str:
-    """The same file once more: a draft is the same bytes each time."""
-    return wsdl(
-        one(
-            '<xs:sequence><xs:element name="MaHoSoTTHC" type="t:Ma"/><xs:element name="SoLuong" type="xs:int" minOccurs="0"/>'
-            '<xs:element name="NguoiNop" minOccurs="0"><xs:complexType><xs:sequence><xs:element name="Họ-Tên" type="xs:string"/>'
-            '<xs:element name="Tel" type="xs:string" minOccurs="0" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>'
-            "</xs:sequence>",
-            '<xs:simpleType name="Ma"><xs:restriction base="xs:string"><xs:pattern value="\\d{3}-[A-Z]{2}"/></xs:restriction></xs:simpleType>',
-        )
-    )
+    assert made.files == draft(DOSSIER).files, "the same bytes each time"
 
 
 def test_extensions_attributes_groups_and_simple_content() -> None:
