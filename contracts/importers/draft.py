@@ -146,7 +146,7 @@ class _Writer:
         if isinstance(part.content, Value):
             item = dict(part.content.schema)
             self._row(part, part.content, path, here)
-            if part.stands_as_nil:
+            if part.stands_as_nil and not part.many:
                 item["absentable"] = True
         else:
             ignored = len(self.ignores)
@@ -155,19 +155,29 @@ class _Writer:
                 self.ignores[ignored:] = [here]
                 return None
             item = {"$ref": "#/$defs/" + self._definition(part.content, made)}
+        absent = {}
+        if part.nil and (part.many or isinstance(part.content, Group)):
+            self._whole(canonical, here.removesuffix("[]"))
+            absent = {"absentable": True}
         if not part.many:
-            return {**item, **titled}
+            return {**item, **titled, **absent}
         bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
-        return {"type": "array", **titled, **bounds, "items": item}
+        return {"type": "array", **titled, **absent, **bounds, "items": item}
+
+    def _whole(self, canonical: str, here: str) -> None:
+        """The row of a group or list that may be nil."""
+        self.rows.append(
+            f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}}}  # {mark(_ASKS['nil'])}"
+        )
 
     def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
         words = {"canonical": canonical, "here": here, **value.row}
         line = ", ".join(f"{word}: {_quoted(text)}" for word, text in words.items())
         asks = [value.ask] if value.ask is not None else []
-        if part.stands_as_nil:
+        if part.stands_as_nil and not part.many:
             line += ", absent: {unknown: null}"
             asks.append(_ASKS["nil"])
-        elif part.nil:
+        elif part.nil and not part.many:
             line += ", missing: [null]"
         hint = f"  # {'; '.join(map(mark, asks))}" if asks else ""
         self.rows.append(f"      - {{{line}}}{hint}")

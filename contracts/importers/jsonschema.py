@@ -49,9 +49,9 @@ class Reader:
             return None
         part = self.content(at, name)
         if self._nullable(at):
-            part.nil = isinstance(part.content, Value) and not part.many
+            part.nil = part.content is not None and not part.keyed
             if not part.nil:
-                self._note("nil-group", at, name)
+                self._note("nil-entries", at, name)
             elif required:
                 self._note("nullable", at, name)
             required = required and part.nil

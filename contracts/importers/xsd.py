@@ -70,9 +70,9 @@ class Reader:
             return None
         nil = made.node.get("nillable") in ("true", "1")
         part = Part(local, self.qualified(step), self.type_of(made, local), least, most, _words(made), nil=nil)
-        if nil and (part.many or not isinstance(part.content, Value)):
+        if nil and part.many:  # it is the items that may be nil
             part.nil, part.least = False, 0
-            self.note("nil-group", made, local)
+            self.note("nil-items", made, local)
         elif nil and least:
             self.note("nillable", made, local)
         if part.content is None:

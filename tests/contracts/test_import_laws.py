@@ -110,7 +110,7 @@ def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
         least = draw(st.sampled_from([0, 1]))
         many = kind == "list" or draw(st.sampled_from([False, False, True]))
         occurs = f' minOccurs="{least}"' + (' maxOccurs="unbounded"' if many else "")
-        if kind == "value" and not many and draw(st.booleans()):
+        if kind in ("value", "group") and not many and draw(st.booleans()):
             occurs += ' nillable="true"'
             inner = Shape("", st.none() | inner.values, False)
         parts.append(f'<xs:element name="{name}"{occurs}{content}')

@@ -118,11 +118,14 @@ def test_the_words_of_3_1_and_composition() -> None:
             schemas=parts,
         )
     )
-    assert codes(made) == {"nil-group", "choice"}
+    assert codes(made) == {"choice"}
     assert schema(made, "GuiSoLieuRequest")["required"] == ["n", "b"]
     assert schema(made, "GuiSoLieuRequest")["properties"]["n"] == {"type": "integer", "exclusiveMinimum": 0}
     assert schema(made, "GuiSoLieuRequest")["properties"]["b"] == {"type": "string", "enum": ["x"]}
-    assert set(rows(made, "GuiSoLieuAnswer")) == {"k.a", "k.n", "k.c"}
+    assert rows(made, "GuiSoLieuAnswer") == {"k.a": "k.a", "k.n": "k.n", "k.c": "k.c", "k": "k"}
+    codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
+    assert codec.read_json("GuiSoLieuAnswer", b'{"k":null}') == {"k": {"absent": "unknown"}}
+    assert codec.write_json("GuiSoLieuAnswer", {"k": {"absent": "unknown"}}) == b'{"k":null}'
 
 
 def test_a_query_of_parameters_and_an_answer_without_content() -> None:
