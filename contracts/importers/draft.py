@@ -15,7 +15,7 @@ from typing import Any, Final
 from contracts.base.errors import Words
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Message, Note, Part, Value, told
+from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told
 from contracts.loader import RESERVED
 from contracts.marks import MARK
 from contracts.wire.jsontext import pretty
@@ -74,6 +74,8 @@ class _Writer:
     parts: dict[str, tuple[str, Any]] = field(default_factory=dict)
     taken: Taken = field(default_factory=Taken)
     accepted: str = ""
+    later: list[str] = field(default_factory=list)  # rows that must come after others
+    open_lists: dict[Items, tuple[str, str]] = field(default_factory=dict)  # their definition and canonical path
 
     # --- schema.json, and the rows that go with it -----------------------------------------------------------------------
 
@@ -143,14 +145,22 @@ class _Writer:
             self.ignores.append(here)
             return None
         path = canonical + ("[]" if part.many else "")
-        if isinstance(part.content, Value):
+        item: dict[str, Any]
+        if isinstance(part.content, Items):
+            item = self._again(part.content, part.name, path, here)
+        elif isinstance(part.content, Value):
             item = dict(part.content.schema)
             self._row(part, part.content, path, here)
             if part.stands_as_nil and not part.many:
                 item["absentable"] = True
         else:
-            ignored = len(self.ignores)
+            ignored, items = len(self.ignores), part.content.items
+            if items is not None and items.again:
+                self.open_lists[items] = (self.taken.name(type_name(part.content.name)), path)
             made = self._object(part.content, path, here)
+            if items is not None and items.again:
+                made = made if self._has_rows(path) else None  # it holds itself and nothing else
+                self.rows, self.later = self.rows + (self.later if made is not None else []), []
             if made is None:
                 self.ignores[ignored:] = [here]
                 return None
@@ -163,6 +173,21 @@ class _Writer:
             return {**item, **titled, **absent}
         bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
         return {"type": "array", **titled, **absent, **bounds, "items": item}
+
+    def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
+        """A list inside the items of a list with the same items: one row, after the first of that list."""
+        definition, above = self.open_lists[items]
+        row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, again: {_quoted(above)}}}"
+        if self._has_rows(above):
+            self.rows.append(row)
+        else:
+            self.later.append(row)
+            if self.interface.media == "xml":
+                self.interface.notes.append(Note("order", here, name))
+        return {"$ref": f"#/$defs/{definition}"}
+
+    def _has_rows(self, items: str) -> bool:
+        return any(f'{{canonical: "{items}.' in each for each in self.rows)  # a path with [] stands in quotes
 
     def _whole(self, canonical: str, here: str) -> None:
         """The row of a group or list that may be nil."""
@@ -186,6 +211,10 @@ class _Writer:
         """The name of an object among $defs: one for objects that are alike."""
         wanted = type_name(group.name)
         content = {**({"title": group.title} if group.title else {}), **made}
+        if group.items in self.open_lists:  # it refers to itself, by the name that it has already
+            name = self.open_lists[group.items][0]
+            self.parts[name] = (name, content)
+            return name
         for name, (hint, known) in self.parts.items():
             if hint == wanted and known == content:
                 return name

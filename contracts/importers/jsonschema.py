@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from contracts.importers.documents import Documents, Place
 from contracts.importers.patterns import from_ecma
-from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Note, Part, Value
+from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 
 _NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # what a path of a table can say
 _INT_FORMATS: Final[Mapping[str, int]] = {"int32": 32, "int64": 64}
@@ -30,10 +30,11 @@ class Reader:
     notes: list[Note]
     _open: list[str] = field(default_factory=list)
     _left: int = MAX_PLACES
+    _lists: dict[str, Items] = field(default_factory=dict)  # lists that are open, by the place of their items
     _hidden: Literal["readOnly", "writeOnly"] = "readOnly"
 
     def start_message(self, way: Literal["request", "answer"]) -> None:
-        self._left, self._open, self._hidden = MAX_PLACES, [], "readOnly" if way == "request" else "writeOnly"
+        self._left, self._open, self._lists, self._hidden = MAX_PLACES, [], {}, "readOnly" if way == "request" else "writeOnly"
 
     def _note(self, code: str, at: Place, detail: str = "") -> None:
         self.notes.append(Note(code, at.shown(), detail))
@@ -92,7 +93,7 @@ class Reader:
             items = at.get("items")
             if items is None:
                 return
-            inner = self.content(items, name)
+            inner = self._items(items, name)
             if inner.many:
                 self._note("array-of-arrays", at, name)
                 return
@@ -115,6 +116,19 @@ class Reader:
             part.content, part.least, part.most = inner.content, inner.least, inner.most
         elif kind is not None:
             part.content = self._scalar(kind, at)
+
+    def _items(self, at: Place, name: str) -> Part:
+        """The items of a list: those of a list around it, where they are the same."""
+        key = at.shown()
+        if key in self._lists:
+            self._lists[key].again = True
+            return Part(name, name, self._lists[key])
+        self._lists[key] = items = Items()
+        inner = self.content(at, name)
+        del self._lists[key]
+        if isinstance(inner.content, Group):
+            inner.content.items = items
+        return inner
 
     def _kind(self, at: Place, seen: set[int] | None = None) -> str | None:
         kind = at.node.get("type")
@@ -171,7 +185,7 @@ class Reader:
         if inner.content is None or inner.many:
             return
         inner.step, inner.least = "", 1
-        value = [inner] if isinstance(inner.content, Value) else inner.content.parts
+        value = inner.content.parts if isinstance(inner.content, Group) else [inner]
         part.content = Group(part.name, [Part("name", "", Value({"type": "string", "minLength": 1})), *value])
         part.step, part.least, part.most, part.keyed = f"{part.step}.{{}}", 0, None, True
 

@@ -30,11 +30,22 @@ class Value:
 
 @dataclass(slots=True)
 class Group:
-    """An object: the name of its type (a hint for $defs) and its parts in the order of the format."""
+    """An object: the name of its type (a hint for $defs) and its parts in the order of the format.
+
+    `items` is shared by a group that stands for the items of a list, and by each list within it that has the same items.
+    """
 
     name: str
     parts: list[Part] = field(default_factory=list)
     title: str = ""
+    items: Items | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Items:
+    """The items of a list, while they are read: a list of the same items inside them refers to it."""
+
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -46,7 +57,7 @@ class Part:
 
     name: str
     step: str
-    content: Value | Group | None  # None: its place is known, its content cannot be taken
+    content: Value | Group | Items | None  # None: its place is known, its content cannot be taken
     least: int = 1
     most: int | None = 1
     title: str = ""
@@ -68,7 +79,7 @@ class Part:
         """Whether every message has a value here: a group without one cannot be told from a missing group."""
         if self.least < 1 or self.nil or self.content is None or self.constant is not None:
             return False
-        return self.many or isinstance(self.content, Value) or any(each.carries for each in self.content.parts)
+        return self.many or not isinstance(self.content, Group) or any(each.carries for each in self.content.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,5 +194,6 @@ NOTES: Final[Mapping[str, Words]] = {
     "parameter": Words("tham số {detail} không nhận", "the parameter {detail} is not taken"),
     "media": Words("kiểu nội dung {detail} không phải JSON; thao tác bị bỏ", "the content {detail} is not JSON; the operation is left out"),
     "root": Words("{detail} không phải đối tượng JSON: không lập bảng được; thao tác bị bỏ", "{detail} is not a JSON object and cannot be mapped; the operation is left out"),
+    "order": Words("{detail} đứng đầu trong nhóm chứa chính nó: khi ghi sẽ đứng sau các trường khác", "{detail} comes first in a group that holds itself: it is written after the other fields"),
     "name": Words("tên {detail} không viết được trong bảng ánh xạ, không lấy", "the name {detail} cannot be written in a table and is not taken"),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
-from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Note, Part, Value
+from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 from contracts.importers.simple import TEXT, SimpleTypes
 from contracts.steps import XML
 
@@ -31,12 +31,13 @@ class Reader:
     _simple: SimpleTypes = field(init=False)
     _open: list[str] = field(default_factory=list)
     _left: int = MAX_PLACES
+    _lists: dict[str, Items] = field(default_factory=dict)  # lists that are open, by the type of their items
 
     def __post_init__(self) -> None:
         self._simple = SimpleTypes(self.schemas, self.notes)
 
     def start_message(self) -> None:
-        self._left, self._open = MAX_PLACES, []
+        self._left, self._open, self._lists = MAX_PLACES, [], {}
 
     def note(self, code: str, at: Component, detail: str = "") -> None:
         self.notes.append(Note(code, at.place(), detail))
@@ -69,7 +70,7 @@ class Reader:
         if not self.can_be_named(made, local) or not self._spend(made):
             return None
         nil = made.node.get("nillable") in ("true", "1")
-        part = Part(local, self.qualified(step), self.type_of(made, local), least, most, _words(made), nil=nil)
+        part = Part(local, self.qualified(step), self.type_of(made, local, most is None or most > 1), least, most, _words(made), nil=nil)
         if nil and part.many:  # it is the items that may be nil
             part.nil, part.least = False, 0
             self.note("nil-items", made, local)
@@ -94,26 +95,37 @@ class Reader:
             return False
         return True
 
-    def type_of(self, made: Component, name: str) -> Value | Group | None:
+    def type_of(self, made: Component, name: str, many: bool = False) -> Value | Group | Items | None:
         """What an element holds; None where that is open."""
         written = made.node.get("type")
         if written is not None:
-            return self.named_type(made.name_of(written), made, name)
+            return self.named_type(made.name_of(written), made, name, many)
         for inner in made.children("simpleType", "complexType"):
             if inner.kind == "simpleType":
                 return self._simple.of(inner)
             return self._guarded(f"{made.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
         if (head := made.node.get("substitutionGroup")) and (found := self.schemas.get("element", made.name_of(head))) is not None:
-            return self.type_of(found, name) if f"head {head}" not in self._open else None
+            return self.type_of(found, name, many) if f"head {head}" not in self._open else None
         return None
 
-    def named_type(self, type_name: str, asked_at: Component, name: str) -> Value | Group | None:
+    def named_type(self, type_name: str, asked_at: Component, name: str, many: bool = False) -> Value | Group | Items | None:
         if type_name in _ANY:
             return None
         found = self.schemas.get("type", type_name)
         if found is None or found.kind == "simpleType":
             return self._simple.named(type_name, asked_at)
-        return self._guarded(type_name, found, str(found.node.get("name") or name))
+        local = str(found.node.get("name") or name)
+        if not many:
+            return self._guarded(type_name, found, local)
+        if type_name in self._lists:  # as deep as a message goes
+            self._lists[type_name].again = True
+            return self._lists[type_name]
+        self._lists[type_name] = items = Items()
+        group = self._guarded(type_name, found, local)
+        del self._lists[type_name]
+        if isinstance(group, Group):
+            group.items = items
+        return group
 
     def _guarded(self, key: str, made: Component, name: str) -> Value | Group | None:
         """A complex type, within the bounds on depth and recursion; a group without parts where they are reached."""
@@ -179,7 +191,7 @@ class Reader:
             written = attribute.node.get(_WSDL_ARRAY)
             if written is not None:
                 name = attribute.name_of(written.partition("[")[0])
-                return [Part("item", "item", self.named_type(name, derived, "item"), 0, None)]
+                return [Part("item", "item", self.named_type(name, derived, "item", True), 0, None)]
         return self._particles(derived, True, False)
 
     def _attributes(self, made: Component) -> list[Part]:

@@ -154,7 +154,7 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
     assert value["tien"]["loai"] == "VND" and str(value["tien"]["value"]) == "1.50" and value["ghi"] == "" and value["lang"] == "vi"
 
 
-def test_types_that_hold_themselves_are_written_out_to_a_depth() -> None:
+def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
     made = draft(
         wsdl(
             one(
@@ -164,8 +164,35 @@ def test_types_that_hold_themselves_are_written_out_to_a_depth() -> None:
             )
         )
     )
+    assert not made.notes
+    assert rows(made) == {"muc.ten": "t:muc/t:ten", "muc.con[].ten": "t:muc/t:con[]/t:ten", "muc.con[].con[]": "t:muc/t:con[]/t:con[]"}
+    deep = "<con><ten>2</ten><con><ten>3</ten><con><ten>4</ten></con></con><con><ten>5</ten></con></con>"
+    assert read(made, f'<Hoi xmlns="urn:t"><muc><ten>1</ten>{deep}</muc></Hoi>')["muc"]["con"][0]["con"][0]["con"] == [{"ten": "4"}]
+
+
+def test_a_list_within_its_own_items_that_comes_first_or_alone() -> None:
+    tree = '<xs:complexType name="Muc"><xs:sequence><xs:element name="con" type="t:Muc" minOccurs="0" maxOccurs="9"/>{}</xs:sequence></xs:complexType>'
+    body = '<xs:sequence><xs:element name="a" type="xs:string"/><xs:element name="muc" type="t:Muc" minOccurs="0" maxOccurs="unbounded"/></xs:sequence>'
+    made = draft(wsdl(one(body, tree.format('<xs:element name="ten" type="xs:string"/>'))))
+    assert codes(made) == {"order"} and list(rows(made)) == ["a", "muc[].ten", "muc[].con[]"]
+    assert read(made, '<Hoi xmlns="urn:t"><a/><muc><con><ten>2</ten></con><ten>1</ten></muc></Hoi>')["muc"] == [
+        {"ten": "1", "con": [{"ten": "2"}]}
+    ]
+    assert rows(draft(wsdl(one(body, tree.format(""))))) == {"a": "t:a"}
+
+
+def test_a_single_type_within_itself_is_written_out_to_a_depth() -> None:
+    made = draft(
+        wsdl(
+            one(
+                '<xs:sequence><xs:element name="muc" type="t:Muc"/></xs:sequence>',
+                '<xs:complexType name="Muc"><xs:sequence><xs:element name="ten" type="xs:string"/>'
+                '<xs:element name="con" type="t:Muc" minOccurs="0"/></xs:sequence></xs:complexType>',
+            )
+        )
+    )
     assert codes(made) == {"recursion"}
-    assert rows(made) == {"muc.ten": "t:muc/t:ten", "muc.con[].ten": "t:muc/t:con[]/t:ten"}
+    assert rows(made) == {"muc.ten": "t:muc/t:ten", "muc.con.ten": "t:muc/t:con/t:ten"}
 
 
 def test_what_a_contract_cannot_say_is_named_with_its_place() -> None:
