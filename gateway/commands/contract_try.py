@@ -69,10 +69,15 @@ def _lines(made: Tryout) -> list[str]:
     for number, each in enumerate(made.written, 3):
         lines.append(f"{number}. {each.format} ({each.media}); {_SAID[each.outcome]}")
         if each.text:
-            lines.append(_indented(each.text.decode("utf-8")))
+            lines.append(_indented(_shown(each)))
         lines += [f"   loss / mất: {loss}" for loss in each.losses]
         lines += _found(each.findings)
     return lines
+
+
+def _shown(each: Written) -> str:
+    """A workbook is no text: its size stands for it."""
+    return f"({len(each.text)} bytes)" if each.media == "xlsx" else each.text.decode("utf-8", "replace")
 
 
 def _indented(text: str) -> str:
@@ -102,7 +107,7 @@ def _written(each: Written) -> dict[str, Any]:
     return {
         "format": each.format,
         "media": each.media,
-        "text": each.text.decode("utf-8"),
+        "text": _shown(each),
         "outcome": each.outcome,
         "losses": list(each.losses),
         "findings": [_finding(found) for found in each.findings],

@@ -170,3 +170,14 @@ def test_try_of_bytes_that_are_nothing() -> None:
     for raw in (b"", b"<a/>", b"<", b"{", b"\xff", b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'):
         code, made = answer("try", FIELD_REPORT, "--format", "do-thi-xml", "-", stdin=raw)
         assert code == 1 and made["canonical"] is None and made["refused"]["vi"]
+
+
+def test_try_of_a_file_of_lines(tmp_path: Path) -> None:
+    folder = next(each for each in catalogue_folders() if each.parent.name == "indicator")
+    sample = folder / "samples" / "chi-tieu-xlsx" / "IndicatorValues.quy-3.xlsx"
+    code, made = answer("try", folder, "--format", "chi-tieu-xlsx", sample)
+    assert code == 0 and made["message"] == "IndicatorValues"
+    assert {each["format"]: each["outcome"] in ("same", "with-losses") for each in made["written"]}["chi-tieu-csv"]
+    assert all("bytes" in each["text"] for each in made["written"] if each["media"] == "xlsx")
+    code, made = answer("try", folder, "--format", "chi-tieu-csv", "--message", "IndicatorValues", "-", stdin=b"")
+    assert code == 1 and made["refused"]["code"] == "message.invalid"
