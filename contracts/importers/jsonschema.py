@@ -172,8 +172,12 @@ class Reader:
         self._properties(group, at, True, 0)
         if not group.parts:
             return None
-        once = {each.name: each for each in reversed(group.parts)}
-        group.parts = [each for each in group.parts if once[each.name] is each]
+        once: dict[str, Part] = {}
+        for part in group.parts:
+            first = once.setdefault(part.name, part)
+            if first is not part and isinstance(first.content, Value) and isinstance(part.content, Value):
+                first.content = _either(first.content, part.content)
+        group.parts = list(once.values())
         return group
 
     def _entries(self, part: Part, at: Place) -> None:
@@ -255,6 +259,13 @@ class Reader:
                 bounds.pop(inclusive, None)
                 bounds[exclusive if strict is True else inclusive] = value
         return bounds
+
+
+def _either(one: Value, other: Value) -> Value:
+    """A field that two alternatives have, such as the one that tells them apart: the words of both, else as the first has it."""
+    words = [*one.schema.get("enum", ()), *other.schema.get("enum", ())]
+    both = "enum" in one.schema and "enum" in other.schema
+    return Value({"type": "string", "enum": list(dict.fromkeys(words))}) if both else one
 
 
 def _is_number(value: object) -> bool:
