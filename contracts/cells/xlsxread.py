@@ -73,7 +73,7 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         try:
             data: bytes = self._inner.read(65_536 if size < 0 else size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
             raise Unreadable("a damaged part", _NO_XLSX) from None
         self._left -= len(data)
         self._unseen += len(data)
@@ -113,7 +113,7 @@ class _Workbook:
         """(local name, element) of each element of these names as it ends; emptied after use."""
         try:
             inner = self._book.open(part)
-        except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
             raise Unreadable(f"no part {part[:80]}", _NO_XLSX) from None
         wanted = [space + tag for tag in tags for space in (_MAIN, _STRICT)] if tags else None
         with inner:

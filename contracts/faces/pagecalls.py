@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 from decimal import Decimal
@@ -15,7 +16,7 @@ from contracts.compiled import CompiledContract
 from contracts.faces.examples import Unsatisfiable, valid
 from contracts.faces.pagewords import say
 from contracts.faces.schema import pretty
-from contracts.model import Operation, Pattern
+from contracts.model import Again, Choice, Many, Operation, Pattern, Struct, Type
 from contracts.wire.jsontext import read_json
 
 
@@ -44,6 +45,7 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
+    value = as_elements(compiled.messages[op.request], value)
     arguments = "".join(f"    {name}={_python(item)},\n" for name, item in value.items() if not iskeyword(name))
     words = {name: item for name, item in value.items() if iskeyword(name)}  # fields called `from` and the like
     arguments += f"    **{_python(words)},\n" if words else ""
@@ -58,6 +60,23 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
         "client = zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=zeep_transport(identity))",
     ]
     return "\n".join([*lines, f"print(client.service.{op.name}(\n{arguments}))"])
+
+
+def as_elements(made: Type, value: Any) -> Any:
+    """A canonical value in the shape of the XSD, as programs that read a WSDL take it: a choice inside the element of its branch, bytes as bytes."""
+    if isinstance(made, Again):
+        made = made.made
+    if isinstance(value, dict) and set(value) == {"absent"}:
+        return value
+    if isinstance(made, Choice):
+        branch = next(each for each in made.branches if value[made.told_by] in each.values)
+        return {branch.type.name: as_elements(branch.type, value)}
+    if isinstance(made, Struct):
+        fields = {each.name: each.type for each in made.fields}
+        return {name: as_elements(fields[name], item) for name, item in value.items()}
+    if isinstance(made, Many):
+        return [as_elements(made.items, item) for item in value]
+    return base64.b64decode(value) if made.binary else value
 
 
 def _plain(item: Any) -> str:

@@ -53,7 +53,8 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
         assert list(binding.get(op.name).faults) == ["Problem"]
         value = valid(compiled, op.request)["full"]
         for port, version in zip(ports, (V11, V12), strict=True):
-            element = client.create_message(client.bind(service.name, port), op.name, **value)
+            arguments = pagecalls.as_elements(compiled.messages[op.request], value)
+            element = client.create_message(client.bind(service.name, port), op.name, **arguments)
             assert element.tag == version.envelope
             body = element.find(version.body)
             assert compiled.codec("canonical").read_xml(op.request, parse_xml(etree.tostring(body[0]))) == value
