@@ -245,7 +245,7 @@ def test_a_broken_message_is_read_or_refused_and_nothing_else(values_of: Any, da
             else:
                 root = etree.fromstring(written)
                 broken_xml(data.draw, root)
-                read = codec.read_xml("Thing", parse_xml(etree.tostring(root)))
+                read = codec.read_xml("Thing", parse_xml(etree.tostring(root, encoding="utf-8")))
         except Theirs as failure:
             assert failure.findings and failure.code in ("message.invalid", "message.not-expressible")
             continue
