@@ -52,7 +52,8 @@ def _broken(compiled: CompiledContract, sample: Generated) -> str:
             codec.read_xml(sample.message, parse_xml(sample.content))
     except Failure as failure:
         rules = [each.rule for each in failure.findings] or [failure.code]
-        return "" if sample.rule in rules else ", ".join(rules)
+        too_large = sample.rule == "length" and failure.code == "xml.too-large"  # so many items that the door does not read them at all
+        return "" if sample.rule in rules or too_large else ", ".join(rules)
     return "accepted" if sample.rule else ""
 
 

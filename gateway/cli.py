@@ -24,7 +24,7 @@ app = typer.Typer(
     help="LGSP gateway: signed, granted, translated, logged data exchange.",
 )
 audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export.")
-contract = typer.Typer(no_args_is_help=True, help="Contracts: begin, import, try, check, show.")
+contract = typer.Typer(no_args_is_help=True, help="Contracts: begin, import, try, check, compare, publish, show.")
 registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
 access = typer.Typer(no_args_is_help=True, help="Who may what.")
 queue = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider.")
@@ -263,9 +263,44 @@ def contract_check(
         command.check(folder, json)
 
 
+@contract.command("diff")
+def contract_diff(
+    old: Annotated[str, typer.Argument(help="A contract's folder, or the name of one in force, such as `indicator/v1`.")],
+    new: Annotated[str, typer.Argument(help="The same.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Name each change between two versions, with file and line; exit 1 if one breaks what runs."""
+    from gateway.commands import contracts as command
+
+    with failures_told(json):
+        command.diff(lambda: _instance(data, json), old, new, json)
+
+
+@contract.command("publish")
+def contract_publish(
+    folder: Annotated[str, typer.Argument(help="A contract's folder; with --rollback, the name of one in force.")],
+    data: Data = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Put the version before the one in force in force again.")] = False,
+    json: Json = False,
+) -> None:
+    """Prove a contract, compare it with the version in force, and put it in force; all doors move to it, no call is lost."""
+    from gateway.commands import contracts as command
+
+    with failures_told(json):
+        if rollback:
+            command.roll_back(_instance(data, json), folder, json)
+        else:
+            command.publish(_instance(data, json), Path(folder), json)
+
+
 @contract.command("show")
-def contract_show(name: str, data: Data = None, json: Json = False) -> None:
-    """One contract in force, such as `indicator/v1`: operations, formats, addresses."""
+def contract_show(
+    name: Annotated[str | None, typer.Argument(help="Such as `indicator/v1` (default: all, with their versions).")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Contracts in force: versions stored, who is pinned to which; of one also its operations, formats, addresses."""
     from gateway.commands import contracts as command
 
     with failures_told(json):

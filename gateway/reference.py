@@ -1,4 +1,5 @@
-"""The reference pages of `docs/`, made from what the code itself says: failure codes, settings, commands; and the drawing of the states.
+"""The reference pages of `docs/`, made from what the code itself says: failure codes, changes of contracts, settings, commands; and the drawing
+of the states.
 
 `python -m gateway.reference` writes them; a test of the project fails when a committed page is not what this makes.
 
@@ -19,6 +20,7 @@ from typing import Any, Final
 import typer
 
 from contracts.base.errors import KINDS, Branch, Kind
+from contracts.diff.changes import CODES
 from gateway.exchange import states
 from gateway.settings import FILE, PREFIX, Settings
 
@@ -63,6 +65,20 @@ def _words(kind: Kind, language: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ").rstrip()
+
+
+def changes_page() -> str:
+    lines = [
+        "# Changes of contracts · Các thay đổi của hợp đồng",
+        "",
+        "`lgsp contract diff` and `publish` name each change between two versions by one of these codes; `…` stands for what the change itself names.",
+        "What breaks and what does not is told in [contracts.md](contracts.md). This page is made from the code by `python -m gateway.reference`.",
+        "",
+        "| code | English | Tiếng Việt |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{code}` | {_cell(words.say('en', {}))} | {_cell(words.say('vi', {}))} |" for code, words in sorted(CODES.items())]
+    return "\n".join(lines) + "\n"
 
 
 def settings_page() -> str:
@@ -135,6 +151,7 @@ def pages() -> dict[str, str]:
     """File name in `docs/` -> its text."""
     return {
         "errors.md": errors_page(),
+        "changes.md": changes_page(),
         "settings.md": settings_page(),
         "commands.md": commands_page(),
         "architecture.md": architecture_page(),

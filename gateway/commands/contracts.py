@@ -1,16 +1,39 @@
-"""`lgsp contract`: prove what lies in a folder, show what is in force."""
+"""`lgsp contract`: prove what lies in a folder, compare versions, put one in force, show what is."""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
-from contracts.bundle import catalogue_folders
+from sqlalchemy import Connection
+
+from contracts.base.errors import Theirs
+from contracts.bundle import Bundle, catalogue_folders
 from contracts.check import check as check_folder
+from contracts.compiled import CompiledContract, compile_bundle
+from contracts.diff.changes import Change, Level
+from contracts.diff.compare import differences, level_of
 from gateway.commands.output import Exit, emit, fail
-from gateway.journal.database import open_engine
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.registry import publish as publishing
+from gateway.registry import versions
+from gateway.registry.publish import Publication
 from gateway.registry.snapshot import load_snapshot
+from gateway.registry.versions import Stored, minor_of
 from gateway.settings import Settings
+from security.entry import Json
+
+_NAME: Final = re.compile(r"[a-z0-9-]+/v[1-9][0-9]*")
+_LEVELS: Final[Mapping[Level, str]] = {
+    Level.MAJOR: "phá vỡ / breaking",
+    Level.MINOR: "thêm / minor",
+    Level.PATCH: "không đổi dữ liệu / patch",
+}
 
 
 def check(folder: Path | None, as_json: bool) -> None:
@@ -48,13 +71,123 @@ def check(folder: Path | None, as_json: bool) -> None:
     emit(result, as_json, "\n".join(lines))
 
 
-def show(settings: Settings, name: str, as_json: bool) -> None:
-    engine = open_engine(settings.database_url)
-    with engine.connect() as connection:
+def diff(settings: Callable[[], Settings], old: str, new: str, as_json: bool) -> None:
+    """Each side is a folder, or the name of a contract in force in the instance that `settings` finds."""
+    sides = [_side(settings, each, as_json) for each in (old, new)]
+    names = [compiled.contract.id for _, compiled in sides]
+    if names[0] != names[1]:
+        fail(Exit.USAGE, "other-contract", f"{names[0]} and {names[1]} are two contracts", "Compare versions of one contract.", as_json)
+    changes = differences(*sides)
+    found = level_of(changes)
+    before, after = (compiled.contract for _, compiled in sides)
+    result = {
+        "ok": found is not Level.MAJOR,
+        "contract": after.id,
+        "old": {"version": before.version, "digest": before.digest},
+        "new": {"version": after.version, "digest": after.digest},
+        "level": found.name.lower(),
+        "changes": [change.to_json() for change in changes],
+    }
+    head = (
+        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found]}" if changes else f"{after.id}: không thay đổi / nothing changed"
+    )
+    emit(result, as_json, "\n".join([head, *_told(changes)]))
+
+
+def _side(settings: Callable[[], Settings], text: str, as_json: bool) -> tuple[Bundle, CompiledContract]:
+    folder = Path(text)
+    if (folder / "contract.yaml").exists():
+        bundle = Bundle.from_folder(folder)
+        return bundle, compile_bundle(bundle)
+    if folder.is_dir() or _NAME.fullmatch(text) is None:
+        fail(
+            Exit.USAGE,
+            "no-contract",
+            f"there is no contract.yaml in {folder}",
+            "Name a contract's folder, or one in force as indicator/v1.",
+            as_json,
+        )
+    with open_engine(settings().database_url).connect() as connection:
+        found = versions.in_force(connection).get(text)
+        if found is None:
+            _not_in_force(text, sorted(versions.in_force(connection)), as_json)
+        bundle = versions.load(connection, found.digest)
+    return bundle, compile_bundle(bundle)
+
+
+def _told(changes: Sequence[Change]) -> list[str]:
+    lines: list[str] = []
+    for change in changes:
+        lines += [f"  {_LEVELS[change.level]}  {change.code}  {change.place}", f"      {change.say('vi')}", f"      {change.say('en')}"]
+    return lines
+
+
+def publish(settings: Settings, folder: Path, as_json: bool) -> None:
+    if not (folder / "contract.yaml").exists():
+        fail(Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder}", "Name a contract's folder.", as_json)
+    report = check_folder(folder)
+    if not report.ok:
+        raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
+    bundle = Bundle.from_folder(folder)
+    compiled = compile_bundle(bundle)
+    _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
+
+
+def roll_back(settings: Settings, name: str, as_json: bool) -> None:
+    _change(settings, lambda connection: publishing.roll_back(connection, name), as_json)
+
+
+def _change(settings: Settings, act: Callable[[Connection], Publication], as_json: bool) -> None:
+    """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
+    with writing(open_engine(settings.database_url)) as connection:
+        done = act(connection)
+        if done.moved:
+            append(connection, [entries.note("contract", _facts(done), time.time(), actor="command line")])
+        pins = publishing.pins(connection, done.now.contract)
+    now, before = done.now, done.before
+    behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}
+    result: dict[str, Any] = {
+        "ok": True,
+        "moved": done.moved,
+        "how": done.how,
+        "contract": now.contract,
+        "version": now.version,
+        "digest": now.digest,
+        "before": None if before is None else {"version": before.version, "digest": before.digest},
+        "level": done.level.name.lower(),
+        "changes": [change.to_json() for change in done.changes],
+        "pinned": behind,
+    }
+    if not done.moved:
+        emit(result, as_json, f"{now.contract} {now.version}: đã có hiệu lực / in force already")
+    lines = [
+        f"{now.contract} {now.version}: đã có hiệu lực / in force" + (f" (trước / before: {before.version})" if before is not None else "")
+    ]
+    lines += [f"  {now.digest}", *_told(done.changes)]
+    lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
+    emit(result, as_json, "\n".join(lines))
+
+
+def _facts(done: Publication) -> dict[str, Json]:
+    now, before = done.now, done.before
+    facts: dict[str, Json] = {"contract": now.contract, "how": done.how, "version": now.version, "bundle": now.digest}
+    if before is not None:
+        facts |= {"before": {"version": before.version, "bundle": before.digest}, "changes": [change.code for change in done.changes]}
+    return facts
+
+
+def show(settings: Settings, name: str | None, as_json: bool) -> None:
+    with open_engine(settings.database_url).connect() as connection:
         snapshot = load_snapshot(connection)
+        bundles = versions.stored(connection)
+        pinned = {each: publishing.pins(connection, each) for each in snapshot.contracts}
+    if name is None:
+        listed = [_versions(snapshot.contracts[each], bundles, pinned[each]) for each in sorted(snapshot.contracts)]
+        text = "\n".join(line for each in listed for line in _version_lines(each))
+        emit({"ok": True, "contracts": listed}, as_json, text)
     compiled = snapshot.contract(name)
     if compiled is None:
-        fail(Exit.NO, "no-contract", f"no contract {name} is in force", f"In force are {', '.join(sorted(snapshot.contracts))}.", as_json)
+        _not_in_force(name, sorted(snapshot.contracts), as_json)
     contract = compiled.contract
     operations = [
         {
@@ -65,18 +198,51 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
         }
         for each in contract.operations.values()
     ]
+    about = _versions(compiled, bundles, pinned[name])
     result: dict[str, Any] = {
         "ok": True,
-        "name": name,
-        "version": contract.version,
-        "title": {"vi": contract.title.vi, "en": contract.title.en},
-        "digest": compiled.digest,
+        **about,
         "formats": sorted(compiled.formats),
         "operations": operations,
         "wsdl": f"{settings.base}/soap/{name}?wsdl",
         "openapi": f"{settings.base}/contracts/{name}/openapi.json",
     }
-    lines = [f"{contract.title.vi} / {contract.title.en} ({name}, {contract.version})", f"  {compiled.digest}"]
+    lines = _version_lines(about)
     lines += [f"  {each['name']} ({each['pattern']}): {each['address']}" for each in operations]
     lines += [f"  formats: {', '.join(result['formats'])}", f"  {result['wsdl']}", f"  {result['openapi']}"]
     emit(result, as_json, "\n".join(lines))
+
+
+def _versions(compiled: CompiledContract, bundles: Sequence[Stored], pinned: dict[str, str]) -> dict[str, Any]:
+    """A contract in force, what else is stored of its major, and which systems stay with which version."""
+    contract = compiled.contract
+    return {
+        "name": contract.name,
+        "version": contract.version,
+        "title": {"vi": contract.title.vi, "en": contract.title.en},
+        "digest": compiled.digest,
+        "versions": [
+            {
+                "version": each.version,
+                "digest": each.digest,
+                "in_force": each.digest == compiled.digest,
+                "withdrawn": each.withdrawn,
+                "pinned": [system for system, pin in pinned.items() if pin == minor_of(each.version)],
+            }
+            for each in bundles
+            if each.contract == contract.name
+        ],
+    }
+
+
+def _version_lines(about: dict[str, Any]) -> list[str]:
+    lines = [f"{about['title']['vi']} / {about['title']['en']} ({about['name']}, {about['version']})"]
+    for each in about["versions"]:
+        mark = "→" if each["in_force"] else " "
+        held = f"  {', '.join(each['pinned'])}" if each["pinned"] else "  đã rút / taken back" if each["withdrawn"] else ""
+        lines.append(f"  {mark} {each['version']:<8} {each['digest']}{held}")
+    return lines
+
+
+def _not_in_force(name: str, known: list[str], as_json: bool) -> NoReturn:
+    fail(Exit.NO, "no-contract", f"no contract {name} is in force", f"In force are {', '.join(known)}.", as_json)

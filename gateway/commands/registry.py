@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.registry import store
+from gateway.registry import store, versions
 from gateway.registry.document import parse
+from gateway.registry.records import NEWEST
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from security.grants import Decision, Request, refusal
@@ -30,10 +32,10 @@ def apply(settings: Settings, file: Path, as_json: bool) -> None:
         )
     snapshot = _snapshot(settings)
     endpoints = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
-    document = parse(file.read_bytes(), snapshot.contracts, endpoints)
     now = time.time()
     engine = open_engine(settings.database_url)
     with writing(engine) as connection:
+        document = parse(file.read_bytes(), snapshot.contracts, endpoints, partial(versions.compiled, connection))
         changes = store.apply(document, connection, now)
         listed = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
         if changes:
@@ -54,6 +56,7 @@ def show(settings: Settings, as_json: bool) -> None:
             "agency": each.agency,
             "title": each.title.vi,
             "formats": dict(each.formats),
+            "versions": dict(each.versions),
             "endpoint": each.endpoint.url if each.endpoint is not None else None,
             "state": each.state,
             "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
@@ -62,9 +65,15 @@ def show(settings: Settings, as_json: bool) -> None:
     ]
     lines = [f"{each['code']:<10} {each['state']:<10} {each['name']}" for each in agencies]
     lines += [
-        f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']}  {each['endpoint'] or ''}".rstrip() for each in systems
+        f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']}  {each['endpoint'] or ''}{_spoken(each)}".rstrip()
+        for each in systems
     ]
     emit({"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems}, as_json, "\n".join(lines))
+
+
+def _spoken(system: dict[str, Any]) -> str:
+    """What a system speaks of each contract: its format and the minor version that it is pinned to."""
+    return "".join(f"  [{name}: {form} {system['versions'].get(name, NEWEST)}]" for name, form in system["formats"].items())
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.commands.output import Exit, fail
+from gateway.journal.database import migrate, open_engine
 from gateway.sandbox import live
 from gateway.sandbox.instance import exists, make_instance, readdress
 from gateway.settings import Settings
@@ -48,6 +49,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     )
     try:
         with _alone(settings):
+            migrate(open_engine(settings.database_url))  # an instance of an older release takes the tables of this one
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:

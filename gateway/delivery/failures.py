@@ -43,6 +43,17 @@ register(
             Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
         ),
         Kind(
+            "provider.no-operation",
+            Branch.OURS,
+            502,
+            Words("Hệ thống đích đăng ký phiên bản cũ hơn", "The receiving system is registered for an older version"),
+            Words(
+                "Hệ thống {system} đăng ký {contract} bản {version}, bản này chưa có thao tác {operation}.",
+                "The system {system} is registered for {version} of {contract}, which does not have the operation {operation} yet.",
+            ),
+            Words("Báo cho người vận hành trục.", "Tell the gateway's operators."),
+        ),
+        Kind(
             "delivery.given-up",
             Branch.OURS,
             502,

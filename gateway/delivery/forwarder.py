@@ -67,10 +67,22 @@ class Forwarder:
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
             raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=provider.id)
-        name = provider.format(contract.contract.name)
-        codec = contract.formats.get(name)
-        if codec is None:  # a queued message keeps its contract, and that one may not know the system's newer format
-            raise ProviderFailure("provider.no-format", acted=Acted.NO, system=provider.id, format=name, contract=contract.contract.name)
+        name = contract.contract.name
+        try:
+            codec = snapshot.codec(provider, contract)
+        except LookupError:  # a queued message keeps its contract, and that one may not know the system's newer format
+            raise ProviderFailure(
+                "provider.no-format", acted=Acted.NO, system=provider.id, format=provider.format(name), contract=name
+            ) from None
+        if operation.name not in codec.rest:
+            raise ProviderFailure(
+                "provider.no-operation",
+                acted=Acted.NO,
+                system=provider.id,
+                operation=operation.name,
+                version=provider.pin(name),
+                contract=name,
+            )
         breaker = self.breakers.of(provider.id)
         wait = breaker.admit(self._clock())
         if wait > 0:

@@ -1,6 +1,6 @@
 """`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
 
-Invariants: fields that the grant does not show are masked before a page is written; every page that holds bodies is logged, with the
+Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version does not have is left out; every page that holds bodies is logged, with the
 range that was read, before it leaves (05-audit: every reading of a message body).
 """
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from contracts.base.errors import Ours, Theirs
 from contracts.compiled import CompiledContract
-from contracts.model import Pattern
+from contracts.model import Operation, Pattern
+from contracts.pinned import PinnedCodec
 from contracts.wire import jsontext
 from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.reply import Reply
@@ -37,6 +38,9 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
         asked = Request(agency, frozenset(), name, FEED)
         raise refusal(decision, asked, snapshot.owner_of(contract.contract))
     masks = {each.name: snapshot.mask(contract, each.request, decision.fields) for each in submitted}
+    codec = snapshot.codec(caller.system, contract)
+    if isinstance(codec, PinnedCodec):
+        masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
     events, cursor, more = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
     entry = entries.note(
         "feed-read",
@@ -69,6 +73,14 @@ def _page(
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
     return [jsontext.write_json(event) for event in page.events], page.next, page.more
+
+
+def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
+    """The mask, and then only what the reader's older version has. An operation that it does not have is seen as an event without data."""
+    if operation.name not in codec.rest:
+        return _nothing
+    project = codec.projection(operation.request)
+    return project if mask is None else lambda data: project(mask(data))
 
 
 def _nothing(data: dict[str, Any]) -> dict[str, Any]:

@@ -68,13 +68,14 @@ class SoapDoor:
         if action and action != envelope.action:
             raise Theirs("soap.action", got=action, signed=envelope.action)
         contract = addressed.contract.contract
-        operation, request, content = self._operation(addressed, authenticated.caller.format(contract.name), envelope)
+        operation, request, content = self._operation(authenticated, envelope)
         if len(envelope.message_id) > ID_MAX:
             raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
 
-    def _operation(self, addressed: Addressed, format_name: str, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
-        codec = addressed.contract.codec(format_name)
+    def _operation(self, authenticated: Authenticated, envelope: wssec.VerifiedEnvelope) -> tuple[str, str, object]:
+        addressed = authenticated.addressed
+        codec = addressed.snapshot.codec(authenticated.caller, addressed.contract)
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
         found = codec.soap_roots.get(tag)
@@ -82,7 +83,7 @@ class SoapDoor:
             raise Theirs(
                 "soap.unknown-body",
                 element=tag,
-                format=format_name,
+                format=codec.name,
                 contract=addressed.contract.contract.name,
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 wsdl=addressed.received.target_uri + "?wsdl",

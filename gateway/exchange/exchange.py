@@ -92,6 +92,8 @@ class Exchange:
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
         snapshot = requested.snapshot
+        if operation.name not in requested.codec.rest:
+            raise Theirs("operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
         decision = snapshot.decide(caller.agency, contract.name, operation.name, requested.received.at)
         if not decision.allowed:
             agency = snapshot.agencies[caller.agency]

@@ -34,6 +34,20 @@ register(
             Words("Chờ theo Retry-After rồi hỏi lại cùng mã.", "Wait as Retry-After says, then ask again with the same id."),
         ),
         Kind(
+            "operation.newer",
+            Branch.THEIRS,
+            404,
+            Words("Thao tác thuộc phiên bản mới hơn", "The operation belongs to a newer version"),
+            Words(
+                "Hệ thống được đăng ký theo {contract} bản {version}; thao tác {operation} chỉ có từ bản sau.",
+                "The system is registered for {version} of {contract}; the operation {operation} came later.",
+            ),
+            Words(
+                "Đề nghị cơ quan vận hành đăng ký phiên bản mới hơn cho hệ thống.",
+                "Ask the operators to register a newer version for the system.",
+            ),
+        ),
+        Kind(
             "route.none",
             Branch.OURS,
             503,

@@ -107,7 +107,9 @@ class Requested(NamedTuple):
 
     @property
     def codec(self) -> Codec:
-        return self.contract.codec(self.format)
+        if self.named_format is not None:
+            return self.contract.codec(self.named_format)
+        return self.snapshot.codec(self.caller, self.contract)
 
 
 class Authorised(NamedTuple):

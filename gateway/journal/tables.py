@@ -51,6 +51,7 @@ system = Table(
     Column("formats", Text, nullable=False),  # JSON object: "<contract>/v<major>" -> format name
     Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
     Column("state", Text, nullable=False),  # active | suspended
+    Column("versions", Text),  # JSON object: "<contract>/v<major>" -> the minor version it is pinned to, or "newest"
 )
 system_key = Table(
     "system_key",
@@ -88,7 +89,9 @@ bundle = Table(
     Column("contract", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Column("withdrawn", Boolean),  # true: taken back; nothing that came later was compared with it
 )
+Index("one_version", bundle.c.contract, bundle.c.version, unique=True)  # what was published under a number stays that
 contract_in_force = Table(
     "contract_in_force",
     metadata,

@@ -7,9 +7,8 @@ and everything wrong with it is reported at once, each with its path; nothing he
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -17,18 +16,21 @@ import yaml
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import DropFolder, DropRule, Endpoint
-from contracts.base.errors import Finding, Theirs, Words
+from contracts.base.errors import Finding, Theirs
 from contracts.compiled import CompiledContract
 from contracts.model import Pattern
-from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Route, System
+from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, Route, System
+from gateway.registry.values import Values, kind
+from gateway.registry.versions import minor_of
 from security.grants import ALL, Grant
 
-VIETNAM: Final = timezone(timedelta(hours=7))
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
+_MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
 _GRANT_NAMES: Final = {*Grant.__slots__} - {"state"}
+Minor = Callable[[str, str], CompiledContract | None]  # a contract's name and a minor version -> what was published under it
 FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
 
 
@@ -43,9 +45,17 @@ class Document:
     stated: frozenset[str] = field(default_factory=frozenset)
 
 
-def parse(text: str | bytes, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str] | None = None) -> Document:
-    """Read and check a document. `fill` gives the addresses for `{name}` placeholders; `Theirs("registry.invalid")` lists all mistakes."""
-    reader = _Reader(contracts, fill or {})
+def parse(
+    text: str | bytes, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str] | None = None, minor: Minor | None = None
+) -> Document:
+    """Read and check a document. `fill` gives the addresses for `{name}` placeholders, `minor` the older versions that a system may be pinned to;
+    `Theirs("registry.invalid")` lists all mistakes."""
+
+    def only_newest(name: str, wanted: str) -> CompiledContract | None:
+        found = contracts.get(name)
+        return found if found is not None and minor_of(found.contract.version) == wanted else None
+
+    reader = _Reader(contracts, fill or {}, minor or only_newest)
     try:
         raw = yaml.load(text, Loader=_Loader)  # a SafeLoader
     except yaml.YAMLError as trouble:
@@ -72,13 +82,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Reader:
+class _Reader(Values):
     """Walks the raw document and gathers findings instead of stopping at the first."""
 
-    def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str]) -> None:
-        self.findings: list[Finding] = []
+    def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
+        super().__init__()
         self._contracts = contracts
         self._fill = fill
+        self._minor = minor
         self._agencies: dict[str, Agency] = {}
         self._systems: dict[str, System] = {}
         self._grants: set[str] = set()
@@ -131,12 +142,9 @@ class _Reader:
         if agency and agency not in self._agencies:
             self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", agency)
         formats: dict[str, str] = {}
+        versions: dict[str, str] = {}
         for contract, value in self._mapping(f"{path}.formats", item.get("formats", {})).items():
-            at = f"{path}.formats.{contract}"
-            compiled = self._contract(at, contract)
-            formats[contract] = self._text(at, value)
-            if compiled and formats[contract] not in compiled.formats:
-                self._wrong(at, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
+            self._format(f"{path}.formats.{contract}", contract, value, formats, versions)
         endpoint, drop = None, None
         if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == "files":
             drop = self._drop(f"{path}.endpoint", item["endpoint"])
@@ -145,7 +153,32 @@ class _Reader:
         if name in self._systems:
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
-        self._systems[name] = System(name, agency, title, formats, endpoint, self._state(path, item, f"system {name}"), drop=drop)
+        state = self._state(path, item, f"system {name}")
+        self._systems[name] = System(name, agency, title, formats, endpoint, state, drop=drop, versions=versions)
+
+    def _format(self, path: str, contract: str, value: Any, formats: dict[str, str], versions: dict[str, str]) -> None:
+        """A format's name, or `{format, version}` where the minor version is said that the system understands."""
+        compiled = self._contract(path, contract)
+        if isinstance(value, dict):
+            item = self._mapping(path, value, {"format", "version"})
+            value = item.get("format", "canonical")
+            version = self._text(f"{path}.version", item.get("version"))
+            if version and version != NEWEST and not _MINOR.fullmatch(version):
+                self._wrong(f"{path}.version", "pattern", 'a minor version in quotes, as "1.1", or newest', version)
+            elif version and compiled:
+                versions[contract] = version
+                compiled = compiled if version == NEWEST else self._published(f"{path}.version", compiled, version)
+        formats[contract] = self._text(path, value)
+        if compiled and formats[contract] not in compiled.formats:
+            self._wrong(path, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
+
+    def _published(self, path: str, newest: CompiledContract, version: str) -> CompiledContract | None:
+        force = newest.contract.version
+        numbers = [tuple(map(int, each.split("."))) for each in (version, minor_of(force))]
+        found = self._minor(newest.contract.name, version) if numbers[0] <= numbers[1] else None
+        if found is None:
+            self._wrong(path, "reference", f"a minor version that was published, up to {minor_of(force)}, which is in force", version)
+        return found
 
     def _drop(self, path: str, raw: dict[str, Any]) -> DropFolder:
         """A folder, and what the files in it are. Only messages that are handed in or dispatched can be dropped: nobody waits for an answer."""
@@ -248,7 +281,7 @@ class _Reader:
             self._granted(path, compiled, operations, fields)
         denies = item.get("denies", False)
         if not isinstance(denies, bool):
-            self._wrong(f"{path}.denies", "type", "true or false", _kind(denies))
+            self._wrong(f"{path}.denies", "type", "true or false", kind(denies))
         officers = [self._text(at, value) for at, value in self._list(f"{path}.approved_by", item.get("approved_by"))]
         if len(set(officers)) < 2 and not denies:
             self._wrong(f"{path}.approved_by", "officers", "two different officers", f"{len(set(officers))}")
@@ -295,50 +328,7 @@ class _Reader:
             for problem in compiled.check_fields(message, fields):
                 self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
 
-    # --- the kinds of value ---------------------------------------------------------------------------------------------
-
-    def _wrong(self, path: str, rule: str, expected: str, got: str) -> None:
-        self.findings.append(Finding(path or "document", "", got, rule, expected))
-
-    def _mapping(self, path: str, value: Any, known: set[str] | None = None) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self._wrong(path, "type", "names and values", _kind(value))
-            return {}
-        for key in value:
-            if not isinstance(key, str) or known is not None and key not in known:
-                self._wrong(f"{path}.{key}".lstrip("."), "unknown", f"one of {', '.join(sorted(known or ()))}", "an unknown name")
-        return {key: item for key, item in value.items() if isinstance(key, str)}
-
-    def _list(self, path: str, value: Any) -> list[tuple[str, Any]]:
-        if not isinstance(value, list):
-            self._wrong(path, "type", "a list", _kind(value))
-            return []
-        return [(f"{path}[{number}]", item) for number, item in enumerate(value)]
-
-    def _text(
-        self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()
-    ) -> str:
-        if not isinstance(value, str) or not value.strip():
-            self._wrong(path, "required" if value is None else "type", "a text", _kind(value))
-            return ""
-        if pattern and not pattern.fullmatch(value):
-            self._wrong(path, "pattern", pattern.pattern, value)
-        if len(value) > limit:
-            self._wrong(path, "length", f"at most {limit} characters", f"{len(value)} characters")
-        if choice and value not in choice:
-            self._wrong(path, "code", f"one of {', '.join(choice)}", value)
-        return value
-
-    def _words(self, path: str, value: Any) -> Words:
-        item = self._mapping(path, value, {"vi", "en"})
-        return Words(self._text(f"{path}.vi", item.get("vi")), self._text(f"{path}.en", item.get("en")))
-
-    def _day(self, path: str, value: Any) -> float:
-        """A day as Vietnam counts it: from midnight at +07:00."""
-        if not isinstance(value, date) or isinstance(value, datetime):
-            self._wrong(path, "required" if value is None else "type", "a day (YYYY-MM-DD)", _kind(value))
-            return 0.0
-        return datetime(value.year, value.month, value.day, tzinfo=VIETNAM).timestamp()
+    # --- what several parts have ------------------------------------------------------------------------------------------
 
     def _state(self, path: str, item: dict[str, Any], name: str) -> str:
         if "state" not in item:
@@ -351,8 +341,3 @@ class _Reader:
         if found is None and name:
             self._wrong(path, "reference", f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})", name)
         return found
-
-
-def _kind(value: Any) -> str:
-    names: dict[type, str] = {type(None): "nothing", str: "a text", dict: "names and values", list: "a list"}
-    return names.get(type(value), type(value).__name__)

@@ -37,6 +37,77 @@ register(
             Words("Tạo khóa mới với mã mới, rồi đăng ký lại.", "Make a new key with a new id, then enrol that."),
         ),
         Kind(
+            "contract.breaking",
+            Branch.THEIRS,
+            409,
+            Words("Thay đổi phá vỡ tương thích", "The change breaks what runs"),
+            Words(
+                "{contract} {version} có {count} thay đổi khiến hệ thống đang chạy theo bản {before} bị từ chối hoặc nhận dữ liệu không đúng; chưa công bố.",
+                "{contract} {version} has {count} changes that break systems built to {before}; nothing was published.",
+            ),
+            Words(
+                "Bỏ các thay đổi đó, hoặc công bố thành phiên bản chính v{next_major} ở địa chỉ riêng, chạy song song với bản cũ.",
+                "Take those changes back, or publish a new major version, v{next_major}, at an address of its own beside the old one.",
+            ),
+        ),
+        Kind(
+            "contract.small-step",
+            Branch.THEIRS,
+            409,
+            Words("Số phiên bản tăng chưa đủ", "The version takes too small a step"),
+            Words(
+                "{contract} {version} có {count} thay đổi trong dữ liệu trao đổi so với {before}; bản vá không được đổi dữ liệu trao đổi.",
+                "{contract} {version} has {count} changes in what is exchanged since {before}; a patch may not have any.",
+            ),
+            Words("Đặt version là {wanted} rồi công bố lại.", "Set its version to {wanted} and publish again."),
+        ),
+        Kind(
+            "contract.version-low",
+            Branch.THEIRS,
+            409,
+            Words("Số phiên bản không tăng", "The version does not grow"),
+            Words(
+                "{contract} đang ở bản {before}; không thể công bố bản {version}.", "{contract} is at {before}; {version} cannot follow it."
+            ),
+            Words(
+                "Đặt version lớn hơn; muốn quay lại bản trước, dùng `lgsp contract publish --rollback`.",
+                "Set a greater version; to go back to the one before, use `lgsp contract publish --rollback`.",
+            ),
+        ),
+        Kind(
+            "contract.version-taken",
+            Branch.THEIRS,
+            409,
+            Words("Số phiên bản đã dùng cho nội dung khác", "The version was published with other contents"),
+            Words(
+                "{contract} {version} đã được công bố với nội dung khác ({digest}).",
+                "{contract} {version} was published before, with other contents ({digest}).",
+            ),
+            Words("Nội dung mới cần số phiên bản mới.", "New contents need a new version."),
+        ),
+        Kind(
+            "contract.pinned",
+            Branch.THEIRS,
+            409,
+            Words("Có hệ thống đang dùng phiên bản này", "Systems need this version"),
+            Words(
+                "Không thể rút {contract} {version}: các hệ thống sau được đăng ký theo bản này hoặc dùng dạng dữ liệu chỉ có trong bản này: {systems}.",
+                "{contract} {version} cannot be taken back: these systems are pinned to it, or speak a format that came with it: {systems}.",
+            ),
+            Words(
+                "Đổi phiên bản hoặc dạng của các hệ thống đó trong tài liệu đăng ký, áp dụng, rồi quay lại.",
+                "Give them another version or format in the registry document, apply it, then go back.",
+            ),
+        ),
+        Kind(
+            "contract.no-older",
+            Branch.THEIRS,
+            409,
+            Words("Không có phiên bản cũ hơn", "There is no older version"),
+            Words("{contract} {version} là bản đầu tiên được công bố.", "{contract} {version} is the first that was published."),
+            Words("Công bố một bản mới thay cho nó.", "Publish a new version in its place."),
+        ),
+        Kind(
             "registry.stale",
             Branch.OURS,
             503,

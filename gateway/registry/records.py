@@ -7,7 +7,7 @@ frozen values; how they are stored is known to `store`, how they are looked up t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from adapters.model import DropFolder, Endpoint
@@ -17,6 +17,7 @@ from security.keys import VerifyKey
 ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"
 REVOKED: Final = "revoked"
+NEWEST: Final = "newest"  # instead of a minor version: whatever is in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class System:
     state: str = ACTIVE
     active: bool = True
     drop: DropFolder | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
 
     @property
     def name(self) -> str:
@@ -49,6 +51,11 @@ class System:
 
     def format(self, contract: str) -> str:
         return self.formats.get(contract, "canonical")
+
+    def pin(self, contract: str) -> str | None:
+        """The minor version, as `1.1`, that it understands; None where it follows what is in force."""
+        pinned = self.versions.get(contract, NEWEST)
+        return None if pinned == NEWEST else pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +91,5 @@ class Change:
 
     what: Literal["agency", "system", "grant", "route", "key", "bundle", "contract"]
     id: str
-    how: Literal["added", "changed", "removed", "suspended", "resumed", "revoked", "published"]
+    how: Literal["added", "changed", "removed", "suspended", "resumed", "revoked", "published", "rolled back"]
     fields: tuple[str, ...] = ()

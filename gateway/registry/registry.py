@@ -18,7 +18,8 @@ import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from gateway.registry.store import load_bundle, revision
+from gateway.registry.store import revision
+from gateway.registry.versions import load
 
 POLL_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 60.0
@@ -63,7 +64,7 @@ class Registry:
         found = self._snapshot.compiled.get(digest) or self._older.get(digest)
         if found is None:
             with self._engine.connect() as connection:
-                found = self._older[digest] = compile_bundle(load_bundle(connection, digest))
+                found = self._older[digest] = compile_bundle(load(connection, digest))
         return found
 
     def start(self) -> None:

@@ -16,14 +16,16 @@ from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Connection, select
 
-from adapters.model import DropFolder, DropRule, Endpoint
+from adapters.model import Endpoint
 from contracts.base.errors import Words
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled import Codec, CompiledContract, compile_bundle
 from contracts.model import Contract, Operation
+from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
 from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System
 from gateway.registry.routing import RouteTable
-from gateway.registry.store import load_bundle, revision
+from gateway.registry.store import drop_of, revision
+from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.grants import Decision, Grant, Request, decide
 from security.keys import VerifyKey
 
@@ -42,13 +44,14 @@ class Snapshot:
     systems: Mapping[str, System]
     keys: Mapping[str, Key]
     contracts: Mapping[str, CompiledContract]  # "<id>/v<major>" -> the one in force
-    compiled: Mapping[str, CompiledContract]  # those in force, by digest
+    compiled: Mapping[str, CompiledContract]  # those in force and those that a system is pinned to, by digest
     _keys_by_thumbprint: Mapping[str, Key]
     _grants: Mapping[str, tuple[Grant, ...]]  # by agency, those of its roles included
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
+    _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
     _masks: dict[tuple[str, str, tuple[str, ...]], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
     # --- who ----------------------------------------------------------------------------------------------------------
@@ -73,6 +76,12 @@ class Snapshot:
         """The registration of a client certificate, whatever its state: ask `Key.in_force`."""
         found = self._keys_by_thumbprint.get(thumbprint)
         return found if found is not None and found.use == "tls" else None
+
+    def codec(self, system: System, contract: CompiledContract) -> Codec:
+        """How a system speaks of a contract: in its format, of the minor version that it understands. `LookupError` for a format that this
+        contract, an older one of a queued message, does not have."""
+        name = contract.contract.name
+        return self._pinned.get((system.id, name)) or contract.codec(system.format(name))
 
     # --- may ----------------------------------------------------------------------------------------------------------
 
@@ -158,10 +167,15 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     known = before.compiled if before else {}
     compiled: dict[str, CompiledContract] = {}
     in_force: dict[str, CompiledContract] = {}
+
+    def made(digest: str) -> CompiledContract:
+        if digest not in compiled:
+            compiled[digest] = known[digest] if digest in known else compile_bundle(load(connection, digest))
+        return compiled[digest]
+
     for row in _rows(connection, tables.contract_in_force):
-        digest = row["digest"]
-        compiled[digest] = known[digest] if digest in known else compile_bundle(load_bundle(connection, digest))
-        in_force[row["contract"]] = compiled[digest]
+        in_force[row["contract"]] = made(row["digest"])
+    behind = _pinned(connection, systems.values(), in_force, made)
     rest: dict[tuple[str, str], tuple[CompiledContract, Operation]] = {
         (operation.method, f"/{name}{operation.path}"): (contract, operation)
         for name, contract in in_force.items()
@@ -184,8 +198,28 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         rest,
         methods,
         frozenset(contract.contract.id for contract in in_force.values()),
+        behind,
         before._masks if before is not None and same else {},
     )
+
+
+def _pinned(
+    connection: Connection, systems: Iterable[System], in_force: Mapping[str, CompiledContract], made: Callable[[str], CompiledContract]
+) -> dict[tuple[str, str], PinnedCodec]:
+    """The codecs of systems that are behind. Systems with one version and one format share theirs."""
+    shared: dict[tuple[str, str], PinnedCodec] = {}
+    found: dict[tuple[str, str], PinnedCodec] = {}
+    bundles = by_minor(stored(connection))
+    for system in systems:
+        for name, newest in in_force.items():
+            pin = system.pin(name)
+            if pin is None or pin == minor_of(newest.contract.version):
+                continue
+            digest, speaks = bundles[(name, pin)].digest, system.format(name)
+            if (digest, speaks) not in shared:
+                shared[(digest, speaks)] = pinned(made(digest), speaks)
+            found[(system.id, name)] = shared[(digest, speaks)]
+    return found
 
 
 def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
@@ -215,11 +249,9 @@ def _key(row: Mapping[str, Any], known: Key | None) -> Key:
 
 
 def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey]) -> System:
-    endpoint = drop = None
-    at = json.loads(row["endpoint"]) if row["endpoint"] is not None else None
-    if at is not None and at["kind"] == "files":
-        drop = DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"]))
-    elif at is not None:
+    endpoint, drop = None, drop_of(row["endpoint"])
+    if row["endpoint"] is not None and drop is None:
+        at = json.loads(row["endpoint"])
         endpoint = Endpoint(row["id"], at["kind"], at["url"], {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys})
     agency = agencies.get(row["agency"])
     return System(
@@ -231,6 +263,7 @@ def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[V
         row["state"],
         row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
         drop,
+        versions=json.loads(row["versions"] or "{}"),
     )
 
 

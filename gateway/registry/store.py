@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Theirs
+from adapters.model import DropFolder, DropRule
+from contracts.base.errors import Theirs, Words
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
 from gateway.registry.document import Document
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
+from gateway.registry.versions import in_force, minor_of
 from security.grants import Grant
 from security.keys import VerifyKey, load_certificate
 
@@ -55,7 +57,8 @@ def apply(document: Document, connection: Connection, now: float) -> list[Change
     """Bring the registry to what the document declares; what was changed, in order. `now` decides nothing but is kept with the revision."""
     changes: list[Change] = []
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
-    systems = {system.id: _system_row(system) for system in document.systems}
+    settled = _settled(connection, document)
+    systems = {system.id: _system_row(system, settled[system.id]) for system in document.systems}
     stated = document.stated
     changes += _merge(connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated})
     changes += _merge(connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated})
@@ -79,7 +82,47 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
     }
 
 
-def _system_row(system: System) -> dict[str, Any]:
+def _settled(connection: Connection, document: Document) -> dict[str, dict[str, str]]:
+    """System -> contract -> minor version. For each contract whose format a system names: what the document says, else what the system had with that
+    format, else the minor version now in force. So a system stays with what it was built to until its agency says that it understands more."""
+    before = {system.id: system for system in systems(connection)}
+    now = {contract: minor_of(each.version) for contract, each in in_force(connection).items()}
+
+    def kept(system: System, contract: str) -> str | None:
+        known = before.get(system.id)
+        return known.versions.get(contract) if known is not None and known.formats.get(contract) == system.formats[contract] else None
+
+    return {
+        system.id: {contract: system.versions.get(contract) or kept(system, contract) or now[contract] for contract in system.formats}
+        for system in document.systems
+    }
+
+
+def systems(connection: Connection) -> list[System]:
+    """The registered systems as they stand in their rows: without the keys, addresses and states that a snapshot adds."""
+    table = tables.system.c
+    return [
+        System(
+            row.id,
+            row.agency,
+            Words(row.title_vi, row.title_en),
+            json.loads(row.formats),
+            None,
+            row.state,
+            drop=drop_of(row.endpoint),
+            versions=json.loads(row.versions or "{}"),
+        )
+        for row in connection.execute(select(*table))
+    ]
+
+
+def drop_of(endpoint: str | None) -> DropFolder | None:
+    """The folder of a system that drops files, from its row's endpoint."""
+    at = json.loads(endpoint) if endpoint is not None else {}
+    return DropFolder(at["folder"], tuple(DropRule(**rule) for rule in at["rules"])) if at.get("kind") == "files" else None
+
+
+def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": system.id,
         "agency": system.agency,
@@ -88,6 +131,7 @@ def _system_row(system: System) -> dict[str, Any]:
         "formats": _text(dict(system.formats)),
         "endpoint": _endpoint_text(system),
         "state": system.state,
+        "versions": _text(dict(versions)) if versions else None,
     }
 
 
@@ -197,33 +241,40 @@ def set_state(connection: Connection, what: Literal["agency", "system", "grant"]
 
 
 def publish_bundle(connection: Connection, bundle: Bundle, compiled: CompiledContract | None = None) -> list[Change]:
-    """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published."""
+    """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published.
+
+    Whether it may follow what is in force is asked by `gateway.registry.publish`; a new instance has nothing in force."""
     compiled = compiled or compile_bundle(bundle)
     contract = compiled.contract
     changes: list[Change] = []
-    table, force = tables.bundle, tables.contract_in_force
+    table = tables.bundle
     if connection.scalar(select(func.count()).select_from(table).where(table.c.digest == bundle.digest)) == 0:
         connection.execute(
             insert(table).values(digest=bundle.digest, contract=contract.name, version=contract.version, content=bundle.to_bytes())
         )
         changes.append(Change("bundle", bundle.digest, "added"))
-    before = connection.scalar(select(force.c.digest).where(force.c.contract == contract.name))
-    if before is None:
-        connection.execute(insert(force).values(contract=contract.name, digest=bundle.digest))
-    elif before != bundle.digest:
-        connection.execute(update(force).where(force.c.contract == contract.name).values(digest=bundle.digest))
-    if before != bundle.digest:
+    if put_in_force(connection, contract.name, bundle.digest):
         changes.append(Change("contract", contract.name, "published", (bundle.digest,)))
-        _raise_revision(connection)
     return changes
 
 
-def load_bundle(connection: Connection, digest: str) -> Bundle:
-    """A stored bundle, in force or not: queued messages keep theirs."""
-    content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
-    if content is None:
-        raise Theirs("registry.unknown", what="bundle", id=digest)
-    return Bundle.from_bytes(content)
+def put_in_force(connection: Connection, contract: str, digest: str) -> bool:
+    """Move a contract's pointer to a stored bundle; whether it moved."""
+    force = tables.contract_in_force
+    before = connection.scalar(select(force.c.digest).where(force.c.contract == contract))
+    if before == digest:
+        return False
+    if before is None:
+        connection.execute(insert(force).values(contract=contract, digest=digest))
+    else:
+        connection.execute(update(force).where(force.c.contract == contract).values(digest=digest))
+    _raise_revision(connection)
+    return True
+
+
+def mark_withdrawn(connection: Connection, digest: str, withdrawn: bool) -> None:
+    """Whether a stored bundle was taken back."""
+    connection.execute(update(tables.bundle).where(tables.bundle.c.digest == digest).values(withdrawn=withdrawn))
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import resources
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
@@ -34,7 +37,7 @@ def test_migrating_twice_changes_nothing_and_many_may_do_it_at_once(database: En
     for thread in threads:
         thread.join()
     with database.connect() as connection:
-        assert revision(connection) == "0001"
+        assert revision(connection) == "0002"
 
 
 def test_a_commit_is_a_sync(database: Engine) -> None:
@@ -85,6 +88,7 @@ def test_a_killed_holder_loses_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = f"""
 import sys, time
+from importlib import resources
 from pathlib import Path
 from gateway.journal.filelock import FileLock
 lock = FileLock(Path({str(path)!r})); lock.acquire(); print("held", flush=True); time.sleep(60)
@@ -131,7 +135,22 @@ def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
         held.rollback()
         for _ in range(6):
             with writing(sqlite) as connection:
-                connection.execute(text("INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', '1', randomblob(8000000))"))
+                connection.execute(
+                    text("INSERT INTO bundle VALUES (hex(randomblob(8)), 'c', hex(randomblob(8)), randomblob(8000000), NULL)")
+                )
             fold_back(sqlite)
         assert file.stat().st_size < 3 * 8_200_000
         assert held.execute(text("SELECT count(*) FROM bundle")).scalar() == 6
+
+
+def test_a_database_of_the_first_release_takes_the_tables_of_this_one(database: Engine) -> None:
+    row = "INSERT INTO system (id, agency, title_vi, title_en, formats, state) VALUES ('y-te', 'H14.7', 'Y tế', 'Health', '{}', 'active')"
+    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder, writing(database) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.execute(text(row))
+    migrate(database)
+    with database.connect() as connection:
+        assert connection.execute(text("SELECT id, versions FROM system")).all() == [("y-te", None)]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 
-@pytest.mark.parametrize("name", ["errors.md", "settings.md", "commands.md"])
+@pytest.mark.parametrize("name", ["errors.md", "changes.md", "settings.md", "commands.md"])
 def test_a_reference_page_is_what_the_code_makes(name: str) -> None:
     assert (DOCS / name).read_text("utf-8") == reference.pages()[name], "run: python -m gateway.reference"
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 from contracts.base.errors import Failure, Ours, Theirs
 from gateway.journal.database import writing
-from gateway.registry import store
+from gateway.registry import store, versions
 from gateway.registry.records import Change
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -154,9 +154,9 @@ def test_publishing_is_by_digest(engine: Engine) -> None:
         first = store.publish_bundle(connection, bundle)
         assert [(change.what, change.how) for change in first] == [("bundle", "added"), ("contract", "published")]
         assert store.publish_bundle(connection, bundle) == []
-        assert store.load_bundle(connection, bundle.digest).digest == bundle.digest
+        assert versions.load(connection, bundle.digest).digest == bundle.digest
         with pytest.raises(Theirs, match=r"registry\.unknown"):
-            store.load_bundle(connection, "sha256:00")
+            versions.load(connection, "sha256:00")
 
 
 def test_a_key_is_enrolled_once(engine: Engine, house: House) -> None:

@@ -1,0 +1,68 @@
+"""Changes of the code tables: codes withdrawn or new, meanings, validity, successors.
+
+A code that is taken away, or that is valid for a shorter time, was accepted and is refused: that breaks. One that ends on a day and names its
+successor does not: that is how the law itself replaces codes, the refusal says what to send instead, and systems pinned to the older version are
+held to their own table until they are moved. A new code of the canonical language is
+an answer that old callers do not know; a new code of a foreign system's own list (a table with the column `canonical`) is only one more spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from contracts.diff.changes import Changes, Level, Side
+from contracts.diff.schema import Direction
+from contracts.diff.sides import Version
+from contracts.model import CodeRow, CodeTable
+
+_ALWAYS: Final = "–"
+
+
+def compare_codes(old: Version, new: Version, used: Mapping[str, set[Direction]], changes: Changes) -> None:
+    """`used`: the tables that canonical values are taken from on both sides, with the directions in which they travel."""
+    for name, table in old.compiled.tables.items():
+        if name in new.compiled.tables:
+            _table(table, new.compiled.tables[name], "answer" in used.get(name, ()), changes)
+
+
+def _table(old: CodeTable, new: CodeTable, answered: bool, changes: Changes) -> None:
+    before, after = ({row.code: row for row in table.rows} for table in (old, new))
+    for code, row in before.items():
+        if code not in after:
+            changes.add("code.withdrawn", Level.MAJOR, f"{old.name}: {code}", _at(old, row, "old"), table=old.name, what=code)
+        else:
+            _row(new, row, after[code], answered, changes)
+    for code, row in after.items():
+        if code not in before:
+            level = Level.MAJOR if answered else Level.MINOR
+            changes.add("code.added", level, f"{new.name}: {code}", _at(new, row, "new"), table=new.name, what=code)
+
+
+def _row(table: CodeTable, old: CodeRow, new: CodeRow, answered: bool, changes: Changes) -> None:
+    def say(change: str, level: Level, before: str | None, after: str | None, **more: str) -> None:
+        facts = {"table": table.name, "what": new.code, "before": before or _ALWAYS, "after": after or _ALWAYS, **more}
+        changes.add(change, level, f"{table.name}: {new.code}", _at(table, new, "new"), **facts)
+
+    if old.canonical != new.canonical:
+        say("code.meaning-changed", Level.MAJOR, old.canonical, new.canonical)
+    spans = f"{old.valid_from}…{old.valid_until}", f"{new.valid_from}…{new.valid_until}"
+    replaced = not old.valid_until and new.replaced_by and new.valid_from == old.valid_from
+    if replaced:
+        say("code.replaced", Level.MINOR, old.valid_until, new.valid_until, successor=new.replaced_by)
+    elif new.valid_from > old.valid_from or _until(new) < _until(old):
+        say("code.validity-shortened", Level.MAJOR, *spans)
+    elif spans[0] != spans[1]:
+        say("code.validity-extended", Level.MAJOR if answered else Level.MINOR, *spans)
+    if old.replaced_by != new.replaced_by and not replaced:
+        say("code.successor-changed", Level.PATCH, old.replaced_by, new.replaced_by)
+    if (old.vi, old.en) != (new.vi, new.en):
+        say("code.words-changed", Level.PATCH, "", "")
+
+
+def _until(row: CodeRow) -> str:
+    return row.valid_until or "~"  # behind every date: it stays valid
+
+
+def _at(table: CodeTable, row: CodeRow, side: Side) -> tuple[str, int, Side]:
+    return f"codes/{table.name.partition('.')[0]}.csv", row.line, side

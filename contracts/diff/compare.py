@@ -1,0 +1,42 @@
+"""The comparison of two versions of one contract: every change, the gravest first."""
+
+from __future__ import annotations
+
+from contracts.bundle import Bundle
+from contracts.compiled import CompiledContract
+from contracts.diff.changes import Change, Changes, Level
+from contracts.diff.codes import compare_codes
+from contracts.diff.mapping import compare_mappings
+from contracts.diff.schema import Direction, SchemaComparison
+from contracts.diff.sides import Version
+from contracts.diff.terms import compare_terms
+
+
+def differences(old: tuple[Bundle, CompiledContract], new: tuple[Bundle, CompiledContract]) -> list[Change]:
+    """What `new` changes of `old`: nothing only if their files are the same, but for comments in contract.yaml and the version there."""
+    before, after = Version.of("old", *old), Version.of("new", *new)
+    changes = Changes()
+    tables: dict[str, set[Direction]] = {}
+    schema = SchemaComparison(before, after, changes, tables)
+    for operation, _ in compare_terms(before, after, changes):
+        schema.message(operation.request, "request")
+        schema.message(operation.answer, "answer")
+    compare_codes(before, after, tables, changes)
+    compare_mappings(before, after, changes)
+    told = {change.file for change in changes.found.values()}
+    for path in sorted(before.bundle.files.keys() | after.bundle.files.keys()):
+        if path not in told and _contents(before, path) != _contents(after, path):
+            changes.add("file.changed", Level.PATCH, path, (path, 1, "new" if path in after.bundle.files else "old"))
+    return sorted(changes.found.values(), key=lambda each: (-each.level, each.file, each.line, each.code, each.where))
+
+
+def _contents(version: Version, path: str) -> object:
+    """What a file holds; of contract.yaml, all but the version, which is what the changes are there to tell."""
+    if path == "contract.yaml":
+        return {name: value for name, value in version.documents[path].value.items() if name != "version"}
+    return version.bundle.files.get(path)
+
+
+def level_of(changes: list[Change]) -> Level:
+    """The step that the version has to take for these changes."""
+    return max((change.level for change in changes), default=Level.PATCH)

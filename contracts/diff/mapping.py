@@ -1,0 +1,160 @@
+"""Changes of the mapping tables, row by row, as they stand in systems/<format>.yaml.
+
+A row is known by its canonical field, or by its place where it has none, and its condition. A foreign format is somebody's running system: a place
+that moved or went, and a value that is written otherwise, breaks it; a new place for a field is only more to read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.diff.changes import Changes, Level
+from contracts.diff.sides import Version
+from contracts.located import Path
+from contracts.places import places
+
+_WORDS_ONLY: Final = {"title"}
+_LISTS: Final = {"rows", "drops", "ignores"}
+Row = Mapping[str, Any]
+
+
+def compare_mappings(old: Version, new: Version, changes: Changes) -> None:
+    before, after = _tables(old), _tables(new)
+    for name, file in before.items():
+        if name not in after:
+            changes.add("format.removed", Level.MAJOR, name, (file, 1, "old"))
+        else:
+            _Format(old, new, name, file, changes).compare()
+    for name, file in after.items():
+        if name not in before:
+            changes.add("format.added", Level.MINOR, name, (file, 1, "new"))
+
+
+def _tables(version: Version) -> dict[str, str]:
+    return {path.removeprefix("systems/").removesuffix(".yaml"): path for path in version.documents if path.startswith("systems/")}
+
+
+class _Format:
+    def __init__(self, old: Version, new: Version, name: str, file: str, changes: Changes) -> None:
+        self._old, self._new, self._name, self._file, self._changes = old, new, name, file, changes
+        self._before: Mapping[str, Any] = old.documents[file].value
+        self._after: Mapping[str, Any] = new.documents[file].value
+
+    def compare(self) -> None:
+        self._head(self._before, self._after, (), {"messages", "operations", *_WORDS_ONLY})
+        self._head(self._before.get("operations") or {}, self._after.get("operations") or {}, ("operations",), set())
+        before, after = self._before["messages"], self._after["messages"]
+        for message in before:
+            if message not in after:
+                self._changes.add("mapping.message-removed", Level.MAJOR, self._where(message), self._at("old", ("messages", message)))
+            else:
+                self._message(message, before[message], after[message])
+        for message in after:
+            if message not in before and message in self._old.compiled.exchanged:
+                self._changes.add("mapping.message-added", Level.MAJOR, self._where(message), self._at("new", ("messages", message)))
+
+    def _head(self, before: Mapping[str, Any], after: Mapping[str, Any], at: Path, known: set[str]) -> None:
+        """Everything that stands once: media, namespaces, sheets, roots, addresses. A difference in any of it is another format."""
+        for word in dict.fromkeys([*before, *after]):
+            if word not in known and before.get(word) != after.get(word):
+                side = "new" if word in after else "old"
+                facts = {"what": word, "before": _shown(before.get(word)), "after": _shown(after.get(word))}
+                self._changes.add(
+                    "format.changed", Level.MAJOR, ".".join(map(str, (self._name, *at))), self._at(side, (*at, word)), **facts
+                )
+
+    def _message(self, message: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        at: Path = ("messages", message)
+        self._head(before, after, at, _LISTS)
+        old_rows, new_rows = _rows(before), _rows(after)
+        known = places(self._old.compiled.messages[message])
+        for key, (number, row) in old_rows.items():
+            if key not in new_rows:
+                self._changes.add(
+                    "mapping.place-removed",
+                    Level.MAJOR,
+                    self._where(message, key),
+                    self._at("old", (*at, "rows", number)),
+                    before=_here(row),
+                )
+            else:
+                self._row(self._where(message, key), row, new_rows[key][1], (*at, "rows", new_rows[key][0]))
+        for key, (number, row) in new_rows.items():
+            if key not in old_rows:
+                # A place without a field, as for a text that must stand there, is asked for in every message; and a field that had its value
+                # from elsewhere is mapped otherwise.
+                fresh = bool(_canonical(row)) and all(path not in known or _dropped(path, before) for path in _canonical(row))
+                self._changes.add(
+                    "mapping.place-added",
+                    Level.MINOR if fresh else Level.MAJOR,
+                    self._where(message, key),
+                    self._at("new", (*at, "rows", number)),
+                    after=_here(row),
+                )
+        if self._after["format"] == "xml" and [each for each in old_rows if each in new_rows] != [
+            each for each in new_rows if each in old_rows
+        ]:
+            self._changes.add("mapping.order-changed", Level.MAJOR, self._where(message), self._at("new", (*at, "rows")))
+        self._names(message, "drops", before, after)
+        self._names(message, "ignores", before, after)
+
+    def _row(self, where: str, old: Row, new: Row, at: Path) -> None:
+        if old == new:
+            return
+        moved = old.get("here") != new.get("here")
+        if moved:
+            self._changes.add("mapping.place-moved", Level.MAJOR, where, self._at("new", at), before=_here(old), after=_here(new))
+        forms = [{word: value for word, value in row.items() if word not in ("canonical", "here")} for row in (old, new)]
+        if forms[0] != forms[1]:
+            before, after = (_shown(each) for each in forms)
+            self._changes.add("mapping.row-changed", Level.MAJOR, where, self._at("new", at), before=before, after=after)
+
+    def _names(self, message: str, word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """A drop of a field that had a place is told by its row; a new ignore lets more in, one less shuts something out."""
+        for number, name in enumerate(after.get(word, ())):
+            if name not in before.get(word, ()):
+                code = "mapping.drop-added" if word == "drops" else "mapping.ignore-added"
+                self._changes.add(code, Level.MINOR, self._where(message, name), self._at("new", ("messages", message, word, number)))
+        for number, name in enumerate(before.get(word, ()) if word == "ignores" else ()):
+            if name not in after.get(word, ()):
+                at = self._at("old", ("messages", message, word, number))
+                self._changes.add("mapping.ignore-removed", Level.MAJOR, self._where(message, name), at)
+
+    def _where(self, message: str, key: str = "") -> str:
+        return f"{self._name}: {message}" + (f".{key}" if key else "")
+
+    def _at(self, side: str, path: Path) -> tuple[str, int, Any]:
+        return (self._new if side == "new" else self._old).at(self._file, path)
+
+
+def _canonical(row: Row) -> list[str]:
+    """The canonical fields that a row speaks of; a split row has several."""
+    named = row.get("canonical")
+    return [] if named is None else named if isinstance(named, list) else [named]
+
+
+def _dropped(path: str, message: Mapping[str, Any]) -> bool:
+    """Whether the table said by name that it has no place for a field, or for what holds it."""
+    return any(path == each or path.startswith((each + ".", each + "[")) for each in message.get("drops", ()))
+
+
+def _rows(message: Mapping[str, Any]) -> dict[str, tuple[int, Row]]:
+    found: dict[str, tuple[int, Row]] = {}
+    for number, row in enumerate(message["rows"]):
+        key = " + ".join(_canonical(row)) or _here(row)
+        if "when" in row:
+            key += f" when {_shown(row['when'])}"
+        found[key] = number, row
+    return found
+
+
+def _here(row: Row) -> str:
+    return _shown(row.get("here"))
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == {}:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

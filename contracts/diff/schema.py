@@ -1,0 +1,225 @@
+"""Changes of the canonical messages, as seen by each operation that exchanges them.
+
+A *narrowed* type refuses what the old one took: that breaks whoever sends it, in a request the callers, in an answer the providers. A *widened*
+type lets more through than the old one: a request that says more is new ground, but an answer that does breaks the callers who read it. Only an
+optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.pinned`).
+
+Invariant (held by tests/contracts/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
+and so it is with answers; and every answer of the new schema, brought down to the old one, is valid under the old.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, Literal
+
+from contracts.diff.changes import Changes, Level
+from contracts.diff.sides import Values, Version
+from contracts.located import Path
+from contracts.model import Again, Branch, Choice, Field, Many, Scalar, Struct, Type
+
+Direction = Literal["request", "answer"]
+_NOTHING: Final = "–"
+_SHOWN: Final = 8
+_VI: Final = {"request": "bản tin gửi đến", "answer": "bản tin trả lời"}
+_EN: Final = {"request": "in a request", "answer": "in an answer"}
+
+
+class SchemaComparison:
+    """One operation's message in one direction. `tables` gathers the code tables that both sides use, with their directions."""
+
+    def __init__(self, old: Version, new: Version, changes: Changes, tables: dict[str, set[Direction]]) -> None:
+        self._old, self._new, self._changes, self._tables = old, new, changes, tables
+        self._seen: set[tuple[Path, Path, Direction]] = set()
+
+    def message(self, name: str, direction: Direction) -> None:
+        at: Path = ("$defs", name)
+        self._type(self._old.compiled.messages[name], self._new.compiled.messages[name], name, at, at, direction)
+
+    def _type(self, old: Type, new: Type, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
+        at_old, at_new = self._old.resolved(at_old), self._new.resolved(at_new)
+        old, new = (each.made if isinstance(each, Again) else each for each in (old, new))
+        if isinstance(old, Struct) and isinstance(new, Struct):
+            if (at_old, at_new, direction) not in self._seen:
+                self._seen.add((at_old, at_new, direction))
+                self._struct(old, new, where, at_old, at_new, direction)
+        elif isinstance(old, Choice) and isinstance(new, Choice) and old.told_by == new.told_by:
+            if (at_old, at_new, direction) not in self._seen:
+                self._seen.add((at_old, at_new, direction))
+                self._choice(old, new, where, at_old, at_new, direction)
+        elif isinstance(old, Many) and isinstance(new, Many):
+            self._bound("minItems", old.least, new.least, where, at_new, direction)
+            self._bound("maxItems", old.most, new.most, where, at_new, direction)
+            self._type(old.items, new.items, where + "[]", (*at_old, "items"), (*at_new, "items"), direction)
+        elif isinstance(old, Scalar) and isinstance(new, Scalar):
+            self._scalar(old, new, where, at_new, direction)
+        else:
+            self._say("schema.type-changed", True, where, at_new, direction, before=_kind(old), after=_kind(new))
+
+    # --- objects ----------------------------------------------------------------------------------------------------------
+
+    def _struct(self, old: Struct, new: Struct, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
+        added = {each.name: each for each in new.fields if old.field(each.name) is None}
+        for each in old.fields:
+            other = new.field(each.name)
+            path, inner_old = f"{where}.{each.name}", (*at_old, "properties", each.name)
+            if other is not None:
+                inner_new = (*at_new, "properties", each.name)
+                self._presence(each, other, path, inner_new, direction)
+                self._type(each.type, other.type, path, inner_old, inner_new, direction)
+                continue
+            twin = next((name for name, candidate in added.items() if _same(each, candidate)), None)
+            if twin is None:
+                self._changes.add("schema.field-removed", Level.MAJOR, path, self._old.schema(inner_old))
+            else:
+                del added[twin]
+                self._changes.add("schema.field-renamed", Level.MAJOR, path, self._new.schema((*at_new, "properties", twin)), after=twin)
+        for name, field in added.items():
+            place = (*at_new, "properties", name)
+            if field.required:
+                self._say("schema.required-added", True, f"{where}.{name}", place, direction)
+            else:
+                self._changes.add("schema.field-added", Level.MINOR, f"{where}.{name}", self._new.schema(place))
+        both = [[each.name for each in one.fields if other.field(each.name)] for one, other in ((old, new), (new, old))]
+        if both[0] != both[1]:
+            self._changes.add("schema.order-changed", Level.MAJOR, where, self._new.schema((*at_new, "properties")))
+
+    def _presence(self, old: Field, new: Field, where: str, at: Path, direction: Direction) -> None:
+        if old.required != new.required:
+            self._say("schema.required-added" if new.required else "schema.required-lifted", new.required, where, at, direction)
+        if old.absentable != new.absentable:
+            self._say("schema.absence-refused" if old.absentable else "schema.absence-allowed", old.absentable, where, at, direction)
+
+    # --- choices ----------------------------------------------------------------------------------------------------------
+
+    def _choice(self, old: Choice, new: Choice, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
+        """A branch of the one is that of the other which bears its name, as its element in XML does, and is told by one of its words; the words
+        themselves are compared as its field's values."""
+        matched: set[int] = set()
+        for number, branch in enumerate(old.branches):
+            at = (*at_old, "oneOf", number)
+            same = (
+                each
+                for each, other in enumerate(new.branches)
+                if other.struct.name == branch.struct.name and set(branch.values) & set(other.values)
+            )
+            twin = next(same, None)
+            if twin is None:
+                self._changes.add("schema.branch-removed", Level.MAJOR, where, self._old.schema(at), what=_told(branch))
+            else:
+                matched.add(twin)
+                self._type(branch.struct, new.branches[twin].struct, f"{where}({_told(branch)})", at, (*at_new, "oneOf", twin), direction)
+        for number, branch in enumerate(new.branches):
+            if number not in matched:
+                level = Level.MAJOR if direction == "answer" else Level.MINOR
+                self._changes.add("schema.branch-added", level, where, self._new.schema((*at_new, "oneOf", number)), what=_told(branch))
+
+    # --- single values ----------------------------------------------------------------------------------------------------
+
+    def _scalar(self, old: Scalar, new: Scalar, where: str, at: Path, direction: Direction) -> None:
+        if old.kind != new.kind:
+            narrowed = (old.kind, new.kind) != ("integer", "number")
+            self._say("schema.type-changed", narrowed, where, at, direction, before=old.kind, after=new.kind)
+            if narrowed:
+                return
+        for code, before, after in (
+            ("schema.format-changed", _format(old), _format(new)),
+            ("schema.pattern-changed", old.pattern, new.pattern),
+        ):
+            if before != after:
+                self._say(code, after is not None, where, at, direction, before=before or _NOTHING, after=after or _NOTHING)
+        if old.table is not None and old.table == new.table:
+            self._tables.setdefault(old.table, set()).add(direction)
+        else:
+            self._values(self._old.values(old), self._new.values(new), where, at, direction)
+        self._bound("minLength", old.min_length or 0, new.min_length or 0, where, at, direction)
+        self._bound("maxLength", old.max_length, new.max_length, where, at, direction)
+        for what, low in (("minimum", True), ("maximum", False)):
+            before_bound, after_bound = _edge(old, low), _edge(new, low)
+            if before_bound != after_bound:
+                wider = after_bound is None or before_bound is not None and (after_bound < before_bound) == low
+                shown = {"before": _shown(old, low), "after": _shown(new, low)}
+                self._say(
+                    "schema.bounds-widened" if wider else "schema.bounds-narrowed", not wider, where, at, direction, what=what, **shown
+                )
+
+    def _values(self, old: Values, new: Values, where: str, at: Path, direction: Direction) -> None:
+        shown = {"before": _some(old), "after": _some(new)}
+        if new and not (old and old <= new):
+            self._say("schema.values-narrowed", True, where, at, direction, **shown)
+        if old and not (new and new <= old):
+            self._say("schema.values-widened", False, where, at, direction, **shown)
+
+    def _bound(self, what: str, old: int | None, new: int | None, where: str, at: Path, direction: Direction) -> None:
+        """A least or a greatest number of characters or items; None for no greatest."""
+        if old == new:
+            return
+        before, after = (math.inf if each is None else each for each in (old, new))
+        wider = after < before if what.startswith("min") else after > before
+        shown = {"before": _NOTHING if old is None else str(old), "after": _NOTHING if new is None else str(new)}
+        self._say("schema.bounds-widened" if wider else "schema.bounds-narrowed", not wider, where, at, direction, what=what, **shown)
+
+    def _say(self, code: str, narrowed: bool, where: str, at: Path, direction: Direction, **facts: str) -> None:
+        level = Level.MAJOR if narrowed or direction == "answer" else Level.MINOR
+        self._changes.add(code, level, where, self._new.schema(at), direction_vi=_VI[direction], direction_en=_EN[direction], **facts)
+
+
+def _told(branch: Branch) -> str:
+    return ", ".join(branch.values)
+
+
+def _format(made: Scalar) -> str | None:
+    return f"base64 {made.media or ''}".rstrip() if made.binary else made.format
+
+
+def _some(values: Values) -> str:
+    codes = sorted({code for code, *_ in values})
+    return ", ".join(codes[:_SHOWN]) + (", …" if len(codes) > _SHOWN else "") or _NOTHING
+
+
+def _edge(made: Scalar, low: bool) -> tuple[Decimal, int] | None:
+    """A bound that can be compared: its value, and a hair beside it where the value itself is shut out. Of integers, whole ones."""
+    closed, open_ = (made.minimum, made.exclusive_minimum) if low else (made.maximum, made.exclusive_maximum)
+    if made.kind == "integer":
+        if open_ is not None:
+            closed = Decimal(math.floor(open_) + 1) if low else Decimal(math.ceil(open_) - 1)
+        elif closed is not None:
+            closed = Decimal(math.ceil(closed) if low else math.floor(closed))
+        return None if closed is None else (closed, 0)
+    if open_ is not None:
+        return open_, 1 if low else -1
+    return None if closed is None else (closed, 0)
+
+
+def _shown(made: Scalar, low: bool) -> str:
+    closed, open_ = (made.minimum, made.exclusive_minimum) if low else (made.maximum, made.exclusive_maximum)
+    if open_ is not None:
+        return f"{'>' if low else '<'} {open_}"
+    return _NOTHING if closed is None else str(closed)
+
+
+def _same(old: Field, new: Field) -> bool:
+    """Whether a field could be the other under a new name: it holds the same, titles aside."""
+    return (old.required, old.absentable) == (new.required, new.absentable) and list(_essence(old.type)) == list(_essence(new.type))
+
+
+def _essence(made: Type) -> Iterator[object]:
+    if isinstance(made, Scalar):
+        yield made
+    elif isinstance(made, Many):
+        yield (made.least, made.most)
+        yield from _essence(made.items)
+    elif isinstance(made, Choice | Again):
+        yield made.name
+    else:
+        for each in made.fields:
+            yield (each.name, each.required, each.absentable)
+            yield from _essence(each.type)
+
+
+def _kind(made: Type) -> str:
+    if isinstance(made, Choice):
+        return f"oneOf ({made.told_by})"
+    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Many) else "object"

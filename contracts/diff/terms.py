@@ -1,0 +1,64 @@
+"""Changes of contract.yaml: operations, protection, retention, owner."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.diff.changes import Changes, Level
+from contracts.diff.sides import Version
+from contracts.model import Operation
+
+FILE: Final = "contract.yaml"
+_BREAKING: Final = ("pattern", "method", "path", "request", "answer", "partial")
+
+
+def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Operation, Operation]]:
+    """The operations that both have, with the same messages: what is in them is for `contracts.diff.schema`."""
+    before, after = old.compiled.contract, new.compiled.contract
+    pairs: list[tuple[Operation, Operation]] = []
+    for name, operation in before.operations.items():
+        other = after.operations.get(name)
+        if other is None:
+            changes.add("operation.removed", Level.MAJOR, name, old.at(FILE, ("operations", name)))
+            continue
+        _operation(new, operation, other, changes)
+        if (operation.request, operation.answer) == (other.request, other.answer):
+            pairs.append((operation, other))
+    for name in after.operations:
+        if name not in before.operations:
+            changes.add("operation.added", Level.MINOR, name, new.at(FILE, ("operations", name)))
+    if before.protection != after.protection:
+        facts = {"before": before.protection, "after": after.protection}
+        changes.add("contract.protection-changed", Level.MAJOR, "protection", new.at(FILE, ("protection",)), **facts)
+    if before.retention_months != after.retention_months:
+        shorter = after.retention_months < before.retention_months
+        code, level = ("contract.retention-shortened", Level.MAJOR) if shorter else ("contract.retention-extended", Level.MINOR)
+        months = {"before": before.retention_months, "after": after.retention_months}
+        changes.add(code, level, "retention_months", new.at(FILE, ("retention_months",)), **months)
+    if before.codes_at != after.codes_at:
+        days = {"before": before.codes_at or "–", "after": after.codes_at or "–"}
+        at = new.at(FILE, ("codes_at",)) if after.codes_at else old.at(FILE, ("codes_at",))
+        changes.add("contract.day-changed", Level.MAJOR, "codes_at", at, **days)
+    if before.owner_role != after.owner_role:
+        roles = {"before": before.owner_role, "after": after.owner_role}
+        changes.add("contract.owner-changed", Level.MINOR, "owner_role", new.at(FILE, ("owner_role",)), **roles)
+    return pairs
+
+
+def _operation(new: Version, old: Operation, other: Operation, changes: Changes) -> None:
+    def say(what: str, level: Level) -> None:
+        before, after = (
+            str(getattr(each, what)).lower() if what in ("idempotent", "partial") else getattr(each, what) or "–" for each in (old, other)
+        )
+        at = new.at(FILE, ("operations", old.name, what))
+        changes.add("operation.changed", level, old.name, at, what=what, before=before, after=after)
+
+    for what in _BREAKING:
+        if getattr(old, what) != getattr(other, what):
+            say(what, Level.MAJOR)
+    if old.key != other.key:
+        say("key", Level.MINOR if old.key is None else Level.MAJOR)  # readers of the feed find a case by it
+    if old.idempotent != other.idempotent:
+        say(
+            "idempotent", Level.MAJOR if other.idempotent else Level.MINOR
+        )  # a provider that acts twice was never promised to be asked twice

@@ -1,0 +1,66 @@
+"""The kinds of value that a registry document holds, read with what is wrong with them gathered by their paths."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Final
+
+from contracts.base.errors import Finding, Words
+
+VIETNAM: Final = timezone(timedelta(hours=7))
+
+
+class Values:
+    """Looks at one value at a time; a value that is wrong becomes a finding and an empty one."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def _wrong(self, path: str, rule: str, expected: str, got: str) -> None:
+        self.findings.append(Finding(path or "document", "", got, rule, expected))
+
+    def _mapping(self, path: str, value: Any, known: set[str] | None = None) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._wrong(path, "type", "names and values", kind(value))
+            return {}
+        for key in value:
+            if not isinstance(key, str) or known is not None and key not in known:
+                self._wrong(f"{path}.{key}".lstrip("."), "unknown", f"one of {', '.join(sorted(known or ()))}", "an unknown name")
+        return {key: item for key, item in value.items() if isinstance(key, str)}
+
+    def _list(self, path: str, value: Any) -> list[tuple[str, Any]]:
+        if not isinstance(value, list):
+            self._wrong(path, "type", "a list", kind(value))
+            return []
+        return [(f"{path}[{number}]", item) for number, item in enumerate(value)]
+
+    def _text(
+        self, path: str, value: Any, pattern: re.Pattern[str] | None = None, *, limit: int = 500, choice: tuple[str, ...] = ()
+    ) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self._wrong(path, "required" if value is None else "type", "a text", kind(value))
+            return ""
+        if pattern and not pattern.fullmatch(value):
+            self._wrong(path, "pattern", pattern.pattern, value)
+        if len(value) > limit:
+            self._wrong(path, "length", f"at most {limit} characters", f"{len(value)} characters")
+        if choice and value not in choice:
+            self._wrong(path, "code", f"one of {', '.join(choice)}", value)
+        return value
+
+    def _words(self, path: str, value: Any) -> Words:
+        item = self._mapping(path, value, {"vi", "en"})
+        return Words(self._text(f"{path}.vi", item.get("vi")), self._text(f"{path}.en", item.get("en")))
+
+    def _day(self, path: str, value: Any) -> float:
+        """A day as Vietnam counts it: from midnight at +07:00."""
+        if not isinstance(value, date) or isinstance(value, datetime):
+            self._wrong(path, "required" if value is None else "type", "a day (YYYY-MM-DD)", kind(value))
+            return 0.0
+        return datetime(value.year, value.month, value.day, tzinfo=VIETNAM).timestamp()
+
+
+def kind(value: Any) -> str:
+    names: dict[type, str] = {type(None): "nothing", str: "a text", dict: "names and values", list: "a list"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,76 @@
+"""The stored bundles, their version numbers (Semantic Versioning 2.0.0, without suffixes), and which one stands for a minor version.
+
+Invariant: the bundle of a minor version is the newest patch of it that was published and not taken back; a patch changes nothing that is exchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, false, func, select
+
+import gateway.registry.failures  # noqa: F401  (registers the codes)
+from contracts.base.errors import Theirs
+from contracts.bundle import Bundle
+from contracts.compiled import CompiledContract, compile_bundle
+from gateway.journal import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A bundle that lies in the database, in force or not."""
+
+    contract: str  # "<id>/v<major>"
+    version: str
+    digest: str
+    withdrawn: bool = False  # taken back: nobody can be pinned to it
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        return number_of(self.version)
+
+
+def number_of(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def minor_of(version: str) -> str:
+    """`1.1` of `1.1.3`."""
+    return ".".join(version.split(".")[:2])
+
+
+def stored(connection: Connection, contract: str | None = None) -> list[Stored]:
+    """All bundles, or those of one contract, the oldest version first."""
+    table = tables.bundle.c
+    query = select(table.contract, table.version, table.digest, func.coalesce(table.withdrawn, false()))
+    if contract is not None:
+        query = query.where(table.contract == contract)
+    return sorted((Stored(*row) for row in connection.execute(query)), key=lambda each: (each.contract, each.number))
+
+
+def by_minor(bundles: list[Stored]) -> dict[tuple[str, str], Stored]:
+    """(contract, minor version) -> its newest bundle that was not taken back."""
+    ordered = sorted(bundles, key=lambda each: each.number)
+    return {(each.contract, minor_of(each.version)): each for each in ordered if not each.withdrawn}
+
+
+def compiled(connection: Connection, contract: str, minor: str) -> CompiledContract | None:
+    """What a minor version is, made from its bundle; None if none was ever published."""
+    found = by_minor(stored(connection, contract)).get((contract, minor))
+    return None if found is None else compile_bundle(load(connection, found.digest))
+
+
+def load(connection: Connection, digest: str) -> Bundle:
+    """A stored bundle, in force or not: queued messages and pinned systems keep theirs."""
+    content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
+    if content is None:
+        raise Theirs("registry.unknown", what="bundle", id=digest)
+    return Bundle.from_bytes(content)
+
+
+def in_force(connection: Connection) -> dict[str, Stored]:
+    """Contract -> the bundle in force."""
+    bundle, force = tables.bundle.c, tables.contract_in_force
+    joined = force.join(tables.bundle, bundle.digest == force.c.digest)
+    rows = connection.execute(select(force.c.contract, bundle.version, bundle.digest).select_from(joined))
+    return {row.contract: Stored(*row) for row in rows}
