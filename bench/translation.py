@@ -1,7 +1,7 @@
 """Translation: twenty readings there and back against zeep, and a document with large files in little memory.
 
 JSON -> canonical -> XML -> canonical -> JSON, the XML that of the contract's own XSD. zeep does the same from the contract's own WSDL, in the
-same process, rounds taking turns; it checks less (no lengths, no patterns, no ranges). The memory is that of a process of its own.
+same process, rounds taking turns, times as the type that zeep has for them; it checks less (no lengths, no patterns, no ranges). The memory is that of a process of its own.
 Invariant: each side's result is the message that went in, or there is no measure.
 """
 
@@ -15,7 +15,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,8 +69,11 @@ def by_zeep(compiled: CompiledContract) -> Callable[[], bytes]:
         return {"phenomenonTime": at, "result": float(reading.result._value_1)}
 
     def translate() -> bytes:
+        message = json.loads(_MESSAGE)
+        for reading in message["readings"]:
+            reading["phenomenonTime"] = datetime.fromisoformat(reading["phenomenonTime"])
         parent = etree.Element("body")
-        element.render(parent, element(**json.loads(_MESSAGE)))
+        element.render(parent, element(**message))
         read = element.parse(etree.fromstring(etree.tostring(parent[0])), client.wsdl.types)
         made = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
         return json.dumps(made, separators=(",", ":")).encode()
@@ -79,10 +82,11 @@ def by_zeep(compiled: CompiledContract) -> Callable[[], bytes]:
 
 
 def per_second(translate: Callable[[], bytes], count: int) -> float:
-    started = time.perf_counter()
+    """In processor time: nothing here waits, and what else the machine does is not to count."""
+    started = time.process_time()
     for _ in range(count):
         translate()
-    return count / (time.perf_counter() - started)
+    return count / (time.process_time() - started)
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:

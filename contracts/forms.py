@@ -49,7 +49,8 @@ _COMMA: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?")
 
 def plain(number: int | Decimal) -> str:
     """All digits written out, no exponent: as XML Schema wants them."""
-    return str(number) if isinstance(number, int) else format(number, "f")
+    text = str(number)
+    return format(number, "f") if "E" in text else text
 
 
 def _digits(text: str) -> str:
@@ -109,7 +110,7 @@ def _reader(pattern: re.Pattern[str], make: Callable[[str], Any], expected: str,
         text = raw.strip(" \t\r\n") if strip else raw
         if match(text) is None:
             raise Bad("type", expected)
-        return make(_digits(text))
+        return make(text) if len(text) <= MAX_DIGITS // 2 else make(_digits(text))
 
     return read
 

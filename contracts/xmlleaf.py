@@ -42,7 +42,7 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
 
     def read(element: Element, index: Index, problems: XmlProblems) -> Any:
         raw: Any = element.text or ""
-        if len(element) or element.attrib:
+        if len(element) or not problems.bare and element.attrib:
             if nil and element.get(NIL) is not None:
                 return read_absent(element, canonical, index, problems)
             if nil_word and element.get(NIL) in ("true", "1") and len(element.attrib) == 1 and not len(element) and not raw:
@@ -98,6 +98,13 @@ def _special_reader(special: Special, canonical: str) -> Read:
         take(raw, into, index, problems, lambda: problems.path(element))
 
     return read
+
+
+def usual(leaf: Leaf | None) -> tuple[str, Callable[[Any], Any]] | None:
+    """Key and conversion of a leaf that is one field with one text; None for any other. What is unusual about its element is `leaf_reader`'s."""
+    if leaf is None or leaf.special is not None or leaf.words or leaf.keys is None or len(leaf.keys) != 1:
+        return None
+    return leaf.keys[0], leaf.form.read or str
 
 
 def leaf_reader(leaf: Leaf) -> Read:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from lxml import etree
 
 from contracts.plan import Problems, moved
 
 Element = etree._Element
+_ATTRIBUTES: Final = etree.XPath("boolean(descendant-or-self::*/@*)")
 
 
 class XmlProblems(Problems):
     """Findings whose path is read off the element: the tree knows its parents."""
 
-    __slots__ = ("prefixes", "root")
+    __slots__ = ("bare", "prefixes", "root")
 
-    def __init__(self, root: Element, prefixes: Mapping[str, str]) -> None:
+    def __init__(self, root: Element, prefixes: Mapping[str, str], bare: bool | None = None) -> None:
         super().__init__()
         self.root = root
+        # No attribute anywhere: asked once for a message, since asking each element costs as much as reading it.
+        self.bare = not _ATTRIBUTES(root) if bare is None else bare
         self.prefixes = prefixes
 
     def name(self, tag: Any) -> str:
@@ -64,7 +67,7 @@ class XmlInside(XmlProblems):
     __slots__ = ("_at", "_cut", "_outer")
 
     def __init__(self, outer: XmlProblems, at: str, cut: str) -> None:
-        super().__init__(outer.root, outer.prefixes)
+        super().__init__(outer.root, outer.prefixes, outer.bare)
         self.findings, self.canonical, self.at = outer.findings, outer.canonical, outer.at
         self._outer, self._at, self._cut = outer, at, cut
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 from lxml import etree
 
 from contracts.absence import xml_reader
+from contracts.forms import Bad
 from contracts.frames import finisher, list_at, settled
 from contracts.plan import Index, Leaf, Node, Plan, filled, kind_of, started
 from contracts.rows.parts import plain
 from contracts.steps import ANY
-from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, value_reader
+from contracts.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, usual, value_reader
 from contracts.xmlproblems import Element, XmlInside, XmlProblems
 
 _LOCATIONS: Final = frozenset({f"{{{XSI}}}schemaLocation", f"{{{XSI}}}noNamespaceSchemaLocation"})
@@ -54,6 +55,16 @@ def _plain_content(node: Node, plan: Plan, root: bool) -> Read:
     children = _children(node, plan) if node.children else None if node.choice is None else _branches(node, *node.choice, plan)
     finish = finisher(node)
 
+    if text is None and children is not None and finish is None and not node.attributes and not root:
+        inner = children
+
+        def read_children(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+            if not problems.bare:
+                attributes(element, into, index, problems)
+            inner(element, into, index, problems)
+
+        return read_children
+
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         attributes(element, into, index, problems)
         if text is not None:
@@ -83,15 +94,16 @@ def _children(node: Node, plan: Plan) -> Read:
     space = ""
     for order, child in enumerate(node.children):
         if child.entry is not None:
-            others, space = (0, order, _entries(child, child.entry, plan)), child.name.removesuffix(ANY)
+            others, space = (0, order, _entries(child, child.entry, plan), None), child.name.removesuffix(ANY)
             continue
-        entry = (0 if child.kind == "many" else 1 << order, order, _node(child, plan))
+        entry = (0 if child.kind == "many" else 1 << order, order, _node(child, plan), usual(child.text) if _is_leaf(child) else None)
         if child.key_name is None:
             table[child.name] = entry
         else:
             keyed = table.setdefault(child.name, _Keyed(child.key_name))
             keyed.entries[child.key_value] = entry
-    known = list(table)
+    known, get = list(table), table.get
+    some_keyed = any(isinstance(each, _Keyed) for each in table.values())
     strict = plan.strict
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -101,23 +113,18 @@ def _children(node: Node, plan: Plan) -> Read:
             tail = child.tail
             if tail is not None and tail.strip(_SPACE):
                 stray = tail
-            entry = table.get(child.tag)
-            if entry.__class__ is _Keyed:
+            entry = get(child.tag)
+            if entry is None:
+                if others is None or not isinstance(child.tag, str) or child.tag.rpartition("}")[0] + "}" * bool(space) != space:
+                    if not isinstance(child, etree._Comment):
+                        problems.unknown(child, known)
+                    continue
+                entry = others
+            elif some_keyed and entry.__class__ is _Keyed:
                 entry = entry.pick(child, problems)
                 if entry is None:
                     continue
-            if (
-                entry is None
-                and others is not None
-                and isinstance(child.tag, str)
-                and child.tag.rpartition("}")[0] + "}" * bool(space) == space
-            ):
-                entry = others
-            if entry is None:
-                if not isinstance(child, etree._Comment):
-                    problems.unknown(child, known)
-                continue
-            bit, order, reader = entry
+            bit, order, reader, leaf = entry
             if seen & bit:
                 problems.add(problems.path(child), "", "the element a second time", "repeated", "the element once")
                 continue
@@ -132,6 +139,12 @@ def _children(node: Node, plan: Plan) -> Read:
                 )
             else:
                 last = order
+            if leaf is not None and not len(child) and (problems.bare or not child.attrib):  # most of all elements: read here
+                try:
+                    into[leaf[0]] = leaf[1](child.text or "")
+                    continue
+                except Bad:
+                    pass  # told by the reader
             reader(child, into, index, problems)
         if stray is not None and stray.strip(_SPACE):
             problems.add(problems.path(element), "", "text between elements", "unknown", "elements only")
@@ -221,9 +234,13 @@ def _group(node: Node, plan: Plan) -> Read:
         return _many(node, plan)
     if node.kind == "one":
         return _one(node, plan)
-    if node.text is not None and not node.children and not node.attributes and node.key_name is None:
-        return leaf_reader(node.text)
-    return _content(node, plan)
+    return leaf_reader(node.text) if node.text is not None and _is_leaf(node) else _content(node, plan)
+
+
+def _is_leaf(node: Node) -> bool:
+    """One text and nothing beside it; no word for the absence of a whole group."""
+    bare = not node.children and not node.attributes and node.key_name is None and node.absent is None
+    return node.kind == "plain" and node.text is not None and bare
 
 
 def _one(node: Node, plan: Plan) -> Read:
@@ -248,16 +265,22 @@ def _many(node: Node, plan: Plan) -> Read:
     value = value_reader(node.text) if scalar and node.text is not None else None
     content = None if scalar else _content(node, plan)
 
-    def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        items = find(into)
-        inner = (index, len(items))
-        if value is not None:
-            items.append(value(element, inner, problems))
-            return
-        made: dict[str, Any] = {}
-        items.append(made)
-        assert content is not None
-        content(element, made, inner, problems)
+    if content is None:
+        assert value is not None
+        single = value
+
+        def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+            items = find(into)
+            items.append(single(element, (index, len(items)), problems))
+    else:
+        inside = content
+
+        def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+            items = find(into)
+            made: dict[str, Any] = {}
+            inner = (index, len(items))
+            items.append(made)
+            inside(element, made, inner, problems)
 
     if not nil:
         return read
@@ -289,7 +312,7 @@ def _attributes(node: Node, root: bool) -> Read:
     wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
-        if not element.attrib and not wanted:
+        if not wanted and (problems.bare or not element.attrib):
             return
         for name, raw in element.attrib.items():
             reader = leaves.get(str(name))
