@@ -27,6 +27,7 @@ from contracts.validity import InForce, day_at, explained
 from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
 from contracts.xmlproblems import XmlProblems
+from contracts.xmlusual import compile_usual
 
 Value = dict[str, Any]
 
@@ -40,6 +41,7 @@ class _Json:
 
 @dataclass(frozen=True, slots=True)
 class _Xml:
+    usual: Callable[[Any], Any] | None
     read: Callable[[Any, Any, Any, Any], None]
     write: Callable[[Any, str], str]
     here: Mapping[str, str]
@@ -122,6 +124,7 @@ class Codec:
         else:
             prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
             self._xml[message] = _Xml(
+                compile_usual(plan),
                 xmlread.compile_reader(plan),
                 xmlwrite.compile_writer(plan),
                 plan.here_of(),
@@ -140,7 +143,16 @@ class Codec:
                 roots.add(f"{{{space}}}{op.name}")
             if op.answer == message:
                 roots.add(f"{{{space}}}{op.name}Response")
-        return _Xml(xmlread.compile_reader(plan), xmlwrite.compile_writer(plan), plan.here_of(), True, frozenset(roots), message, {})
+        return _Xml(
+            compile_usual(plan),
+            xmlread.compile_reader(plan),
+            xmlwrite.compile_writer(plan),
+            plan.here_of(),
+            True,
+            frozenset(roots),
+            message,
+            {},
+        )
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
@@ -165,14 +177,18 @@ class Codec:
         tag = element.tag
         if tag not in codec.roots:
             raise Theirs("message.wrong-root", got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
-        element = composed(element)
+        element, day = composed(element), None if at is None else day_at(at)
+        check, valid = self._in_force[message], self._validators[message].is_valid
+        if codec.usual is not None:
+            quick: Value | None = codec.usual(element)
+            if quick is not None and valid(quick) and (check is None or not check(quick, day)):
+                return quick
         into: Value = {}
         problems = XmlProblems(element, codec.prefixes)
-        problems.at = day = None if at is None else day_at(at)
+        problems.at = day
         codec.read(element, into, None, problems)
-        if problems.findings or not self._validators[message].is_valid(into):
+        if problems.findings or not valid(into):
             raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
-        check = self._in_force[message]
         if check is not None and (ended := check(into, day)):
             raise self._failure("message.invalid", message, explained(ended, _here_in_xml(codec, problems.name(tag))))
         return into
