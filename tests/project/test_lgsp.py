@@ -133,6 +133,17 @@ def test_the_place_can_be_chosen(checkout: Checkout) -> None:
     assert (checkout.home / "my env" / "requirements.lock").exists() and not (checkout.folder / ".venv").exists()
 
 
+@pytest.mark.parametrize("held", ["thesis.odt", ".profile", "pyvenv.cfg"])
+def test_a_folder_that_it_did_not_make_is_never_removed(checkout: Checkout, held: str) -> None:
+    (checkout.home / "mine").mkdir()
+    (checkout.home / "mine" / held).write_text("dear", "utf-8")
+    got = checkout.run("up", LGSP_VENV="mine")
+    assert got.returncode == 3 and "không phải do lgsp tạo" in got.stderr and "name another place with LGSP_VENV" in got.stderr
+    assert (checkout.home / "mine" / held).read_text("utf-8") == "dear" and checkout.noted("made ") == 0
+    (checkout.home / "mine" / held).unlink()
+    assert checkout.run("up", LGSP_VENV="mine").returncode == 0
+
+
 def test_a_checkout_of_somebody_else_is_left_alone(checkout: Checkout) -> None:
     nobody: tuple[str, ...] = ()
     if os.geteuid() == 0:  # root may write anywhere, so be somebody else
