@@ -194,6 +194,11 @@ class _Table:
             if title:
                 seen.add(title)
             places.append(column if column is not None else _READ_OVER if title in self._ignored else None)
+        if seen.isdisjoint(known):  # another delimiter, or another line than the one with the titles: one thing is wrong, not each column
+            shown = ", ".join(list(known)[:12])
+            if self._layout.media == "csv":
+                raise Unreadable("no title that the table knows", f'the titles, parted by "{self._layout.delimiter}": {shown}', row.number)
+            raise Unreadable("no title that the table knows", f"the titles in line {self._layout.header_row}: {shown}", row.number)
         wrong += [
             Finding(
                 f"line {row.number}: {column.title}", self._prefix + self._paths.get(column.title, ""), "nothing", "required", "the column"

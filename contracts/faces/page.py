@@ -15,6 +15,7 @@ from contracts.faces.pagecalls import calls
 from contracts.faces.pagerules import enforced, samples
 from contracts.faces.pagewords import head, say, table
 from contracts.model import Choice, Many, Scalar, Struct, Type, group
+from contracts.phrases import vietnamese
 from contracts.validate import describe
 
 _STYLE: Final = (
@@ -84,7 +85,7 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
     below: list[Struct] = []
     rows = []
     for field in made.fields:
-        rules = [_rule(field.type)]
+        rules = [_rule(field.type, language)]
         if field.required:
             rules.append(f"<strong>{say('required', language)}</strong>")
         if field.absentable:
@@ -99,17 +100,21 @@ def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) 
         _struct(each, language, seen, parts)
 
 
-def _rule(made: Type) -> str:
+def _told(text: str, language: Language) -> str:
+    return vietnamese(text) if language == "vi" else text
+
+
+def _rule(made: Type, language: Language) -> str:
     inner = made.items if isinstance(made, Many) else made
     if isinstance(inner, Scalar):
-        said = escape(describe(inner))
+        said = escape(_told(describe(inner), language))
     else:
         said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
             said += escape(
                 ": " + "; ".join(f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}" for each in inner.branches)
             )
-    return f"{escape(describe(made))}: {said}" if isinstance(made, Many) else said
+    return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Many) else said
 
 
 def _tables(compiled: CompiledContract, language: Language) -> list[str]:
@@ -138,6 +143,6 @@ def _formats(compiled: CompiledContract, language: Language, here: str) -> list[
         links = (f'<a href="{escape(f"{here}/formats/{codec.name}/{leaf}")}">{leaf}</a>' for leaf in leaves.get(codec.media, ()))
         parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
         for message, plan in codec.plans.items():
-            lost = "".join(f"<li>{escape(each)}</li>" for each in plan.losses) or f"<li>{say('nothing', language)}</li>"
+            lost = "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses) or f"<li>{say('nothing', language)}</li>"
             parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")
     return parts

@@ -51,13 +51,14 @@ def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
     accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
     languages = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")
     wanted = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[0] or problems.language_of(languages)
+    language: Language = "en" if wanted == "en" else "vi"
     as_page = "text/html" in accept
     if scope["method"] not in ("GET", "HEAD"):
         failure = Theirs("address.method", method=scope["method"], path=scope["path"], allowed="GET")
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
     if not path:
-        return _page(_list_page(snapshot)) if as_page else _json([_summary(each, base) for each in snapshot.contracts.values()])
-    found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, "en" if wanted == "en" else "vi", as_page)
+        return _page(_list_page(snapshot, language)) if as_page else _json([_summary(each, base) for each in snapshot.contracts.values()])
+    found = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, base, language, as_page)
     if found is not None:
         return found
     failure = Theirs("address.unknown", method=scope["method"], path=scope["path"], catalogue=base + ROOT)
@@ -217,14 +218,16 @@ def _samples(each: CompiledContract) -> bytes:
     return json.dumps([*own, *made], ensure_ascii=False).encode()
 
 
-def _list_page(snapshot: Snapshot) -> str:
+def _list_page(snapshot: Snapshot, language: Language) -> str:
+    """The catalogue; each language leads to the pages in that language."""
+    title, other, its_name = ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
     rows = "".join(
-        f'<li><a href="{ROOT}/{html.escape(name)}">{html.escape(each.contract.title.vi)} / {html.escape(each.contract.title.en)}</a> <code>{html.escape(name)}</code></li>'
+        f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>'
         for name, each in sorted(snapshot.contracts.items())
     )
     return (
-        '<!doctype html><html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Danh mục hợp đồng</title>'
-        f"<h1>Danh mục hợp đồng dữ liệu / Data contracts</h1><ul>{rows}</ul>"
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+        f'<h1>{title}</h1><p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
         f'<p>DCAT: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a></p></html>'
     )
 

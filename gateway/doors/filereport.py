@@ -16,12 +16,22 @@ from contracts.base.times import rfc3339
 from contracts.cells import csvtext
 from contracts.cells.codec import Line, placed
 from contracts.cells.grid import Layout
+from contracts.phrases import vietnamese
 from gateway.doors import problems
 from gateway.exchange.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all
 _LAYOUT: Final = Layout("csv", delimiter=";")
-_TITLES: Final = ("Dòng / Line", "Cột / Column", "Lỗi", "Error", "Cần / Expected", "Có / Found")
+_TITLES: Final = ("Dòng / Line", "Cột / Column", "Lỗi", "Cần", "Có", "Error", "Expected", "Found")
+_RESULTS: Final = {
+    "accepted": ("đã nhận", "accepted"),
+    "partly-accepted": ("đã nhận một phần", "partly accepted"),
+    "repeated": ("tệp này đã được nhận trước đây, không nhận lại", "this very file was taken before and is not taken again"),
+}
+_MEND: Final = (
+    "sửa các dòng nêu dưới đây rồi thả riêng các dòng ấy trong tệp mới",
+    "mend the lines named below and drop those alone, in a new file",
+)
 _RULES: Final = {
     "type": ("sai kiểu giá trị", "wrong kind of value"),
     "required": ("thiếu giá trị bắt buộc", "a required value is missing"),
@@ -123,10 +133,24 @@ def _json(told: Told, checkpoint: str) -> bytes:
 
 
 def _csv(told: Told) -> bytes:
-    rows: list[tuple[str, ...]] = [_TITLES]
-    if told.failure is not None:
-        rows.append(("", "", told.failure.what("vi"), told.failure.what("en"), told.failure.next("vi"), ""))
+    rows: list[tuple[str, ...]] = [_TITLES, _summary(told)]
     for number, column, finding in _findings(told)[:MOST]:
         vi, en = _RULES.get(finding.rule, (finding.rule, finding.rule))
-        rows.append((str(number) if number else "", column, vi, en, finding.expected, finding.got))
+        line = str(number) if number else ""
+        rows.append((line, column, vi, vietnamese(finding.expected), vietnamese(finding.got), en, finding.expected, finding.got))
     return csvtext.write([[csvtext.guarded(cell) for cell in row] for row in rows], _LAYOUT)
+
+
+def _summary(told: Told) -> tuple[str, ...]:
+    """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an empty one."""
+    if told.failure is not None:
+        vi, en = (told.failure.next(language) for language in ("vi", "en"))
+        if told.failure.code == "message.invalid":
+            vi, en = "Sửa các chỗ nêu dưới đây rồi thả lại tệp.", "Mend the places named below, then drop the file again."
+        return ("", "", told.failure.what("vi"), vi, "", told.failure.what("en"), en, "")
+    vi, en = _RESULTS[told.result]
+    if told.first is not None:
+        return ("", "", vi, "", "", en, "", "")
+    next_vi, next_en = _MEND if told.bad else ("", "")
+    counted = f"{vi}: {told.taken} dòng nhận, {len(told.bad)} dòng không nhận", f"{en}: {told.taken} lines taken, {len(told.bad)} not taken"
+    return ("", "", counted[0], next_vi, "", counted[1], next_en, "")

@@ -123,6 +123,22 @@ async def test_documents_are_here_too(desk: Desk) -> None:
     assert answer.status == 200 and answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("target", "accepted", "language", "shown", "hidden"),
+    [
+        ("/contracts", "", "vi", "Cảnh báo sự cố", "Incident alert"),
+        ("/contracts", "en", "en", "Incident alert", "Cảnh báo sự cố"),
+        ("/contracts?lang=en", "vi", "en", "Incident alert", "Cảnh báo sự cố"),
+    ],
+)
+async def test_the_catalogue_in_a_browser_is_in_one_language(
+    desk: Desk, target: str, accepted: str, language: str, shown: str, hidden: str
+) -> None:
+    text = (await desk.get(target, accept="text/html", accept_language=accepted)).body.decode()
+    assert f'<html lang="{language}">' in text and shown in text and hidden not in text
+    assert f'href="/contracts/incident-alert/v1?lang={language}"' in text and f"?lang={'vi' if language == 'en' else 'en'}" in text
+
+
 async def test_machines_on_both_listeners(world: World, desk: Desk) -> None:
     await world.hand_in(ONE, {})
     world.sequence()

@@ -81,7 +81,16 @@ def test_good_lines_are_taken_and_bad_ones_reported(place: Place) -> None:
         (5, "Giá trị", "values[2].value", "type", "sai kiểu giá trị"),
     ]
     assert place.fed() == [{"values": [TWIN["values"][1]]}] and place.where() == ["accepted"]
-    assert [row[:2] for row in place.table("xau")[1:]] == [["2", "Mã chỉ tiêu"], ["5", "Giá trị"]]
+    told, *lines = place.table("xau")[1:]
+    assert (
+        told[2].startswith("đã nhận một phần: 1 dòng nhận, 2 dòng không nhận")
+        and told[3].startswith("sửa các dòng")
+        and "partly accepted" in told[5]
+    )
+    assert [row[:2] for row in lines] == [["2", "Mã chỉ tiêu"], ["5", "Giá trị"]]
+    assert lines[1][3:5] == ["số thập phân dùng dấu phẩy, ví dụ 12,5", lines[1][4]] and lines[1][6].startswith(
+        "a decimal number with a comma"
+    )
     assert "KT-99" not in json.dumps(report), "a report never quotes a value"
 
 
@@ -114,6 +123,26 @@ def test_what_cannot_be_taken_is_refused_with_a_reason_and_logged(place: Place, 
     assert report["result"] == "refused" and report["problem"]["code"] == code and set(report["receipt"]) == {"refusal"}
     assert set(report["problem"]["messages"]) == {"vi", "en"} and len(place.table("a.")) > 1
     assert place.where() == ["refused"] and place.phases() == ["refusal"] and place.fed() == []
+
+
+def test_another_delimiter_is_one_finding_that_says_which_is_meant(place: Place) -> None:
+    dropped(place, a_csv=CSV.replace(b",", b".").replace(b";", b","))
+    place.look()
+    (report,) = place.reports()
+    assert [each["rule"] for each in report["findings"]] == ["file"]
+    told, line = place.table("a.")[1:]
+    assert told[3] == "Sửa các chỗ nêu dưới đây rồi thả lại tệp." and line[3].startswith(
+        "dòng tên cột, cách nhau bằng dấu “;”: Mã chỉ tiêu, "
+    )
+
+
+def test_a_good_file_and_a_repeated_one_are_told_in_the_first_line(place: Place) -> None:
+    dropped(place, tot_csv=CSV)
+    place.look()
+    assert [row[2] for row in place.table("tot")[1:]] == ["đã nhận: 3 dòng nhận, 0 dòng không nhận"]
+    dropped(place, lai_csv=CSV)
+    place.look()
+    assert [row[2] for row in place.table("lai")[1:]] == ["tệp này đã được nhận trước đây, không nhận lại"]
 
 
 def test_a_header_that_does_not_fit_is_reported_by_line_and_title(place: Place) -> None:
