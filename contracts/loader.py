@@ -116,12 +116,12 @@ class _Reader:
             value = value[step]
         return value
 
-    def text(self, path: Path, shape: re.Pattern[str] | None = None, default: str | None = None) -> str:
+    def text(self, path: Path, shape: re.Pattern[str] | None = None, default: str | None = None, says: str = "") -> str:
         value = self.get(path)
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value or shape is not None and shape.fullmatch(value) is None:
-            self.bad(path, repr(value)[:60], "a text" if shape is None else f"a text of the shape {shape.pattern}")
+            self.bad(path, repr(value)[:60], says or ("a text" if shape is None else f"a text of the shape {shape.pattern}"))
             return ""
         return value
 
@@ -188,7 +188,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
         taken.add((op.method, op.path))
     source.contract = Contract(
         name,
-        read.text(("version",), _VERSION) or "1.0.0",
+        read.text(("version",), _VERSION, says="three numbers, as 1.2.0") or "1.0.0",
         read.words(("title",)),
         read.words(("description",)),
         read.text(("owner_role",), _ID),

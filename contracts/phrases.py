@@ -140,7 +140,22 @@ _TABLE: Final = tuple(
             "số trong ô số được đọc chính xác đến 15 chữ số",
         ),
         (r"text becomes NFC, in the characters of (?P<x>\S+)", "văn bản thành dạng NFC, trong bộ ký tự {x}"),
-        (r"(?P<x>[\w.\[\]{}@:/']+): (?P<t>.+)", "{x}: {t}"),
+        # what `check` proves
+        (
+            r"(?P<a>\d+) files, (?P<b>\d+) messages, (?P<c>\d+) code tables, (?P<d>\d+) formats",
+            "{a} tệp, {b} bản tin, {c} bảng mã, {d} dạng dữ liệu",
+        ),
+        (r"the XSD is a valid XML Schema 1.0", "XSD là XML Schema 1.0 hợp lệ"),
+        (
+            r"generated samples: (?P<a>\d+) valid ones are accepted, (?P<b>\d+) invalid ones refused, each by its rule",
+            "mẫu sinh từ lược đồ: {a} mẫu đúng được nhận, {b} mẫu sai bị từ chối, mỗi mẫu đúng theo quy tắc của nó",
+        ),
+        (r"its own (?P<x>XSD|OpenAPI) takes what it writes of (?P<n>\d+) samples", "{x} riêng nhận những gì dạng này viết ra từ {n} mẫu"),
+        (r"decoded, and the laws hold in every format", "đọc được, luật hai chiều giữ ở mọi dạng"),
+        (r"the laws hold for (?P<a>\d+) values in (?P<b>\d+) formats(?P<t>; .+)?", "luật hai chiều giữ với {a} giá trị ở {b} dạng{t}"),
+        (r"; (?P<n>\d+) times a format could not carry a value and refused it", "; {n} lần một dạng không chứa nổi giá trị nên từ chối"),
+        (r"(?P<n>\d+) samples: (?P<t>.+)", "{n} mẫu: {t}"),
+        (r"(?P<x>[\w.\[\]{}@:/', -]+): (?P<t>.+)", "{x}: {t}"),
     )
 )
 

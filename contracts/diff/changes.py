@@ -56,7 +56,7 @@ CODES: Final[Mapping[str, Words]] = {
     "schema.bounds-narrowed": Words("Giới hạn {what} của {where} hẹp lại" + _BETWEEN_VI, "The bound {what} of {where} is narrower" + _BETWEEN_EN),
     "schema.bounds-widened": Words("Giới hạn {what} của {where} rộng ra" + _BETWEEN_VI, "The bound {what} of {where} is wider" + _BETWEEN_EN),
     "code.withdrawn": Words("Bảng mã {table} bỏ mã {what}", "The code table {table} no longer has the code {what}"),
-    "code.added": Words("Bảng mã {table} thêm mã {what}", "The code table {table} has a new code {what}"),
+    "code.added": Words("Bảng mã {table} thêm mã {what} ({used_vi})", "The code table {table} has a new code {what} ({used_en})"),
     "code.meaning-changed": Words(
         "Mã {what} của bảng {table} nay chỉ giá trị {after}, trước là {before}", "The code {what} of {table} stands for {after} now, for {before} before"
     ),

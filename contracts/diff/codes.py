@@ -17,16 +17,25 @@ from contracts.diff.sides import Version
 from contracts.model import CodeRow, CodeTable
 
 _ALWAYS: Final = "–"
+# Why a new code breaks, or does not.
+_ANSWERED: Final = (
+    "câu trả lời có thể mang mã mà bên hỏi theo bản cũ chưa biết",
+    "an answer may bear a code that callers of the old version do not know",
+)
+_SENT: Final = ("chỉ bản tin gửi đến dùng", "used in requests alone")
+_FOREIGN: Final = ("mã riêng của một dạng dữ liệu", "a format's own codes")
 
 
 def compare_codes(old: Version, new: Version, used: Mapping[str, set[Direction]], changes: Changes) -> None:
     """`used`: the tables that canonical values are taken from on both sides, with the directions in which they travel."""
     for name, table in old.compiled.tables.items():
         if name in new.compiled.tables:
-            _table(table, new.compiled.tables[name], "answer" in used.get(name, ()), changes)
+            _table(table, new.compiled.tables[name], used.get(name, set()), changes)
 
 
-def _table(old: CodeTable, new: CodeTable, answered: bool, changes: Changes) -> None:
+def _table(old: CodeTable, new: CodeTable, used: set[Direction], changes: Changes) -> None:
+    answered = "answer" in used
+    vi, en = _ANSWERED if answered else _SENT if used else _FOREIGN
     before, after = ({row.code: row for row in table.rows} for table in (old, new))
     for code, row in before.items():
         if code not in after:
@@ -36,7 +45,7 @@ def _table(old: CodeTable, new: CodeTable, answered: bool, changes: Changes) -> 
     for code, row in after.items():
         if code not in before:
             level = Level.MAJOR if answered else Level.MINOR
-            changes.add("code.added", level, f"{new.name}: {code}", _at(new, row, "new"), table=new.name, what=code)
+            changes.add("code.added", level, f"{new.name}: {code}", _at(new, row, "new"), table=new.name, what=code, used_vi=vi, used_en=en)
 
 
 def _row(table: CodeTable, old: CodeRow, new: CodeRow, answered: bool, changes: Changes) -> None:

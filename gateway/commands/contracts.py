@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 
 from contracts.base.errors import Theirs
 from contracts.bundle import Bundle, catalogue_folders
+from contracts.check import Report
 from contracts.check import check as check_folder
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
-from gateway.commands.output import Exit, emit, fail
+from contracts.phrases import vietnamese
+from gateway.commands.output import Exit, emit, fail, told
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -28,6 +30,7 @@ from gateway.registry.versions import Stored, minor_of
 from gateway.settings import Settings
 from security.entry import Json
 
+_NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
 _NAME: Final = re.compile(r"[a-z0-9-]+/v[1-9][0-9]*")
 _LEVELS: Final[Mapping[Level, str]] = {
     Level.MAJOR: "phá vỡ / breaking",
@@ -44,14 +47,18 @@ def check(folder: Path | None, as_json: bool) -> None:
     else:
         folders = sorted(path.parent for path in folder.rglob("contract.yaml"))
     if not folders:
-        fail(Exit.USAGE, "no-contract", f"there is no contract.yaml in or below {folder}", "Name a contract's folder.", as_json)
+        fail(
+            Exit.USAGE,
+            "no-contract",
+            f"there is no contract.yaml in or below {folder} / trong {folder} không có contract.yaml",
+            _NAME_ONE,
+            as_json,
+        )
     reports = [check_folder(each) for each in folders]
-    lines: list[str] = []
-    for report in reports:
-        lines.append(f"{'ok ' if report.ok else 'NO '} {report.contract or report.folder}")
-        lines += [f"     proved: {item}" for item in report.proved]
-        lines += [f"     loss: {item}" for item in report.losses]
-        lines += [f"     {found.here}: {found.rule}: expected {found.expected}, got {found.got}" for found in report.findings]
+    lines = [line for each, report in zip(folders, reports, strict=True) for line in _checked(each, report)]
+    good = sum(report.ok for report in reports)
+    if len(reports) > 1:
+        lines.append(f"{len(reports)} hợp đồng, {good} đạt / {len(reports)} contracts, {good} ok")
     result: dict[str, Any] = {
         "ok": all(report.ok for report in reports),
         "contracts": [
@@ -71,12 +78,43 @@ def check(folder: Path | None, as_json: bool) -> None:
     emit(result, as_json, "\n".join(lines))
 
 
+def _checked(folder: Path, report: Report) -> list[str]:
+    """For people: like things in one line, in both languages; the JSON has each by itself."""
+    samples = [item for item in report.proved if item.startswith("sample ")]
+    said = [item for item in report.proved if item not in samples]
+    if samples:
+        said.append(f"{len(samples)} samples: {samples[0].partition(': ')[2]}")
+    lost: dict[tuple[str, str], list[str]] = {}
+    for loss in report.losses:
+        where, _, what = loss.partition(": ")
+        path, _, rest = what.partition(": ")
+        if " " in path:  # no path: a loss of the whole format
+            path, rest = "", ""
+        lost.setdefault((where, rest or what), []).extend([path] if rest else [])
+    lines = [f"{'ok ' if report.ok else 'NO '} {report.contract or folder}"]
+    if said:
+        lines += ["     đã chứng minh / proved", *(f"       {vietnamese(item)} / {item}" for item in said)]
+    if lost:
+        lines.append("     mất khi chuyển đổi / lost on the way")
+    for (where, what), paths in lost.items():
+        lines.append(f"       {where}: {', '.join(paths)}{': ' if paths else ''}{vietnamese(what)} / {what}")
+    if report.findings:
+        lines += ["     phải sửa / to mend", *(f"       {told(found)}" for found in report.findings)]
+    return lines
+
+
 def diff(settings: Callable[[], Settings], old: str, new: str, as_json: bool) -> None:
     """Each side is a folder, or the name of a contract in force in the instance that `settings` finds."""
     sides = [_side(settings, each, as_json) for each in (old, new)]
     names = [compiled.contract.id for _, compiled in sides]
     if names[0] != names[1]:
-        fail(Exit.USAGE, "other-contract", f"{names[0]} and {names[1]} are two contracts", "Compare versions of one contract.", as_json)
+        fail(
+            Exit.USAGE,
+            "other-contract",
+            f"{names[0]} and {names[1]} are two contracts / là hai hợp đồng khác nhau",
+            "Compare versions of one contract. / So sánh các bản của cùng một hợp đồng.",
+            as_json,
+        )
     changes = differences(*sides)
     found = level_of(changes)
     before, after = (compiled.contract for _, compiled in sides)
@@ -103,8 +141,8 @@ def _side(settings: Callable[[], Settings], text: str, as_json: bool) -> tuple[B
         fail(
             Exit.USAGE,
             "no-contract",
-            f"there is no contract.yaml in {folder}",
-            "Name a contract's folder, or one in force as indicator/v1.",
+            f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
+            "Name a contract's folder, or one in force as indicator/v1. / Chỉ thư mục của một hợp đồng, hoặc tên hợp đồng đang có hiệu lực, ví dụ indicator/v1.",
             as_json,
         )
     with open_engine(settings().database_url).connect() as connection:
@@ -124,7 +162,9 @@ def _told(changes: Sequence[Change]) -> list[str]:
 
 def publish(settings: Settings, folder: Path, as_json: bool) -> None:
     if not (folder / "contract.yaml").exists():
-        fail(Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder}", "Name a contract's folder.", as_json)
+        fail(
+            Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml", _NAME_ONE, as_json
+        )
     report = check_folder(folder)
     if not report.ok:
         raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
@@ -134,6 +174,10 @@ def publish(settings: Settings, folder: Path, as_json: bool) -> None:
 
 
 def roll_back(settings: Settings, name: str, as_json: bool) -> None:
+    with open_engine(settings.database_url).connect() as connection:
+        known = sorted(versions.in_force(connection))
+    if name not in known:
+        _not_in_force(name, known, as_json)
     _change(settings, lambda connection: publishing.roll_back(connection, name), as_json)
 
 
@@ -209,7 +253,7 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
     }
     lines = _version_lines(about)
     lines += [f"  {each['name']} ({each['pattern']}): {each['address']}" for each in operations]
-    lines += [f"  formats: {', '.join(result['formats'])}", f"  {result['wsdl']}", f"  {result['openapi']}"]
+    lines += [f"  dạng dữ liệu / formats: {', '.join(result['formats'])}", f"  {result['wsdl']}", f"  {result['openapi']}"]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -245,4 +289,10 @@ def _version_lines(about: dict[str, Any]) -> list[str]:
 
 
 def _not_in_force(name: str, known: list[str], as_json: bool) -> NoReturn:
-    fail(Exit.NO, "no-contract", f"no contract {name} is in force", f"In force are {', '.join(known)}.", as_json)
+    fail(
+        Exit.NO,
+        "no-contract",
+        f"no contract {name} is in force / không có hợp đồng {name} nào đang có hiệu lực",
+        f"In force are / Đang có hiệu lực: {', '.join(known)}.",
+        as_json,
+    )

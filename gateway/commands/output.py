@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, NoReturn
 
-from contracts.base.errors import Branch, Failure
+from contracts.base.errors import Branch, Failure, Finding
 from contracts.wire.jsontext import text_of
 
 
@@ -53,6 +53,15 @@ def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoR
     raise SystemExit(code)
 
 
+def told(found: Finding) -> str:
+    """One finding in one line: where, the rule, what would have been right and what was found; a mark left in a draft with its hint alone."""
+    where = found.here or found.canonical
+    if found.rule == "left-open":
+        return f"{where}: {found.got}: {found.expected}"
+    got = f"; thấy / found: {found.got}" if found.got else ""
+    return f"{where}: {found.rule}: {found.expected}{got}"
+
+
 @contextmanager
 def failures_told(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""
@@ -60,8 +69,6 @@ def failures_told(as_json: bool) -> Iterator[None]:
         yield
     except Failure as failure:
         code = Exit.OURS if failure.branch is Branch.OURS else Exit.NO
-        findings = "".join(
-            f"\n      {item.here or item.canonical}: {item.rule}, {item.expected}, ≠ {item.got}" for item in failure.findings
-        )
+        findings = "".join(f"\n      {told(item)}" for item in failure.findings)
         what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
         fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)

@@ -162,7 +162,12 @@ class _Reader(Values):
         if isinstance(value, dict):
             item = self._mapping(path, value, {"format", "version"})
             value = item.get("format", "canonical")
-            version = self._text(f"{path}.version", item.get("version"))
+            version = item.get("version")
+            if isinstance(version, (int, float)):
+                version = str(version)  # without quotes: told below what is meant
+                self._wrong(f"{path}.version", "type", f'"{version}" in quotes: 1.10 is not 1.1', "a number")
+                return
+            version = self._text(f"{path}.version", version)
             if version and version != NEWEST and not _MINOR.fullmatch(version):
                 self._wrong(f"{path}.version", "pattern", 'a minor version in quotes, as "1.1", or newest', version)
             elif version and compiled:

@@ -141,4 +141,4 @@ def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
 
 
 def _findings(changes: list[Change]) -> list[Finding]:
-    return [Finding(change.place, change.where, change.say("vi"), change.code, change.say("en")) for change in changes]
+    return [Finding(change.place, change.where, "", change.code, f"{change.say('vi')} / {change.say('en')}") for change in changes]

@@ -90,6 +90,6 @@ def test_step(block: Block, desk: tuple[Path, dict[str, str]]) -> None:
     elif "registry apply" in block.text:
         time.sleep(1.2)  # running doors take a change up within a second
     elif block.about == "exit 1":
-        assert "left-open" in done.stdout
+        assert "phải sửa / to mend" in done.stdout
     elif " try " in block.text:
         assert '"cap_bao_dong": "cap-2"' in done.stdout
