@@ -12,7 +12,7 @@ from typing import Final, Literal
 from contracts.base.errors import Theirs
 from contracts.importers.documents import Documents, Place
 from contracts.importers.jsonschema import Reader
-from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, Value
+from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, Value, nothing
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -53,8 +53,7 @@ class _OpenApi:
             elif (call := self._call(name, method, path, at, shared)) is not None:
                 calls.append(call)
         if not calls:
-            why = "; ".join(each.say("en") for each in self.notes[:5]) or "it declares none"
-            raise Theirs("import.nothing", file=self.files.main, why=why)
+            raise nothing(self.files.main, self.notes)
         info = top.get("info")
         title = str(info.node.get("title", "")) if info is not None else ""
         return Interface(title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from contracts.base.errors import Words
+from contracts.base.errors import Finding, Theirs, Words
 
 MAX_CALLS: Final = 40  # operations of one draft
 MAX_PLACES: Final = 1_500  # parts of one message
@@ -127,6 +127,13 @@ def told(notes: Sequence[Note]) -> list[str]:
         words = NOTES[code]
         lines.append(f"{words.say('vi', facts)} / {words.say('en', facts)} ({_listed([each.place for each in same])})")
     return lines
+
+
+def nothing(file: str, notes: Sequence[Note]) -> Theirs:
+    """No operation was left to take: each reason is a finding, with its place."""
+    different = list(dict.fromkeys(notes))
+    findings = [Finding(each.place, "", "", each.code, f"{each.say('vi')} / {each.say('en')}") for each in different[:20]]
+    return Theirs("import.nothing", findings=findings, file=file, why=", ".join(dict.fromkeys(each.code for each in different)) or "–")
 
 
 def _listed(texts: Sequence[str]) -> str:

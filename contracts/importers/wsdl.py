@@ -13,7 +13,7 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.importers.schemas import XS, Component, Schemas
-from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part
+from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, nothing
 from contracts.importers.source import Files
 from contracts.importers.xsd import Reader
 
@@ -70,7 +70,7 @@ class _Wsdl:
             elif (call := self._call(name, each)) is not None:
                 calls.append(call)
         if not calls:
-            raise Theirs("import.nothing", file=main, why="; ".join(each.say("en") for each in self.notes[:5]) or "it declares none")
+            raise nothing(main, self.notes)
         name = self.service or root.get("name") or calls[0].name
         return Interface(name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen))
 

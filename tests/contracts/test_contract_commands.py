@@ -181,3 +181,15 @@ def test_try_of_a_file_of_lines(tmp_path: Path) -> None:
     assert all("bytes" in each["text"] for each in made["written"] if each["media"] == "xlsx")
     code, made = answer("try", folder, "--format", "chi-tieu-csv", "--message", "IndicatorValues", "-", stdin=b"")
     assert code == 1 and made["refused"]["code"] == "message.invalid"
+
+
+def test_an_import_that_takes_nothing_says_why_in_both_languages_with_places(tmp_path: Path) -> None:
+    text = WSDL.replace("LINK", "").replace('element="t:Hoi"', 'element="u:Hoi" xmlns:u="urn:u"')
+    (tmp_path / "a.wsdl").write_text(text)
+    code, made = answer("import-wsdl", tmp_path / "a.wsdl", "--out", tmp_path / "x")
+    assert code == 1 and made["error"]["code"] == "import.nothing" and not (tmp_path / "x").exists()
+    head, *reasons = made["error"]["what"].splitlines()
+    assert "không có thao tác nào" in head and len(reasons) >= 2
+    assert all(re.match(r"\s+a\.wsdl:\d+.*: [a-z0-9-]+: .+ / .+", each) for each in reasons) and any(
+        "nowhere.example" in each for each in reasons
+    )
