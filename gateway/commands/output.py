@@ -59,7 +59,9 @@ def told(found: Finding) -> str:
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
     got = f"; thấy / found: {found.got}" if found.got else ""
-    return f"{where}: {found.rule}: {found.expected}{got}"
+    said = f"{found.rule}: {found.expected}{got}"
+    of = "" if found.canonical in f"{where} {said}" else f" ({found.canonical})"
+    return f"{where}{of}: {said}"
 
 
 @contextmanager

@@ -193,3 +193,18 @@ def test_an_import_that_takes_nothing_says_why_in_both_languages_with_places(tmp
     assert all(re.match(r"\s+a\.wsdl:\d+.*: [a-z0-9-]+: .+ / .+", each) for each in reasons) and any(
         "nowhere.example" in each for each in reasons
     )
+
+
+def test_check_tells_people_which_field_a_table_does_not_name(tmp_path: Path) -> None:
+    bad = Path(__file__).parent / "bad"
+    code, text = run("check", bad / "table-field-not-named")
+    assert code == 1 and re.search(r"systems/\S+:\d+ \(\w+\): table: .+; thấy / found: an optional field", text), text
+
+
+def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -> None:
+    code, text = run("check", FIELD_REPORT.parents[1])
+    lines = text.splitlines()
+    assert code == 0 and lines[-1] == "8 hợp đồng, 8 đạt / 8 contracts, 8 ok"
+    assert sum("mẫu: đọc được" in line for line in lines) == 8 and len(lines) < 150
+    untold = [line for line in lines if line.startswith("       ") and line.strip().partition(" / ")[0] == line.strip().partition(" / ")[2]]
+    assert untold == []
