@@ -102,7 +102,7 @@ _TABLE: Final = tuple(
         (r"text, (?P<t>a .+)", "văn bản, {t}"),
         (r"(?P<t>.+), without quotes(?: and without a point)?", "{t}, không đặt trong nháy"),
         (r"(?P<t>.+), between quotes", "{t}, đặt trong nháy"),
-        (r'(?P<t>.+), or \{"absent": reason\}', '{t}, hoặc {{"absent": lý do}}'),
+        (r'(?P<t>.+), or \{"absent": reason\}', "{t}, hoặc lý do vắng mặt"),
         (r"true or false", "đúng hoặc sai (true, false)"),
         (r"0 or 1", "0 hoặc 1"),
         (r"a value that the table (?P<n>\S+) has a code for", "giá trị có mã trong bảng {n}"),

@@ -203,7 +203,7 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
         "pinned": behind,
     }
     if not done.moved:
-        emit(result, as_json, f"{now.contract} {now.version}: đã có hiệu lực / in force already")
+        emit(result, as_json, f"{now.contract} {now.version}: vốn đã có hiệu lực / in force already")
     lines = [
         f"{now.contract} {now.version}: đã có hiệu lực / in force" + (f" (trước / before: {before.version})" if before is not None else "")
     ]
