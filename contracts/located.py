@@ -26,6 +26,7 @@ _LOADER: Final[Any] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml's is ten times as fast; every door reads all contracts at its start
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
+_DEEPEST: Final = jsontext.MAX_DEPTH
 
 
 @dataclass(slots=True)
@@ -66,13 +67,18 @@ def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
         findings.add(file, 0, "", "an empty file", "yaml", "a mapping")
         return None
     lines: dict[Path, int] = {}
-    value = _plain(file, node, (), lines, findings)
+    value = _plain(file, node, (), lines, findings, set())
     return Located(file, value, lines)
 
 
-def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings) -> Any:
+def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings, seen: set[int]) -> Any:
     lines[path] = line = node.start_mark.line + 1
     kind = str(node.tag).rsplit(":", 1)[-1]
+    if id(node) in seen or len(path) > _DEEPEST:  # an alias may hold itself, or be a thousand times what is written
+        got = "an alias of what stands elsewhere" if id(node) in seen else f"more than {_DEEPEST} levels"
+        findings.add(file, line, "", got, "yaml", "plain data, each written where it belongs")
+        return None
+    seen.add(id(node))
     if kind not in _PLAIN:
         # A date or a YAML 1.1 oddity: taken as the text that stands there.
         if isinstance(node, yaml.ScalarNode):
@@ -85,14 +91,18 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
             key = str(key_node.value)
             if key in made:
                 findings.add(file, key_node.start_mark.line + 1, ".".join(map(str, (*path, key))), "a key twice", "yaml", "each key once")
-            made[key] = _plain(file, value_node, (*path, key), lines, findings)
+            made[key] = _plain(file, value_node, (*path, key), lines, findings, seen)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return made
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
+        return [_plain(file, item, (*path, index), lines, findings, seen) for index, item in enumerate(node.value)]
     if kind == "float":
         return node.value
-    return yaml.SafeLoader("").construct_object(node)
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except ValueError:
+        findings.add(file, line, "", f"a number of {len(node.value)} characters", "yaml", "a number that can be read")
+        return None
 
 
 def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
@@ -109,7 +119,7 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     lines: dict[Path, int] = {}
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
-        _plain(file, node, (), lines, Findings())
+        _plain(file, node, (), lines, Findings(), set())
     except yaml.YAMLError:
         lines = {(): 1}
     return Located(file, value, lines)
@@ -119,11 +129,11 @@ def _twice(file: str, raw: bytes) -> Findings:
     """Keys that stand twice in a JSON file, with their lines."""
     found = Findings()
     try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+        node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError):
         return found
     if node is not None:
-        _plain(file, node, (), {}, found)
+        _plain(file, node, (), {}, found, set())
     return found
 
 

@@ -126,10 +126,9 @@ def publish(settings: Settings, folder: Path, as_json: bool) -> None:
     if not (folder / "contract.yaml").exists():
         fail(Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder}", "Name a contract's folder.", as_json)
     report = check_folder(folder)
-    if not report.ok:
+    bundle, compiled = report.bundle, report.compiled
+    if not report.ok or bundle is None or compiled is None:
         raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
-    bundle = Bundle.from_folder(folder)
-    compiled = compile_bundle(bundle)
     _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
 
 
