@@ -64,13 +64,13 @@ def _bounded() -> Any:
         if isinstance(number, (int, float)) and abs(number) > _MOST:
             raise JException("D2014", -1, number)
 
-    class Short(Functions):
+    class Short(Functions):  # type: ignore[misc]
         @staticmethod
         def pad(string: Any, width: Any, char: Any) -> Any:
             short(width)
             return Functions.pad(string, width, char)
 
-    class Bounded(Jsonata):
+    class Bounded(Jsonata):  # type: ignore[misc]
         def __init__(self, expression: str, patterns: Callable[..., Any]) -> None:
             super().__init__(expression, patterns)
             self.environment.bind("pad", Jsonata.JNativeFunction("pad", "<s-ns?:s>", Short, "pad"))
@@ -84,7 +84,9 @@ def _bounded() -> Any:
 
 
 def _no_pattern(pattern: str, flags: Any) -> Any:
-    raise Wrong("an expression without patterns (/…/): their time grows with what a sender writes; $contains, $split and $substringBefore do without")
+    raise Wrong(
+        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, $split and $substringBefore do without"
+    )
 
 
 def into_field(expression: str, scalar: Scalar, canonical: str, media: Media, namespaces: Mapping[str, str]) -> Derived:
