@@ -1,6 +1,6 @@
 """YAML, JSON and CSV files read with the line of every value, so that a finding can name file and line.
 
-Only plain data: YAML tags, anchors and duplicate keys are refused. Invariant: reading never raises; what is wrong becomes
+Only plain data: YAML tags and duplicate keys are refused, and aliases that grow or hold themselves. Invariant: reading never raises; what is wrong becomes
 a finding, and the reader gets None.
 """
 
@@ -27,6 +27,8 @@ _LOADER: Final[Any] = getattr(
 )  # libyaml's is ten times as fast; every door reads all contracts at its start
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 _DEEPEST: Final = jsontext.MAX_DEPTH
+_MOST: Final = 100_000  # values in a file
+_MOST_SAID: Final = 100
 
 
 @dataclass(slots=True)
@@ -67,18 +69,17 @@ def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
         findings.add(file, 0, "", "an empty file", "yaml", "a mapping")
         return None
     lines: dict[Path, int] = {}
-    value = _plain(file, node, (), lines, findings, set())
+    value = _plain(file, node, (), lines, findings)
     return Located(file, value, lines)
 
 
-def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings, seen: set[int]) -> Any:
+def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings) -> Any:
     lines[path] = line = node.start_mark.line + 1
     kind = str(node.tag).rsplit(":", 1)[-1]
-    if id(node) in seen or len(path) > _DEEPEST:  # an alias may hold itself, or be a thousand times what is written
-        got = "an alias of what stands elsewhere" if id(node) in seen else f"more than {_DEEPEST} levels"
-        findings.add(file, line, "", got, "yaml", "plain data, each written where it belongs")
+    if len(path) > _DEEPEST or len(lines) > _MOST:  # an alias may hold itself, or be a thousand times what is written
+        if len(findings.found) < _MOST_SAID:
+            findings.add(file, line, "", "values without end", "yaml", f"at most {_DEEPEST} levels and {_MOST} values, aliases opened")
         return None
-    seen.add(id(node))
     if kind not in _PLAIN:
         # A date or a YAML 1.1 oddity: taken as the text that stands there.
         if isinstance(node, yaml.ScalarNode):
@@ -91,11 +92,11 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
             key = str(key_node.value)
             if key in made:
                 findings.add(file, key_node.start_mark.line + 1, ".".join(map(str, (*path, key))), "a key twice", "yaml", "each key once")
-            made[key] = _plain(file, value_node, (*path, key), lines, findings, seen)
+            made[key] = _plain(file, value_node, (*path, key), lines, findings)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return made
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(file, item, (*path, index), lines, findings, seen) for index, item in enumerate(node.value)]
+        return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
     if kind == "float":
         return node.value
     try:
@@ -119,7 +120,7 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
     lines: dict[Path, int] = {}
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
-        _plain(file, node, (), lines, Findings(), set())
+        _plain(file, node, (), lines, Findings())
     except yaml.YAMLError:
         lines = {(): 1}
     return Located(file, value, lines)
@@ -133,7 +134,7 @@ def _twice(file: str, raw: bytes) -> Findings:
     except (yaml.YAMLError, UnicodeDecodeError):
         return found
     if node is not None:
-        _plain(file, node, (), {}, found, set())
+        _plain(file, node, (), {}, found)
     return found
 
 

@@ -194,7 +194,7 @@ class Profile:
             self._bad((*path, "required"), "not a list", "profile", "a list of property names")
             required = []
         for wanted in required:
-            if wanted not in properties:
+            if not isinstance(wanted, str) or wanted not in properties:
                 self._bad((*path, "required"), f"{wanted!r} is no property", "profile", "names of properties")
         fields = []
         for key, child in properties.items():
@@ -270,7 +270,7 @@ class Profile:
             else:
                 made = replace(made, values=tuple(values))
         if (table := node.get("codes")) is not None:
-            if table not in self._tables:
+            if not isinstance(table, str) or table not in self._tables:
                 self._bad((*path, "codes"), f"no table {table!r}", "code", "a file codes/<name>.csv")
             else:
                 made = replace(made, values=self._tables[table].codes, table=table)

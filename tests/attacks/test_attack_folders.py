@@ -65,6 +65,9 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "objects within objects": lambda at: (at / "schema.json").write_text(chained(2_000, 1)),
     "objects that double": lambda at: (at / "schema.json").write_text(chained(40, 2)),
     "counts within counts": lambda at: (at / "schema.json").write_text(pattern("^(((a{1,1000}){1,1000}){1,1000})$")),
+    "names that are lists": lambda at: (at / "schema.json").write_text(
+        '{"$defs":{"A":{"type":"object","additionalProperties":false,"required":[[1]],"properties":{"v":{"type":"string","codes":[1]}}}}}'
+    ),
     "groups within groups": lambda at: (at / "schema.json").write_text(pattern("^" + "(" * 500 + "a" + ")*" * 500 + "$")),
 }
 
