@@ -24,6 +24,7 @@ from contracts.base.errors import Finding, Theirs
 FORMAT: Final = "lgsp-contract-bundle/1"
 MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 20_000_000
+_MOST: Final = f"at most {MAX_FILES} files and {MAX_BYTES} bytes"
 _KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
 _CATALOGUE: Final = Path(__file__).parent / "catalogue"
 SHARED: Final = "_codes"
@@ -39,10 +40,10 @@ class Bundle:
     def of(cls, files: Mapping[str, bytes]) -> Bundle:
         for path in files:
             pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path:
-                raise _refused(path, "a path inside the folder, with slashes")
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
+                raise _refused(ascii(path)[1:-1], "a path inside the folder, with slashes, in UTF-8")
         if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
-            raise _refused("", f"at most {MAX_FILES} files and {MAX_BYTES} bytes")
+            raise _refused("", _MOST)
         ordered = {path: files[path] for path in sorted(files)}
         return cls(ordered, "sha256:" + hashlib.sha256(_bytes_of(ordered)).hexdigest())
 
@@ -54,17 +55,19 @@ class Bundle:
         if not path.is_dir():
             raise _refused(path.name, "a folder")
         files: dict[str, bytes] = {}
+        left = MAX_BYTES
         for found in sorted(path.rglob("*")):
             inside = found.relative_to(path)
             if found.is_symlink() or not found.is_file() or any(part.startswith(".") for part in inside.parts):
                 continue
             if found.suffix in _KINDS:
-                files[inside.as_posix()] = found.read_bytes()
+                files[inside.as_posix()] = raw = _read(found, inside.as_posix(), left)
+                left -= len(raw)
         for name in _shared_codes(files.get("contract.yaml", b"")):
             homes = (path.absolute().parent.parent, _CATALOGUE)
             table = next((each for home in homes if (each := home / SHARED / f"{name}.csv").is_file()), None)
             if table is not None:
-                files.setdefault(f"codes/{name}.csv", table.read_bytes())
+                files.setdefault(f"codes/{name}.csv", _read(table, f"{SHARED}/{name}.csv", left))
         return cls.of(files)
 
     def to_bytes(self) -> bytes:
@@ -82,6 +85,18 @@ class Bundle:
         return cls.of(files)
 
 
+def _read(file: Path, name: str, limit: int) -> bytes:
+    """The file, if it is not longer than that; no more of it is read."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(limit + 1)
+    except OSError:
+        raise _refused(ascii(name)[1:-1], "a file that can be read") from None
+    if len(raw) > limit:
+        raise _refused(ascii(name)[1:-1], _MOST)
+    return raw
+
+
 def catalogue_folders() -> list[Path]:
     """The contract folders that come with the package: catalogue/<contract>/v<major>."""
     return sorted(path for path in _CATALOGUE.glob("*/v*") if path.is_dir())
@@ -90,8 +105,8 @@ def catalogue_folders() -> list[Path]:
 def _shared_codes(raw: bytes) -> list[str]:
     """The names under `shared_codes`; whatever else is wrong with the file, the loader says with its line."""
     try:
-        document: Any = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError):
+        document: Any = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml's also bounds the depth
+    except (yaml.YAMLError, ValueError, RecursionError):
         return []
     named = document.get("shared_codes", []) if isinstance(document, dict) else []
     return [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []

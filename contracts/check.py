@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Report:
-    """`ok` where nothing was found; `losses` are not faults, but nobody should be surprised by them."""
+    """`ok` where nothing was found; `losses` are not faults, but nobody should be surprised by them. `bundle` and `compiled` are what was
+    proved: whoever goes on with them need not read the folder again, which may be another by then."""
 
     folder: str
     contract: str = ""
@@ -42,6 +43,8 @@ class Report:
     proved: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    bundle: Bundle | None = None
+    compiled: CompiledContract | None = None
 
     @property
     def ok(self) -> bool:
@@ -51,9 +54,9 @@ class Report:
 def check(folder: Path) -> Report:
     report = Report(folder.name)
     try:
-        bundle = Bundle.from_folder(folder)
+        report.bundle = bundle = Bundle.from_folder(folder)
         report.findings.extend(marks(bundle))
-        compiled = compile_bundle(bundle)
+        report.compiled = compiled = compile_bundle(bundle)
     except Failure as failure:
         report.findings.extend(failure.findings)
         return report

@@ -163,7 +163,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
         },
     )
     shared = read.get(("shared_codes",))
-    if shared is not None and (not isinstance(shared, list) or not all(each in source.tables for each in shared)):
+    if shared is not None and (not isinstance(shared, list) or not all(isinstance(each, str) and each in source.tables for each in shared)):
         read.bad(("shared_codes",), repr(shared)[:60], "names of tables that lie in _codes/ beside the contracts")
     name = read.text(("id",), _ID)
     if name in RESERVED or name == "canonical":

@@ -1,6 +1,6 @@
 """YAML, JSON and CSV files read with the line of every value, so that a finding can name file and line.
 
-Only plain data: YAML tags, anchors and duplicate keys are refused. Invariant: reading never raises; what is wrong becomes
+Only plain data: YAML tags and duplicate keys are refused, and aliases that grow or hold themselves. Invariant: reading never raises; what is wrong becomes
 a finding, and the reader gets None.
 """
 
@@ -26,6 +26,9 @@ _LOADER: Final[Any] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml's is ten times as fast; every door reads all contracts at its start
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
+_DEEPEST: Final = jsontext.MAX_DEPTH
+_MOST: Final = 100_000  # values in a file
+_MOST_SAID: Final = 100
 
 
 @dataclass(slots=True)
@@ -73,6 +76,10 @@ def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
 def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: Findings) -> Any:
     lines[path] = line = node.start_mark.line + 1
     kind = str(node.tag).rsplit(":", 1)[-1]
+    if len(path) > _DEEPEST or len(lines) > _MOST:  # an alias may hold itself, or be a thousand times what is written
+        if len(findings.found) < _MOST_SAID:
+            findings.add(file, line, "", "values without end", "yaml", f"at most {_DEEPEST} levels and {_MOST} values, aliases opened")
+        return None
     if kind not in _PLAIN:
         # A date or a YAML 1.1 oddity: taken as the text that stands there.
         if isinstance(node, yaml.ScalarNode):
@@ -92,7 +99,11 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
         return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
     if kind == "float":
         return node.value
-    return yaml.SafeLoader("").construct_object(node)
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except ValueError:
+        findings.add(file, line, "", f"a number of {len(node.value)} characters", "yaml", "a number that can be read")
+        return None
 
 
 def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
@@ -119,7 +130,7 @@ def _twice(file: str, raw: bytes) -> Findings:
     """Keys that stand twice in a JSON file, with their lines."""
     found = Findings()
     try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
+        node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError):
         return found
     if node is not None:

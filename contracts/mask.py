@@ -1,15 +1,18 @@
 """Field masks of grants, compiled: what a reader may not see becomes `{"absent": "not-permitted"}`, so that masked and missing differ.
 
 Fields: `*`, canonical paths that may be seen (with all below them), and `!path` for what is hidden. Paths are written without
-brackets or with them (`info.area`, `info[].area`). Invariant: a value that is hidden is never copied into what is returned.
+brackets or with them (`info.area`, `info[].area`). What leads back to itself is seen as that to which it leads back: `!units.phone` hides the phone
+of units below units too, at every depth. Invariant: a value that is hidden is never copied into what is returned, and neither is a field that
+the contract in force does not know, such as one of a version that was taken back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from contracts.model import Field, Struct, group
+from contracts.model import Again, Choice, Field, Many, Struct, group
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -22,7 +25,7 @@ class FieldSet:
     def __init__(self, struct: Struct, fields: Sequence[str]) -> None:
         self.struct = struct
         self.shown = [_plain(each) for each in fields if not each.startswith("!") and each != "*"]
-        self.hidden = [_plain(each[1:]) for each in fields if each.startswith("!")]
+        self.hidden = [_first(struct, _plain(each[1:])) for each in fields if each.startswith("!")]
         # Only denials, or a star: everything else is seen.
         self.all = "*" in fields or not self.shown
 
@@ -36,71 +39,107 @@ class FieldSet:
         return None if any(each.startswith(path + ".") for each in self.shown) else False
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A group on the way down from the message. `paths` are its own, and those to which branches of it lead back; `above` is what it lies in."""
+
+    type: Struct | Choice
+    paths: tuple[str, ...]
+    above: _Place | None = None
+
+    def around(self) -> Iterator[_Place]:
+        """From here to the message."""
+        yield self
+        if self.above is not None:
+            yield from self.above.around()
+
+    def fields(self) -> tuple[Field, ...]:
+        return (self.type.union if isinstance(self.type, Choice) else self.type).fields
+
+    def path(self, name: str) -> str:
+        return _join(self.paths[0], name)
+
+    def state(self, chosen: FieldSet, name: str) -> bool | None:
+        """The strictest of what is said of the field at each of the paths that have it."""
+        found = {chosen.state(path) for each in self.paths if _exists(chosen.struct, path := _join(each, name))}
+        return False if False in found else None if None in found else True
+
+    def below(self, field: Field) -> _Place | None:
+        """The place of a field's group: one of those around, where it leads back to it; None for single values."""
+        made = field.type.items if isinstance(field.type, Many) else field.type
+        made = made.made if isinstance(made, Again) else made
+        if not isinstance(made, (Struct, Choice)):
+            return None
+        back = next((each for each in self.around() if made in each.types()), None)
+        if back is not None:
+            return back
+        branches = [branch.struct for branch in made.branches] if isinstance(made, Choice) else []
+        also = [path for each in self.around() if any(branch in each.types() for branch in branches) for path in each.paths]
+        return _Place(made, (self.path(field.name), *also), self)
+
+    def types(self) -> list[Struct | Choice]:
+        return [self.type, *(branch.struct for branch in self.type.branches)] if isinstance(self.type, Choice) else [self.type]
+
+
 def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
     """What is wrong with a list of fields: paths that do not exist, and hidden fields that cannot be shown as absent."""
-    problems = [
-        f"{each}: a path that {struct.name} does not have"
-        for each in fields
-        if each != "*" and not _exists(struct, _plain(each.removeprefix("!")))
-    ]
+    problems: list[str] = []
+    for each in fields:
+        path = _plain(each.removeprefix("!"))
+        if each != "*" and not _exists(struct, path):
+            problems.append(f"{each}: a path that {struct.name} does not have")
+        elif each != "*" and (first := _first(struct, path)) != path:
+            problems.append(f"{each}: it leads back to itself: {first} means it at every depth")
     if not fields:
         problems.append("no field at all: write * or the fields that may be seen")
     chosen = FieldSet(struct, fields)
 
-    def walk(made: Struct, at: str) -> None:
-        for each in made.fields:
-            path = f"{at}.{each.name}" if at else each.name
-            state = chosen.state(path)
+    def walk(at: _Place) -> None:
+        for each in at.fields():
+            state, below = at.state(chosen, each.name), at.below(each)
             if state is False and not each.absentable:
-                problems.append(f"{path}: hidden, but the contract does not declare it absentable")
-            elif state is None and (inner := _inside(each)) is not None:
-                walk(inner, path)
+                problems.append(f"{at.path(each.name)}: hidden, but the contract does not declare it absentable")
+            elif state is not False and below is not None and below.above is at:
+                walk(below)
 
     if not problems:
-        walk(struct, "")
+        walk(_Place(struct, ("",)))
     return problems
 
 
 def compile_mask(struct: Struct, fields: Sequence[str]) -> Mask | None:
     """None where everything is seen. A hidden field that is missing stays missing; what is not absentable is left out."""
-    return _compile(struct, "", FieldSet(struct, fields))
+    chosen = FieldSet(struct, fields)
+    return None if chosen.all and not chosen.hidden else _compile(_Place(struct, ("",)), chosen, {})
 
 
-def _compile(made: Struct, at: str, chosen: FieldSet) -> Mask | None:
-    hidden: list[str] = []
-    removed: list[str] = []
-    inner: list[tuple[str, Mask]] = []
-    for each in made.fields:
-        path = f"{at}.{each.name}" if at else each.name
-        state = chosen.state(path)
-        below = _inside(each)
-        if state is False:
-            (hidden if each.absentable else removed).append(each.name)
-        elif state is None and below is not None:
-            mask = _compile(below, path, chosen)
-            if mask is not None:
-                inner.append((each.name, mask))
-    if not hidden and not removed and not inner:
-        return None
+def _compile(at: _Place, chosen: FieldSet, made: dict[tuple[str, ...], Mask]) -> Mask:
+    hidden: set[str] = set()
+    seen: dict[str, Mask | None] = {}
 
     def apply(value: dict[str, Any]) -> dict[str, Any]:
-        seen = {name: item for name, item in value.items() if name not in removed}
-        for name in hidden:
-            if name in seen:
-                seen[name] = {"absent": _HIDDEN}
-        for name, mask in inner:
-            item = seen.get(name)
-            if isinstance(item, list):
-                seen[name] = [mask(each) for each in item]
-            elif isinstance(item, dict) and "absent" not in item:
-                seen[name] = mask(item)
-        return seen
+        return {
+            name: {"absent": _HIDDEN} if name in hidden else _masked(seen[name], item)
+            for name, item in value.items()
+            if name in seen or name in hidden
+        }
 
+    made[at.paths] = apply
+    for each in at.fields():
+        below = at.below(each)
+        if at.state(chosen, each.name) is not False:
+            seen[each.name] = None if below is None else made[below.paths] if below.paths in made else _compile(below, chosen, made)
+        elif each.absentable:
+            hidden.add(each.name)
     return apply
 
 
-def _inside(field: Field) -> Struct | None:
-    return group(field.type)
+def _masked(mask: Mask | None, item: Any) -> Any:
+    if mask is None:
+        return item
+    if isinstance(item, list):
+        return [mask(each) for each in item]
+    return item if "absent" in item else mask(item)
 
 
 def _exists(struct: Struct, path: str) -> bool:
@@ -109,9 +148,25 @@ def _exists(struct: Struct, path: str) -> bool:
         field = made.field(name) if made is not None else None
         if field is None:
             return False
-        made = _inside(field)
+        made = group(field.type)
     return True
+
+
+def _first(struct: Struct, path: str) -> str:
+    """The path of the same field where it is met first: without the steps that lead back."""
+    at: _Place | None = _Place(struct, ("",))
+    reached = ""
+    for name in path.split("."):
+        field = next((each for each in at.fields() if each.name == name), None) if at is not None else None
+        if at is None or field is None:
+            return path
+        reached, at = at.path(name), at.below(field)
+    return reached
 
 
 def _plain(path: str) -> str:
     return path.replace("[]", "")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import jsonschema_rs
+
 # What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
 ZONE_PATTERN: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
 DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
@@ -55,6 +57,9 @@ def pattern_fault(pattern: str) -> str | None:
         at += 1
     try:
         re.compile(pattern)
+        jsonschema_rs.Draft202012Validator({"pattern": pattern})
     except re.error as error:
         return f"a regular expression ({error.msg})"
+    except (jsonschema_rs.ValidationError, RecursionError, OverflowError):
+        return "a smaller pattern: counts within counts, or many groups within each other, grow beyond what can be checked"
     return None

@@ -16,8 +16,10 @@ from typing import Any, Final
 from contracts.located import Findings, Located, Path
 from contracts.model import Again, Branch, Choice, CodeTable, Field, Many, Scalar, Struct, Type
 from contracts.patterns import pattern_fault
+from contracts.wire.jsontext import MAX_DEPTH
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_MOST_PLACES: Final = 2_000  # of one message, each type that it holds opened as often as it stands there
 _COMMON: Final = {"title", "description", "absentable"}
 _KEYWORDS: Final[Mapping[str, set[str]]] = {
     "object": {"type", "properties", "required", "additionalProperties"},
@@ -64,6 +66,9 @@ class Profile:
         made = {name: each for name, each in self._made.items() if each is not None}
         if not self._findings.found:
             self._one_meaning()
+            for name, size in places(made).items():
+                if size > _MOST_PLACES:
+                    self._bad(("$defs", name), f"{name} has {size} places", "profile", f"at most {_MOST_PLACES}, with all that it holds")
             for name in endless(made):
                 self._bad(
                     ("$defs", name), f"{name} always holds another one", "profile", "an end: an optional field, or a list that may be empty"
@@ -80,6 +85,9 @@ class Profile:
                 self._bad(asked_at, f"{name} leads back to itself", "profile", "only objects and choices lead back, not lists or names")
                 return None
             return Again(name, self._made)
+        if len(self._open) > MAX_DEPTH:
+            self._bad(asked_at, f"{MAX_DEPTH} objects within each other", "profile", "what a message can hold")
+            return None
         if name not in self._made:
             self._open.append(name)
             self._made[name] = self._type(self._defs[name], ("$defs", name), name)
@@ -186,7 +194,7 @@ class Profile:
             self._bad((*path, "required"), "not a list", "profile", "a list of property names")
             required = []
         for wanted in required:
-            if wanted not in properties:
+            if not isinstance(wanted, str) or wanted not in properties:
                 self._bad((*path, "required"), f"{wanted!r} is no property", "profile", "names of properties")
         fields = []
         for key, child in properties.items():
@@ -262,7 +270,7 @@ class Profile:
             else:
                 made = replace(made, values=tuple(values))
         if (table := node.get("codes")) is not None:
-            if table not in self._tables:
+            if not isinstance(table, str) or table not in self._tables:
                 self._bad((*path, "codes"), f"no table {table!r}", "code", "a file codes/<name>.csv")
             else:
                 made = replace(made, values=self._tables[table].codes, table=table)
@@ -318,6 +326,24 @@ def _same(one: Type, other: Type) -> bool:
     if isinstance(one, Many) and isinstance(other, Many):
         return (one.least, one.most) == (other.least, other.most) and _same(one.items, other.items)
     return not isinstance(one, Many) and not isinstance(other, Many) and one.name == other.name
+
+
+def places(types: Mapping[str, Type]) -> dict[str, int]:
+    """How many values and groups a message of each type can have, lists counted once; what leads back ends there."""
+    sizes: dict[int, int] = {}
+
+    def size(made: Type) -> int:
+        if id(made) not in sizes:
+            if isinstance(made, Many):
+                inner = size(made.items)
+            elif isinstance(made, Choice):
+                inner = sum(size(branch.type) for branch in made.branches)
+            else:
+                inner = sum(size(each.type) for each in made.fields) if isinstance(made, Struct) else 0
+            sizes[id(made)] = 1 + inner
+        return sizes[id(made)]
+
+    return {name: size(made) for name, made in types.items()}
 
 
 def endless(types: Mapping[str, Type]) -> list[str]:

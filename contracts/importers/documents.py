@@ -17,6 +17,7 @@ from contracts.importers.source import Files
 from contracts.wire import jsontext
 
 _MAX_LINKS: Final = 20  # a reference to a reference to …
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 
 class _Plain(yaml.CSafeLoader):
@@ -98,7 +99,7 @@ class Documents:
         value = self._read.get(file)
         for step in unquote(pointer).split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            if isinstance(value, list) and _INDEX.fullmatch(name) is not None and int(name) < len(value):
                 value = value[int(name)]
             else:
                 value = value.get(name) if isinstance(value, dict) else None

@@ -53,7 +53,10 @@ class Files:
 
     def beside(self, base: str, location: str, namespace: str = "") -> tuple[str, bytes] | None:
         """The file that `location`, written in the file `base`, means; else one of `extra`, by its name, then by its namespace."""
-        address = urlsplit(location)
+        try:
+            address = urlsplit(location)
+        except ValueError:  # no address at all
+            return None
         if not address.scheme and not address.netloc and address.path and not address.path.startswith("/"):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(address.path)))
             if not path.startswith("..") and (raw := self._take(path)) is not None:

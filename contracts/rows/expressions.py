@@ -1,7 +1,8 @@
 """One-way rows: a JSONata expression over the foreign message (into a canonical field) or over the canonical one (into a place).
 
 The escape hatch, declared as such: what is made so is not undone on the way back, and `check` says so. Invariant: an expression is a
-function of its message alone: no clock, no chance, bounded in time and depth.
+function of its message alone: no clock, no chance, bounded in time and depth. The bound is asked for at each step of an expression; what one step
+does by itself must be small, so patterns (whose time grows with the sender's text) are refused, and ranges and padding are short.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from lxml import etree
@@ -21,6 +23,7 @@ from contracts.plan import Derived, Leaf, NotExpressible, Problems, Special, kin
 _IMPURE: Final = re.compile(r"\$(now|millis|random|shuffle|eval)\b")
 _MILLISECONDS: Final = 500
 _DEPTH: Final = 100
+_MOST: Final = 10_000  # numbers in a range, characters of padding
 
 
 class Wrong(Exception):
@@ -29,14 +32,13 @@ class Wrong(Exception):
 
 def compiled(expression: str) -> Callable[[Any], Any]:
     """The expression as a function of a message of plain values; None where it yields nothing."""
-    from jsonata import Jsonata  # only tables with such a row pay for it
-    from jsonata.jexception import JException
+    from jsonata.jexception import JException  # only tables with such a row pay for it
 
     found = _IMPURE.search(expression)
     if found is not None:
         raise Wrong(f"an expression without {found[0]}: the same message always makes the same value")
     try:
-        parsed = Jsonata(expression)
+        parsed = _bounded()(expression, _no_pattern)
     except (JException, RecursionError) as error:
         raise Wrong(f"JSONata: {error}") from None
 
@@ -45,10 +47,46 @@ def compiled(expression: str) -> Callable[[Any], Any]:
         frame.set_runtime_bounds(_MILLISECONDS, _DEPTH)
         try:
             return parsed.evaluate(message, frame)
-        except (JException, ArithmeticError, ValueError, TypeError, LookupError, RecursionError, AttributeError):
+        except (JException, ArithmeticError, ValueError, TypeError, LookupError, RecursionError, AttributeError, MemoryError):
             raise Wrong("a message that the expression can be evaluated on") from None
 
     return evaluate
+
+
+@cache
+def _bounded() -> Any:
+    """JSONata whose single steps are short."""
+    from jsonata import Jsonata
+    from jsonata.functions import Functions
+    from jsonata.jexception import JException
+
+    def short(number: Any) -> None:
+        if isinstance(number, (int, float)) and abs(number) > _MOST:
+            raise JException("D2014", -1, number)
+
+    class Short(Functions):  # type: ignore[misc]
+        @staticmethod
+        def pad(string: Any, width: Any, char: Any) -> Any:
+            short(width)
+            return Functions.pad(string, width, char)
+
+    class Bounded(Jsonata):  # type: ignore[misc]
+        def __init__(self, expression: str, patterns: Callable[..., Any]) -> None:
+            super().__init__(expression, patterns)
+            self.environment.bind("pad", Jsonata.JNativeFunction("pad", "<s-ns?:s>", Short, "pad"))
+
+        def evaluate_range_expression(self, lhs: Any, rhs: Any) -> Any:
+            if isinstance(lhs, (int, float)) and isinstance(rhs, (int, float)):
+                short(rhs - lhs)
+            return super().evaluate_range_expression(lhs, rhs)
+
+    return Bounded
+
+
+def _no_pattern(pattern: str, flags: Any) -> Any:
+    raise Wrong(
+        "an expression without patterns (/…/): their time grows with what a sender writes; $contains, $split and $substringBefore do without"
+    )
 
 
 def into_field(expression: str, scalar: Scalar, canonical: str, media: Media, namespaces: Mapping[str, str]) -> Derived:

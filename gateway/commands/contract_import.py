@@ -47,8 +47,11 @@ def _files(file: Path, extra: Path | None) -> Files:
     base = file.parent.resolve()
 
     def read(path: str) -> bytes | None:
-        found = (base / path).resolve()
-        return found.read_bytes() if found.is_relative_to(base) and found.is_file() and found.stat().st_size <= MAX_BYTES else None
+        try:
+            found = (base / path).resolve()
+            return found.read_bytes() if found.is_relative_to(base) and found.is_file() and found.stat().st_size <= MAX_BYTES else None
+        except (OSError, ValueError):  # a name that no file can have, or one that may not be read
+            return None
 
     return Files(file.name, read, {} if extra is None else _extra(extra))
 

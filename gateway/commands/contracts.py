@@ -166,10 +166,9 @@ def publish(settings: Settings, folder: Path, as_json: bool) -> None:
             Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml", _NAME_ONE, as_json
         )
     report = check_folder(folder)
-    if not report.ok:
+    bundle, compiled = report.bundle, report.compiled
+    if not report.ok or bundle is None or compiled is None:
         raise Theirs("contract.invalid", findings=report.findings, count=len(report.findings))
-    bundle = Bundle.from_folder(folder)
-    compiled = compile_bundle(bundle)
     _change(settings, lambda connection: publishing.publish(connection, bundle, compiled), as_json)
 
 

@@ -42,7 +42,7 @@ def soap_document(contract: CompiledContract | None, query: bytes, address: str)
     if contract is None or word not in (b"wsdl", b"xsd"):
         return None
     body = _wsdl(contract, address) if word == b"wsdl" else _xsd(contract)
-    return Reply(200, {"content-type": _XML}, body)
+    return Reply(200, {"content-type": _XML, **_SAFE}, body)
 
 
 def document(snapshot: Snapshot, scope: Any, base: str) -> Reply:
@@ -85,7 +85,7 @@ _Named = tuple[tuple[CompiledContract, dcat.Publisher], ...]
 def _rdf(named: _Named, publisher: dcat.Publisher | None, base: str, path: str) -> Reply:
     as_turtle = path.endswith(".ttl")
     media = "text/turtle; charset=utf-8" if as_turtle else "application/ld+json"
-    return Reply(200, {"content-type": media}, _rdf_body(named, publisher, base, as_turtle))
+    return Reply(200, {"content-type": media, **_SAFE}, _rdf_body(named, publisher, base, as_turtle))
 
 
 @lru_cache(maxsize=512)
@@ -104,11 +104,11 @@ def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, a
     if leaf == "":
         return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base))
     if leaf == "openapi.json":
-        return Reply(200, {"content-type": _JSON}, _openapi(contract, base))
+        return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base))
     if leaf == "schema.json":
-        return Reply(200, {"content-type": "application/schema+json"}, schema_json(contract))
+        return Reply(200, {"content-type": "application/schema+json", **_SAFE}, schema_json(contract))
     if leaf == "samples":
-        return Reply(200, {"content-type": _JSON}, _samples(contract))
+        return Reply(200, {"content-type": _JSON, **_SAFE}, _samples(contract))
     if leaf in ("dcat.jsonld", "dcat.ttl"):
         return _rdf(((contract, _publisher(snapshot, contract)),), None, base, leaf)
     return _foreign(contract, leaf.removeprefix("formats/"), base) if leaf.startswith("formats/") else None
@@ -121,11 +121,11 @@ def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
     if codec is None or name == "canonical":
         return None
     if codec.media == "json" and leaf == "openapi.json":
-        return Reply(200, {"content-type": _JSON}, _openapi(contract, base, name))
+        return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base, name))
     if codec.media == "xml" and leaf == "service.wsdl":
-        return Reply(200, {"content-type": _XML}, _wsdl(contract, f"{base}/soap/{contract.contract.name}", name))
+        return Reply(200, {"content-type": _XML, **_SAFE}, _wsdl(contract, f"{base}/soap/{contract.contract.name}", name))
     if codec.media == "xml" and leaf in (files := _foreign_xsd(contract, name)):
-        return Reply(200, {"content-type": _XML}, files[leaf])
+        return Reply(200, {"content-type": _XML, **_SAFE}, files[leaf])
     return None
 
 
@@ -134,7 +134,7 @@ def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonica
     return wsdl(contract, address, format_name)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _contract_page(contract: CompiledContract, language: Language, base: str) -> str:
     return page(contract, language, base)
 
@@ -189,7 +189,7 @@ def foreign_faces(each: CompiledContract) -> dict[str, str]:
     return {name: leaves[codec.media] for name, codec in each.formats.items() if name != "canonical" and codec.media in leaves}
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _samples(each: CompiledContract) -> bytes:
     """The folder's own samples, each with its canonical twin; then those made from the schema, valid ones and one for each broken rule."""
     own = [
@@ -237,4 +237,4 @@ def _page(text: str) -> Reply:
 
 
 def _json(value: Any) -> Reply:
-    return Reply(200, {"content-type": _JSON}, json.dumps(value, ensure_ascii=False).encode())
+    return Reply(200, {"content-type": _JSON, **_SAFE}, json.dumps(value, ensure_ascii=False).encode())

@@ -6,10 +6,12 @@ exchange, so that it is logged, and rendered by the door that was addressed, so 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours, Theirs
@@ -28,6 +30,7 @@ from gateway.registry.snapshot import Snapshot
 
 log = logging.getLogger("lgsp.door")
 SOAP_PREFIX: Final = "/soap/"
+T = TypeVar("T")
 Asgi = Callable[[Scope, Receive, Send], Any]
 
 
@@ -45,6 +48,7 @@ class ExchangeApp:
     body_seconds: float
     clock: Callable[[], float]
     draining: bool = False
+    _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,7 +73,7 @@ class ExchangeApp:
         if path.startswith(SOAP_PREFIX):
             contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
             if method == "GET":
-                found = documents.soap_document(contract, scope["query_string"], self.base + path)
+                found = await self._made(documents.soap_document, contract, scope["query_string"], self.base + path)
                 if found is not None:
                     return found
             return await self._carry(scope, receive, Face.SOAP, snapshot, contract, None)
@@ -77,13 +81,17 @@ class ExchangeApp:
         if target is not None:
             return await self._carry(scope, receive, Face.REST, snapshot, target[0], target[1])
         if documents.is_document(path):
-            return documents.document(snapshot, scope, self.base)
+            return await self._made(documents.document, snapshot, scope, self.base)
         if snapshot.names_contract(path):
             return await self._carry(scope, receive, Face.REST, snapshot, None, None)
         if self.draining:
             send = _closing(send)
         await self.apis(scope, receive, send)
         return None
+
+    async def _made(self, make: Callable[..., T], *of: Any) -> T:
+        """A document, in a thread of its own: the first one after a contract is published takes half a second, and no call waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._maker, make, *of)
 
     async def _carry(
         self,

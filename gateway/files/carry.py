@@ -58,6 +58,18 @@ class Stood:
         """The transfer that this one was a repeat of."""
         return str(json.loads(self.phases["repeat"][0])["of"]) if "repeat" in self.phases else None
 
+    def is_of(self, system: System, digest: bytes, message: str) -> bool:
+        """Whether this is what became of those bytes of that system (`message` is the hash of their id in the log): whoever can write into work/ can
+        give a file any mark, also that of another's transfer, or of another file."""
+        if self.row is not None and (self.row["caller_system"], self.row["payload_digest"]) != (system.id, digest):
+            return False
+        for entry, _ in self.phases.values():
+            said = json.loads(entry)
+            who = said["caller"]["system"] if said.get("caller") else said.get("actor", system.name)
+            if who not in (system.id, system.name) or (said.get("message") or said.get("facts", {}).get("message") or message) != message:
+                return False
+        return True
+
     def refused(self, id: str) -> Receipt:
         return Receipt(id, refusal=self.phases["refusal"][1])
 
@@ -102,7 +114,10 @@ class OneFile:
 
     async def carry(self, early: Failure | None, stood: Stood) -> Told:
         """`stood` is what an earlier process left under its id."""
-        mark, digest = self.claimed.mark, hashlib.sha256(self.raw)
+        digest = hashlib.sha256(self.raw)
+        if not stood.is_of(self.system, digest.digest(), self.exchange.hash_id(f"sha256:{digest.hexdigest()}")):
+            return await self._anew(early)
+        mark = self.claimed.mark
         received = door.received(mark, self.exchange.clock(), self.drop, self.claimed.name, self.raw)
         told = partial(Told, self.claimed.name, self.system.id, digest.hexdigest(), received.at, mark)
         try:
@@ -193,10 +208,10 @@ class OneFile:
             return failure
         return None
 
-    async def _anew(self) -> Told:
-        """Refused before, and now it could be taken: another attempt, under another id."""
+    async def _anew(self, early: Failure | None = None) -> Told:
+        """Refused before, and now it could be taken, or never carried under this id: another attempt, under another one."""
         self.claimed = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000)))
-        return await self.carry(None, Stood())
+        return await self.carry(early, Stood())
 
     async def _refuse(
         self,

@@ -33,9 +33,10 @@ def test_what_is_missing_stays_missing(catalogue: Any) -> None:
 
 
 def test_everything_seen_is_no_mask(catalogue: Any) -> None:
-    compiled, _ = value(catalogue)
+    compiled, full = value(catalogue)
     assert compiled.mask("IndicatorValue", ["*"]) is None
-    assert compiled.mask("IndicatorValue", [field.name for field in compiled.messages["IndicatorValue"].fields]) is None
+    named = [field.name for field in compiled.messages["IndicatorValue"].fields]
+    assert compiled.mask("IndicatorValue", named)({**full, "taken_back": 1}) == full
 
 
 def test_a_list_of_visible_fields_hides_the_rest(catalogue: Any) -> None:

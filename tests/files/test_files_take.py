@@ -393,3 +393,23 @@ def test_the_numbers_of_a_file_are_exact_in_the_feed(place: Place) -> None:
         body = read_json(Vault(place.data / "keys").open(connection, ref))
     engine.dispose()
     assert str(body["values"][0]["value"]) == "12345678901234567890.123456789012345678901"
+
+
+def test_a_file_with_the_mark_of_something_else_is_carried_under_its_own(place: Place) -> None:
+    """Whoever may write into the folder may write into work/ too: what a mark says there is believed only of the same bytes of the same system."""
+    dropped(place, **{"quy-3_csv": CSV})
+    place.look()
+    (first,) = place.reports()
+    other = CSV.replace(b"41,07", b"42,08")
+    (place.drop / "work" / f"{first['transfer']}~khac.csv").write_bytes(other)
+    place.look()
+    _, second = place.reports()
+    assert second["result"] == "accepted" and second["transfer"] != first["transfer"]
+    assert len(place.fed()) == 2 and place.rows("select count(*) from transfer") == [(2,)]
+    engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
+    with writing(engine) as connection:  # the transfer of somebody else
+        connection.execute(update(tables.transfer).where(tables.transfer.c.id == first["transfer"]).values(caller_system="mot-cua"))
+    engine.dispose()
+    (place.drop / "work" / f"{first['transfer']}~lai.csv").write_bytes(CSV)
+    place.look()
+    assert [each["transfer"] for each in place.reports()].count(first["transfer"]) == 1, "nothing of it is told to another system"
