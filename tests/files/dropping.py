@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,9 +148,11 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
 
 
 def changed(changes: dict[str, tuple[str, str]], added: dict[str, str] | None = None, *, of: str = "indicator") -> Bundle:
-    """The indicator contract (or another) with some of its text replaced, and files added."""
+    """The indicator contract (or another) as its next patch, with some of its text replaced, and files added."""
     files = dict(Bundle.from_folder(SAMPLES.parents[2] / of / "v1").files)
     for path, (old, new) in changes.items():
         assert old.encode() in files[path]
         files[path] = files[path].replace(old.encode(), new.encode(), 1)
+    version = re.compile(rb"^(version: \d+\.\d+)\.(\d+)$", re.MULTILINE)
+    files["contract.yaml"] = version.sub(lambda found: b"%s.%d" % (found[1], int(found[2]) + 1), files["contract.yaml"])
     return Bundle.of(files | {path: text.encode() for path, text in (added or {}).items()})
