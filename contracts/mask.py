@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contracts.model import Field, Struct, group
+from contracts.model import Struct, group
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -53,7 +53,7 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
             state = chosen.state(path)
             if state is False and not each.absentable:
                 problems.append(f"{path}: hidden, but the contract does not declare it absentable")
-            elif state is None and (inner := _inside(each)) is not None:
+            elif state is None and (inner := group(each.type)) is not None:
                 walk(inner, path)
 
     if not problems:
@@ -73,7 +73,7 @@ def _compile(made: Struct, at: str, chosen: FieldSet) -> Mask | None:
     for each in made.fields:
         path = f"{at}.{each.name}" if at else each.name
         state = chosen.state(path)
-        below = _inside(each)
+        below = group(each.type)
         if state is False:
             (hidden if each.absentable else removed).append(each.name)
         elif state is None and below is not None:
@@ -99,17 +99,13 @@ def _compile(made: Struct, at: str, chosen: FieldSet) -> Mask | None:
     return apply
 
 
-def _inside(field: Field) -> Struct | None:
-    return group(field.type)
-
-
 def _exists(struct: Struct, path: str) -> bool:
     made: Struct | None = struct
     for name in path.split("."):
         field = made.field(name) if made is not None else None
         if field is None:
             return False
-        made = _inside(field)
+        made = group(field.type)
     return True
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lgsp_test_rows import closed, contract, laws, write
 from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import parse_xml
+from tests.contracts.rowsmaking import closed, contract, laws, write
 
 Draw = Any
 CODES = {"so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"}
