@@ -49,7 +49,7 @@ class Report:
 
 
 def check(folder: Path) -> Report:
-    report = Report(folder.name)
+    report = Report("/".join(folder.absolute().parts[-2:]))
     try:
         bundle = Bundle.from_folder(folder)
         report.findings.extend(marks(bundle))

@@ -10,13 +10,13 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
-from contracts.base.errors import Theirs
+from contracts.base.errors import Finding, Theirs
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.check import check as check_folder
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands.output import Exit, emit, fail, finding_json
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -51,7 +51,7 @@ def check(folder: Path | None, as_json: bool) -> None:
         lines.append(f"{'ok ' if report.ok else 'NO '} {report.contract or report.folder}")
         lines += [f"     proved: {item}" for item in report.proved]
         lines += [f"     loss: {item}" for item in report.losses]
-        lines += [f"     {found.here}: {found.rule}: expected {found.expected}, got {found.got}" for found in report.findings]
+        lines += [f"     {_where(found)}: {found.rule}: expected {found.expected}, got {found.got}" for found in report.findings]
     result: dict[str, Any] = {
         "ok": all(report.ok for report in reports),
         "contracts": [
@@ -61,14 +61,17 @@ def check(folder: Path | None, as_json: bool) -> None:
                 "ok": report.ok,
                 "proved": list(report.proved),
                 "losses": list(report.losses),
-                "findings": [
-                    {"here": found.here, "rule": found.rule, "expected": found.expected, "got": found.got} for found in report.findings
-                ],
+                "findings": [finding_json(found) for found in report.findings],
             }
             for report in reports
         ],
     }
     emit(result, as_json, "\n".join(lines))
+
+
+def _where(found: Finding) -> str:
+    """File and line, and what of it; a finding on what was generated has no line."""
+    return f"{found.here} ({found.canonical})" if found.here and found.canonical else found.here or found.canonical
 
 
 def diff(settings: Callable[[], Settings], old: str, new: str, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, NoReturn
 
-from contracts.base.errors import Branch, Failure
+from contracts.base.errors import Branch, Failure, Finding
 from contracts.wire.jsontext import text_of
 
 
@@ -42,6 +42,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
+
+
+def finding_json(found: Finding) -> dict[str, str]:
+    return {"here": found.here, "canonical": found.canonical, "got": found.got, "rule": found.rule, "expected": found.expected}
 
 
 def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
