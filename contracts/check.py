@@ -52,7 +52,7 @@ class Report:
 
 
 def check(folder: Path) -> Report:
-    report = Report(folder.name)
+    report = Report("/".join(folder.absolute().parts[-2:]))
     try:
         report.bundle = bundle = Bundle.from_folder(folder)
         report.findings.extend(marks(bundle))
@@ -186,12 +186,7 @@ def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
     refused = 0
     for media in sorted(codec.speaks if message in codec.mapped or codec.name == "canonical" else frozenset()):
         try:
-            if isinstance(codec, CellCodec) and media == codec.media:
-                back = codec.read_cells(message, codec.write_cells(message, [value]))[0]
-            elif media == "json":
-                back = codec.read_json(message, codec.write_json(message, value))
-            else:
-                back = codec.read_xml(message, parse_xml(codec.write_xml(message, value)))
+            back = codec.read(message, codec.write(message, value, media), media)
         except Failure as failure:
             refused += failure.code == "message.not-expressible"
             if failure.code != "message.not-expressible":

@@ -26,6 +26,7 @@ from contracts.validate import Validator
 from contracts.validity import InForce, day_at, explained
 from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
+from contracts.wire.soap import parse_xml
 from contracts.xmlproblems import XmlProblems
 from contracts.xmlusual import compile_usual
 
@@ -278,17 +279,21 @@ class Codec:
         kept = compile_normal(plan)(value)
         if plan.derived:
             # What an expression makes is a function of what is written: the law is about the rest.
-            back = self._back(message, value)
+            back = self.read(message, self.write(message, value))
             for each in plan.derived:
                 found = getter(each.keys)(back)
                 if found is not None:
                     setter(each.keys)(kept, found)
         return kept
 
-    def _back(self, message: str, value: Value) -> Value:
-        if self.media == "json":
-            return self.read_json(message, self.write_json(message, value))
-        return self.read_xml(message, etree.fromstring(self.write_xml(message, value)))
+    # --- either, by the medium ------------------------------------------------------------------------------------------
+
+    def write(self, message: str, value: Value, media: str | None = None) -> bytes:
+        """The message in the format's own medium, or in another that it speaks."""
+        return self.write_xml(message, value) if (media or self.media) == "xml" else self.write_json(message, value)
+
+    def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
+        return self.read_xml(message, parse_xml(raw), at) if (media or self.media) == "xml" else self.read_json(message, raw, at)
 
     def losses(self, message: str) -> list[str]:
         plan = self.plans.get(message)

@@ -83,8 +83,7 @@ def _written(compiled: CompiledContract, format_name: str, sample: Sample) -> by
     """None for a sample that the format cannot carry, or that is wrong itself, which is told elsewhere."""
     codec = compiled.codec(format_name)
     try:
-        value = compiled.codec("canonical").read_json(sample.message, sample.canonical)
-        return codec.write_xml(sample.message, value) if codec.media == "xml" else codec.write_json(sample.message, value)
+        return codec.write(sample.message, compiled.codec("canonical").read_json(sample.message, sample.canonical))
     except Failure:
         return None
 

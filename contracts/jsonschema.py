@@ -10,7 +10,6 @@ from contracts.patterns import BASE64_PATTERN, DATE_PATTERN, DATE_TIME_PATTERN
 
 
 def json_schema(made: Type) -> dict[str, Any]:
-    """The type as plain JSON Schema for a validator: formats with their pattern, absence spelt out."""
     if isinstance(made, Struct):
         return {
             "type": "object",

@@ -55,7 +55,6 @@ class Source:
     tables: dict[str, CodeTable] = field(default_factory=dict)
     formats: dict[str, FormatSource] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
-    schema_title: str = ""
 
 
 def load(bundle: Bundle) -> Source:

@@ -1,6 +1,7 @@
 """What a canonical value becomes on its way through a format and back: the right side of the law decode(encode(c)) = normal(c).
 
-Slow and plain on purpose: it is the specification that the compiled codecs are held to, and shares no code with them.
+Slow and plain on purpose: it is the specification that the compiled codecs are held to, and shares no code with them
+but the question whether there is an object for a constant to go into.
 """
 
 from __future__ import annotations

@@ -45,6 +45,17 @@ def places(struct: Struct) -> dict[str, Place]:
     return found
 
 
+def frame_of(path: str) -> str:
+    """The list whose items a path belongs to: `info[].area[]` of `info[].area[].code`; "" for what is in no list."""
+    return path[: path.rfind("[]") + 2] if "[]" in path else ""
+
+
+def keys_of(path: str) -> tuple[str, ...]:
+    """The path inside its frame; () for the items of a list themselves."""
+    inside = path[len(frame_of(path)) :].lstrip(".")
+    return tuple(inside.split(".")) if inside else ()
+
+
 def scalar_at(place: Place, path: str) -> Scalar | None:
     made: Type = place.field.type
     if isinstance(made, Many) and path.endswith("[]"):

@@ -44,7 +44,7 @@ _WHY: Final[Mapping[str, str]] = {
 
 
 class Profile:
-    """Reads one schema.json; findings go to `findings`, `messages` holds what could be read."""
+    """Reads one schema.json: `types` returns what could be read, what is wrong goes to `findings`."""
 
     def __init__(self, document: Located, tables: Mapping[str, CodeTable], findings: Findings) -> None:
         self._document = document

@@ -42,6 +42,10 @@ def zone_offset(text: str) -> timedelta | None:
     return None if offset > timedelta(hours=14) else offset if match[1] == "+" else -offset
 
 
+def strftime_layout(shape: str) -> str:
+    return _TOKENS.sub(lambda token: _STRFTIME[token[0]], shape.replace("%", "%%"))
+
+
 def _expression(shape: str) -> re.Pattern[str]:
     parts, at = [], 0
     for token in _TOKENS.finditer(shape):
@@ -57,7 +61,7 @@ def time_form(shape: str, zone: str) -> Form:
     tz = timezone(offset)
     match = _expression(shape).fullmatch
     has_seconds = "ss" in _TOKENS.findall(shape)
-    layout = _TOKENS.sub(lambda token: _STRFTIME[token[0]], shape)
+    layout = strftime_layout(shape)
     expected = f"a time as {shape}"
 
     def read(raw: Any) -> str:
@@ -101,7 +105,7 @@ def _micro(value: str) -> str:
 
 def date_form(shape: str) -> Form:
     match = _expression(shape).fullmatch
-    layout = _TOKENS.sub(lambda token: _STRFTIME[token[0]], shape)
+    layout = strftime_layout(shape)
     expected = f"a date as {shape}"
 
     def read(raw: Any) -> str:

@@ -12,7 +12,6 @@ from typing import Literal
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
-from contracts.cells.codec import CellCodec
 from contracts.codec import Codec, Value
 from contracts.compiled import CompiledContract
 from contracts.wire import soap
@@ -103,24 +102,13 @@ def _element(raw: bytes) -> etree._Element:
 
 
 def _read(codec: Codec, message: str, media: str, raw: bytes, at: float | None) -> Value:
-    if isinstance(codec, CellCodec) and media == codec.media:
-        values = codec.read_cells(message, raw, at)
-        if not values:
-            raise codec.invalid(message, [Finding("", "", "no line", "required", "at least one line")])
-        return values[0]  # of a file of many messages, the first
-    return codec.read_json(message, raw, at) if media == "json" else codec.read_xml(message, _element(raw), at)
-
-
-def _write(codec: Codec, message: str, media: str, value: Value) -> bytes:
-    if isinstance(codec, CellCodec) and media == codec.media:
-        return codec.write_cells(message, [value])
-    return codec.write_json(message, value) if media == "json" else codec.write_xml(message, value)
+    return codec.read_xml(message, _element(raw), at) if media == "xml" else codec.read(message, raw, media, at)
 
 
 def _through(codec: Codec, media: str, message: str, value: Value, at: float | None) -> Written:
     losses = codec.losses(message)
     try:
-        text = _write(codec, message, media, value)
+        text = codec.write(message, value, media)
     except Failure as failure:
         return Written(codec.name, media, b"", "not-expressible", losses, failure.findings)
     try:

@@ -15,11 +15,3 @@ def rfc3339(at: float) -> str:
 @lru_cache(maxsize=16)  # most times that are written are of the second that runs
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def parse_rfc3339(text: str) -> float:
-    """The reverse; ValueError for a text without a zone or with anything else wrong."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return at.timestamp()

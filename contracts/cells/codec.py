@@ -106,6 +106,18 @@ class CellCodec(Codec):
         except NotExpressible as error:
             raise self._failure("message.not-expressible", message, [table.retold(error.finding)]) from None
 
+    def write(self, message: str, value: Value, media: str | None = None) -> bytes:
+        return self.write_cells(message, [value]) if media in (None, self.media) else super().write(message, value, media)
+
+    def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
+        """Of a file of several messages, the first."""
+        if media not in (None, self.media):
+            return super().read(message, raw, media, at)
+        values = self.read_cells(message, raw, at)
+        if not values:
+            raise self.invalid(message, [Finding("", "", "no line", "required", "at least one line")])
+        return values[0]
+
     def _table(self, message: str) -> _Table:
         table = self._tables.get(message)
         if table is None:

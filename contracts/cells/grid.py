@@ -7,7 +7,6 @@ Invariant: nothing is guessed from how a cell looks; what cannot be taken raises
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 from contracts.forms import Bad, plain
+from contracts.times import strftime_layout
 from contracts.wire.xmltext import ILLEGAL
 
 MAX_BYTES: Final = 50_000_000
@@ -23,6 +23,7 @@ MAX_COLUMNS: Final = 500
 MAX_CELL: Final = 32_767  # characters, the limit of XLSX; CSV keeps to it too, so that a line fits either
 
 CellMedia = Literal["csv", "xlsx"]
+MEDIA_TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,6 @@ class Column:
     required: bool = False
 
 
-_LAYOUT: Final = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-_TOKENS: Final = re.compile("|".join(_LAYOUT))
-
-
-def shown_as(shape: str, at: datetime) -> str:
-    return _TOKENS.sub(lambda token: at.strftime(_LAYOUT[token[0]]), shape)
-
-
 _WRONG_KIND: Final = {
     "text": "a text cell (format the column as text, then type it again)",
     "number": "a number",
@@ -114,7 +107,7 @@ def text_of(cell: Cell, column: Column) -> str:
         if column.digits and cell.kind == "number" and cell.value in (0, 1):
             return str(cell.value)
     if column.shape is not None and cell.kind == "date" and isinstance(cell.value, datetime):
-        return shown_as(column.shape, cell.value)
+        return cell.value.strftime(strftime_layout(column.shape))
     raise Bad("type", _WRONG_KIND[column.kind])
 
 

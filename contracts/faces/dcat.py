@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.base.errors import Words
+from contracts.cells.grid import MEDIA_TYPES
 from contracts.compiled import CompiledContract
 from contracts.model import Pattern
 
@@ -27,8 +28,7 @@ PREFIXES: Final[Mapping[str, str]] = {
 }
 _IANA: Final = "https://www.iana.org/assignments/media-types/"
 _LANGUAGES: Final = ("http://id.loc.gov/vocabulary/iso639-1/vi", "http://id.loc.gov/vocabulary/iso639-1/en")
-_MEDIA: Final[Mapping[str, str]] = {"json": "application/json", "xml": "application/xml", "csv": "text/csv"}
-_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_MEDIA: Final[Mapping[str, str]] = {"json": "application/json", "xml": "application/xml", **MEDIA_TYPES}
 _TITLE: Final = Words("Danh mục hợp đồng dữ liệu", "Catalogue of data contracts")
 _ABOUT: Final = Words(
     "Các hợp đồng dữ liệu mà trục liên thông của tỉnh đang áp dụng.",
@@ -119,7 +119,7 @@ def _distribution(at: str, title: Words, service: Node, media: str, schema: str 
         "dct:title": _said(title),
         "dcat:accessService": service,
         "dcat:accessURL": service,
-        "dcat:mediaType": {"@id": _IANA + _MEDIA.get(media, _XLSX), "@type": "dct:MediaType"},
+        "dcat:mediaType": {"@id": _IANA + _MEDIA[media], "@type": "dct:MediaType"},
         **({} if schema is None else {"dct:conformsTo": {"@id": schema, "@type": "dct:Standard"}}),
     }
 

@@ -15,9 +15,9 @@ from contracts.base.errors import Language
 from contracts.compiled import CompiledContract
 from contracts.faces.examples import Unsatisfiable, valid
 from contracts.faces.pagewords import say
-from contracts.faces.schema import pretty
 from contracts.model import Again, Choice, Many, Operation, Pattern, Struct, Type
-from contracts.wire.jsontext import read_json
+from contracts.query import query_text
+from contracts.wire.jsontext import pretty, read_json
 
 
 def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
@@ -37,11 +37,10 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
     """The example client signs, curl sends: a signature is good for 60 seconds."""
     path, client = f"/{compiled.contract.name}{op.path}", "python -m examples.clients.curl --identity DIR"
     if op.method == "GET":
-        query = "&".join(f"{name}={quote(_plain(item), safe='')}" for name, item in value.items())
+        query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())
         return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
     identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-    body = pretty(value).decode()
-    return f"cat > request.json <<'EOF'\n{body}EOF\neval \"$({client} {identity}--body request.json POST {path})\""
+    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({client} {identity}--body request.json POST {path})\""
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
@@ -77,10 +76,6 @@ def as_elements(made: Type, value: Any) -> Any:
     if isinstance(made, Many):
         return [as_elements(made.items, item) for item in value]
     return base64.b64decode(value) if made.binary else value
-
-
-def _plain(item: Any) -> str:
-    return ("true" if item else "false") if isinstance(item, bool) else item if isinstance(item, str) else format(item, "f")
 
 
 def _python(item: Any) -> str:

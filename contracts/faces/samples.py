@@ -23,12 +23,12 @@ from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, val
 from contracts.model import Choice, Field, Many, Scalar, Struct, Type
 from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
+from contracts.wire.soap import XSI
 
 Path = tuple[str | int, ...]
 _MUCH: Final = 500  # characters or items, above which one sample stands for all fields of that bound
 _STRANGE: Final = "khong_co"
 _NO_CODE: Final = "KHÔNG-CÓ"
-_XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ def _nil(element: etree._Element) -> None:
     for child in list(element):
         element.remove(child)
     element.text = None
-    element.set(f"{{{_XSI}}}nil", "true")
+    element.set(f"{{{XSI}}}nil", "true")
     element.set("absent", "because")
 
 

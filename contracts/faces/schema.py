@@ -12,13 +12,13 @@ from typing import Any, Final
 from contracts.compiled import CompiledContract
 from contracts.jsonschema import json_schema
 from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
-from contracts.wire.jsontext import text_of
+from contracts.wire.jsontext import pretty
 
 _ABSENT: Final = "Absent"
 
 
 def schema_json(compiled: CompiledContract) -> bytes:
-    return pretty(
+    text = pretty(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": compiled.namespace,
@@ -27,6 +27,7 @@ def schema_json(compiled: CompiledContract) -> bytes:
             "$defs": definitions(compiled, "#/$defs/", False),
         }
     )
+    return f"{text}\n".encode()
 
 
 def definitions(compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None) -> dict[str, Any]:
@@ -116,21 +117,3 @@ def _absent() -> dict[str, Any]:
 
 def _words(title: str, description: str) -> dict[str, str]:
     return {word: text for word, text in (("title", title), ("description", description)) if text}
-
-
-def pretty(value: Any) -> bytes:
-    """Indented JSON with exact numbers, byte-stable."""
-    return (_lines(value, "") + "\n").encode("utf-8")
-
-
-def _lines(value: Any, indent: str) -> str:
-    inner = indent + "  "
-    if isinstance(value, dict) and value:
-        return (
-            "{\n"
-            + ",\n".join(f"{inner}{json.dumps(key, ensure_ascii=False)}: {_lines(item, inner)}" for key, item in value.items())
-            + f"\n{indent}}}"
-        )
-    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-        return "[\n" + ",\n".join(inner + _lines(item, inner) for item in value) + f"\n{indent}]"
-    return text_of(value)

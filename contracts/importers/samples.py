@@ -35,7 +35,7 @@ def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
         for message in sorted(codec.mapped):
             try:
                 value = maker.lean(compiled.messages[message])
-                raw = codec.write_json(message, value) if codec.media == "json" else codec.write_xml(message, value)
+                raw = codec.write(message, value)
                 twin = canonical.write_json(message, codec.normal(message, value))
             except (Unsatisfiable, Failure):
                 continue

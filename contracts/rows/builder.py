@@ -13,7 +13,7 @@ from contracts import forms
 from contracts.forms import TEXT
 from contracts.located import Path
 from contracts.model import Again, Many, Scalar, Struct
-from contracts.places import Place, places, scalar_at, typed
+from contracts.places import Place, frame_of, keys_of, places, scalar_at, typed
 from contracts.plan import Derived, Fill, Leaf, Plan, Special
 from contracts.rows import expressions
 from contracts.rows.conditions import Condition, fixed
@@ -57,7 +57,7 @@ class Builder:
         first = canonical[0] if isinstance(canonical, list) and canonical else canonical
         condition = None
         if "when" in row:
-            condition = self._condition(row["when"], _frame(str(first or "")), (*at, "when"))
+            condition = self._condition(row["when"], frame_of(str(first or "")), (*at, "when"))
             if condition is None or str(first).endswith("[]"):
                 self.bad(
                     (*at, "when"), str(first), "a condition on a list of single values", "when", "a row for one value"
@@ -125,18 +125,18 @@ class Builder:
                 self.bad(at, canonical, "a part whose absence cannot be said", "absent", "an optional field, or a place of its own")
             elif place.field.absentable:
                 self.values.losses.append(f"{canonical}: the reason for an absence is lost")
-            leaves.append(Leaf(_keys(canonical), forms.scalar_form(scalar, "xml", strict=True), canonical, here, scalar))
+            leaves.append(Leaf(keys_of(canonical), forms.scalar_form(scalar, "xml", strict=True), canonical, here, scalar))
             optional.append(not place.field.required)
         of_list = len(leaves) == 1 and leaves[0].canonical.endswith("[]")
         if not of_list and (
-            len(leaves) < 2 or len({_frame(leaf.canonical) for leaf in leaves}) > 1 or not all(leaf.keys for leaf in leaves)
+            len(leaves) < 2 or len({frame_of(leaf.canonical) for leaf in leaves}) > 1 or not all(leaf.keys for leaf in leaves)
         ):
             self.bad(
                 at, here, "parts that do not belong together", "table", "two or more fields of one group, or one list of single values"
             )
             return
         target = leaves[0].canonical.removesuffix("[]") if of_list else leaves[0].canonical
-        special = split_list(leaves[0], _keys(target), separator) if of_list else split(leaves, optional, separator)
+        special = split_list(leaves[0], keys_of(target), separator) if of_list else split(leaves, optional, separator)
         self.tree.place(here, target, _special(special, leaves[0].canonical, here, row), at, condition)
 
     def _join(self, row: Mapping[str, Any], canonical: str, here: list[Any], condition: Condition | None, at: Path) -> None:
@@ -210,7 +210,7 @@ class Builder:
             self.bad(at, canonical, "words for absence", "absent", "one row, for a group that is absentable")
             return
         self.lines[canonical] = at
-        leaf = Leaf(_keys(canonical), TEXT, canonical, str(row["here"]))
+        leaf = Leaf(keys_of(canonical), TEXT, canonical, str(row["here"]))
         self.values.tokens(row, place, None, leaf, at)
         self.tree.group(str(row["here"]), leaf, at)
 
@@ -251,7 +251,7 @@ class Builder:
             return None
         if form.loss is not None:
             self.values.losses.append(f"{canonical}: {form.loss}")
-        leaf = Leaf(_keys(canonical), form, canonical, str(row["here"]), scalar, row=row)
+        leaf = Leaf(keys_of(canonical), form, canonical, str(row["here"]), scalar, row=row)
         if place.field.absentable:
             self.values.tokens(row, place, scalar, leaf, at)
         elif "absent" in row:
@@ -265,11 +265,11 @@ class Builder:
         if table is None or not table.dated:
             return None
         group = leaf.canonical.removesuffix("[]")
-        frame, path = _frame(group), self.reader.codes_at if self.reader.codes_at in self.known else None
+        frame, path = frame_of(group), self.reader.codes_at if self.reader.codes_at in self.known else None
         if path is not None and frame:
             self._carry(path, frame)
         if path is not None and not leaf.keys:
-            self.lists.append((frame, check_list(_keys(group), leaf, table, path, not frame)))
+            self.lists.append((frame, check_list(keys_of(group), leaf, table, path, not frame)))
         return dated(leaf, table, path, not frame)
 
     def _carry(self, source: str, target: str) -> None:
@@ -283,7 +283,7 @@ class Builder:
         path = str(said["canonical"])
         place = self.known.get(path)
         scalar = None if place is None else scalar_at(place, path)
-        if scalar is None or scalar.kind == "number" or path.endswith("[]") or not frame.startswith(_frame(path)):
+        if scalar is None or scalar.kind == "number" or path.endswith("[]") or not frame.startswith(frame_of(path)):
             self.bad(
                 at, path, "a condition on what the row cannot see", "when", "one text, whole number or yes/no of the same or an outer group"
             )
@@ -306,11 +306,11 @@ class Builder:
         if word not in row:
             self.bad(at, canonical, "neither here nor constant", "table", "here: a path, or constant: a value")
             return
-        value, keys = typed(row[word], scalar), _keys(canonical)
+        value, keys = typed(row[word], scalar), keys_of(canonical)
         if value is None or scalar.kind == "string" and not self.reader.is_valid(self.message, scalar, value):
             self.bad(at, canonical, f"the {word} {row[word]!r}", "table", f"a {scalar.kind} that the contract allows")
             return
-        frame = self.tree.frame(_frame(canonical))
+        frame = self.tree.frame(frame_of(canonical))
         if frame is None or not keys:
             self.bad(at, canonical, f"a {word} in a list that no row fills", "table", "a row for the list before it")
             return
@@ -345,15 +345,6 @@ class Builder:
             self.reader.media, self.message, self.struct, self.tree.root, False, self.reader.namespaces, self.drops, self.values.losses,
             self.carried, self.derived, {path: f"{self.reader.document.file}:{self.reader.document.line(at)}" for path, at in self.lines.items()},
         )  # fmt: skip
-
-
-def _keys(canonical: str) -> tuple[str, ...]:
-    """The path inside its frame; () for the items of a list."""
-    return () if canonical.endswith("[]") else tuple(canonical.split("[]")[-1].lstrip(".").split("."))
-
-
-def _frame(canonical: str) -> str:
-    return "".join(part + "[]" for part in canonical.split("[]")[:-1])
 
 
 def _special(special: Special, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)) -> Leaf:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.frames import carried_name, getter
+from contracts.places import frame_of, keys_of
 from contracts.plan import Index, NotExpressible, Problems, Special, kind_of
 
 
@@ -25,7 +26,7 @@ class Condition:
     @property
     def source(self) -> str:
         """The group of the value that is asked for."""
-        return "".join(part + "[]" for part in self.canonical.split("[]")[:-1])
+        return frame_of(self.canonical)
 
     @property
     def words(self) -> str:
@@ -36,8 +37,7 @@ class Condition:
 
     def seen(self) -> Callable[[Any], bool]:
         """Whether it holds, asked of a frame that is written."""
-        keys = tuple(self.canonical.split("[]")[-1].lstrip(".").split("."))
-        get = getter(keys if self.source == self.frame else (carried_name(self.canonical),))
+        get = getter(keys_of(self.canonical) if self.source == self.frame else (carried_name(self.canonical),))
         values = self.values
         return lambda frame: get(frame) in values
 

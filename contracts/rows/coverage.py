@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.located import Path
 from contracts.model import Again, Many, Struct
-from contracts.places import Place, scalar_at
+from contracts.places import Place, frame_of, keys_of, scalar_at
 from contracts.plan import Node
 from contracts.rows.conditions import Condition, only_where
 from contracts.rows.reader import Ground
@@ -70,11 +70,10 @@ class Coverage:
         if place.field.required and (left or not cases or not sure):
             missing = ", ".join(left) or f"no {asked.path}"
             self.reader.bad(self.lines[path], path, f"a required field without a source for {missing}", "required", "a row for every case")
-        frame = self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1]))
+        frame = self.tree.frame(frame_of(path))
         if frame is not None:
             words = {reason for leaf in self.tree.root.leaves() if leaf.canonical == path for reason in leaf.tokens}
-            keys = tuple(path.split("[]")[-1].lstrip(".").split("."))
-            frame.checks.append(only_where(path, keys, conditions, words))
+            frame.checks.append(only_where(path, keys_of(path), conditions, words))
 
     def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
         """The text of an element that stands for more than its text cannot be missing: empty and missing would be one.
@@ -116,10 +115,7 @@ class Coverage:
                     at, path, "a required object whose absence cannot be said", "absent", "a format that can, or an optional field"
                 )
             self.losses.append(f"{path}: the reason for an absence is lost")
-        frame, keys = (
-            self.tree.frame("".join(part + "[]" for part in path.split("[]")[:-1])),
-            tuple(path.split("[]")[-1].lstrip(".").split(".")),
-        )
+        frame, keys = self.tree.frame(frame_of(path)), keys_of(path)
         if isinstance(place.field.type, Many) and place.field.required and place.field.type.least == 0 and frame is not None:
             frame.empties.append(keys)
         if isinstance(inner, Struct) and inner is place.field.type and self._silent(path, inner):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.forms import Form, Media, plain
+from contracts.forms import TEXT, Media, plain
 from contracts.frames import setter
 from contracts.model import Scalar
 from contracts.plan import Derived, Leaf, NotExpressible, Problems, Special, kind_of
@@ -130,7 +130,7 @@ def into_place(expression: str, here: str, media: Media) -> Leaf:
         raise NotExpressible(here, "", kind_of(value), "expression", "an expression that makes one value")
 
     # What stands there is not read: it was made of what other rows read.
-    return Leaf(("\0",), Form("text", None, None), "", here, special=Special(lambda *_: None, give))
+    return Leaf(("\0",), TEXT, "", here, special=Special(lambda *_: None, give))
 
 
 def _typed(value: Any, scalar: Scalar) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contracts.forms import Form
+from contracts.forms import TEXT
 from contracts.located import Path
 from contracts.model import Many, Struct
 from contracts.places import places
@@ -52,7 +52,7 @@ class Tree:
             here += "[]" if step.entry else ""
             found = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
             if step.key_name is not None and not step.key_name.startswith("@"):
-                key = Leaf(None, Form("text", None, None), "", here, constant=step.key_value)
+                key = Leaf(None, TEXT, "", here, constant=step.key_value)
                 found.children.append(Node(step.key_name, here, text=key))
             node.children.append(found)
         return found

@@ -142,7 +142,7 @@ def text_of(value: object) -> str:
 
 
 def pretty(value: object, indent: str = "") -> str:
-    """The same value for people: over several lines, but for objects and lists that fit on one."""
+    """The same value for people, byte-stable: over several lines, but for objects and lists that fit on one."""
     if not isinstance(value, (dict, list)):
         return text_of(value)
     inner = indent + "  "

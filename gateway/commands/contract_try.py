@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contracts.base.errors import Finding
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.tryout import Tryout, Written, messages, try_out
 from contracts.wire.jsontext import pretty, write_json
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands.output import Exit, emit, fail, finding_json
 
 _SAID = {
     "same": "back: the same / trở lại: như cũ",
@@ -98,7 +97,7 @@ def _result(made: Tryout) -> dict[str, Any]:
         "parsed": made.parsed,
         "canonical": None if made.canonical is None else write_json(made.canonical).decode("utf-8"),
         "refused": None if failure is None else {"code": failure.code, "vi": failure.what("vi"), "en": failure.what("en")},
-        "findings": [_finding(each) for each in (failure.findings if failure is not None else ())],
+        "findings": [finding_json(each) for each in (failure.findings if failure is not None else ())],
         "written": [_written(each) for each in made.written],
     }
 
@@ -110,9 +109,5 @@ def _written(each: Written) -> dict[str, Any]:
         "text": _shown(each),
         "outcome": each.outcome,
         "losses": list(each.losses),
-        "findings": [_finding(found) for found in each.findings],
+        "findings": [finding_json(found) for found in each.findings],
     }
-
-
-def _finding(each: Finding) -> dict[str, str]:
-    return {"here": each.here, "canonical": each.canonical, "got": each.got, "rule": each.rule, "expected": each.expected}

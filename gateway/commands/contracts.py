@@ -18,7 +18,7 @@ from contracts.compiled import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.phrases import vietnamese
-from gateway.commands.output import Exit, emit, fail, told
+from gateway.commands.output import Exit, emit, fail, finding_json, told
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -68,9 +68,7 @@ def check(folder: Path | None, as_json: bool) -> None:
                 "ok": report.ok,
                 "proved": list(report.proved),
                 "losses": list(report.losses),
-                "findings": [
-                    {"here": found.here, "rule": found.rule, "expected": found.expected, "got": found.got} for found in report.findings
-                ],
+                "findings": [finding_json(found) for found in report.findings],
             }
             for report in reports
         ],

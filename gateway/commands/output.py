@@ -44,6 +44,10 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
 
 
+def finding_json(found: Finding) -> dict[str, str]:
+    return {"here": found.here, "canonical": found.canonical, "got": found.got, "rule": found.rule, "expected": found.expected}
+
+
 def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
     """End with an error: what, why, and what to do next."""
     if as_json:

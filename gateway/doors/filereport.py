@@ -43,6 +43,7 @@ _RULES: Final = {
     "unknown": ("cột hoặc ô không có trong định dạng", "a column or cell that the format does not have"),
     "repeated": ("lặp lại", "repeated"),
     "constant": ("khác giá trị cố định", "another value than the fixed one"),
+    "condition": ("không được có ở đây, theo điều kiện của bảng", "not there in this case, as the table says"),
     "absent": ("lý do vắng mặt không dùng được", "a reason for absence that cannot be used"),
     "refused": ("dòng đúng dạng nhưng không được nhận", "well formed, but not taken"),
     "file": ("không đọc được tệp", "the file cannot be read"),

@@ -10,17 +10,15 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Ours, Policy, Theirs
 from contracts.cells.codec import CellCodec, Line, shown
+from contracts.cells.grid import MEDIA_TYPES
 from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-
-MEDIA_TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes) -> Received:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-import psycopg
-
 from gateway.journal import tables
 from gateway.journal.write import TransferChange
 
@@ -56,15 +54,25 @@ class Statements:
 
     def fault_of_unit(self, error: Exception) -> bool:
         """Whether the values of a unit made the statement fail, and not the state of the database or of the connection."""
-        if isinstance(error, sqlite3.Error | psycopg.Error):
-            return not isinstance(error, sqlite3.OperationalError | psycopg.OperationalError | psycopg.InterfaceError)
-        return True
+        if self.sqlite:
+            return not isinstance(error, sqlite3.OperationalError)
+        import psycopg  # here and below: 9 MiB of each process that only those with a PostgreSQL pay for
+
+        return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
     def worth_repeating(self, error: Exception) -> bool:
         """Whether another writer's transaction stood in the way, by chance."""
+        if self.sqlite:
+            return False
+        import psycopg
+
         return isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
 
     def connection_lost(self, error: Exception) -> bool:
+        if self.sqlite:
+            return False
+        import psycopg
+
         if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return False
         state = error.sqlstate

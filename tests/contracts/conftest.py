@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import re
-import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +24,6 @@ LEGAL = st.text(
 VIETNAMESE = st.sampled_from(
     ["Lũ quét, sạt lở đất", " giữ nguyên  khoảng trắng ", "a\r\nb\tc", "<&>\"'", "]]>", "Ổ gà", "", "\r", "𝄞", "&#xD;"]
 )
-
-ROWS = "lgsp_test_rows"
-if ROWS not in sys.modules:  # what several tests of rows share; test files of one name may lie in several folders, so it has its own
-    spec = importlib.util.spec_from_file_location(ROWS, Path(__file__).with_name("rowsmaking.py"))
-    assert spec is not None and spec.loader is not None
-    sys.modules[ROWS] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[ROWS])
 
 Make = Callable[[CompiledContract, str, bool], st.SearchStrategy[Any]]
 

@@ -72,13 +72,11 @@ def refused_table(*arguments: Any, **named: Any) -> list[Finding]:
 
 
 def write(compiled: CompiledContract, name: str, value: Any) -> bytes:
-    codec = compiled.codec(name)
-    return codec.write_json("Thing", value) if codec.media == "json" else codec.write_xml("Thing", value)
+    return compiled.codec(name).write("Thing", value)
 
 
 def read(compiled: CompiledContract, name: str, raw: bytes, at: float | None = None) -> Any:
-    codec = compiled.codec(name)
-    return codec.read_json("Thing", raw, at) if codec.media == "json" else codec.read_xml("Thing", parse_xml(raw), at)
+    return compiled.codec(name).read("Thing", raw, at=at)
 
 
 def found(work: Any, code: str = "message.invalid") -> list[tuple[str, str, str]]:

@@ -35,7 +35,7 @@ def test_a_seeded_fault_is_named_with_its_place(name: str) -> None:
 
 
 def test_the_command_names_every_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(FAULTS) >= 25
+    assert len(FAULTS) >= 50
     with pytest.raises((typer.Exit, SystemExit)):
         command(BAD, True)
     result = json.loads(capsys.readouterr().out)

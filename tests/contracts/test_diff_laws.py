@@ -18,10 +18,11 @@ from contracts.diff.changes import Level
 from contracts.diff.compare import differences, level_of
 from contracts.pinned import pinned, projection
 from contracts.wire.soap import parse_xml
+from tests.size import examples
 
 Schema = dict[str, Any]
 LAWS = settings(
-    max_examples=150,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -61,5 +61,17 @@ def test_the_catalogue_is_held_to_its_own_faces(catalogue: Any) -> None:
         assert found == [] and len(proved) == len(
             [each for each in compiled.formats.values() if each.name != "canonical" and each.media in ("xml", "json")]
         )
+        assert not any(each.endswith(" of 0 samples") for each in proved), proved
     assert facesproof.xml_face(catalogue["indicator/v1"], "sdmx-ml")("IndicatorValue", b"<x/>")  # two namespaces, in memory
     assert facesproof.json_face(catalogue["indicator/v1"], "kinh-te-json")("ValueQuery", json.dumps({"maChiTieu": 1}).encode())
+
+
+@pytest.mark.parametrize(("face", "format_name"), [("xml_face", "do-thi-xml"), ("json_face", "hien-truong-json")])
+def test_a_face_that_refuses_what_its_format_writes_is_a_finding(
+    face: str, format_name: str, catalogue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facesproof, face, lambda compiled, name: lambda message, raw: "not in this schema")
+    found: list[Finding] = []
+    facesproof.foreign_faces(catalogue["field-report/v1"], found)
+    assert found and {(each.rule, each.got) for each in found} == {("face", "not in this schema")}
+    assert all(f"as {format_name} writes it" in each.expected for each in found)

@@ -9,11 +9,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lgsp_test_rows import closed, contract, laws, write
 from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import parse_xml
+from tests.contracts.rowsmaking import closed, contract, laws, write
+from tests.size import examples
 
 Draw = Any
 CODES = {"so": "code,canonical,vi,en,valid_from,valid_until,replaced_by\n1,a,A,A,,,\n2,b,B,B,,,\n7,c,C,C,,,\n8,c,C,C,,2020-01-01,7\n"}
@@ -188,7 +189,7 @@ def tables(draw: Draw) -> tuple[str, dict[str, str]]:
     return json.dumps(thing), {f"{media}-a": "\n".join(rows) for media, rows in keep.items()}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_laws_hold_for_generated_tables(values_of: Any, data: st.DataObject) -> None:
     thing, rows = data.draw(tables())
@@ -229,7 +230,7 @@ def broken_xml(draw: Draw, root: Any) -> None:
             element.set("{http://www.w3.org/2001/XMLSchema-instance}nil", "true")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_broken_message_is_read_or_refused_and_nothing_else(values_of: Any, data: st.DataObject) -> None:
     thing, rows = data.draw(tables())

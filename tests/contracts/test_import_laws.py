@@ -27,6 +27,7 @@ from contracts.importers.draft import write
 from contracts.importers.source import Files
 from contracts.importers.wsdl import import_wsdl
 from contracts.marks import MARK
+from tests.size import examples
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 XS = "http://www.w3.org/2001/XMLSchema"
@@ -220,7 +221,7 @@ def nodes(draw: Any, depth: int = 0) -> str:
     return f"<xs:{word}{given_attributes}>{inner}</xs:{word}>"
 
 
-@settings(FEW, max_examples=150)
+@settings(FEW, max_examples=examples(60))
 @given(tops=st.lists(nodes(), max_size=6), body=nodes())
 def test_whatever_stands_in_a_schema_a_draft_holds_or_a_failure_says_why(tops: list[str], body: str) -> None:
     root = Shape(f"<xs:sequence>{body}<xs:element name='ok' type='xs:boolean'/></xs:sequence>", st.none(), types=tops)

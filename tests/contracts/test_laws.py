@@ -11,7 +11,6 @@ from lxml import etree
 
 from contracts.base.errors import Failure
 from contracts.bundle import catalogue_folders
-from contracts.cells.codec import CellCodec
 from contracts.compiled import CompiledContract
 from contracts.faces import xsd
 from contracts.wire.soap import parse_xml
@@ -26,11 +25,7 @@ FEW = settings(
 
 def through(compiled: CompiledContract, format_name: str, media: str, message: str, value: Any) -> Any:
     codec = compiled.codec(format_name)
-    if isinstance(codec, CellCodec) and media == codec.media:
-        return codec.read_cells(message, codec.write_cells(message, [value]))[0]
-    if media == "json":
-        return codec.read_json(message, codec.write_json(message, value))
-    return codec.read_xml(message, parse_xml(codec.write_xml(message, value)))
+    return codec.read(message, codec.write(message, value, media), media)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

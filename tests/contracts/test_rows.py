@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsp_test_rows import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 from contracts.compiled import CompiledContract
+from tests.contracts.rowsmaking import LAWS, MA, NAME, closed, contract, found, laws, read, refused_table, schema, write
 
 # --- units ----------------------------------------------------------------------------------------------------------------
 

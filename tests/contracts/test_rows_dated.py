@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsp_test_rows import LAWS, closed, contract, found, laws, read, schema, write
 
 from contracts.base.errors import Theirs
 from contracts.compiled import CompiledContract
+from tests.contracts.rowsmaking import LAWS, closed, contract, found, laws, read, schema, write
 
 # --- codes in time --------------------------------------------------------------------------------------------------------
 

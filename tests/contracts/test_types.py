@@ -11,7 +11,6 @@ import pytest
 import zeep
 from hypothesis import given
 from hypothesis import strategies as st
-from lgsp_test_rows import CONTRACT, LAWS, NAME, closed, contract, found, laws, read, refused_table
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
@@ -20,6 +19,7 @@ from contracts.compiled import CompiledContract, compile_bundle
 from contracts.faces import openapi, page, wsdl, xsd
 from contracts.faces.schema import schema_json
 from contracts.wire.soap import parse_xml
+from tests.contracts.rowsmaking import CONTRACT, LAWS, NAME, closed, contract, found, laws, read, refused_table
 
 NODE = closed(
     {"name": NAME, "count": {"type": "integer"}, "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Node"}}}, "name"

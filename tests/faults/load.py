@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 import time
@@ -21,7 +20,6 @@ from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import World
 from gateway.settings import Settings
 
-FULL = os.environ.get("LGSP_TEST_SIZE") == "full"
 ALERT = "/incident-alert/v1/alerts"
 
 

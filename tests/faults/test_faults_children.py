@@ -25,8 +25,9 @@ from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
 from gateway.settings import Settings
 from tests.attacks.raw import connect, head, of, read_one
-from tests.faults.load import ALERT, FULL, Load, all_in_feed, child, children, gone, rows, until
+from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
+from tests.size import FULL
 
 pytestmark = pytest.mark.server
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
 import bench
 from bench import door, rows
-
-FULL = os.environ.get("LGSP_TEST_SIZE") == "full"
+from tests.size import FULL
 
 
 def test_a_row_is_the_median_and_ratios_are_taken_round_by_round() -> None:

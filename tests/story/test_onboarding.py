@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import contract as contract_commands
 from gateway.commands.demo import demo_settings, running
 
 pytestmark = pytest.mark.server
@@ -34,14 +33,6 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     found = re.findall(r"^```(\w+) ?(.*)\n((?:.*\n)*?)```$", page.read_text("utf-8"), re.MULTILINE)
     return [Block(*each) for each in found]
-
-
-def steps() -> list[Block]:
-    """All blocks; those from the publishing on need the command for it."""
-    found = blocks(ENGLISH)
-    if "publish" in {command.name for command in contract_commands.registered_commands}:
-        return found
-    return found[: next(number for number, block in enumerate(found) if "contract publish" in block.text)]
 
 
 def name(block: Block) -> str:
@@ -67,7 +58,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[
         yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("block", steps(), ids=name)
+@pytest.mark.parametrize("block", blocks(ENGLISH), ids=name)
 def test_step(block: Block, desk: tuple[Path, dict[str, str]]) -> None:
     """In order: later steps need what earlier ones did."""
     folder, environment = desk
