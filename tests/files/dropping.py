@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -155,3 +156,16 @@ def changed(changes: dict[str, tuple[str, str]], added: dict[str, str] | None = 
         assert old.encode() in files[path]
         files[path] = files[path].replace(old.encode(), new.encode(), 1)
     return Bundle.of(files | {path: text.encode() for path, text in (added or {}).items()})
+
+
+def dropped(place: Place, **files: bytes) -> None:
+    for name, data in files.items():
+        stem, _, ending = name.rpartition("_")
+        (place.drop / f"{stem}.{ending}").write_bytes(data)
+
+
+def grant(contract: str, operation: str) -> dict[str, Any]:
+    return {
+        "id": "G-1", "agency": "H14.4", "contract": contract, "operations": [operation], "purpose": "Thử", "legal_basis": "Thử",
+        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31), "approved_by": ["a", "b"],
+    }  # fmt: skip
