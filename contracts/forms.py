@@ -143,6 +143,11 @@ _STRICT_FORMS: Final[Mapping[str, Form]] = {
     "number": Form("text", _reader(_DECIMAL, Decimal, _POINT, False), plain, expected=_POINT),
     "boolean": Form("text", _boolean_reader(False), _write_boolean, expected="true or false"),
 }
+# Numbers of a usual length as patterns: what matches needs no second look before it is made.
+LEXICAL: Final[Mapping[object, tuple[str, Callable[[str], Any]]]] = {
+    _STRICT_FORMS["integer"].read: (r"-?(?:0|[1-9][0-9]{0,29})", int),
+    _STRICT_FORMS["number"].read: (r"-?(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,30})?", Decimal),
+}
 _XSD_FORMS: Final[Mapping[str, Form]] = {
     "integer": Form("text", _reader(_XS_INTEGER, int, _WHOLE, True), str, expected=_WHOLE),
     "number": Form("text", _reader(_XS_DECIMAL, Decimal, _POINT, True), plain, expected=_POINT),

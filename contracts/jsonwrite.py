@@ -183,6 +183,14 @@ def _written_leaf(leaf: Leaf, key: str) -> Write:
             return key + text(found)
 
         return write_nil
+    if len(leaf.keys) == 1 and not leaf.tokens:
+        only = leaf.keys[0]
+
+        def write_only(value: Any) -> str:
+            found = value.get(only)
+            return "" if found is None or found.__class__ is dict else key + text(found)
+
+        return write_only
     find = shown(leaf)
 
     def write(value: Any) -> str:

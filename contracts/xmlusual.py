@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from contracts.forms import Bad
+from contracts.forms import LEXICAL, Bad
 from contracts.frames import finisher, list_at
 from contracts.plan import Node, Plan
 from contracts.xmlleaf import usual
@@ -192,12 +192,13 @@ def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[
         if known is None:  # of all subsets of the fields, those that are met; a few dozen are kept
             if len(shapes) >= 32:
                 return False
-            row = "".join(f"<{re.escape(name)}>([^<]*+)</{re.escape(name)}>" for name in shape)
             chosen = [leaves[name] for name in shape]
+            texts = [LEXICAL.get(convert, ("[^<]*+", convert)) for _, convert in chosen]
+            row = "".join(f"<{re.escape(name)}>({text})</{re.escape(name)}>" for name, (text, _) in zip(shape, texts, strict=True))
             known = shapes[shape] = (
                 re.compile(f"<{tag}>{row}</{tag}>").findall,
                 [key for key, _ in chosen],
-                [convert for _, convert in chosen],
+                [convert for _, convert in texts],
             )
         each, keys, converts = known
         found = each(text)
