@@ -14,7 +14,9 @@ from typing import Any
 from contracts.base.errors import Finding
 from contracts.codec import Codec, Value
 from contracts.compiled import CompiledContract
+from contracts.integers import compile_integers
 from contracts.model import Again, Choice, Many, Struct, Type
+from contracts.plan import Problems
 from contracts.validate import Validator
 
 Project = Callable[[Value], Value]
@@ -26,6 +28,7 @@ class PinnedCodec(Codec):
     def __init__(self, codec: Codec, validators: Mapping[str, Validator]) -> None:
         self.__dict__.update(codec.__dict__)
         self._pinned = {message: (projection(validator.struct), validator) for message, validator in validators.items()}
+        self._whole = {message: compile_integers(validator.struct) for message, validator in validators.items()}
 
     def write_json(self, message: str, value: Value) -> bytes:
         return super().write_json(message, self._brought_down(message, value))
@@ -42,8 +45,13 @@ class PinnedCodec(Codec):
     def _brought_down(self, message: str, value: Value) -> Value:
         project, validator = self._pinned[message]
         value = project(value)
-        if not validator.is_valid(value):
-            findings = validator.findings(value, lambda at, index: "", set())
+        problems, whole = Problems(), self._whole[message]
+        if (
+            whole is not None
+        ):  # a number that has become wider since may be `1.0`, which JSON Schema calls an integer and a decoder does not
+            whole(value, problems)
+        if problems.findings or not validator.is_valid(value):
+            findings = problems.findings or validator.findings(value, lambda at, index: "", set())
             raise self._failure("message.not-expressible", message, [Finding("", f.canonical, f.got, f.rule, f.expected) for f in findings])
         return value
 

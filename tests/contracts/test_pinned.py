@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -94,3 +95,21 @@ def test_a_branch_that_came_later_is_refused_not_cut(versions: tuple[CompiledCon
         with pytest.raises(Theirs) as caught:
             write("Rules", value)
         assert caught.value.code == "message.not-expressible" and caught.value.findings[0].canonical.startswith("rule.parts[0]")
+
+
+def test_a_number_that_was_an_integer_is_refused_where_it_is_written_as_none() -> None:
+    """JSON Schema takes 1.0 for an integer, the decoder of the old version does not: so it is not sent."""
+    defs = copy.deepcopy(OLD)
+    defs["Tag"]["properties"]["count"] = {"type": "integer"}
+    _, old = compiled(defs, "1.0.0")
+    codec = pinned(old, "canonical")
+
+    def tag(count: str) -> dict[str, Any]:
+        return {"tags": [{"name": "a", "count": Decimal(count)}]}
+
+    for whole in ("1.0", "0.0000", "2.5"):
+        with pytest.raises(Theirs) as caught:
+            codec.write_json("Rules", tag(whole))
+        assert caught.value.code == "message.not-expressible"
+        assert [each.canonical for each in caught.value.findings] == ["tags[0].count"]
+    assert codec.write_json("Rules", {"tags": [{"name": "a", "count": 3}]}) == b'{"tags":[{"name":"a","count":3}]}'
