@@ -196,6 +196,13 @@ def test_a_report_is_taken_in_signed(do_thi: AsGateway) -> None:
     assert verified.body.findtext("{*}TrangThai") == "01" and verified.body.findtext("{*}HenTraLoi")[4] == "/"
 
 
+@pytest.mark.parametrize("content", ["&#13;", " ", "\n", "&#160;"])
+def test_a_report_of_nothing_but_space_is_taken_in_too(do_thi: AsGateway, content: str) -> None:
+    """The contract asks for one character, not for a visible one; what it lets through is for the stand-in to take."""
+    status, verified, _ = do_thi.tell(REPORT.replace("Ổ gà lớn trước số nhà 25 phố Kim Đồng.", content))
+    assert status == 200 and verified is not None and verified.body is not None and verified.body.findtext("{*}TrangThai") == "01"
+
+
 def test_soap_repeats(do_thi: AsGateway) -> None:
     transfer = str(uuid.uuid4())
     numbers = [do_thi.tell(transfer=transfer)[1].body.findtext("{*}MaHoSo") for _ in range(2)]  # type: ignore[union-attr]
@@ -210,6 +217,7 @@ def test_reports_that_cannot_be_taken_in(do_thi: AsGateway) -> None:
     for body, action in (
         (REPORT.replace(">101<", ">999x<"), ACTION),
         (REPORT.replace("01273", ""), ACTION),
+        (REPORT.replace("Ổ gà lớn trước số nhà 25 phố Kim Đồng.", ""), ACTION),
         ("<a/>", ACTION),
         (REPORT, "urn:other"),
     ):
