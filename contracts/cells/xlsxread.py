@@ -129,7 +129,10 @@ class _Workbook:
                         raise Unreadable("a DOCTYPE", "XML without one")
                     checked = True
                     bounded.seen()
-                    yield etree.QName(element).localname, element
+                    yield (
+                        element.tag.rpartition("}")[2],
+                        element,
+                    )  # QName raises for a broken namespace, which the parser tells only at the end
                     element.clear()
                     while element.getprevious() is not None:
                         del element.getparent()[0]

@@ -6,6 +6,7 @@ import io
 import zipfile
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -60,3 +61,19 @@ def test_damaged_parts(catalogue: Any, data: st.DataObject) -> None:
             part = old.read(name)
             new.writestr(name, damaged(part, data) if name == victim else part)
     read_or_refuse(catalogue["indicator/v1"].codec("chi-tieu-xlsx"), out.getvalue())
+
+
+@pytest.mark.parametrize("part", ["_rels/.rels", "xl/workbook.xml", "xl/worksheets/sheet2.xml"])
+def test_a_namespace_that_is_none(catalogue: Any, part: str) -> None:
+    """A streaming parser hands elements out before it says that their namespace is no URI."""
+    raw, out = (SAMPLES / "chi-tieu-xlsx" / f"{MESSAGE}.quy-3.xlsx").read_bytes(), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(out, "w") as new:
+        assert part in old.namelist()
+        for name in old.namelist():
+            text = old.read(name)
+            new.writestr(name, text.replace(b'="http://', b'="http:}//', 1) if name == part else text)
+    codec = catalogue["indicator/v1"].codec("chi-tieu-xlsx")
+    assert isinstance(codec, CellCodec)
+    with pytest.raises(Theirs) as caught:
+        list(codec.read_lines(MESSAGE, out.getvalue()))
+    assert caught.value.code == "message.invalid"
