@@ -1,0 +1,45 @@
+"""What every module of the command line shares: the root command, the options that repeat, an instance by its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import settings as settings_module
+from gateway.commands.output import Exit, fail
+from gateway.settings import Settings
+
+app = typer.Typer(
+    name="lgsp",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="LGSP gateway: signed, granted, translated, logged data exchange.",
+)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
+Fd = Annotated[int, typer.Option("--fd")]
+Pipe = Annotated[int | None, typer.Option()]
+
+
+def load_settings(data: Path | None, as_json: bool = False) -> Settings:
+    try:
+        return settings_module.load(data)
+    except settings_module.BadSetting as trouble:
+        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings.", as_json)
+
+
+def load_instance(data: Path | None, as_json: bool) -> Settings:
+    settings = load_settings(data, as_json)
+    if not (settings.data / settings_module.FILE).exists():
+        fail(
+            Exit.USAGE,
+            "no-instance",
+            f"there is no instance in {settings.data} / không có phiên bản nào tại {settings.data}",
+            "Make one with `lgsp up`, or name its folder with --data. / Tạo bằng `lgsp up`, hoặc chỉ thư mục bằng --data.",
+            as_json,
+        )
+    return settings

@@ -1,0 +1,12 @@
+"""Identities: authorities of others, certificates with their status."""
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
