@@ -1,4 +1,4 @@
-"""`lgsp registry` and `lgsp access`: who is known, and who may what."""
+"""`lgsp registry`: who is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from gateway.cli.base import Data, Json, app, load_instance
 from gateway.commands.output import failures_told
 
 registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
-access = typer.Typer(no_args_is_help=True, help="Who may what.")
 app.add_typer(registry, name="registry")
-app.add_typer(access, name="access")
 
 
 @registry.command("apply")
@@ -31,21 +29,3 @@ def registry_show(data: Data = None, json: Json = False) -> None:
 
     with failures_told(json):
         command.show(load_instance(data, json), json)
-
-
-@access.command("explain")
-def access_explain(agency: str, contract: str, operation: str, data: Data = None, json: Json = False) -> None:
-    """Why an agency may, or may not, call an operation, and which fields it sees."""
-    from gateway.commands import registry as command
-
-    with failures_told(json):
-        command.explain(load_instance(data, json), agency, contract, operation, json)
-
-
-@access.command("matrix")
-def access_matrix(data: Data = None, json: Json = False) -> None:
-    """Agency × contract × operation: who may what."""
-    from gateway.commands import registry as command
-
-    with failures_told(json):
-        command.matrix(load_instance(data, json), json)

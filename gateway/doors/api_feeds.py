@@ -20,7 +20,7 @@ from gateway.doors.reply import Reply
 from gateway.exchange import entries
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
-from gateway.registry.document import FEED
+from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
 from security.grants import Request, refusal
 

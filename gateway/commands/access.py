@@ -1,0 +1,69 @@
+"""`lgsp access`: who may what, and why."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gateway.commands.output import Exit, emit, fail
+from gateway.commands.registry import current
+from gateway.registry.snapshot import Snapshot
+from gateway.settings import Settings
+from security.grants import Decision, Request, refusal
+
+
+def explain(settings: Settings, agency: str, contract: str, operation: str, as_json: bool) -> None:
+    snapshot = current(settings)
+    decision, request = _decide(snapshot, agency, contract, operation, as_json)
+    result: dict[str, Any] = {
+        "ok": decision.allowed,
+        "reason": decision.reason,
+        "agency": agency,
+        "contract": contract,
+        "operation": operation,
+    }
+    if decision.grant is not None:
+        grant = decision.grant
+        result |= {"grant": grant.id, "fields": list(decision.fields), "purpose": grant.purpose, "legal_basis": grant.legal_basis}
+        text = f"allowed by grant {grant.id} ({grant.purpose}; {grant.legal_basis}); fields: {', '.join(decision.fields)}"
+    else:
+        why = refusal(decision, request, "—")
+        result |= {
+            "nearest": decision.nearest.id if decision.nearest is not None else None,
+            "messages": {"vi": why.what("vi"), "en": why.what("en")},
+        }
+        text = f"denied ({decision.reason}): {why.what('en')} / {why.what('vi')}"
+    emit(result, as_json, text)
+
+
+def matrix(settings: Settings, as_json: bool) -> None:
+    snapshot = current(settings)
+    rows: list[dict[str, Any]] = []
+    for code in sorted(snapshot.agencies):
+        for name, compiled in sorted(snapshot.contracts.items()):
+            for operation in (*compiled.contract.operations, "feed"):
+                decision, _ = _decide(snapshot, code, name, operation, as_json)
+                rows.append(
+                    {
+                        "agency": code,
+                        "contract": name,
+                        "operation": operation,
+                        "allowed": decision.allowed,
+                        "reason": decision.reason,
+                        "fields": list(decision.fields),
+                    }
+                )
+    lines = [
+        f"{row['agency']:<10} {row['contract']:<20} {row['operation']:<16} {'yes ' + ' '.join(row['fields']) if row['allowed'] else 'no  ' + row['reason']}"
+        for row in rows
+    ]
+    emit({"ok": True, "matrix": rows}, as_json, "\n".join(lines))
+
+
+def _decide(snapshot: Snapshot, agency: str, contract: str, operation: str, as_json: bool) -> tuple[Decision, Request]:
+    known = snapshot.agencies.get(agency)
+    if known is None or contract not in snapshot.contracts:
+        missing = f"agency {agency}" if known is None else f"contract {contract}"
+        fail(Exit.USAGE, "unknown", f"there is no {missing}", "See `lgsp registry show`; a contract's name is like indicator/v1.", as_json)
+    request = Request(agency, frozenset(known.roles), contract, operation)
+    return snapshot.decide(agency, contract, operation, time.time()), request

@@ -1,0 +1,166 @@
+"""Agencies and their systems in a registry document: who they are, what they speak, where they are reached.
+
+Article 12.3 of the regulation: an agency has a contact. Invariant: what is wrong is gathered by its path; nothing here touches a database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
+
+from adapters.model import DropFolder, DropRule, Endpoint
+from contracts.compiled import CompiledContract
+from contracts.model import Pattern
+from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
+from gateway.registry.values import Values
+from gateway.registry.versions import minor_of
+
+_AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
+_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
+Minor = Callable[[str, str], CompiledContract | None]  # a contract's name and a minor version -> what was published under it
+
+
+class Parties(Values):
+    """What the other parts refer to."""
+
+    def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
+        super().__init__()
+        self._contracts = contracts
+        self._fill = fill
+        self._minor = minor
+        self._agencies: dict[str, Agency] = {}
+        self._systems: dict[str, System] = {}
+        self._stated: set[str] = set()
+        self._folders: set[str] = set()
+
+    def _agency(self, path: str, raw: Any) -> None:
+        item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
+        code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
+        contact = self._mapping(f"{path}.contact", item.get("contact"), {"office", "phone", "email", "address"})
+        texts = {name: self._text(f"{path}.contact.{name}", value) for name, value in contact.items()}
+        for name in ("office", "phone", "email"):
+            if name not in texts:
+                self._wrong(f"{path}.contact.{name}", "required", "how the agency's contact is reached (article 12.3)", "nothing")
+        agency = Agency(
+            code,
+            self._words(f"{path}.name", item.get("name")),
+            self._text(f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")),
+            tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
+            texts,
+            self._state(path, item, f"agency {code}"),
+        )
+        if code in self._agencies:
+            self._wrong(f"{path}.code", "unique", "a code of its own", f"{code}, used before")
+        self._agencies[code] = agency
+
+    def _system(self, path: str, raw: Any) -> None:
+        item = self._mapping(path, raw, {"id", "agency", "title", "formats", "endpoint", "state"})
+        name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
+        agency = self._text(f"{path}.agency", item.get("agency"))
+        if agency and agency not in self._agencies:
+            self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", agency)
+        formats: dict[str, str] = {}
+        versions: dict[str, str] = {}
+        for contract, value in self._mapping(f"{path}.formats", item.get("formats", {})).items():
+            self._format(f"{path}.formats.{contract}", contract, value, formats, versions)
+        endpoint, drop = None, None
+        if isinstance(item.get("endpoint"), dict) and item["endpoint"].get("kind") == "files":
+            drop = self._drop(f"{path}.endpoint", item["endpoint"])
+        elif item.get("endpoint") is not None:
+            endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
+        if name in self._systems:
+            self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
+        title = self._words(f"{path}.title", item.get("title"))
+        state = self._state(path, item, f"system {name}")
+        self._systems[name] = System(name, agency, title, formats, endpoint, state, drop=drop, versions=versions)
+
+    def _format(self, path: str, contract: str, value: Any, formats: dict[str, str], versions: dict[str, str]) -> None:
+        """A format's name, or `{format, version}` where the minor version is said that the system understands."""
+        compiled = self._contract(path, contract)
+        if isinstance(value, dict):
+            item = self._mapping(path, value, {"format", "version"})
+            value = item.get("format", "canonical")
+            version = item.get("version")
+            if isinstance(version, (int, float)):
+                version = str(version)  # without quotes: told below what is meant
+                self._wrong(f"{path}.version", "type", f'"{version}" in quotes: 1.10 is not 1.1', "a number")
+                return
+            version = self._text(f"{path}.version", version)
+            if version and version != NEWEST and not _MINOR.fullmatch(version):
+                self._wrong(f"{path}.version", "pattern", 'a minor version in quotes, as "1.1", or newest', version)
+            elif version and compiled:
+                versions[contract] = version
+                compiled = compiled if version == NEWEST else self._published(f"{path}.version", compiled, version)
+        formats[contract] = self._text(path, value)
+        if compiled and formats[contract] not in compiled.formats:
+            self._wrong(path, "reference", f"one of the formats {', '.join(sorted(compiled.formats))}", formats[contract])
+
+    def _published(self, path: str, newest: CompiledContract, version: str) -> CompiledContract | None:
+        force = newest.contract.version
+        numbers = [tuple(map(int, each.split("."))) for each in (version, minor_of(force))]
+        found = self._minor(newest.contract.name, version) if numbers[0] <= numbers[1] else None
+        if found is None:
+            self._wrong(path, "reference", f"a minor version that was published, up to {minor_of(force)}, which is in force", version)
+        return found
+
+    def _drop(self, path: str, raw: dict[str, Any]) -> DropFolder:
+        """A folder, and what the files in it are. Only messages that are handed in or dispatched can be dropped: nobody waits for an answer."""
+        item = self._mapping(path, raw, {"kind", "folder", "rules"})
+        folder = self._text(f"{path}.folder", item.get("folder"), _ID, limit=64)
+        if folder in self._folders:
+            self._wrong(f"{path}.folder", "unique", "a folder of its own", f"{folder}, used before")
+        self._folders.add(folder)
+        rules = []
+        for at, each in self._list(f"{path}.rules", item.get("rules")):
+            rule = self._mapping(at, each, {"match", "contract", "operation", "format"})
+            match, contract, operation, name = (
+                self._text(f"{at}.{word}", rule.get(word)) for word in ("match", "contract", "operation", "format")
+            )
+            compiled = self._contract(f"{at}.contract", contract)
+            if compiled is not None:
+                known = compiled.contract.operations
+                if operation not in known or known[operation].pattern is Pattern.QUERY:
+                    handed = [each.name for each in known.values() if each.pattern is not Pattern.QUERY]
+                    self._wrong(f"{at}.operation", "reference", f"one of {', '.join(handed) or 'none'}", operation)
+                else:
+                    request = known[operation].request
+                    fits = [codec.name for codec in compiled.formats.values() if codec.media in ("csv", "xlsx") and request in codec.mapped]
+                    if name not in fits:
+                        self._wrong(f"{at}.format", "reference", f"a table of {request}: {', '.join(fits) or 'none'}", name)
+            rules.append(DropRule(match, contract, operation, name))
+        if not rules:
+            self._wrong(f"{path}.rules", "required", "at least one rule: match, contract, operation, format", "none")
+        return DropFolder(folder, tuple(rules))
+
+    def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
+        item = self._mapping(path, raw, {"kind", "url"})
+        kind = self._text(f"{path}.kind", item.get("kind"), choice=("rest", "soap"))
+        url = self._text(f"{path}.url", item.get("url"))
+
+        def filled(match: re.Match[str]) -> str:
+            if match[1] not in self._fill:
+                self._wrong(f"{path}.url", "placeholder", "a placeholder whose address is given", match[0])
+            return self._fill.get(match[1], match[0])
+
+        before = len(self.findings)
+        url = _PLACEHOLDER.sub(filled, url)
+        parts = urlsplit(url)
+        if len(self.findings) == before and url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+            self._wrong(f"{path}.url", "format", "an https address without query", url)
+        return Endpoint(system, cast(Literal["rest", "soap"], kind), url)
+
+    def _state(self, path: str, item: dict[str, Any], name: str) -> str:
+        if "state" not in item:
+            return ACTIVE
+        self._stated.add(name)
+        return self._text(f"{path}.state", item["state"], choice=(ACTIVE, SUSPENDED))
+
+    def _contract(self, path: str, name: str) -> CompiledContract | None:
+        found = self._contracts.get(name)
+        if found is None and name:
+            self._wrong(path, "reference", f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})", name)
+        return found
