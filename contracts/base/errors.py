@@ -2,7 +2,7 @@
 
 A failure carries a stable code for programs and facts for people. Its words, in Vietnamese and English, stand in
 the `Kind` of that code, which the room that raises it registers. Only two modules turn a failure into bytes:
-`gateway.doors.problems` (RFC 9457) and `gateway.doors.faults` (SOAP Fault).
+`contracts.wire.problems` (RFC 9457) and `contracts.wire.faults` (SOAP Fault), for the doors and the agent alike.
 
 Invariant: a `Failure` whose code was never registered cannot be made, so the reference page is always complete.
 """

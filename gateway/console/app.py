@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from contracts.wire import problems
 from gateway.console.words import WORDS
-from gateway.doors import api_audit, api_status, documents, problems
+from gateway.doors import api_audit, api_status, documents
 from gateway.doors.api_services import DeskServices
 from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
 from gateway.doors.body import Receive, Scope, Send

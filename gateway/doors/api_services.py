@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
-from gateway.doors import problems
+from contracts.wire import problems
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange

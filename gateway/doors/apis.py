@@ -28,7 +28,8 @@ from starlette.routing import Mount, Router
 import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
-from gateway.doors import api_audit, api_feeds, api_tokens, api_transfers, problems
+from contracts.wire import problems
+from gateway.doors import api_audit, api_feeds, api_tokens, api_transfers
 from gateway.doors.api_connexion import (
     ConnexionMiddleware,
     ProblemException,

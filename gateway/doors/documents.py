@@ -21,7 +21,7 @@ from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
-from gateway.doors import problems
+from contracts.wire import problems
 from gateway.doors.reply import Reply
 from gateway.registry.snapshot import Snapshot
 

@@ -18,7 +18,8 @@ from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
 from contracts.model import Operation
-from gateway.doors import documents, problems
+from contracts.wire import problems
+from gateway.doors import documents
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor

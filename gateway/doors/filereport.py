@@ -17,7 +17,7 @@ from contracts.cells import csvtext
 from contracts.cells.codec import Line, placed
 from contracts.cells.grid import Layout
 from contracts.phrases import vietnamese
-from gateway.doors import problems
+from contracts.wire import problems
 from gateway.exchange.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.model import Pattern
-from gateway.doors import problems
+from contracts.wire import problems
 from gateway.doors.channel import Channel, identify
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested

@@ -13,8 +13,8 @@ from typing import Final
 
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.base.ids import new_id
+from contracts.wire import faults
 from contracts.wire import soap as wire
-from gateway.doors import faults
 from gateway.doors.channel import identify
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested

@@ -7,8 +7,8 @@ from lxml import etree
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Ours, Theirs
+from contracts.wire import faults
 from contracts.wire.soap import LGSP, SOAP, SOAP12, V11, V12, Version, parse_envelope, parse_xml, plain_envelope
-from gateway.doors import faults
 
 INVALID = Theirs(
     "message.invalid", findings=[Finding("a/b", "a.b", 'x"<\x01', "type", "text")], message="M", contract="c/v1", format="f", count=1

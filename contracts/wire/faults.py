@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Branch, Failure
+from contracts.wire.problems import LANGUAGES
 from contracts.wire.soap import LGSP, V11, Version
 from contracts.wire.xmltext import ILLEGAL, escape_attribute, escape_text
-from gateway.doors.problems import LANGUAGES
 
 ACTION: Final = "urn:lgsp:wire:1:fault"
 
