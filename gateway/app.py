@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import uvloop
@@ -26,9 +28,10 @@ from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
+from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.rest import RestDoor, TokenKeeper
-from gateway.doors.server import make_server, tls_context
+from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.exchange import Exchange
 from gateway.journal import processes
@@ -39,6 +42,14 @@ from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.entry import keyed
+
+
+class Listeners(NamedTuple):
+    """Descriptors of the inherited sockets: for systems themselves, and for proxies over TLS and over a Unix socket."""
+
+    exchange: int
+    edge: int | None = None
+    edge_socket: int | None = None
 
 
 @dataclass(slots=True)
@@ -87,16 +98,16 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     return DoorParts(engine, registry, journal, app, session)
 
 
-def run_door(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
-    """Serve the exchange listener on an inherited socket until told to stop."""
+def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
+    """Serve the exchange listeners on inherited sockets until told to stop."""
     child.set_up_logging()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listener, lifeline, ready))
+        runner.run(_serve(settings, listeners, lifeline, ready))
 
 
-async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     process_id = f"door-{new_id()}"
     parts = await assemble(settings, process_id)
     keyring = Keyring(settings)
@@ -104,20 +115,36 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     def drain() -> None:
         parts.app.draining = True
 
-    server = make_server(
-        parts.app,
-        context=tls_context(keyring.server_certificate, keyring.server_key, keyring.client_anchors),
-        drain_seconds=settings.drain_seconds,
-        on_drain=drain,
-        answer_seconds=settings.provider_seconds,
-    )
-    child.stop_when_told(server.stop, lifeline)
-    watch = asyncio.create_task(_stop_when_fenced(parts.journal, server.stop))
+    def served(descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]) -> tuple[DrainingServer, socket.socket]:
+        context = None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors)
+        made = make_server(
+            parts.app,
+            context=context,
+            drain_seconds=settings.drain_seconds,
+            on_drain=drain,
+            answer_seconds=settings.provider_seconds,
+            protocol=protocol,
+        )
+        return made, socket.socket(fileno=descriptor)
+
+    servers = [served(listeners.exchange, keyring.client_anchors, PeerProtocol)]
+    if listeners.edge is not None:
+        anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.client_anchors
+        servers.append(served(listeners.edge, anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits)))
+    if listeners.edge_socket is not None:
+        servers.append(served(listeners.edge_socket, None, edge_protocol(settings.edge_socket_dialect, by_socket)))
+
+    def stop() -> None:
+        for server, _ in servers:
+            server.stop()
+
+    child.stop_when_told(stop, lifeline)
+    watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
     try:
-        await server.serve_on(socket.socket(fileno=listener))
+        await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
         watch.cancel()
         await parts.session.close()

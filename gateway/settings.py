@@ -17,6 +17,12 @@ import yaml
 FILE: Final = "settings.yaml"
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
+_DIALECTS: Final = ("rfc9440", "nginx")
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "kind": ("sandbox", "production"),
+    "edge_dialect": _DIALECTS,
+    "edge_socket_dialect": _DIALECTS,
+}
 
 
 def _setting(default: Any, help_en: str) -> Any:
@@ -36,6 +42,17 @@ class Settings:
     public_base: str = _setting(
         "", "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`"
     )
+    edge_port: int = _setting(0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none")
+    edge_proxies: str = _setting(
+        "", "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, with spaces between"
+    )
+    edge_anchors: str = _setting("", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors")
+    edge_dialect: Literal["rfc9440", "nginx"] = _setting(
+        "rfc9440", "how proxies on `edge_port` tell the client's certificate: `rfc9440` or `nginx` (operating.md)"
+    )
+    edge_socket: str = _setting("", "path of a Unix socket for a proxy on this machine; empty: none")
+    edge_socket_group: str = _setting("", "group whose members may open `edge_socket`; empty: the gateway's own user alone")
+    edge_socket_dialect: Literal["rfc9440", "nginx"] = _setting("rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`")
     origin: str = _setting(
         "localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log"
     )
@@ -148,8 +165,9 @@ def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings
             raise BadSetting(f"{where}: there is no setting {name!r}; the settings are {', '.join(sorted(known))}")
         taken[name] = _read(name, value, known[name], where)
     settings = replace(settings, **taken)
-    if settings.kind not in ("sandbox", "production"):
-        raise BadSetting(f"{where}: kind is {settings.kind!r}; it must be sandbox or production")
+    for name, allowed in _CHOICES.items():
+        if getattr(settings, name) not in allowed:
+            raise BadSetting(f"{where}: {name} is {getattr(settings, name)!r}; it must be {' or '.join(allowed)}")
     return settings
 
 

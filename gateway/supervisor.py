@@ -23,14 +23,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from gateway.child import READY
-from gateway.doors.server import bind
+from gateway.doors.edge import BadEdge, Proxies
+from gateway.doors.server import bind, bind_unix
 from gateway.settings import Settings
 from gateway.supervised import Child
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
+_FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
 
 
@@ -53,14 +56,17 @@ class Supervisor:
 
     def run(self) -> None:
         settings = self.settings
-        listeners = [self._bind(settings.host, settings.exchange_port), self._bind(settings.host, settings.desk_port)]
+        listeners = {"exchange": self._bind(settings.host, settings.exchange_port), "desk": self._bind(settings.host, settings.desk_port)}
+        listeners |= self._bind_edges()
         self._lifeline = os.pipe()
         settings.run.mkdir(parents=True, exist_ok=True)
-        exchange, desk = (listener.fileno() for listener in listeners)
+        desk = listeners["desk"].fileno()
+        doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
+        door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
         data = str(settings.data)
         self._children = [Child("keeper", ["keeper", "--data", data]), Child("files", ["files", "--data", data])]
         self._children += [
-            Child(f"door-{number}", ["door", "--data", data, "--fd", str(exchange)], (exchange,)) for number in range(settings.door_count)
+            Child(f"door-{number}", ["door", "--data", data, *door], tuple(doors.values())) for number in range(settings.door_count)
         ]
         self._children.append(Child("desk", ["desk", "--data", data, "--fd", str(desk)], (desk,)))
         self._children += self.extra
@@ -77,10 +83,12 @@ class Supervisor:
                 self._tend()
                 time.sleep(0.2)
         finally:
-            for listener in listeners:  # first, so that nobody waits in a queue that no door will take up
+            for listener in listeners.values():  # first, so that nobody waits in a queue that no door will take up
                 listener.close()
             self._end_all()
             pid_file.unlink(missing_ok=True)
+            if "edge_socket" in listeners:
+                Path(settings.edge_socket).unlink(missing_ok=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -99,6 +107,24 @@ class Supervisor:
                 f"Choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT. / "
                 f"Không mở được cổng {host}:{port}; có thể một phiên bản khác đang chạy, hãy chọn cổng khác."
             ) from None
+
+    def _bind_edges(self) -> dict[str, socket.socket]:
+        settings, found = self.settings, {}
+        if settings.edge_port:
+            try:
+                Proxies.of(settings)
+            except BadEdge as wrong:
+                raise NotStarted(str(wrong)) from None
+            found["edge"] = self._bind(settings.host, settings.edge_port)
+        if settings.edge_socket:
+            try:
+                found["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
+            except (OSError, LookupError) as error:
+                raise NotStarted(
+                    f"cannot listen on the socket {settings.edge_socket}: {error}. Its folder must exist and belong to the gateway's user. / "
+                    f"Không mở được socket {settings.edge_socket}; thư mục phải có sẵn và thuộc về tài khoản chạy trục."
+                ) from None
+        return found
 
     def _start(self, child: Child) -> None:
         ready_read, ready_write = os.pipe()

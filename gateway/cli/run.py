@@ -56,11 +56,18 @@ def doctor(data: Data = None, json: Json = False) -> None:
 
 
 @app.command(hidden=True)
-def door(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
-    """One door process, on an inherited socket."""
-    from gateway.app import run_door
+def door(
+    fd: Fd,
+    data: Data = None,
+    lifeline: Pipe = None,
+    ready: Pipe = None,
+    edge_fd: Annotated[int | None, typer.Option("--edge-fd")] = None,
+    edge_socket_fd: Annotated[int | None, typer.Option("--edge-socket-fd")] = None,
+) -> None:
+    """One door process, on inherited sockets."""
+    from gateway.app import Listeners, run_door
 
-    run_door(load_settings(data), fd, lifeline, ready)
+    run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
 
 
 @app.command(hidden=True)

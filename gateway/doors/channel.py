@@ -22,6 +22,8 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
     """The registered system behind a connection; `Theirs` or `Policy` if there is none in force."""
     if certificate is None:
         raise Theirs("channel.no-certificate")
+    if not certificate:
+        raise Theirs("channel.certificate-unreadable")
     thumbprint = thumbprint_of(certificate)
     key = snapshot.tls_key(thumbprint)
     if key is None or not key.in_force(now):

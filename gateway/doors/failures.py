@@ -18,6 +18,20 @@ register(
             ),
         ),
         Kind(
+            "channel.certificate-unreadable",
+            Branch.THEIRS,
+            400,
+            Words("Không đọc được chứng thư do cổng biên chuyển tới", "The edge's word on the certificate cannot be read"),
+            Words(
+                "Cổng biên gửi chứng thư của máy khách không đúng dạng đã thống nhất, hoặc gửi nhiều hơn một lần.",
+                "The edge told the client's certificate in another form than agreed, or more than once.",
+            ),
+            Words(
+                "Báo cho người vận hành trục; cổng biên phải đặt lại (không thêm) tiêu đề chứng thư như mẫu trong deploy/.",
+                "Tell the operator of the gateway; the edge must set (not add) the field as the examples in deploy/ do.",
+            ),
+        ),
+        Kind(
             "channel.unknown-system",
             Branch.POLICY,
             403,

@@ -5,14 +5,20 @@
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
 - A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing.
+- Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
+  `edge.py` look at them first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
+import os
+import shutil
 import socket
 import ssl
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +37,9 @@ _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
     b"connection: close\r\n\r\nRequest head too long."
 )
+# Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
+_CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
+_CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -111,8 +120,15 @@ class PeerProtocol(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # else it is a trailer, which must not be taken for a header (RFC 9110 §6.5.1)
-            super().on_header(name, value)
+        if not self._in_head:  # a trailer, which must not be taken for a header (RFC 9110 §6.5.1)
+            return
+        if len(name) in _CLAIM_LENGTHS and name.lower().replace(b"_", b"-") in _CLAIMS:
+            self.on_claim(name, value)
+            return
+        super().on_header(name, value)
+
+    def on_claim(self, name: bytes, value: bytes) -> None:
+        """A field that claims a client's certificate: here the handshake alone says who the client is."""
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -202,11 +218,12 @@ def make_server(
     drain_seconds: float,
     on_drain: Callable[[], None],
     answer_seconds: float = 4.0,
+    protocol: type[PeerProtocol] = PeerProtocol,
 ) -> DrainingServer:
     """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it."""
     config = uvicorn.Config(
         app,
-        http=PeerProtocol,
+        http=protocol,
         loop="uvloop",
         ws="none",
         lifespan="off",
@@ -220,6 +237,27 @@ def make_server(
         ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
     )
     return DrainingServer(config, drain_seconds, on_drain)
+
+
+def bind_unix(path: Path, group: str) -> socket.socket:
+    """A listening Unix socket that its owner alone can open, or with `group` the members of that group too."""
+    folder = path.parent.stat()
+    if folder.st_mode & 0o002 and not folder.st_mode & stat.S_ISVTX:
+        raise PermissionError(errno.EPERM, f"others may write to {path.parent}, and could put a socket of theirs in this one's place")
+    if path.is_socket():
+        path.unlink()  # left by an instance that was killed
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    if group:
+        shutil.chown(path, group=group)
+        path.chmod(0o660)
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
 
 
 def bind(host: str, port: int) -> socket.socket:
