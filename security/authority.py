@@ -11,10 +11,10 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -25,6 +25,7 @@ from security.keys import PrivateKey, PublicKey, natural_algorithm
 URI: Final = "urn:lgsp:system:"
 TLS_DAYS: Final = 90
 SIGNING_DAYS: Final = 365
+ISSUED_RSA_BITS: Final = 3072  # of keys that we vouch for; those of outside authorities have 2048 at least
 # Certificates begin a little in the past, so that a caller whose clock is behind can use a new one at once.
 _BACKDATE: Final = timedelta(minutes=5)
 _DOCUMENT_SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
@@ -129,19 +130,30 @@ def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ())
     return builder.sign(private, _hash(private)).public_bytes(serialization.Encoding.PEM)
 
 
-def read_request(pem: bytes) -> tuple[str, PublicKey]:
-    """System and public key of a request; the request's own signature proves that its maker holds the key."""
+class Requested(NamedTuple):
+    """What a certificate request asks for. `hosts` are names and addresses that a server's certificate is wanted for."""
+
+    system: str
+    public: PublicKey
+    hosts: tuple[str, ...] = ()
+
+
+def read_request(pem: bytes) -> Requested:
+    """A request (PKCS#10, RFC 2986, PEM) read; its own signature proves that its maker holds the key. Whatever else it wishes for is passed over."""
     try:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
         if not request.is_signature_valid:
             raise Theirs("key.unacceptable", rule="PKCS#10 signature")
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, InvalidSignature, x509.ExtensionNotFound):
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
         raise Theirs("key.unacceptable", rule=f"PKCS#10, subjectAltName {URI}…") from None
     natural_algorithm(public)
     assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
-    return _system(names), public
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < ISSUED_RSA_BITS:
+        raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
+    hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
+    return Requested(_system(names), public, hosts)
 
 
 def system_of(certificate: x509.Certificate) -> str | None:

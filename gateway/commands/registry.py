@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.authority import EmbeddedAuthority
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
@@ -35,7 +36,7 @@ def apply(settings: Settings, file: Path, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with writing(engine) as connection:
         document = parse(file.read_bytes(), snapshot.contracts, endpoints, partial(versions.compiled, connection))
-        changes = store.apply(document, connection, now)
+        changes = store.apply(document, connection, now, EmbeddedAuthority(settings).trust())
         listed = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
         if changes:
             append(connection, [entries.note("registry", {"changes": listed}, now, actor="command line")])
@@ -58,6 +59,7 @@ def show(settings: Settings, as_json: bool) -> None:
             "versions": dict(each.versions),
             "endpoint": each.endpoint.url if each.endpoint is not None else None,
             "state": each.state,
+            "contact": dict(each.contact or snapshot.agencies[each.agency].contact),
             "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
         }
         for each in snapshot.systems.values()

@@ -52,6 +52,7 @@ system = Table(
     Column("endpoint", Text),  # JSON object: {"kind": "rest"|"soap", "url": ...}; NULL for a system that only calls
     Column("state", Text, nullable=False),  # active | suspended
     Column("versions", Text),  # JSON object: "<contract>/v<major>" -> the minor version it is pinned to, or "newest"
+    Column("contact", Text),  # JSON object; NULL where the agency's contact serves
 )
 system_key = Table(
     "system_key",
@@ -64,6 +65,43 @@ system_key = Table(
     Column("valid_from", Float, nullable=False),
     Column("valid_until", Float, nullable=False),
     Column("state", Text, nullable=False),  # active | revoked
+    Column("algorithm", Text),  # NULL: the one that is natural for its kind of key
+    Column("authority", Text),  # the outside authority that issued it; NULL: the embedded one
+    Column("stated", Boolean),  # true: it stands in the registry document
+    Column("revoked", Float),
+    Column("reason", Text),  # of its revocation, a name of RFC 5280
+)
+outside_authority = Table(
+    "outside_authority",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("uses", Text, nullable=False),  # JSON array: tls | sign | encrypt
+    Column("certificates", Text, nullable=False),  # PEM
+    Column("crl", Text, nullable=False),  # JSON array of addresses
+    Column("ocsp", Text),
+    Column("grace", Float, nullable=False),  # seconds that a status may be overdue
+)
+certificate_status = Table(
+    "certificate_status",
+    metadata,
+    Column("thumbprint", Text, primary_key=True),
+    Column("source", Text, primary_key=True),  # crl | ocsp
+    Column("authority", Text, nullable=False),
+    Column("status", Text, nullable=False),  # good | revoked
+    Column("this_update", Float, nullable=False),
+    Column("next_update", Float, nullable=False),
+    Column("revoked", Float),
+    Column("reason", Text),
+    Column("digest", Text, nullable=False),  # hex SHA-256 of the list or answer that said so
+)
+revocation_list = Table(
+    "revocation_list",
+    metadata,
+    Column("issuer", Text, primary_key=True),  # of the embedded authority: tls | sign, tls-1 for one that was replaced
+    Column("number", BigInteger, nullable=False),
+    Column("this_update", Float, nullable=False),
+    Column("next_update", Float, nullable=False),
+    Column("crl", LargeBinary, nullable=False),  # DER
 )
 access_grant = Table(
     "access_grant",

@@ -1,4 +1,4 @@
-"""The registry document: agencies, systems, routes and grants of an instance, as YAML that officers can read and review.
+"""The registry document: agencies, systems with their keys, outside authorities, routes and grants of an instance, as YAML that officers can read and review.
 
 It follows articles 12.3 (a contact an agency) and 12.2 (routing) of the regulation. Invariant: a document is taken whole or not at all,
 and everything wrong with it is reported at once, each with its path; nothing here touches a database.
@@ -18,7 +18,7 @@ from contracts.compiled import CompiledContract
 from gateway.registry.parts.grants import Grants
 from gateway.registry.parts.parties import Minor
 from gateway.registry.parts.routes import Routes
-from gateway.registry.records import Agency, Route, System
+from gateway.registry.records import Agency, OutsideAuthority, Route, StatedKey, System
 from gateway.registry.versions import minor_of
 from security.grants import Grant
 
@@ -32,6 +32,8 @@ class Document:
     routes: tuple[Route, ...] = ()
     grants: tuple[Grant, ...] = ()
     stated: frozenset[str] = field(default_factory=frozenset)
+    authorities: tuple[OutsideAuthority, ...] = ()
+    keys: tuple[StatedKey, ...] = ()
 
 
 def parse(
@@ -75,7 +77,9 @@ class _Reader(Routes, Grants):
     """Walks the raw document and gathers findings instead of stopping at the first."""
 
     def document(self, raw: Any) -> Document:
-        top = self._mapping("", raw, {"agencies", "systems", "routes", "grants"})
+        top = self._mapping("", raw, {"agencies", "authorities", "systems", "routes", "grants"})
+        for path, item in self._list("authorities", top.get("authorities", [])):
+            self._authority(path, item)
         for path, item in self._list("agencies", top.get("agencies", [])):
             self._agency(path, item)
         for path, item in self._list("systems", top.get("systems", [])):
@@ -89,4 +93,6 @@ class _Reader(Routes, Grants):
             tuple(route for route in routes if route),
             tuple(grant for grant in grants if grant),
             frozenset(self._stated),
+            tuple(self._authorities.values()),
+            tuple(self._keys.values()),
         )

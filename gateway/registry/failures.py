@@ -37,6 +37,64 @@ register(
             Words("Tạo khóa mới với mã mới, rồi đăng ký lại.", "Make a new key with a new id, then enrol that."),
         ),
         Kind(
+            "registry.key-revoked",
+            Branch.THEIRS,
+            409,
+            Words("Khóa đã bị thu hồi", "The key was revoked"),
+            Words("Khóa {id} đã bị thu hồi; việc thu hồi là vĩnh viễn.", "The key {id} was revoked, and a revocation is final."),
+            Words("Tạo khóa mới với mã mới, rồi đăng ký.", "Make a new key with a new id, then enrol that."),
+        ),
+        Kind(
+            "registry.no-contact",
+            Branch.POLICY,
+            409,
+            Words("Thiếu đầu mối liên hệ", "No contact"),
+            Words(
+                "Hệ thống {system} và cơ quan của nó chưa có đầu mối liên hệ; kết nối đang hoạt động phải có đầu mối (Điều 12.3).",
+                "Neither the system {system} nor its agency has a contact; a live connection needs one (article 12.3).",
+            ),
+            Words(
+                "Ghi contact (office, phone, email) cho hệ thống hoặc cơ quan trong tài liệu đăng ký rồi áp dụng.",
+                "State a contact (office, phone, email) of the system or the agency in the registry document, and apply it.",
+            ),
+        ),
+        Kind(
+            "registry.request-system",
+            Branch.POLICY,
+            403,
+            Words("Yêu cầu chứng thư mang tên hệ thống khác", "The request names another system"),
+            Words("Yêu cầu chứng thư mang tên {named}, không phải {system}.", "The certificate request names {named}, not {system}."),
+            Words(
+                "Tạo lại yêu cầu với subjectAltName urn:lgsp:system:{system}.",
+                "Make the request anew with subjectAltName urn:lgsp:system:{system}.",
+            ),
+        ),
+        Kind(
+            "registry.request-host",
+            Branch.POLICY,
+            403,
+            Words("Yêu cầu chứng thư mang tên máy chủ lạ", "The request names a host that is not the system's"),
+            Words(
+                "Yêu cầu chứng thư của {system} xin cho {host}; sổ đăng ký ghi địa chỉ của hệ thống là {known}.",
+                "The request of {system} is for the host {host}; the registry has {known} as the address of that system.",
+            ),
+            Words(
+                "Bỏ tên máy chủ đó khỏi yêu cầu, hoặc sửa endpoint của hệ thống trong tài liệu đăng ký trước.",
+                "Leave that host out of the request, or first change the system's endpoint in the registry document.",
+            ),
+        ),
+        Kind(
+            "authority.root-offline",
+            Branch.THEIRS,
+            409,
+            Words("Khóa gốc không có trên máy này", "The root key is not on this machine"),
+            Words("Không có {file}: cấp tổ chức phát hành mới cần khóa gốc.", "There is no {file}: a new issuer is signed by the root."),
+            Words(
+                "Đưa khóa gốc từ nơi cất giữ về đúng tệp này cho việc đó, rồi cất lại.",
+                "Bring the root key from where it is kept to this file for the ceremony, then take it away again.",
+            ),
+        ),
+        Kind(
             "contract.breaking",
             Branch.THEIRS,
             409,

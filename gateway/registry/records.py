@@ -43,6 +43,7 @@ class System:
     active: bool = True
     drop: DropFolder | None = None
     versions: Mapping[str, str] = field(default_factory=dict)  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
+    contact: Mapping[str, str] = field(default_factory=dict)  # its own, where it is not the agency's
 
     @property
     def name(self) -> str:
@@ -76,6 +77,31 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideAuthority:
+    """A certification authority that is not ours: what it may vouch for, and where it says what it has revoked. `grace` is in seconds."""
+
+    name: str
+    uses: tuple[str, ...]
+    certificates: str  # PEM: the root, and the issuing authorities below it
+    crl: tuple[str, ...]
+    ocsp: str | None
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class StatedKey:
+    """A key as a document states it; `path` is where. Without `state` it keeps the one that it has."""
+
+    path: str
+    key_id: str
+    system: str
+    use: str
+    certificate: str
+    algorithm: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Where an operation's messages go: to `system` if each path of `when` holds one of its values. An empty `when` is the fallback."""
 
@@ -89,7 +115,7 @@ class Route:
 class Change:
     """One thing that an act on the registry changed, enough for an entry of the audit log."""
 
-    what: Literal["agency", "system", "grant", "route", "key", "bundle", "contract"]
+    what: Literal["agency", "system", "authority", "grant", "route", "key", "bundle", "contract"]
     id: str
     how: Literal["added", "changed", "removed", "suspended", "resumed", "revoked", "published", "rolled back"]
     fields: tuple[str, ...] = ()

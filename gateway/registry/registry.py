@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
 from contracts.compiled import CompiledContract, compile_bundle
+from gateway.registry.revisions import revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from gateway.registry.store import revision
 from gateway.registry.versions import load
 
 POLL_SECONDS: Final = 0.5

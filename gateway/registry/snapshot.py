@@ -23,8 +23,9 @@ from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
 from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System
+from gateway.registry.revisions import revision
 from gateway.registry.routing import RouteTable
-from gateway.registry.store import drop_of, revision
+from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.grants import Decision, Grant, Request, decide
 from security.keys import VerifyKey
@@ -243,7 +244,7 @@ def _key(row: Mapping[str, Any], known: Key | None) -> Key:
         if known is not None and known.thumbprint == row["thumbprint"] and known.system == row["system"]:
             verify = known.verify
         else:
-            verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"])
+            verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"], row["algorithm"])
     use = cast(Literal["tls", "sign"], row["use"])
     return Key(row["key_id"], row["system"], use, row["thumbprint"], row["valid_from"], row["valid_until"], row["state"], verify)
 
@@ -264,6 +265,7 @@ def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[V
         row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
         drop,
         versions=json.loads(row["versions"] or "{}"),
+        contact=json.loads(row["contact"] or "{}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing the registry: applying a document, publishing contracts, enrolling and revoking keys.
+"""Writing the registry: applying a document, publishing contracts. Keys and authorities have their own module (`keys`).
 
 Invariants
 - A document declares the whole: a grant or route that it no longer holds is gone, an agency or system that it no longer holds is
@@ -14,36 +14,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Policy, Theirs, Words
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
 from gateway.registry.document import Document
-from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
+from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
+from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, System
+from gateway.registry.revisions import raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
+from security.chains import Trust
 from security.grants import Grant
-from security.keys import VerifyKey, load_certificate
 
-REVISION: Final = "registry.revision"
-
-
-def revision(connection: Connection) -> int:
-    """The number of changes so far; 0 for an empty registry."""
-    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == REVISION))
-    return int(value) if value is not None else 0
-
-
-def _raise_revision(connection: Connection) -> None:
-    done = connection.execute(update(tables.instance).where(tables.instance.c.key == REVISION).values(value=str(revision(connection) + 1)))
-    if not done.rowcount:
-        connection.execute(insert(tables.instance).values(key=REVISION, value="1"))
+__all__ = ["add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "revision", "revoke_key", "set_state", "systems"]
 
 
 def _text(value: object) -> str:
@@ -53,8 +42,8 @@ def _text(value: object) -> str:
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def apply(document: Document, connection: Connection, now: float) -> list[Change]:
-    """Bring the registry to what the document declares; what was changed, in order. `now` decides nothing but is kept with the revision."""
+def apply(document: Document, connection: Connection, now: float, embedded: Trust | None = None) -> list[Change]:
+    """Bring the registry to what the document declares; what was changed, in order. `embedded` is our own authority, where keys are stated."""
     changes: list[Change] = []
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
     settled = _settled(connection, document)
@@ -62,11 +51,14 @@ def apply(document: Document, connection: Connection, now: float) -> list[Change
     stated = document.stated
     changes += _merge(connection, tables.agency, "code", "agency", agencies, {key for key in agencies if f"agency {key}" in stated})
     changes += _merge(connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated})
+    changes += apply_authorities(connection, document.authorities)
+    changes += apply_keys(connection, document.keys, now, embedded)
     changes += _grants(connection, document.grants)
     changes += _routes(connection, document)
+    _check_contacts(connection)
     if changes:
-        _raise_revision(connection)
-        _remember(connection, "registry.applied", repr(now))
+        raise_revision(connection)
+        remember(connection, "registry.applied", repr(now))
     return changes
 
 
@@ -111,6 +103,7 @@ def systems(connection: Connection) -> list[System]:
             row.state,
             drop=drop_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
+            contact=json.loads(row.contact or "{}"),
         )
         for row in connection.execute(select(*table))
     ]
@@ -132,7 +125,17 @@ def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
         "endpoint": _endpoint_text(system),
         "state": system.state,
         "versions": _text(dict(versions)) if versions else None,
+        "contact": _text(dict(system.contact)) if system.contact else None,
     }
+
+
+def _check_contacts(connection: Connection) -> None:
+    """A live connection needs a contact (article 12.3): a system cannot be active without its own or its agency's."""
+    system, agency = tables.system.c, tables.agency.c
+    query = select(system.id).join_from(tables.system, tables.agency, agency.code == system.agency)
+    lacking = query.where(system.state == ACTIVE, agency.state == ACTIVE, system.contact.is_(None), agency.contact == "{}")
+    for name in connection.scalars(lacking.order_by(system.id)):
+        raise Policy("registry.no-contact", system=name)
 
 
 def _endpoint_text(system: System) -> str | None:
@@ -233,7 +236,8 @@ def set_state(connection: Connection, what: Literal["agency", "system", "grant"]
     if before == after:
         return []
     connection.execute(update(table).where(column == name).values(state=after))
-    _raise_revision(connection)
+    _check_contacts(connection)
+    raise_revision(connection)
     return [Change(what, name, "resumed" if active else "suspended", ("state",))]
 
 
@@ -268,63 +272,10 @@ def put_in_force(connection: Connection, contract: str, digest: str) -> bool:
         connection.execute(insert(force).values(contract=contract, digest=digest))
     else:
         connection.execute(update(force).where(force.c.contract == contract).values(digest=digest))
-    _raise_revision(connection)
+    raise_revision(connection)
     return True
 
 
 def mark_withdrawn(connection: Connection, digest: str, withdrawn: bool) -> None:
     """Whether a stored bundle was taken back."""
     connection.execute(update(tables.bundle).where(tables.bundle.c.digest == digest).values(withdrawn=withdrawn))
-
-
-# --- keys -------------------------------------------------------------------------------------------------------------
-
-
-def add_key(connection: Connection, key_id: str, system: str, use: Literal["tls", "sign"], certificate: str | bytes) -> list[Change]:
-    """Enrol a certificate (PEM or DER). The same again changes nothing; a taken id or certificate is refused."""
-    parsed = load_certificate(certificate)
-    key = VerifyKey.from_certificate(key_id, system, certificate)  # refuses weak keys, for TLS too
-    table = tables.system_key
-    if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
-        raise Theirs("registry.unknown", what="system", id=system)
-    taken = connection.execute(
-        select(table.c.key_id, table.c.system, table.c.use, table.c.thumbprint).where(
-            (table.c.key_id == key_id) | (table.c.thumbprint == key.thumbprint)
-        )
-    ).all()
-    if taken:
-        if [tuple(row) for row in taken] == [(key_id, system, use, key.thumbprint)]:
-            return []
-        raise Theirs("registry.key-taken", id=key_id, system=taken[0].system)
-    connection.execute(
-        insert(table).values(
-            key_id=key_id,
-            system=system,
-            use=use,
-            thumbprint=key.thumbprint,
-            certificate=parsed.public_bytes(Encoding.PEM).decode("ascii"),
-            valid_from=key.valid_from,
-            valid_until=key.valid_until,
-            state=ACTIVE,
-        )
-    )
-    _raise_revision(connection)
-    return [Change("key", key_id, "added", (use, key.thumbprint))]
-
-
-def revoke_key(connection: Connection, key_id: str) -> list[Change]:
-    """From the next request on, in every process within its polling time, the key proves nothing."""
-    table = tables.system_key
-    before = connection.scalar(select(table.c.state).where(table.c.key_id == key_id))
-    if before is None:
-        raise Theirs("registry.unknown", what="key", id=key_id)
-    if before == REVOKED:
-        return []
-    connection.execute(update(table).where(table.c.key_id == key_id).values(state=REVOKED))
-    _raise_revision(connection)
-    return [Change("key", key_id, "revoked", ("state",))]
-
-
-def _remember(connection: Connection, key: str, value: str) -> None:
-    if not connection.execute(update(tables.instance).where(tables.instance.c.key == key).values(value=value)).rowcount:
-        connection.execute(insert(tables.instance).values(key=key, value=value))

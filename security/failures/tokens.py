@@ -84,4 +84,17 @@ TOKEN = (
             "Use a P-256 or Ed25519 key, or RSA of 2048 bits or more, with an X.509 v3 certificate.",
         ),
     ),
+    theirs(
+        "key.untrusted",
+        422,
+        ("Chứng thư không do tổ chức được tin cậy cấp", "No trusted authority vouches for the certificate"),
+        (
+            "Không có tổ chức chứng thực nào được tin cậy cho mục đích {use} bảo đảm chứng thư do «{issuer}» cấp: {rule}.",
+            "No authority that is trusted for {use} vouches for the certificate issued by {issuer}: {rule}.",
+        ),
+        (
+            "Đăng ký tổ chức chứng thực đó (authorities) kèm chứng thư gốc và trung gian, hoặc xin chứng thư khác.",
+            "State that authority (authorities) with its root and its issuing certificates, or get another certificate.",
+        ),
+    ),
 )

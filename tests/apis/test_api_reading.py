@@ -158,7 +158,7 @@ async def test_a_proof_for_the_parties(world: World) -> None:
 async def test_what_is_revoked_is_refused_on_the_next_request(world: World) -> None:
     assert (await world.signed("dieu-hanh", FEED)).status == 200
     with writing(world.engine) as connection:
-        store.revoke_key(connection, "dieu-hanh.sign-1")
+        store.revoke_key(connection, "dieu-hanh.sign-1", 0.0)
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
     answer = await world.signed("dieu-hanh", FEED)

@@ -182,9 +182,9 @@ def test_a_revoked_key_is_found_no_more(engine: Engine, house: House) -> None:
     identity = house.identity("do-thi", NOW)
     filled(engine, province(), [identity])
     with writing(engine) as connection:
-        assert store.revoke_key(connection, "do-thi.sign-1") == [Change("key", "do-thi.sign-1", "revoked", ("state",))]
-        assert store.revoke_key(connection, "do-thi.sign-1") == []
-        store.revoke_key(connection, "do-thi.tls-1")
+        assert store.revoke_key(connection, "do-thi.sign-1", NOW) == [Change("key", "do-thi.sign-1", "revoked", ("unspecified",))]
+        assert store.revoke_key(connection, "do-thi.sign-1", NOW) == []
+        store.revoke_key(connection, "do-thi.tls-1", NOW)
     snapshot = snapshot_of(engine)
     assert snapshot.key("do-thi.sign-1") is None
     system = snapshot.system("do-thi")

@@ -176,7 +176,7 @@ def test_limits_of_life(house, now):
 def test_requests(house, now):
     private = new_private()
     pem = make_request("y-te", private)
-    assert read_request(pem) == ("y-te", private.public_key())
+    assert read_request(pem) == ("y-te", private.public_key(), ())
     for bad in (b"", b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", house.root.pem):
         with pytest.raises(Theirs):
             read_request(bad)

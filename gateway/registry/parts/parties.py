@@ -1,6 +1,7 @@
 """Agencies and their systems in a registry document: who they are, what they speak, where they are reached.
 
-Article 12.3 of the regulation: an agency has a contact. Invariant: what is wrong is gathered by its path; nothing here touches a database.
+Article 12.3 of the regulation: an agency has a contact. Invariants: a system that is to be active has a contact, its own or its agency's; what is wrong is
+gathered by its path; nothing here touches a database.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from urllib.parse import urlsplit
 from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.compiled import CompiledContract
 from contracts.model import Pattern
+from gateway.registry.parts.identities import Identities
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
-from gateway.registry.values import Values
 from gateway.registry.versions import minor_of
 
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
@@ -24,7 +25,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
 Minor = Callable[[str, str], CompiledContract | None]  # a contract's name and a minor version -> what was published under it
 
 
-class Parties(Values):
+class Parties(Identities):
     """What the other parts refer to."""
 
     def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
@@ -40,17 +41,12 @@ class Parties(Values):
     def _agency(self, path: str, raw: Any) -> None:
         item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
         code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
-        contact = self._mapping(f"{path}.contact", item.get("contact"), {"office", "phone", "email", "address"})
-        texts = {name: self._text(f"{path}.contact.{name}", value) for name, value in contact.items()}
-        for name in ("office", "phone", "email"):
-            if name not in texts:
-                self._wrong(f"{path}.contact.{name}", "required", "how the agency's contact is reached (article 12.3)", "nothing")
         agency = Agency(
             code,
             self._words(f"{path}.name", item.get("name")),
             self._text(f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")),
             tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
-            texts,
+            self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
             self._state(path, item, f"agency {code}"),
         )
         if code in self._agencies:
@@ -58,7 +54,7 @@ class Parties(Values):
         self._agencies[code] = agency
 
     def _system(self, path: str, raw: Any) -> None:
-        item = self._mapping(path, raw, {"id", "agency", "title", "formats", "endpoint", "state"})
+        item = self._mapping(path, raw, {"id", "agency", "title", "formats", "endpoint", "state", "contact", "keys"})
         name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
         agency = self._text(f"{path}.agency", item.get("agency"))
         if agency and agency not in self._agencies:
@@ -76,7 +72,19 @@ class Parties(Values):
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
         state = self._state(path, item, f"system {name}")
-        self._systems[name] = System(name, agency, title, formats, endpoint, state, drop=drop, versions=versions)
+        contact = self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {}
+        if state == ACTIVE and not contact and agency in self._agencies and not self._agencies[agency].contact:
+            self._wrong(f"{path}.contact", "required", "a contact of the system or of its agency, for a connection to live", "nothing")
+        for at, each in self._list(f"{path}.keys", item.get("keys", [])):
+            self._key(at, name, each)
+        self._systems[name] = System(name, agency, title, formats, endpoint, state, drop=drop, versions=versions, contact=contact)
+
+    def _contact(self, path: str, raw: Any) -> dict[str, str]:
+        given = self._mapping(path, raw, {"office", "phone", "email", "address"})
+        for name in ("office", "phone", "email"):
+            if name not in given:
+                self._wrong(f"{path}.{name}", "required", "how the contact is reached (article 12.3)", "nothing")
+        return {name: self._text(f"{path}.{name}", value) for name, value in given.items()}
 
     def _format(self, path: str, contract: str, value: Any, formats: dict[str, str], versions: dict[str, str]) -> None:
         """A format's name, or `{format, version}` where the minor version is said that the system understands."""

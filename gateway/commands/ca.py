@@ -1,0 +1,54 @@
+"""`lgsp ca`: the embedded certification authority."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from contracts.base.times import rfc3339
+from gateway.authority import EmbeddedAuthority, Issuer
+from gateway.commands.output import emit
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.registry.revisions import raise_revision
+from gateway.settings import Settings
+from security.keys import thumbprint
+
+_DAY = 86_400.0
+_DER = Encoding.DER
+
+
+def show(settings: Settings, as_json: bool) -> None:
+    own, now = EmbeddedAuthority(settings), time.time()
+    found = [_about("root", own.root, now)] + [_about(name, own.certificate(name), now) for name in own.names()]
+    offline = not own.root_is_here()
+    lines = [f"{each['name']:<8} {each['valid_until']}  {each['days_left']:>5} days  {each['subject']}" for each in found]
+    lines.append("the root key is offline" if offline else "the root key lies on this machine: take it away in production")
+    emit({"ok": True, "certificates": found, "root_key_offline": offline}, as_json, "\n".join(lines))
+
+
+def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
+    own, now = EmbeddedAuthority(settings), time.time()
+    before, certificate = own.renew(issuer, now)
+    about = _about(issuer, certificate, now)
+    with writing(open_engine(settings.database_url)) as connection:
+        raise_revision(connection)  # so that the doors take up its certificate
+        facts = {"changes": [{"what": "authority", "id": issuer, "how": "changed", "fields": [about["thumbprint"]]}]}
+        append(connection, [entries.note("registry", facts, now, actor="command line")])
+    text = f"{issuer}: made anew, valid until {about['valid_until']}; the one before goes on as {before}. Take root.key away again."
+    emit({"ok": True, "issuer": issuer, "before": before, "certificate": about}, as_json, text)
+
+
+def _about(name: str, certificate: x509.Certificate, now: float) -> dict[str, Any]:
+    until = certificate.not_valid_after_utc.timestamp()
+    return {
+        "name": name,
+        "subject": certificate.subject.rfc4514_string(),
+        "valid_until": rfc3339(until),
+        "days_left": int((until - now) // _DAY),
+        "thumbprint": thumbprint(certificate.public_bytes(_DER)),
+    }

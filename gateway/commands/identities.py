@@ -1,0 +1,104 @@
+"""`lgsp registry enrol`, `revoke` and `keys`: the certificates of systems."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from contracts.base.times import rfc3339
+from gateway.authority import EmbeddedAuthority
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.registry import enrolment, keys
+from gateway.registry.records import Change
+from gateway.registry.snapshot import load_snapshot
+from gateway.settings import Settings
+from security.entry import Json
+
+_DAY = 86_400.0
+
+
+def enrol(
+    settings: Settings,
+    system: str,
+    use: keys.Use,
+    request: Path | None,
+    certificate: Path | None,
+    key_id: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    file = request or certificate
+    if file is None or request is not None and certificate is not None:
+        what = "name either a certificate request or a certificate / chỉ nêu một trong hai: yêu cầu chứng thư hoặc chứng thư"
+        fail(Exit.USAGE, "request-or-certificate", what, "Use --request FILE or --certificate FILE.", as_json)
+    if not file.is_file():
+        fail(Exit.USAGE, "no-file", f"there is no file {file} / không có tệp {file}", "Name a PEM file.", as_json)
+    content, now, own = file.read_bytes(), time.time(), EmbeddedAuthority(settings)
+    engine = open_engine(settings.database_url)
+    with writing(engine) as connection:
+        if request is not None:
+            done = enrolment.by_request(connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now)
+        else:
+            done = enrolment.by_certificate(connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now)
+        append(connection, [_note(done.changes, now)] if done.changes else [])
+    if out is not None:
+        out.write_bytes(done.certificate)
+    result = {
+        "ok": True,
+        "key": done.key_id,
+        "system": system,
+        "use": use,
+        "authority": done.authority,
+        "added": bool(done.changes),
+        "certificate": done.certificate.decode("ascii"),
+        "file": str(out) if out is not None else None,
+    }
+    text = f"{done.key_id}: enrolled for {system} ({use})" + (
+        f"; certificate in {out}" if out is not None else f"\n{result['certificate']}"
+    )
+    emit(result, as_json, text)
+
+
+def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
+    if reason not in keys.REASONS:
+        what = f"{reason} is not a reason / không có lý do {reason}"
+        fail(Exit.USAGE, "unknown-reason", what, f"The reasons are {', '.join(keys.REASONS)} (RFC 5280).", as_json)
+    now = time.time()
+    with writing(open_engine(settings.database_url)) as connection:
+        changes = keys.revoke_key(connection, key_id, now, reason)
+        append(connection, [_note(changes, now)] if changes else [])
+    text = f"{key_id}: revoked ({reason})" if changes else f"{key_id}: was revoked before"
+    emit({"ok": True, "key": key_id, "revoked": bool(changes), "reason": reason}, as_json, text)
+
+
+def show(settings: Settings, system: str | None, as_json: bool) -> None:
+    now = time.time()
+    with open_engine(settings.database_url).connect() as connection:
+        snapshot = load_snapshot(connection)
+    if system is not None and system not in snapshot.systems:
+        fail(Exit.USAGE, "unknown", f"there is no system {system}", "See `lgsp registry show`.", as_json)
+    found: list[dict[str, Any]] = [
+        {
+            "key": key.key_id,
+            "system": key.system,
+            "use": key.use,
+            "state": key.state if key.state != "active" or key.in_force(now) else "ended" if now >= key.valid_until else "not yet",
+            "valid_from": rfc3339(key.valid_from),
+            "valid_until": rfc3339(key.valid_until),
+            "days_left": int((key.valid_until - now) // _DAY),
+            "thumbprint": key.thumbprint,
+        }
+        for key in sorted(snapshot.keys.values(), key=lambda each: (each.system, each.use, each.valid_from))
+        if system in (None, key.system)
+    ]
+    lines = [f"{each['key']:<24} {each['use']:<8} {each['state']:<10} {each['valid_until']}  {each['days_left']:>4} days" for each in found]
+    emit({"ok": True, "keys": found}, as_json, "\n".join(lines))
+
+
+def _note(changes: list[Change], now: float) -> Any:
+    listed: list[Json] = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+    return entries.note("registry", {"changes": listed}, now, actor="command line")
