@@ -39,7 +39,7 @@ def fault(failure: Failure, transfer: str, version: Version = V11) -> bytes:
         for item in failure.findings
     )
     problem = (
-        f'<lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code>'
+        f'<lgsp:Problem xmlns:lgsp="{LGSP}"><lgsp:Code>{escape_text(failure.code)}</lgsp:Code><lgsp:Branch>{failure.branch.value}</lgsp:Branch>'
         f"{''.join(words)}<lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>"
         f"{_retry(failure)}{findings}</lgsp:Problem>"
     )

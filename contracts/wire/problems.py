@@ -30,6 +30,7 @@ def problem(failure: Failure, *, transfer: str | None, language: Language) -> di
         "status": failure.status,
         "detail": failure.what(language),
         "code": failure.code,
+        "branch": failure.branch.value,
         "next": failure.next(language),
         "messages": {each: {"title": failure.title(each), "detail": failure.what(each), "next": failure.next(each)} for each in LANGUAGES},
     }

@@ -1,0 +1,307 @@
+"""`AsyncClient`: one system's calls to the gateway, for programs that run on asyncio. `gateway.client.sync.Client` is the same without it.
+
+A message is repeated only under its own id and with a fresh signature, and only where a repeat is safe: no answer came, the gateway asked
+to wait (429, 503, `Retry-After`), or the token had ended. Invariant: a checkpoint that comes with an answer is looked at before the answer
+is handed on; what an unproven answer carries is not looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from lxml import etree
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from contracts.base.errors import Language
+from gateway.client import proofs, rest, soap
+from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
+from gateway.client.errors import ClientError, LogObjection, NoConnection, NotProven, Refused, refused
+from gateway.client.feeds import FeedPage
+from gateway.client.identity import Identity
+from gateway.client.proofs import Proof
+from gateway.client.transport import HttpTransport, Transport
+from gateway.client.trusted import TrustedKeys
+from gateway.client.witness import Witness
+from security.checkpoint import Checkpoint
+from security.tokens import make_assertion
+
+TOKEN_PATH: Final = "/oauth/token"
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+TRIES: Final = 4
+LONGEST_WAIT: Final = 30  # seconds; a gateway that asks for more is reported, not waited for
+_TOKEN_ENDED: Final = frozenset({"token.expired", "token.other-certificate", "token.unknown-key", "token.wrong"})
+_NOT_YET: Final = frozenset({"audit.not-logged", "transfer.unknown"})
+_ASK_KEYS_AGAIN: Final = 30.0
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """One system towards the gateway. Used with `async with`, or closed by `close()`.
+
+    `state` is the folder in which checkpoints are kept (default: `checkpoints` in the identity folder). `language` is that of the words
+    in a problem document that people read first; both languages come in any case. `tries` counts all sendings of one message.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        state: Path | None = None,
+        language: Language = "vi",
+        seconds: float = 30.0,
+        tries: int = TRIES,
+        connections: int = 32,
+        transport: Transport | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        identity.check_time(clock())
+        self.identity: Final = identity
+        self.witness: Final = Witness(identity.log_key, state or identity.folder / "checkpoints", clock)
+        self._language: Language = language
+        self._tries = tries
+        self._clock = clock
+        self._transport: Transport = transport or HttpTransport(identity.tls(), seconds=seconds, connections=connections)
+        self._trusted = TrustedKeys(identity)
+        self._asked_keys = 0.0
+        self._token: tuple[str, float] | None = None
+        self._token_lock = asyncio.Lock()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    # --- calls ---------------------------------------------------------------------------------------------------------
+
+    async def rest(
+        self,
+        method: str,
+        path: str,
+        body: rest.Body | None = None,
+        message_id: str | None = None,
+        *,
+        content_type: str = rest.JSON,
+        language: Language | None = None,
+    ) -> Answer:
+        """Call a REST operation. `path` holds the query. A POST without `message_id` gets a new one; `Answer.message_id` tells it."""
+        url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
+        known_as = message_id or (rest.new_message_id() if method == "POST" else None)
+
+        async def once() -> Answer:
+            prepared = rest.prepare(
+                method,
+                url,
+                content,
+                known_as,
+                await self.token(),
+                self.identity.sign_key,
+                self._clock(),
+                content_type=content_type,
+                language=language or self._language,
+            )
+            raw = await self._transport.send(method, url, prepared.headers, content)
+            answer = await self._judged(lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock()))
+            failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
+            return await self._looked_at(answer, failed)
+
+        async def with_token() -> Answer:
+            try:
+                return await once()
+            except Refused as no:
+                if no.code not in _TOKEN_ENDED:
+                    raise
+                self._token = None
+                return await once()
+
+        return await self._repeated(with_token)
+
+    async def soap(
+        self,
+        contract: str,
+        content: bytes | etree._Element,
+        message_id: str | None = None,
+        *,
+        action: str | None = None,
+        version: str = "1.1",
+    ) -> Answer:
+        """Call a SOAP operation of `contract` (`incident-alert/v1`): `content` is the one element of the Body, in the system's own format or in
+        the wrapper of the canonical WSDL. `action` is that of the WSDL in use; without it, the canonical one."""
+        element = soap.content_of(content) if isinstance(content, bytes) else content
+        url = rest.url_of(self.identity.gateway, f"/soap/{contract}")
+        known_as = message_id or soap.new_message_id()
+        named = action or soap.action_of(contract, element)
+
+        async def once() -> Answer:
+            prepared = soap.prepare(url, element, named, known_as, self.identity.sign_key, self._clock(), soap.version_of(version))
+            raw = await self._transport.send("POST", url, prepared.headers, prepared.body)
+            answer, failed = await self._judged(lambda: soap.judge(prepared, raw, self._trusted.by_thumbprint, self._clock()))
+            return await self._looked_at(answer, failed)
+
+        return await self._repeated(once)
+
+    async def token(self) -> str:
+        """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
+        async with self._token_lock:
+            if self._token is None or self._token[1] <= self._clock():
+                self._token = await self._new_token()
+            return self._token[0]
+
+    async def _new_token(self) -> tuple[str, float]:
+        url, now = self.identity.gateway + TOKEN_PATH, self._clock()
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": make_assertion(self.identity.system, self.identity.sign_key, now, url),
+        }
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json", "accept-language": self._language}
+        raw = await self._transport.send("POST", url, headers, urlencode(form).encode())
+        if raw.status != 200:
+            answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
+            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
+        try:
+            content = read_json(raw.body)
+            token, lives = str(content["access_token"]), float(content["expires_in"])
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise rest.not_proven("POST", url, raw.status, f"{type(wrong).__name__}: {wrong}") from None
+        return token, now + max(lives - 60, lives / 2)  # a token that ends under way is a refusal for nothing
+
+    # --- feeds, transfers ----------------------------------------------------------------------------------------------
+
+    async def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
+        """One page of a contract's feed, after a cursor."""
+        query = {"limit": str(limit)} | ({"after": after} if after else {})
+        return await self._read("GET", f"/feeds/{contract}?{urlencode(query)}", FeedPage.read)
+
+    async def events(self, contract: str, after: str | None = None) -> AsyncIterator[tuple[dict[str, Any], str]]:
+        """All events that are there now, page by page; each with the cursor of its page, to be kept once the page is stored."""
+        more = True
+        while more:
+            page = await self.feed(contract, after)
+            for event in page.events:
+                yield event, page.next
+            after, more = page.next, page.more
+
+    async def transfer(self, transfer: str) -> dict[str, Any]:
+        """Where a transfer of ours stands."""
+        content: dict[str, Any] = await self._read("GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json())
+        return content
+
+    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
+        answer = await self.rest(method, path)
+        try:
+            return read(answer)
+        except ValueError as wrong:
+            raise rest.not_proven(method, self.identity.gateway + path, answer.status, str(wrong)) from None
+
+    # --- the audit log -------------------------------------------------------------------------------------------------
+
+    async def prove(self, of: Receipt | str, *, seconds: float = 10.0) -> Proof:
+        """Exchange a receipt (or the id of a transfer) for proofs that its entries stand in the log; they do within some seconds."""
+        receipt = of if isinstance(of, Receipt) else None
+        transfer = receipt.transfer if receipt is not None else str(of)
+        until = self._clock() + seconds
+        while True:
+            try:
+                proof = await self._read(
+                    "GET",
+                    f"/audit/proof/{quote(transfer, safe='')}",
+                    lambda answer: proofs.check(answer.body, self.identity.log_key, transfer, receipt),
+                )
+                break
+            except ClientError as early:
+                # a receipt is a promise: its second entry may come a checkpoint later than its first
+                waits = isinstance(early, Refused) and early.code in _NOT_YET or isinstance(early, NotProven) and receipt is not None
+                if not waits or self._clock() >= until:
+                    raise
+            await asyncio.sleep(0.5)
+        await self.witness.see(proof.note, self._consistency)
+        return proof
+
+    async def check_log(self) -> Checkpoint | None:
+        """Fetch the newest checkpoint and look at it; what is kept then. `LogObjection` where the log takes something back."""
+        raw = await self._transport.send("GET", f"{self.identity.gateway}/audit/checkpoint", {"accept": "text/plain"}, None)
+        if raw.status != 200:
+            answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
+            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
+        await self.witness.see(raw.body.decode("utf-8", "replace"), self._consistency)
+        return self.witness.kept
+
+    async def _consistency(self, older: int, newer: int) -> Sequence[bytes] | None:
+        """Open to everybody, and its own proof: neither token nor signature is needed."""
+        url = f"{self.identity.gateway}/audit/consistency?from={older}&to={newer}"
+        try:
+            raw = await self._transport.send("GET", url, {"accept": "application/json"}, None)
+            content = read_json(raw.body)
+            if raw.status == 404:
+                raise LookupError(newer)
+            return hashes_of(content.get("proof"), "proof") if raw.status == 200 and isinstance(content, dict) else None
+        except (NoConnection, ValueError, TypeError):
+            return None
+
+    # --- what every call shares ----------------------------------------------------------------------------------------
+
+    async def _judged(self, judge: Callable[[], T]) -> T:
+        """Judge an answer; once more, where it named a newer key of the gateway that could be learnt."""
+        self._trusted.missed = False
+        try:
+            return judge()
+        except NotProven:
+            if not self._trusted.missed or not await self._learnt():
+                raise
+        return judge()
+
+    async def _learnt(self) -> bool:
+        now = self._clock()
+        if now - self._asked_keys < _ASK_KEYS_AGAIN:
+            return False
+        self._asked_keys = now
+        try:
+            raw = await self._transport.send("GET", f"{self.identity.gateway}/keys", {"accept": "application/json"}, None)
+        except NoConnection:
+            return False
+        return raw.status == 200 and self._trusted.learn(raw.body, now)
+
+    async def _looked_at(self, answer: Answer, failed: Problem | None) -> Answer:
+        if answer.checkpoint is not None:
+            try:
+                await self.witness.see(answer.checkpoint, self._consistency)
+            except LogObjection as objection:
+                objection.answer = answer
+                raise
+        if failed is not None:
+            raise refused(failed, answer)
+        return answer
+
+    async def _repeated(self, once: Callable[[], Awaitable[Answer]]) -> Answer:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._tries), wait=_wait, retry=retry_if_exception(_may_repeat), sleep=asyncio.sleep, reraise=True
+        )
+        answer: Answer = await retrying(once)
+        return answer
+
+
+_GROWING: Final = wait_exponential_jitter(multiplier=0.3, max=5.0)
+
+
+def _wait(state: RetryCallState) -> float:
+    trouble = state.outcome.exception() if state.outcome is not None else None
+    asked = trouble.retry_after if isinstance(trouble, Refused) else None
+    return max(float(asked or 0), _GROWING(state))
+
+
+def _may_repeat(trouble: BaseException) -> bool:
+    if isinstance(trouble, NoConnection):
+        return True
+    if not isinstance(trouble, Refused) or (trouble.retry_after or 0) > LONGEST_WAIT:
+        return False
+    return trouble.status in (429, 503) or trouble.retry_after is not None

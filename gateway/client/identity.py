@@ -1,0 +1,203 @@
+"""A system's identity folder, as enrolment (or the sandbox) hands it out, and whom to trust as the gateway.
+
+    system.json          who we are, the ids of our keys, the gateway's public address and key id
+    tls.key, tls.crt     client certificate, with its issuers          sign.key, sign.crt   the registered signing key
+    ca.crt               whom to trust for the gateway's certificates   gateway-sign.crt     the gateway's signing certificate, pinned
+    log.vkey             verifier key of the audit log (C2SP signed-note)
+
+Keys are PKCS#8 (RFC 5958) in PEM, encrypted where a passphrase is given. Invariants: no key that others on the host can read is used;
+the pinned certificate was issued by an authority of `ca.crt`, and a newer one is believed only under that very authority and name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from contracts.base.errors import Failure
+from contracts.base.times import rfc3339
+from gateway.client.errors import BadIdentity
+from security.authority import system_of
+from security.checkpoint import NoteError, NoteKey
+from security.keys import SigningKey, VerifyKey
+
+ABOUT: Final = "system.json"
+# TLS 1.3 has none but good ones; for 1.2 only AEAD with forward secrecy
+_CIPHERS_12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are towards the gateway, and who the gateway is."""
+
+    folder: Path
+    system: str
+    agency: str
+    gateway: str  # its public base address, as signatures cover it
+    sign_key: SigningKey
+    gateway_key: VerifyKey
+    issuer: x509.Certificate  # of the gateway's signing certificates
+    log_key: NoteKey
+    passphrase: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, passphrase: bytes | None = None) -> Identity:
+        """`BadIdentity` says which file is wrong, and how."""
+        place = Path(folder)
+        for name in ("tls.key", "sign.key"):
+            check_mode(place / name, 0o077, "600")
+        for name in ("", ABOUT, "ca.crt", "gateway-sign.crt", "log.vkey"):  # who can write these chooses whom we believe
+            check_mode(place / name, 0o022, "go-w")
+        about = _about(place)
+        gateway_key, issuer = _gateway(place, about["gateway_key_id"])
+        made = cls(
+            place,
+            about["system"],
+            about["agency"],
+            about["gateway"].rstrip("/"),
+            _signing_key(place, about, passphrase),
+            gateway_key,
+            issuer,
+            _log_key(place),
+            passphrase,
+        )
+        made.tls()
+        return made
+
+    def tls(self) -> ssl.SSLContext:
+        """TLS towards the gateway: our certificate, and the exchange's authorities alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(_CIPHERS_12)
+        try:
+            context.load_verify_locations(self.folder / "ca.crt")
+            # never asked for at a terminal: without a passphrase an encrypted key is an error
+            context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key", password=self.passphrase or b"")
+        except (OSError, ssl.SSLError) as wrong:
+            raise _bad(self.folder, f"tls.crt, tls.key, ca.crt: {_short(wrong)}") from None
+        return context
+
+    def check_time(self, now: float) -> None:
+        """`BadIdentity` where a certificate of ours is not in force: the handshake, or the gateway, would say so less clearly."""
+        for name in ("tls.crt", "sign.crt"):
+            certificate = _certificates(self.folder, name)[0]
+            start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+            if not start <= now <= end:
+                raise BadIdentity(
+                    "client.identity-expired",
+                    file=self.folder / name,
+                    valid_from=rfc3339(start),
+                    valid_until=rfc3339(end),
+                    now=rfc3339(now),
+                )
+
+    def vouched(self, certificate: bytes, key_id: str, now: float) -> VerifyKey | None:
+        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None."""
+        try:
+            parsed = x509.load_pem_x509_certificate(certificate)
+            parsed.verify_directly_issued_by(self.issuer)
+            if system_of(parsed) != self.gateway_key.system or _is_authority(parsed):
+                return None
+            key = VerifyKey.from_certificate(key_id, self.gateway_key.system, certificate)
+            key.check_time(now)
+        except (Failure, InvalidSignature, ValueError, TypeError):
+            return None
+        return key
+
+
+def check_mode(path: Path, forbidden: int, wanted: str) -> None:
+    """On systems that have modes, a file that others may read (a key) or write (whom we trust) is not used."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as wrong:
+        raise _bad(path.parent, f"{path.name}: {_short(wrong)}") from None
+    if os.name == "posix" and mode & forbidden:
+        raise BadIdentity("client.identity-mode", file=path, mode=f"{mode:o}", wanted=wanted)
+
+
+def _about(place: Path) -> dict[str, str]:
+    try:
+        about: dict[str, str] = json.loads((place / ABOUT).read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise _bad(place, f"{ABOUT}: {_short(wrong)}") from None
+    for name in ("system", "agency", "sign_key_id", "gateway", "gateway_key_id"):
+        if not isinstance(about, dict) or not isinstance(about.get(name), str) or not about[name]:
+            raise _bad(place, f"{ABOUT}: {name}")
+    if not about["gateway"].startswith("https://"):
+        raise _bad(place, f"{ABOUT}: gateway ≠ https://…")
+    return about
+
+
+def _signing_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> SigningKey:
+    try:
+        return SigningKey.from_pem(
+            about["sign_key_id"], _read(place, "sign.key"), _read(place, "sign.crt"), system=about["system"], password=passphrase
+        )
+    except Failure as failure:
+        raise _bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
+    except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
+        raise _bad(place, f"sign.key: {_short(wrong)}") from None
+
+
+def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
+    """The gateway's pinned key, and the authority that issued it."""
+    chain = _certificates(place, "gateway-sign.crt")
+    leaf = chain[0]
+    system = system_of(leaf)
+    if system is None or _is_authority(leaf):
+        raise _bad(place, "gateway-sign.crt: subjectAltName")
+    for issuer in _certificates(place, "ca.crt"):
+        try:
+            leaf.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        try:
+            return VerifyKey.from_certificate(key_id, system, _read(place, "gateway-sign.crt")), issuer
+        except Failure as failure:
+            raise _bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
+    raise _bad(place, "gateway-sign.crt ∉ ca.crt")
+
+
+def _log_key(place: Path) -> NoteKey:
+    try:
+        return NoteKey.from_text(_read(place, "log.vkey").decode("ascii"))
+    except (NoteError, UnicodeDecodeError) as wrong:
+        raise _bad(place, f"log.vkey: {wrong}") from None
+
+
+def _certificates(place: Path, name: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read(place, name))
+    except ValueError as wrong:
+        raise _bad(place, f"{name}: {_short(wrong)}") from None
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _read(place: Path, name: str) -> bytes:
+    try:
+        return (place / name).read_bytes()
+    except OSError as wrong:
+        raise _bad(place, f"{name}: {_short(wrong)}") from None
+
+
+def _bad(place: Path, reason: str) -> BadIdentity:
+    return BadIdentity("client.identity", folder=place, reason=reason)
+
+
+def _short(wrong: Exception) -> str:
+    said = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+    return said.split("\n")[0][:120] or type(wrong).__name__

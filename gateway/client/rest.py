@@ -1,0 +1,108 @@
+"""A REST request made and signed, and its answer judged (docs/wire.md, REST; RFC 9421, RFC 9530). No network here.
+
+Invariant: `judge` gives an `Answer` only for what the gateway signed over this request's own signature.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from contracts.base.errors import Failure, Language
+from contracts.wire.jsontext import write_json
+from gateway.client.answers import Answer, Problem, Receipt, note_of
+from gateway.client.errors import BadUsage, NotProven, refused
+from gateway.client.transport import RawAnswer
+from security.fields import FieldError, serialise_string
+from security.httpsig import HttpRequest, sign_request, verify_response
+from security.keys import SigningKey, VerifyKey
+
+JSON: Final = "application/json"
+# What a path and query may hold as it is; all else (a Vietnamese letter, a space) is percent-encoded before it is signed.
+_AS_IT_IS: Final = "/?&=%:+,;@!$'()*~-._[]"
+
+FindKey = Callable[[str], VerifyKey | None]
+Body = bytes | str | Mapping[str, Any] | list[Any]
+
+
+class Prepared(NamedTuple):
+    """A request that is signed and ready to go: good once, for a minute."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    message_id: str | None
+
+
+def new_message_id() -> str:
+    return str(uuid.uuid4())
+
+
+def content_of(body: Body | None) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    try:
+        return write_json(body)
+    except TypeError as wrong:  # a float: 0.1 is not what was meant
+        raise BadUsage("client.usage", what=f"{wrong}; int, Decimal") from None
+
+
+def url_of(base: str, path: str) -> str:
+    if not path.startswith("/"):
+        raise BadUsage("client.usage", what=f"{path[:60]!r} ≠ /…")
+    return base + quote(path, safe=_AS_IT_IS)
+
+
+def prepare(
+    method: str,
+    url: str,
+    content: bytes | None,
+    message_id: str | None,
+    token: str,
+    key: SigningKey,
+    now: float,
+    *,
+    content_type: str = JSON,
+    language: Language = "vi",
+) -> Prepared:
+    headers = {
+        "accept": f"{JSON}, application/problem+json",
+        "accept-encoding": "identity",
+        "accept-language": language,
+        "authorization": f"Bearer {token}",
+    }
+    if content is not None:
+        headers["content-type"] = content_type
+    if message_id is not None:
+        try:
+            headers["idempotency-key"] = serialise_string(message_id)
+        except FieldError as wrong:
+            raise BadUsage("client.usage", what=f"message_id: {wrong}") from None
+    headers |= sign_request(HttpRequest(method, url, headers, content or b""), key, now)
+    return Prepared(method, url, headers, content, message_id)
+
+
+def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float) -> Answer:
+    """The proven answer. `Refused` where it says no, `NotProven` where it proves nothing."""
+    signed = "signature" in raw.headers or "signature-input" in raw.headers
+    if not signed and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
+        answer = Answer(raw.status, raw.headers, raw.body, raw.body, False, message_id=prepared.message_id)
+        raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
+    try:
+        verify_response(raw.status, raw.headers, raw.body, prepared.headers, find_key, now)
+    except Failure as failure:
+        raise not_proven(prepared.method, prepared.url, raw.status, f"{failure.code}: {failure.what('en')}") from None
+    try:
+        note, receipt = note_of(raw.headers.get("lgsp-checkpoint")), Receipt.from_headers(raw.headers)
+    except ValueError as wrong:
+        raise not_proven(prepared.method, prepared.url, raw.status, str(wrong)) from None
+    return Answer(raw.status, raw.headers, raw.body, raw.body, True, receipt, note, prepared.message_id)
+
+
+def not_proven(method: str, url: str, status: int, reason: str) -> NotProven:
+    return NotProven(method=method, url=url, status=status, reason=reason)

@@ -1,0 +1,124 @@
+"""A SOAP request made and signed, and its answer judged (docs/wire.md, SOAP 1.1 and 1.2; WS-Security 1.1). No network here.
+
+Invariant: `judge` gives an `Answer` only for an envelope that the gateway signed, and that relates to this request's message id.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from lxml import etree
+
+from contracts.base.errors import Failure
+from contracts.wire import soap
+from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
+from gateway.client.errors import BadUsage, NotProven, refused
+from gateway.client.rest import not_proven
+from gateway.client.transport import RawAnswer
+from security.keys import SigningKey, VerifyKey
+from security.wssec import sign_envelope, verify_envelope
+
+VERSIONS: Final[Mapping[str, soap.Version]] = {each.number: each for each in (soap.V11, soap.V12)}
+LIFETIME: Final = 60.0
+FindKey = Callable[[str], VerifyKey | None]
+
+
+class PreparedSoap(NamedTuple):
+    """A signed envelope ready to go: good once."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    message_id: str
+    version: soap.Version
+
+
+def new_message_id() -> str:
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+def version_of(number: str) -> soap.Version:
+    if number not in VERSIONS:
+        raise BadUsage("client.usage", what=f"SOAP {number} ∉ {', '.join(VERSIONS)}")
+    return VERSIONS[number]
+
+
+def content_of(content: bytes) -> etree._Element:
+    """The one element of the Body, by the hardened parser; a published file, as an alert, may name a stylesheet before its root."""
+    try:
+        return soap.parse_xml(content, published=True)
+    except Failure as failure:
+        raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+
+
+def action_of(contract: str, element: etree._Element) -> str:
+    """The action of the canonical WSDL: a wrapper is named as its operation is."""
+    name, _, version = contract.partition("/")
+    return f"urn:lgsp:contract:{name}:{version}:{etree.QName(element).localname}"
+
+
+def prepare(
+    url: str, element: etree._Element, action: str, message_id: str, key: SigningKey, now: float, version: soap.Version = soap.V11
+) -> PreparedSoap:
+    body = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    try:
+        envelope = sign_envelope(body, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
+    except Failure as failure:  # an Ed25519 key, which XML signatures do not know
+        raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+    if version is soap.V11:
+        headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
+    else:
+        headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
+    headers |= {"accept": version.media_type, "accept-encoding": "identity"}
+    return PreparedSoap(url, headers, envelope, message_id, version)
+
+
+def judge(prepared: PreparedSoap, raw: RawAnswer, find_key: FindKey, now: float) -> tuple[Answer, Problem | None]:
+    """The proven answer, with the problem where it is a Fault. `Refused` for an unsigned Fault, `NotProven` for what proves nothing."""
+    if "xml" not in raw.headers.get("content-type", ""):
+        if raw.status >= 400:
+            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), _unproven(prepared, raw, raw.body))
+        raise _not_proven(prepared, raw, "not an envelope")
+    try:
+        root = soap.parse_envelope(raw.body, prepared.version)
+    except Failure as failure:
+        raise _not_proven(prepared, raw, f"{failure.code}: {failure.what('en')}") from None
+    version = prepared.version
+    if root.find(f"{version.header}/{soap.SECURITY}") is None:
+        fault = root.find(f"{version.body}/{{{version.namespace}}}Fault")
+        if fault is not None and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
+            raise refused(Problem.from_fault(raw.status, fault), _unproven(prepared, raw, element_bytes(fault)))
+        raise _not_proven(prepared, raw, "not signed")
+    try:
+        verified = verify_envelope(root, find_key, now)
+    except Failure as failure:
+        raise _not_proven(prepared, raw, f"{failure.code}: {failure.what('en')}") from None
+    if verified.relates_to != prepared.message_id:
+        raise _not_proven(prepared, raw, "wsa:RelatesTo is not our wsa:MessageID")
+    children = [child for child in verified.body if isinstance(child.tag, str)]
+    if len(children) != 1:
+        raise _not_proven(prepared, raw, f"{len(children)} elements in the Body")
+    content = children[0]
+    is_fault = content.tag == f"{{{version.namespace}}}Fault"
+    # The status is not signed; what the Body says is, and the two must agree.
+    queued = content.tag == f"{{{soap.LGSP}}}Queued"
+    if is_fault != (raw.status >= 400) or queued != (raw.status == 202):
+        raise _not_proven(prepared, raw, f"the status is {raw.status}, the Body holds {etree.QName(content).localname}")
+    try:
+        receipt = None if verified.receipt is None else Receipt.from_element(verified.receipt)
+        sent = None if verified.receipt is None else verified.receipt.findtext(f"{{{soap.LGSP}}}Checkpoint")
+        note = unbase64(sent, "lgsp:Checkpoint").decode("utf-8") if sent else None
+    except ValueError as wrong:
+        raise _not_proven(prepared, raw, str(wrong)) from None
+    answer = Answer(raw.status, raw.headers, element_bytes(content), raw.body, True, receipt, note, prepared.message_id)
+    return answer, Problem.from_fault(raw.status, content) if is_fault else None
+
+
+def _unproven(prepared: PreparedSoap, raw: RawAnswer, body: bytes) -> Answer:
+    return Answer(raw.status, raw.headers, body, raw.body, False, message_id=prepared.message_id)
+
+
+def _not_proven(prepared: PreparedSoap, raw: RawAnswer, reason: str) -> NotProven:
+    return not_proven("POST", prepared.url, raw.status, reason)

@@ -1,0 +1,112 @@
+"""`Client`: the same calls for programs without asyncio. An `AsyncClient` runs in a thread of its own; any thread may call.
+
+Invariant: a call that is interrupted (Ctrl-C) is cancelled in that thread too, so that nothing is sent after its caller has gone on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, TypeVar
+
+from lxml import etree
+
+from contracts.base.errors import Language
+from gateway.client import rest
+from gateway.client.answers import Answer, Receipt
+from gateway.client.client import AsyncClient
+from gateway.client.feeds import FeedPage
+from gateway.client.identity import Identity
+from gateway.client.proofs import Proof
+from gateway.client.witness import Witness
+from security.checkpoint import Checkpoint
+
+T = TypeVar("T")
+
+
+class Client:
+    """One system towards the gateway; see `AsyncClient` for what the options mean. Used with `with`, or closed by `close()`."""
+
+    def __init__(self, identity: Identity, **options: Any) -> None:
+        self._client = AsyncClient(identity, **options)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lgsp-client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._done(self._client.close())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    @property
+    def identity(self) -> Identity:
+        return self._client.identity
+
+    @property
+    def witness(self) -> Witness:
+        return self._client.witness
+
+    def rest(
+        self,
+        method: str,
+        path: str,
+        body: rest.Body | None = None,
+        message_id: str | None = None,
+        *,
+        content_type: str = rest.JSON,
+        language: Language | None = None,
+    ) -> Answer:
+        return self._done(self._client.rest(method, path, body, message_id, content_type=content_type, language=language))
+
+    def soap(
+        self,
+        contract: str,
+        content: bytes | etree._Element,
+        message_id: str | None = None,
+        *,
+        action: str | None = None,
+        version: str = "1.1",
+    ) -> Answer:
+        return self._done(self._client.soap(contract, content, message_id, action=action, version=version))
+
+    def token(self) -> str:
+        return self._done(self._client.token())
+
+    def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
+        return self._done(self._client.feed(contract, after, limit))
+
+    def events(self, contract: str, after: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
+        more = True
+        while more:
+            page = self.feed(contract, after)
+            for event in page.events:
+                yield event, page.next
+            after, more = page.next, page.more
+
+    def transfer(self, transfer: str) -> dict[str, Any]:
+        return self._done(self._client.transfer(transfer))
+
+    def prove(self, of: Receipt | str, *, seconds: float = 10.0) -> Proof:
+        return self._done(self._client.prove(of, seconds=seconds))
+
+    def check_log(self) -> Checkpoint | None:
+        return self._done(self._client.check_log())
+
+    def _done(self, work: Coroutine[Any, Any, T]) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise

@@ -1,0 +1,92 @@
+"""One HTTP/1.1 request to the gateway over mutual TLS (RFC 9112, RFC 8446), by aiohttp.
+
+Invariant: what was signed is what goes out, once: no default header, no redirect, no cookie, no proxy of the environment, no compression.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+import aiohttp
+from yarl import URL
+
+from gateway.client.errors import NoConnection
+
+_SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_KEEP_ALIVE: Final = 4.0  # shorter than the gateway's own: a call on a dying connection is a "maybe"
+_LIMIT: Final = 20_000_000
+
+
+class RawAnswer(NamedTuple):
+    """Header names are lower-case; a field that came twice is joined by `, ` (RFC 9110 §5.3)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
+        """`NoConnection` if no whole answer came."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpTransport:
+    """The one session of a client, opened at its first request, inside the event loop that then serves it."""
+
+    def __init__(self, tls: ssl.SSLContext, *, seconds: float, connections: int) -> None:
+        self._tls = tls
+        self._timeout = aiohttp.ClientTimeout(total=seconds, connect=min(5.0, seconds))
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
+        try:
+            async with self._open().request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=self._timeout
+            ) as response:
+                content = bytearray()
+                async for part in response.content.iter_any():
+                    content += part
+                    if len(content) > _LIMIT:
+                        raise NoConnection(sent=True, method=method, url=url, reason=f"> {_LIMIT} bytes")
+                return RawAnswer(response.status, _joined(response.raw_headers), bytes(content))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
+            raise NoConnection(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
+        except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as trouble:
+            raise NoConnection(sent=True, method=method, url=url, reason=_reason(trouble)) from trouble
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, keepalive_timeout=_KEEP_ALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                skip_auto_headers=_SKIP,
+            )
+        return self._session
+
+
+def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _reason(trouble: BaseException) -> str:
+    if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
+        return f"TLS: {trouble.certificate_error}"
+    return str(trouble)[:200] or type(trouble).__name__

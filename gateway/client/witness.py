@@ -1,0 +1,157 @@
+"""Being a witness of the audit log: its newest checkpoint is kept, and each newer one must go on from it (RFC 6962 §2.1.2, C2SP tlog-checkpoint).
+
+    <origin>.checkpoint      the newest checkpoint that was proved, a signed note as it came (`lgsp audit verify --checkpoint` takes it)
+    <origin>.pending         notes that could not be proved yet, each with the time at which it was first seen
+    <origin>.objection-…     evidence: both notes and what the log said, where it took something back
+
+Invariant: a note is kept only when its signature held; what is kept is replaced only by what was proved to go on from it; once a log was
+objected to, the older checkpoint stays, so that every later call objects too until a person decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+
+from gateway.client.errors import LogObjection
+from security.checkpoint import Checkpoint, NoteError, NoteKey, verify
+from security.merkle import ProofError, verify_consistency
+
+PATIENCE: Final = 3600.0  # how long a log may fail to prove itself before that is an objection of its own
+
+# From the older size to the newer: the hashes; None where the log could not say now; LookupError where it says that it holds no such sizes.
+Fetch = Callable[[int, int], Awaitable[Sequence[bytes] | None]]
+
+
+class Witness:
+    """Of one log, in one folder."""
+
+    def __init__(self, key: NoteKey, folder: Path, clock: Callable[[], float]) -> None:
+        self._key = key
+        self._folder = folder
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._file = folder / f"{quote(key.name, safe='')}.checkpoint"
+        self._seen = self._read()
+
+    @property
+    def note(self) -> str | None:
+        """The newest checkpoint that was proved, as it came."""
+        return self._seen
+
+    @property
+    def kept(self) -> Checkpoint | None:
+        return None if self._seen is None else self._open(self._seen)
+
+    @property
+    def pending(self) -> dict[str, float]:
+        """Notes that are not proved yet, with the time at which each was first seen."""
+        try:
+            found: dict[str, float] = json.loads(self._beside("pending").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    @property
+    def objections(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{self._file.stem}.objection-*"))
+
+    async def see(self, note: str, fetch: Fetch) -> None:
+        """Look at the note of a proven answer; `LogObjection` where it takes something back."""
+        if note == self._seen:
+            return
+        self._open(note)
+        async with self._one_at_a_time:
+            self._seen = self._read()  # another process of this identity may have moved on
+            seen = {note: self._clock()} | self.pending
+            for each in sorted(seen, key=lambda text: self._open(text).size):
+                if await self._proved(each, fetch):
+                    del seen[each]
+                elif self._clock() - seen[each] > PATIENCE:
+                    self._object("client.log-unproven", each, hours=round((self._clock() - seen[each]) / 3600, 1))
+            if seen:
+                self._write(self._beside("pending"), json.dumps(seen))
+            else:
+                self._beside("pending").unlink(missing_ok=True)
+
+    async def _proved(self, note: str, fetch: Fetch) -> bool:
+        """True if this note and the kept one are of one log; False if that cannot be told yet."""
+        kept, found = self.kept, self._open(note)
+        if kept is None:
+            self._keep(note)
+            return True
+        older, newer = sorted((kept, found), key=lambda each: each.size)
+        hashes: Sequence[bytes] | None = ()
+        if 0 < older.size < newer.size:
+            try:
+                hashes = await fetch(older.size, newer.size)
+            except LookupError:
+                if found.size < kept.size:
+                    self._object("client.log-rolled-back", note)
+                return False
+        if hashes is None:
+            return False
+        try:
+            verify_consistency(older.size, newer.size, older.root, newer.root, hashes)
+        except ProofError as wrong:
+            self._object("client.log-forked", note, reason=str(wrong))
+        if found.size > kept.size:
+            self._keep(note)
+        return True
+
+    def _open(self, note: str) -> Checkpoint:
+        """`LogObjection` unless the log's key signed this note, for this log."""
+        try:
+            return verify(note, self._key, origin=self._key.name)
+        except NoteError as wrong:
+            self._object("client.log-key", note, reason=str(wrong))
+
+    def _object(self, code: str, note: str, **facts: Any) -> NoReturn:
+        """Keep the evidence, then raise."""
+        kept = self._seen
+        evidence = {"code": code, "origin": self._key.name, "kept": kept, "shown": note, **facts}
+        mark = hashlib.sha256(f"{code}{kept}{note}".encode()).hexdigest()[:16]
+        place = self._beside(f"objection-{mark}")
+        if not place.exists():
+            self._write(place, json.dumps(evidence, ensure_ascii=False, indent=1) + "\n")
+        sizes = {"older_size": _size(kept), "newer_size": _size(note)}
+        raise LogObjection(code, older=kept or "", newer=note, kept=place, origin=self._key.name, **sizes, **facts)
+
+    def _beside(self, what: str) -> Path:
+        return self._file.with_suffix(f".{what}")
+
+    def _read(self) -> str | None:
+        """What is kept; a damaged file is an objection, for nothing is ever silently begun anew."""
+        try:
+            note = self._file.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        self._seen = None
+        self._open(note)
+        return note
+
+    def _keep(self, note: str) -> None:
+        self._write(self._file, note)
+        self._seen = note
+
+    def _write(self, place: Path, text: str) -> None:
+        """Whole or not at all."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=".", dir=self._folder)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(place)
+
+
+def _size(note: str | None) -> str:
+    """As the note says it, whoever signed it."""
+    return (note or "").split("\n")[1][:20] if (note or "").count("\n") > 1 else "–"
