@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from contracts.compiled import Codec
 from contracts.model import Operation
+from security.encryptkeys import EncryptKey
 from security.keys import VerifyKey
 
 Message = dict[str, Any]
@@ -19,13 +20,15 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a system is reached. `keys_by_id` and `keys_by_thumbprint` hold that system's own signing keys and no other's."""
+    """How a system is reached. `keys_by_id` and `keys_by_thumbprint` hold that system's own signing keys and no other's, `encrypt_keys` those that
+    bodies to it are encrypted for, newest first."""
 
     system: str
     kind: Literal["rest", "soap"]
     url: str
     keys_by_id: Mapping[str, VerifyKey] = field(default_factory=dict)
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
+    encrypt_keys: tuple[EncryptKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from contracts.cells.grid import CellMedia, Layout
 from contracts.cells.table import HEAD_WORDS, CellPlan, CellTableReader, layout_of
 from contracts.jsonschema import json_schema
 from contracts.located import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
-from contracts.model import CodeTable, Contract, Operation, Pattern, RestCall, Sample, Scalar, Struct
+from contracts.model import CodeTable, Contract, Operation, Pattern, Protection, RestCall, Sample, Scalar, Struct
 from contracts.places import places, scalar_at
 from contracts.plan import Plan
 from contracts.profile import Profile
@@ -193,11 +193,22 @@ def _contract(source: Source, bundle: Bundle) -> None:
         read.text(("owner_role",), _ID),
         tuple(basis),
         operations,
-        read.text(("protection",), default="signed"),
+        _protection(read, operations),
         months,
         bundle.digest,
         _codes_at(read, source),
     )
+
+
+def _protection(read: _Reader, operations: Mapping[str, Operation]) -> Protection:
+    """An encrypted body is a body: what stands in an address is read by every proxy and every log on the way."""
+    value = read.text(("protection",), default="signed")
+    if value not in ("signed", "encrypted"):
+        read.bad(("protection",), repr(value), "signed or encrypted")
+    for each in operations.values():
+        if value == "encrypted" and each.method != "POST":
+            read.bad(("operations", each.name, "method"), each.method, "POST: the bodies of this contract are encrypted")
+    return "encrypted" if value == "encrypted" else "signed"
 
 
 def _codes_at(read: _Reader, source: Source) -> str | None:
@@ -354,7 +365,8 @@ def _calls(read: _Reader, made: FormatSource, source: Source) -> None:
         if read.get((*at, "action")) is not None:
             made.actions[name] = read.text((*at, "action"))
         if read.get((*at, "method")) is not None or read.get((*at, "path")) is not None:
-            method = read.text((*at, "method"), re.compile("GET|POST"), default=op.method)
+            methods = "POST" if source.contract.protection == "encrypted" else "GET|POST"
+            method = read.text((*at, "method"), re.compile(methods), default=op.method)
             made.calls[name] = RestCall(
                 "GET" if method == "GET" else "POST", read.text((*at, "path"), re.compile(r"/[!-~]*"), default=op.path)
             )

@@ -17,6 +17,9 @@ from contracts.base.errors import Words
 REASONS: Final = ("unknown", "partial", "none", "not-permitted")
 
 
+Protection = Literal["signed", "encrypted"]  # what a body must be, both ways, at every door and adapter
+
+
 class Pattern(StrEnum):
     """What an operation does: ask a provider, hand in to the centre, have an agency act."""
 
@@ -48,7 +51,7 @@ class Contract:
     owner_role: str
     legal_basis: tuple[str, ...]
     operations: Mapping[str, Operation]
-    protection: str
+    protection: Protection
     retention_months: int
     digest: str
     codes_at: str | None = None

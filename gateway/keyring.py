@@ -1,7 +1,7 @@
 """Where an instance's own keys lie, and how they are made: files with strict modes, outside the database.
 
     ca/    root, TLS issuer and signing issuer of the embedded authority      keys/  the gateway's own
-           (a production instance keeps root.key offline)                            server, client, sign, hash.key, log.key
+           (a production instance keeps root.key offline)                            server, client, sign, decrypt, hash.key, log.key
 
 Invariant: a key file is readable by its owner alone, and is written whole or not at all; nothing here is ever logged.
 """
@@ -17,10 +17,12 @@ from typing import Final
 from gateway.settings import Settings
 from security import authority
 from security.authority import Authority
+from security.encryptkeys import DecryptKey
 from security.keys import SigningKey
 
 SYSTEM: Final = "gateway"
 SIGN_KEY_ID: Final = "gateway.sign-1"
+DECRYPT_KEY_ID: Final = "gateway.encrypt-1"
 
 
 class Keyring:
@@ -34,6 +36,7 @@ class Keyring:
         self.client_certificate: Final = self._keys / "client.crt"
         self.client_key: Final = self._keys / "client.key"
         self.sign_certificate: Final = self._keys / "sign.crt"
+        self.encrypt_certificate: Final = self._keys / "decrypt.crt"
         self.trust_anchors: Final = self._ca / "anchors.pem"
         self.client_anchors: Final = self._ca / "anchors.pem"
         self.log_key: Final = self._keys / "log.key"
@@ -41,6 +44,10 @@ class Keyring:
 
     def signing_key(self) -> SigningKey:
         return SigningKey.from_pem(SIGN_KEY_ID, (self._keys / "sign.key").read_bytes(), self.sign_certificate.read_bytes())
+
+    def decrypt_keys(self) -> tuple[DecryptKey, ...]:
+        """What bodies to the gateway are encrypted for."""
+        return (DecryptKey.from_pem(DECRYPT_KEY_ID, (self._keys / "decrypt.key").read_bytes(), self.encrypt_certificate.read_bytes()),)
 
     def hash_key(self) -> bytes:
         return (self._keys / "hash.key").read_bytes()
@@ -75,6 +82,9 @@ def make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
     (keys / "client.crt").write_bytes(authority.issue_tls(issuers["tls"], SYSTEM, client.public_key(), now) + chain)
     write_secret(keys / "sign.key", authority.private_pem(sign))
     (keys / "sign.crt").write_bytes(authority.issue_signing(issuers["sign"], SYSTEM, sign.public_key(), now))
+    decrypt = authority.new_private("RSA-3072")  # SOAP callers know no other kind
+    write_secret(keys / "decrypt.key", authority.private_pem(decrypt))
+    (keys / "decrypt.crt").write_bytes(authority.issue_encryption(issuers["sign"], SYSTEM, decrypt.public_key(), now))
     write_secret(keys / "hash.key", secrets.token_bytes(32))
 
 

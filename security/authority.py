@@ -1,8 +1,9 @@
-"""The embedded certification authority: an offline root, one issuer for TLS, one for signing (X.509 v3, RFC 5280).
+"""The embedded certification authority: an offline root, one issuer for TLS, one for signing and encryption (X.509 v3, RFC 5280).
 
 For the sandbox and for provinces that bring no authority of their own. Certificates name a system by the URI
 `urn:lgsp:system:<id>` in subjectAltName. They pass OpenSSL's strict checks (Python 3.13 turns these on).
-Invariant: TLS certificates live at most 90 days, signing certificates at most a year, and none outlives its issuer.
+Invariant: TLS certificates live at most 90 days, signing and encryption certificates at most a year, and none outlives its issuer. An encryption
+certificate never signs: its key usage is keyEncipherment (RSA) or keyAgreement (EC) and nothing else.
 """
 
 from __future__ import annotations
@@ -111,15 +112,24 @@ def issue_tls(
     _within(days, TLS_DAYS)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    return _leaf(issuer, system, agency, public, now, days, names, uses, commits=False)
+    return _leaf(issuer, system, agency, public, now, days, names, uses, _usage(signs=True))
 
 
 def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = "") -> bytes:
     """A system's signing certificate (PEM); its extended key usage keeps it from being used for TLS."""
     _within(days, SIGNING_DAYS)
-    return _leaf(
-        issuer, system, agency, public, now, days, [x509.UniformResourceIdentifier(URI + system)], [_DOCUMENT_SIGNING], commits=True
-    )
+    names = [x509.UniformResourceIdentifier(URI + system)]
+    return _leaf(issuer, system, agency, public, now, days, names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True))
+
+
+def issue_encryption(issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = "") -> bytes:
+    """A system's encryption certificate (PEM): RSA for either protocol, P-256 for JOSE only."""
+    _within(days, SIGNING_DAYS)
+    is_rsa = isinstance(public, rsa.RSAPublicKey)
+    if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
+        raise Theirs("key.unacceptable", rule=f"{type(public).__name__}: RSA, EC P-256")
+    names = [x509.UniformResourceIdentifier(URI + system)]
+    return _leaf(issuer, system, agency, public, now, days, names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
 
 
 def make_request(system: str, private: PrivateKey, *, hosts: Sequence[str] = ()) -> bytes:
@@ -207,13 +217,15 @@ def _below(issuer: Authority, subject: x509.Name, public: PublicKey, now: float,
     return builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
 
 
-def _usage(*, signs: bool, commits: bool, issues: bool) -> x509.KeyUsage:
+def _usage(
+    *, signs: bool = False, commits: bool = False, issues: bool = False, enciphers: bool = False, agrees: bool = False
+) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=signs,
         content_commitment=commits,
-        key_encipherment=False,
+        key_encipherment=enciphers,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=agrees,
         key_cert_sign=issues,
         crl_sign=issues,
         encipher_only=False,
@@ -223,7 +235,7 @@ def _usage(*, signs: bool, commits: bool, issues: bool) -> x509.KeyUsage:
 
 def _as_issuer(builder: x509.CertificateBuilder, path_length: int) -> x509.CertificateBuilder:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-    return builder.add_extension(_usage(signs=False, commits=False, issues=True), critical=True)
+    return builder.add_extension(_usage(issues=True), critical=True)
 
 
 def _leaf(
@@ -235,14 +247,14 @@ def _leaf(
     days: int,
     names: Sequence[x509.GeneralName],
     uses: Sequence[x509.ObjectIdentifier],
-    *,
-    commits: bool,
+    usage: x509.KeyUsage,
 ) -> bytes:
     natural_algorithm(public)
     builder = _below(issuer, _subject(system, agency), public, now, days)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs=True, commits=commits, issues=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    builder = builder.add_extension(usage, critical=True)
+    if uses:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return certificate_pem(_sign(builder, issuer.private))
 

@@ -19,6 +19,7 @@ app.add_typer(ca, name="ca")
 class Use(StrEnum):
     TLS = "tls"
     SIGN = "sign"
+    ENCRYPT = "encrypt"
 
 
 class Issuer(StrEnum):

@@ -13,7 +13,7 @@ from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import enrolment, keys
-from gateway.registry.records import Change
+from gateway.registry.records import Change, Use
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from security.entry import Json
@@ -24,7 +24,7 @@ _DAY = 86_400.0
 def enrol(
     settings: Settings,
     system: str,
-    use: keys.Use,
+    use: Use,
     request: Path | None,
     certificate: Path | None,
     key_id: str | None,

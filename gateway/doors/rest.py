@@ -25,6 +25,7 @@ from security import httpsig, tokens
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
+JOSE: Final = "application/jose"
 _ID_MAX: Final = 128
 _KEPT_TOKENS: Final = 10_000
 
@@ -111,6 +112,9 @@ class RestDoor:
         if operation.method == "GET" and received.body:
             raise Theirs("body.unexpected", method=received.method, path=received.path)
         signature: httpsig.Verified = authenticated.proof
+        contract = authenticated.addressed.contract.contract
+        if contract.protection == "encrypted":
+            raise Theirs("body.not-encrypted", contract=contract.name, expected=JOSE, got=received.headers.get("content-type") or "—")
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         return Requested(authenticated, message_id, operation, operation.request, received.body)
 

@@ -68,6 +68,8 @@ class SoapDoor:
         if action and action != envelope.action:
             raise Theirs("soap.action", got=action, signed=envelope.action)
         contract = addressed.contract.contract
+        if contract.protection == "encrypted":
+            raise Theirs("body.not-encrypted", contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
         operation, request, content = self._operation(authenticated, envelope)
         if len(envelope.message_id) > ID_MAX:
             raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")

@@ -59,7 +59,7 @@ system_key = Table(
     metadata,
     Column("key_id", Text, primary_key=True),
     Column("system", Text, nullable=False, index=True),
-    Column("use", Text, nullable=False),  # tls | sign
+    Column("use", Text, nullable=False),  # tls | sign | encrypt
     Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of the DER certificate
     Column("certificate", Text, nullable=False),  # PEM
     Column("valid_from", Float, nullable=False),

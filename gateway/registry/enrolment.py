@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Policy, Theirs
 from gateway.journal import tables
-from gateway.registry.keys import Use, add_key
-from gateway.registry.records import Change
+from gateway.registry.keys import add_key
+from gateway.registry.records import Change, Use
 from security import authority
 from security.authority import Authority, read_request, system_of
 from security.chains import Trust, authority_of
@@ -47,7 +47,8 @@ def by_request(
     if use == "tls":
         made = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
         return Enrolled(key_id, made + issuer.pem, None, add_key(connection, key_id, system, use, made))
-    made = authority.issue_signing(issuer, system, asked.public, now, agency=agency)
+    issue = authority.issue_signing if use == "sign" else authority.issue_encryption
+    made = issue(issuer, system, asked.public, now, agency=agency)
     return Enrolled(key_id, made, None, add_key(connection, key_id, system, use, made))
 
 

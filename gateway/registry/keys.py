@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,12 +19,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
 from gateway.journal import tables
-from gateway.registry.records import ACTIVE, REVOKED, Change, OutsideAuthority, StatedKey
+from gateway.registry.records import ACTIVE, REVOKED, Change, OutsideAuthority, StatedKey, Use
 from gateway.registry.revisions import raise_revision
 from security.chains import Trust, authority_of
+from security.encryptkeys import EncryptKey
 from security.keys import VerifyKey, load_certificate
 
-Use = Literal["tls", "sign"]
 SUPERSEDED: Final = "superseded"
 CESSATION: Final = "cessationOfOperation"
 UNSPECIFIED: Final = "unspecified"
@@ -44,7 +44,11 @@ def add_key(
 ) -> list[Change]:
     """Enrol a certificate (PEM or DER). The same again changes nothing; a taken id or certificate is refused."""
     parsed = load_certificate(certificate)
-    key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, for TLS too
+    key: EncryptKey | VerifyKey
+    if use == "encrypt":
+        key = EncryptKey.from_certificate(key_id, system, certificate)
+    else:
+        key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, for TLS too
     table = tables.system_key
     if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
         raise Theirs("registry.unknown", what="system", id=system)
@@ -114,7 +118,7 @@ def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, 
 
 def _state(connection: Connection, key: StatedKey, before: Mapping[str, Any] | None, now: float, trusts: Sequence[Trust]) -> list[Change]:
     table, changes = tables.system_key, []
-    use: Use = "tls" if key.use == "tls" else "sign"
+    use = key.use
     if before is None:
         authority = authority_of(load_certificate(key.certificate), trusts, key.use, now)
         changes = add_key(

@@ -12,11 +12,13 @@ from typing import Final, Literal
 
 from adapters.model import DropFolder, Endpoint
 from contracts.base.errors import Words
+from security.encryptkeys import EncryptKey
 from security.keys import VerifyKey
 
 ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"
 REVOKED: Final = "revoked"
+Use = Literal["tls", "sign", "encrypt"]
 NEWEST: Final = "newest"  # instead of a minor version: whatever is in force
 
 
@@ -61,16 +63,17 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A registered certificate. `verify` is prepared once, for signing keys only."""
+    """A registered certificate. `verify` and `encrypt` are prepared once, for the keys of that use."""
 
     key_id: str
     system: str
-    use: Literal["tls", "sign"]
+    use: Use
     thumbprint: str
     valid_from: float
     valid_until: float
     state: str
     verify: VerifyKey | None
+    encrypt: EncryptKey | None = None
 
     def in_force(self, now: float) -> bool:
         return self.state == ACTIVE and self.valid_from <= now < self.valid_until
@@ -95,7 +98,7 @@ class StatedKey:
     path: str
     key_id: str
     system: str
-    use: str
+    use: Use
     certificate: str
     algorithm: str | None = None
     state: str | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
 
@@ -22,11 +22,12 @@ from contracts.compiled import Codec, CompiledContract, compile_bundle
 from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
-from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System
+from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System, Use
 from gateway.registry.revisions import revision
 from gateway.registry.routing import RouteTable
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
+from security.encryptkeys import EncryptKey
 from security.grants import Decision, Grant, Request, decide
 from security.keys import VerifyKey
 
@@ -47,6 +48,7 @@ class Snapshot:
     contracts: Mapping[str, CompiledContract]  # "<id>/v<major>" -> the one in force
     compiled: Mapping[str, CompiledContract]  # those in force and those that a system is pinned to, by digest
     _keys_by_thumbprint: Mapping[str, Key]
+    _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
     _grants: Mapping[str, tuple[Grant, ...]]  # by agency, those of its roles included
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
@@ -77,6 +79,11 @@ class Snapshot:
         """The registration of a client certificate, whatever its state: ask `Key.in_force`."""
         found = self._keys_by_thumbprint.get(thumbprint)
         return found if found is not None and found.use == "tls" else None
+
+    def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
+        """What bodies to a system may be encrypted for: its keys that are not revoked, newest first. Their validity in time is checked by whoever
+        encrypts (`security.encryptkeys.newest`)."""
+        return self._encrypt_keys.get(system, ())
 
     def codec(self, system: System, contract: CompiledContract) -> Codec:
         """How a system speaks of a contract: in its format, of the minor version that it understands. `LookupError` for a format that this
@@ -161,10 +168,15 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     known_keys = before.keys if before else {}
     keys = {row["key_id"]: _key(row, known_keys.get(row["key_id"])) for row in _rows(connection, tables.system_key)}
     own: dict[str, list[VerifyKey]] = {}
-    for key in keys.values():
+    encrypt: dict[str, tuple[EncryptKey, ...]] = {}
+    for key in sorted(keys.values(), key=lambda each: each.valid_from, reverse=True):
         if key.verify is not None and key.state == ACTIVE:
             own.setdefault(key.system, []).append(key.verify)
-    systems = {row["id"]: _system(row, agencies, own.get(row["id"], [])) for row in _rows(connection, tables.system)}
+        if key.encrypt is not None and key.state == ACTIVE:
+            encrypt[key.system] = (*encrypt.get(key.system, ()), key.encrypt)
+    systems = {
+        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ())) for row in _rows(connection, tables.system)
+    }
     known = before.compiled if before else {}
     compiled: dict[str, CompiledContract] = {}
     in_force: dict[str, CompiledContract] = {}
@@ -194,6 +206,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         in_force,
         compiled,
         {key.thumbprint: key for key in keys.values()},
+        encrypt,
         _grants(connection, agencies),
         _routes(connection),
         rest,
@@ -239,21 +252,23 @@ def _agency(row: Mapping[str, Any]) -> Agency:
 
 
 def _key(row: Mapping[str, Any], known: Key | None) -> Key:
-    verify = None
-    if row["use"] == "sign":
-        if known is not None and known.thumbprint == row["thumbprint"] and known.system == row["system"]:
-            verify = known.verify
-        else:
-            verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"], row["algorithm"])
-    use = cast(Literal["tls", "sign"], row["use"])
-    return Key(row["key_id"], row["system"], use, row["thumbprint"], row["valid_from"], row["valid_until"], row["state"], verify)
+    use = cast(Use, row["use"])
+    verify, encrypt = None, None
+    if known is not None and known.thumbprint == row["thumbprint"] and known.system == row["system"] and known.use == use:
+        verify, encrypt = known.verify, known.encrypt
+    elif use == "sign":
+        verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"], row["algorithm"])
+    elif use == "encrypt":
+        encrypt = EncryptKey.from_certificate(row["key_id"], row["system"], row["certificate"])
+    return Key(row["key_id"], row["system"], use, row["thumbprint"], row["valid_from"], row["valid_until"], row["state"], verify, encrypt)
 
 
-def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey]) -> System:
+def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]) -> System:
     endpoint, drop = None, drop_of(row["endpoint"])
     if row["endpoint"] is not None and drop is None:
         at = json.loads(row["endpoint"])
-        endpoint = Endpoint(row["id"], at["kind"], at["url"], {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys})
+        by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
+        endpoint = Endpoint(row["id"], at["kind"], at["url"], by_id, by_thumbprint, encrypt)
     agency = agencies.get(row["agency"])
     return System(
         row["id"],

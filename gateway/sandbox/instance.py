@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import resources
 from typing import Final
@@ -23,7 +24,7 @@ from gateway.audit.logkey import LogKey
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.keyring import SIGN_KEY_ID, Keyring, make_keys, write_secret
+from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys, write_secret
 from gateway.registry import store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
@@ -106,33 +107,43 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
     changes: list[Change] = []
     stranger = System(STRANGER, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
-    for system in (*document.systems, stranger):
+    everyone = (*document.systems, stranger)
+    with ThreadPoolExecutor() as several:  # RSA keys take their time to find, and OpenSSL lets others go on meanwhile
+        encrypt_keys = list(several.map(lambda _: authority.new_private("RSA-3072"), everyone))
+    for system, encrypt_key in zip(everyone, encrypt_keys, strict=True):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
         tls_key, sign_key = authority.new_private(), authority.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
         tls_certificate = authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency)
         sign_certificate = authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=system.agency)
+        encrypt_certificate = authority.issue_encryption(sign, system.id, encrypt_key.public_key(), now, agency=system.agency)
         write_secret(folder / "tls.key", authority.private_pem(tls_key))
         write_secret(folder / "sign.key", authority.private_pem(sign_key))
+        write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
         (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
         (folder / "sign.crt").write_bytes(sign_certificate)
+        (folder / "encrypt.crt").write_bytes(encrypt_certificate)
         shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
         shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
+        shutil.copyfile(keyring.encrypt_certificate, folder / "gateway-encrypt.crt")
         shutil.copyfile(keyring.log_vkey, folder / "log.vkey")
         about = {
             "system": system.id,
             "agency": system.agency,
             "sign_key_id": f"{system.id}.sign-1",
             "tls_key_id": f"{system.id}.tls-1",
+            "encrypt_key_id": f"{system.id}.encrypt-1",
             "gateway": base,
             "gateway_key_id": SIGN_KEY_ID,
+            "gateway_encrypt_key_id": DECRYPT_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
         if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
+        changes += store.add_key(connection, about["encrypt_key_id"], system.id, "encrypt", encrypt_certificate)
     return changes
 
 

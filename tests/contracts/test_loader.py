@@ -74,6 +74,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         (YAML, "version: 1.0.0", "version: one", "three numbers, as 1.2.0"),
         (YAML, "retention_months: 24", "retention_months: 1", "3 or more"),
         (YAML, "protection: signed", "id: again", "each key once"),
+        (YAML, "protection: signed", "protection: sealed", "signed or encrypted"),
         ("systems/do-thi-xml.yaml", "here: dt:NoiDung", "here: dt:LinhVuc", "one row a place"),
         ("systems/do-thi-xml.yaml", "canonical: description", "canonical: area", "one row a field"),
         ("systems/do-thi-xml.yaml", "canonical: description", "canonical: nope", "the path of one value"),
@@ -109,6 +110,15 @@ def test_a_field_that_no_row_names_must_be_dropped_by_name() -> None:
 def test_a_required_field_needs_a_word_for_every_absence() -> None:
     found = broken("indicator", {"systems/kinh-te-json.yaml": swap(", not-permitted: KDP", "")})
     assert [(each.canonical, each.rule) for each in found] == [("value", "absent")]
+
+
+def test_nothing_of_an_encrypted_contract_stands_in_an_address() -> None:
+    found = broken("indicator", {YAML: swap("protection: signed", "protection: encrypted")})
+    assert [(each.canonical, each.got) for each in found] == [("operations.getValue.method", "GET")] and found[0].here.startswith(
+        f"{YAML}:"
+    )
+    found = broken("dossier-status", {"systems/mot-cua-json.yaml": swap("method: POST, path: /api", "method: GET, path: /api")})
+    assert [(each.canonical, each.got) for each in found] == [("operations.getStatus.method", "'GET'")]
 
 
 def test_files_out_of_place() -> None:

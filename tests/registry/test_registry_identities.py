@@ -217,9 +217,11 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
         )
         second = enrolment.by_request(connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW)
         third = enrolment.by_request(connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW)
+        fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", make_request("do-thi", new_private()), None, NOW)
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
     assert all(snapshot.keys[each.key_id].in_force(NOW) for each in (first, second, third))  # two of one use at once
+    assert [each.key_id for each in snapshot.encrypt_keys("do-thi")] == [fourth.key_id] == ["do-thi.encrypt-1"]
     assert first.certificate.count(b"BEGIN CERTIFICATE") == 2 and first.changes[0].how == "added"
 
 

@@ -14,6 +14,7 @@ from gateway.registry import store, versions
 from gateway.registry.records import Change
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
+from security.authority import issue_encryption, new_private
 from tests.registry.making import NOW, PROVINCE, House, bundles, contracts, filled, new_database, province
 
 
@@ -58,7 +59,7 @@ def test_round_trip(engine: Engine, house: House) -> None:
     assert snapshot.key_by_thumbprint(identity.tls_thumbprint) is None  # a TLS key signs nothing
     tls = snapshot.tls_key(identity.tls_thumbprint)
     assert tls is not None and tls.system == "do-thi" and tls.in_force(NOW) and not tls.in_force(NOW + 100 * 86400)
-    assert {grant.id for grant in snapshot.grants("H14.0")} == {"G-0004", "G-0005", "G-0008"}
+    assert {grant.id for grant in snapshot.grants("H14.0")} == {"G-0004", "G-0005", "G-0008", "G-0011"}
     assert snapshot.grants("H14.21") == ()
     assert set(snapshot.contracts) == set(contracts())
 
@@ -176,6 +177,27 @@ def test_a_key_is_enrolled_once(engine: Engine, house: House) -> None:
         with pytest.raises(Theirs) as caught:
             store.add_key(connection, "x.sign-1", "no-such", "sign", other.sign_certificate)
         assert caught.value.code == "registry.unknown"
+
+
+def test_what_bodies_are_encrypted_for(engine: Engine, house: House) -> None:
+    """Newest first, at the system and at its endpoint; a signing certificate is not taken for it, and none is found once it is revoked."""
+    filled(engine, province(), [])
+    with writing(engine) as connection:
+        for number in (1, 2):
+            certificate = issue_encryption(house.signing, "do-thi", new_private("RSA-2048").public_key(), NOW - 3600 + number)
+            assert store.add_key(connection, f"do-thi.encrypt-{number}", "do-thi", "encrypt", certificate)
+        with pytest.raises(Theirs, match=r"key\.unacceptable"):
+            store.add_key(connection, "do-thi.encrypt-3", "do-thi", "encrypt", house.identity("do-thi", NOW).sign_certificate)
+    snapshot = snapshot_of(engine)
+    system = snapshot.system("do-thi")
+    assert [key.key_id for key in snapshot.encrypt_keys("do-thi")] == ["do-thi.encrypt-2", "do-thi.encrypt-1"]
+    assert system is not None and system.endpoint is not None and system.endpoint.encrypt_keys == snapshot.encrypt_keys("do-thi")
+    assert snapshot.key("do-thi.encrypt-1") is None and not system.endpoint.keys_by_id  # they verify nothing
+    with writing(engine) as connection:
+        store.revoke_key(connection, "do-thi.encrypt-2", NOW)
+    after = snapshot_of(engine)
+    assert [key.key_id for key in after.encrypt_keys("do-thi")] == ["do-thi.encrypt-1"]
+    assert after.encrypt_keys("kinh-te") == ()
 
 
 def test_a_revoked_key_is_found_no_more(engine: Engine, house: House) -> None:

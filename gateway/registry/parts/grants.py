@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from contracts.compiled import CompiledContract
+from contracts.model import Pattern
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.values import kind
 from security.grants import ALL, Grant
@@ -82,7 +83,7 @@ class Grants(Parties):
             if name == ALL:
                 checked.update(operation.answer for operation in known.values())
             elif name == FEED:
-                checked.update(operation.request for operation in known.values())
+                checked.update(operation.request for operation in known.values() if operation.pattern is Pattern.SUBMIT)
             elif name in known:
                 checked.add(known[name].answer)
             elif name:

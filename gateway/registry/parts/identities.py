@@ -7,15 +7,16 @@ revocation could not be had is refused. Whether a certificate comes from a trust
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from contracts.base.errors import Theirs
-from gateway.registry.records import ACTIVE, REVOKED, OutsideAuthority, StatedKey
+from gateway.registry.records import ACTIVE, REVOKED, OutsideAuthority, StatedKey, Use
 from gateway.registry.values import Values, kind
 from security.authority import certificate_pem, system_of
+from security.encryptkeys import EncryptKey
 from security.keys import ALGORITHMS, VerifyKey, load_certificate
 
 KEY_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
@@ -95,10 +96,13 @@ class Identities(Values):
             return
         try:
             named = system_of(load_certificate(text))
-            VerifyKey.from_certificate(name, system, text, algorithm if use == "sign" else None)  # refuses weak keys, for every use
+            if use == "encrypt":  # weak keys are refused for every use
+                EncryptKey.from_certificate(name, system, text)
+            else:
+                VerifyKey.from_certificate(name, system, text, algorithm if use == "sign" else None)
         except Theirs as trouble:
             self._wrong(f"{path}.certificate", "key", "an X.509 certificate with an acceptable key", str(trouble.facts["rule"]))
             return
         if named not in (None, system):
             self._wrong(f"{path}.certificate", "system", f"a certificate of {system}", f"one of {named}")
-        self._keys[name] = StatedKey(path, name, system, use, text, algorithm, state)
+        self._keys[name] = StatedKey(path, name, system, cast(Use, use), text, algorithm, state)
