@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,6 +34,7 @@ from security.keys import SigningKey, VerifyKey
 ABOUT: Final = "system.json"
 # TLS 1.3 has none but good ones; for 1.2 only AEAD with forward secrecy
 _CIPHERS_12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +102,47 @@ class Identity:
                     now=rfc3339(now),
                 )
 
-    def vouched(self, certificate: bytes, key_id: str, now: float) -> VerifyKey | None:
-        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None."""
+    def vouched(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> VerifyKey | None:
+        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None.
+
+        The issuer may have been made anew: then under the same name but for a number at its end, by the authority of `ca.crt` that made the
+        one before. Another issuer of that authority, as the one for TLS, does not count.
+        """
         try:
             parsed = x509.load_pem_x509_certificate(certificate)
-            parsed.verify_directly_issued_by(self.issuer)
-            if system_of(parsed) != self.gateway_key.system or _is_authority(parsed):
+            issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
+            if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != self.gateway_key.system or not _signs(parsed):
                 return None
             key = VerifyKey.from_certificate(key_id, self.gateway_key.system, certificate)
             key.check_time(now)
-        except (Failure, InvalidSignature, ValueError, TypeError):
+        except (Failure, ValueError):
             return None
         return key
+
+    def _renewed(self, issuer: x509.Certificate) -> bool:
+        above = [each for each in _certificates(self.folder, "ca.crt") if _issued(self.issuer, each)]
+        return _name(issuer) == _name(self.issuer) and _is_authority(issuer) and any(_issued(issuer, each) for each in above)
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _name(authority: x509.Certificate) -> str:
+    return _NUMBER.sub("", authority.subject.rfc4514_string({}))
+
+
+def _signs(certificate: x509.Certificate) -> bool:
+    """One that is for signatures: neither an authority nor the gateway's key for encryption, which the same issuer made."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return usage.digital_signature and not usage.key_cert_sign
 
 
 def check_mode(path: Path, forbidden: int, wanted: str) -> None:
@@ -152,12 +184,10 @@ def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
     chain = _certificates(place, "gateway-sign.crt")
     leaf = chain[0]
     system = system_of(leaf)
-    if system is None or _is_authority(leaf):
+    if system is None or not _signs(leaf):
         raise _bad(place, "gateway-sign.crt: subjectAltName")
     for issuer in _certificates(place, "ca.crt"):
-        try:
-            leaf.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
+        if not _issued(leaf, issuer):
             continue
         try:
             return VerifyKey.from_certificate(key_id, system, _read(place, "gateway-sign.crt")), issuer

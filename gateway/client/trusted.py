@@ -35,11 +35,11 @@ class TrustedKeys:
         learnt = False
         try:
             listed = read_json(raw)["sign"]
-            offered = [(str(each["id"]), str(each["certificate"])) for each in listed]
+            offered = [(str(each["id"]), str(each["certificate"]), [str(pem).encode() for pem in each["chain"]]) for each in listed]
         except (ValueError, KeyError, TypeError):
             return False
-        for key_id, certificate in offered:
-            key = self._identity.vouched(certificate.encode(), key_id, now)
+        for key_id, certificate, chain in offered:
+            key = self._identity.vouched(certificate.encode(), chain, key_id, now)
             if key is not None and key.thumbprint not in self._by_thumbprint and key_id != self._identity.gateway_key.key_id:
                 self._add(key)
                 learnt = True

@@ -1,0 +1,139 @@
+"""Beginning an identity: keys made on the system's own host, requests for enrolment, and the issued certificates put beside the keys.
+
+Keys are PKCS#8 (RFC 5958), requests PKCS#10 (RFC 2986). Invariants: a private key never leaves its folder and is never written over; a
+certificate is put in only beside the key that it is for, in the name of this system, and while it is in force.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from contracts.base.times import rfc3339
+from gateway.client.errors import BadIdentity
+from gateway.client.identity import ABOUT, Identity
+from security import authority
+from security.authority import KeyType, system_of
+
+USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
+# What the operator hands over beside the certificates, by a way that both trust.
+TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
+OPTIONAL_TRUST: Final = ("gateway-encrypt.crt",)
+
+
+class Installed(NamedTuple):
+    """What `install` did, and what the folder still lacks (`missing`: files, and names in system.json)."""
+
+    put: dict[str, str]  # use -> the certificate's end
+    missing: tuple[str, ...]
+
+
+def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
+    """A key for each use, and the request for its certificate; the requests are what is sent for enrolment."""
+    taken = [f"{use}.key" for use in USES if (folder / f"{use}.key").exists()]
+    if taken:
+        raise _bad(folder, f"{', '.join(taken)} ∃")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    requests = []
+    for use, kind in USES.items():
+        private = authority.new_private(kind)
+        _write_secret(folder / f"{use}.key", authority.private_pem(private, passphrase))
+        request = folder / f"{use}.csr"
+        request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
+        requests.append(request)
+    _save(folder, {"system": system})
+    return requests
+
+
+def install(
+    folder: Path,
+    certificates: Sequence[Path],
+    now: float,
+    *,
+    facts: Mapping[str, str],
+    trust: Path | None = None,
+    passphrase: bytes | None = None,
+) -> Installed:
+    """Put issued certificates beside their keys. `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …); `trust` is a
+    folder with what the operator handed over. When nothing is missing, the whole folder is loaded once, as every call will load it."""
+    about = _about(folder)
+    keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
+    put: dict[str, str] = {}
+    found: list[tuple[str, bytes]] = []
+    for file in certificates:
+        leaf, pem = _certificate(folder, file)
+        use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
+        if use is None:
+            raise _bad(folder, f"{file.name} ∌ {', '.join(f'{each}.key' for each in keys) or '*.key'}")
+        if system_of(leaf) not in (None, about["system"]):
+            raise _bad(folder, f"{file.name}: {system_of(leaf)} ≠ {about['system']}")
+        start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+        if not start <= now <= end:
+            raise BadIdentity("client.identity-expired", file=file, valid_from=rfc3339(start), valid_until=rfc3339(end), now=rfc3339(now))
+        found.append((use, pem))
+        put[use] = rfc3339(end)
+        about.setdefault(f"{use}_key_id", f"{about['system']}.{use}-1")
+        agency = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        if agency:
+            about.setdefault("agency", str(agency[0].value))
+    for use, pem in found:  # only when all of them fit
+        (folder / f"{use}.crt").write_bytes(pem)
+    for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
+        if trust is not None and (trust / name).exists():
+            shutil.copyfile(trust / name, folder / name)
+    about |= facts
+    _save(folder, about)
+    missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
+    missing += [f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about]
+    if not missing:
+        Identity.load(folder, passphrase=passphrase).check_time(now)
+    return Installed(put, tuple(missing))
+
+
+def _about(folder: Path) -> dict[str, str]:
+    try:
+        about: dict[str, str] = json.loads((folder / ABOUT).read_text("utf-8"))
+        if not isinstance(about["system"], str):
+            raise KeyError("system")
+    except (OSError, ValueError, KeyError, TypeError) as wrong:
+        raise _bad(folder, f"{ABOUT}: {wrong}") from None
+    return about
+
+
+def _save(folder: Path, about: Mapping[str, str]) -> None:
+    part = folder / f"{ABOUT}.part"
+    part.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    part.replace(folder / ABOUT)
+
+
+def _public(folder: Path, use: str, passphrase: bytes | None) -> object:
+    try:
+        return serialization.load_pem_private_key((folder / f"{use}.key").read_bytes(), passphrase).public_key()
+    except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
+        raise _bad(folder, f"{use}.key: {str(wrong)[:120]}") from None
+
+
+def _certificate(folder: Path, file: Path) -> tuple[x509.Certificate, bytes]:
+    try:
+        pem = file.read_bytes()
+        return x509.load_pem_x509_certificates(pem)[0], pem
+    except (OSError, ValueError) as wrong:
+        raise _bad(folder, f"{file}: {str(wrong)[:120]}") from None
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _bad(folder: Path, reason: str) -> BadIdentity:
+    return BadIdentity("client.identity", folder=folder, reason=reason)
