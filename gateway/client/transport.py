@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from gateway.client.errors import NoConnection
@@ -39,8 +40,10 @@ class Transport(Protocol):
 class HttpTransport:
     """The one session of a client, opened at its first request, inside the event loop that then serves it."""
 
-    def __init__(self, tls: ssl.SSLContext, *, seconds: float, connections: int) -> None:
+    def __init__(self, tls: ssl.SSLContext, *, seconds: float, connections: int, resolver: AbstractResolver | None = None) -> None:
+        """`resolver`: where names lead, if not where this host's own resolver says."""
         self._tls = tls
+        self._resolver = resolver
         self._timeout = aiohttp.ClientTimeout(total=seconds, connect=min(5.0, seconds))
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -69,7 +72,9 @@ class HttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls, limit=self._connections, keepalive_timeout=_KEEP_ALIVE),
+                connector=aiohttp.TCPConnector(
+                    ssl=self._tls, limit=self._connections, keepalive_timeout=_KEEP_ALIVE, resolver=self._resolver
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

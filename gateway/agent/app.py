@@ -1,0 +1,118 @@
+"""The agent's process, put together: store, way to the gateway, queue, and its one or two listeners.
+
+Invariant: it listens only when the store is open and what an earlier life left is known; it ends by closing its listeners first, then answering
+what it took, then the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from gateway.agent.caller import Caller
+from gateway.agent.config import CallerSide, Config, ProviderSide
+from gateway.agent.directory import Directory
+from gateway.agent.link import Link
+from gateway.agent.listener import Listener
+from gateway.agent.provider import Provider
+from gateway.agent.queue import Queue
+from gateway.agent.secret import LocalSecret
+from gateway.agent.store import Store, hold, seal_key
+from gateway.client import Identity, NoConnection
+from gateway.client.trusted import TrustedKeys
+
+log = logging.getLogger("lgsp.agent")
+_FAREWELL: Final = 5.0
+_REFRESH: Final = (2.0, 3600.0)  # seconds between looks at the gateway's documents: until all are there, and afterwards
+_ASK_KEYS_AGAIN: Final = 30.0
+
+
+async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Until `stop` is set."""
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = hold(config.state)
+    store = Store(config.database, seal_key(config.seal_key))
+    secret, identity = LocalSecret.read(config.secret), Identity.load(config.identity)
+    seconds = config.caller.seconds if config.caller is not None else 20.0
+    link = Link(config, identity, seconds, time.time)
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False)
+    listeners: list[Listener] = []
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        if config.caller is not None:
+            listeners.append(await _caller(config, config.caller, secret, identity, link, store, tasks))
+        if config.provider is not None:
+            listeners.append(await _provider(config, config.provider, secret, identity, link, store, session))
+        ready()
+        while not stop.is_set():
+            await asyncio.sleep(0.2)  # an idle loop on Windows would not look at signals
+    finally:
+        await asyncio.gather(*(listener.close(_FAREWELL) for listener in listeners))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await link.close()
+        await session.close()
+        store.close()
+        lock.close()
+
+
+async def _caller(
+    config: Config, side: CallerSide, secret: LocalSecret, identity: Identity, link: Link, store: Store, tasks: list[asyncio.Task[None]]
+) -> Listener:
+    directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
+    queue = Queue(store, link, side.queue)
+    face = Caller(side, secret, identity.gateway, link, directory, queue)
+    listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
+    tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
+    await listener.open(side.listen)
+    log.info("%s may call http://%s", identity.system, side.listen)
+    return listener
+
+
+async def _keep_fresh(directory: Directory) -> None:
+    while True:
+        await directory.refresh()
+        await asyncio.sleep(_REFRESH[1] if directory.complete else _REFRESH[0])
+
+
+async def _provider(
+    config: Config, side: ProviderSide, secret: LocalSecret, identity: Identity, link: Link, store: Store, session: aiohttp.ClientSession
+) -> Listener:
+    keys = TrustedKeys(identity)
+    asked = 0.0
+
+    async def learn() -> bool:
+        nonlocal asked
+        if time.time() - asked < _ASK_KEYS_AGAIN:
+            return False
+        asked = time.time()
+        try:
+            raw = await link.transport.send("GET", f"{identity.gateway}/keys", {"accept": "application/json"}, None)
+        except NoConnection:
+            return False
+        return raw.status == 200 and keys.learn(raw.body, asked)
+
+    face = Provider(side, identity, secret, keys, store, session, learn=learn)
+    listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity))
+    await listener.open(side.listen)
+    log.info("the gateway may call %s at %s, for %s", identity.system, side.base, side.system)
+    return listener
+
+
+def server_context(identity: Identity) -> ssl.SSLContext:
+    """As a provider: whoever calls shows a certificate of the exchange's authority, or the handshake fails."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.load_cert_chain(identity.folder / "tls.crt", identity.folder / "tls.key", password=identity.passphrase or b"")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(identity.folder / "ca.crt")
+    return context

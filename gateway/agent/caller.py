@@ -1,0 +1,223 @@
+"""The face for the old system as caller: plain REST and plain SOAP on its own host, carried to the gateway (docs/agent.md).
+
+    GET|POST /<contract>/v<n>/…           REST, as the contract's OpenAPI has it, without token and signature
+    POST     /soap/<contract>/v<n>        SOAP 1.1 or 1.2, unsigned; ?wsdl and ?xsd give its documents
+    GET      /transfers/<id>, /feeds/…    where a transfer stands; what the system may read of a feed
+    GET      /contracts/<contract>/v<n>…  the gateway's documents of the contract, with this address in them
+
+Order of checks: address and secret from the head, then the body. Invariant: whatever is refused here is refused in the protocol of the address that
+was called, and a 202 of the agent means that the message is on disk.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lxml import etree
+
+from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.ids import new_id
+from contracts.wire import faults, problems, soap
+from contracts.wire.jsontext import text_of
+from contracts.wire.xmltext import escape_text
+from gateway.agent import documents
+from gateway.agent.config import CallerSide
+from gateway.agent.directory import Directory, Operation
+from gateway.agent.link import Away, Link, Passed
+from gateway.agent.listener import Head, Reply
+from gateway.agent.queue import Queue
+from gateway.agent.secret import LocalSecret
+from gateway.agent.store import Message
+
+SOAP_PREFIX: Final = "/soap/"
+JSON: Final = "application/json"
+_ID_MOST: Final = {"rest": 128, "soap": 256}
+_VERSIONS: Final = {"text/xml": soap.V11, "application/xml": soap.V11, "application/soap+xml": soap.V12}
+_ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+_MARKED_ID: Final = "idempotency-key"
+
+
+@dataclass(slots=True)
+class Caller:
+    """`handle` of the local listener."""
+
+    side: CallerSide
+    secret: LocalSecret
+    base: str  # the gateway's public base address
+    link: Link
+    directory: Directory
+    queue: Queue
+
+    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+        name = self._contract_of(head)
+        if head.method == "GET" and _is_document(head, name):
+            return await self._document(head)
+        self.secret.check(head.headers)
+        if head.path.startswith(SOAP_PREFIX):
+            if name is None or head.method != "POST" or head.query:
+                raise self._astray(head)
+            return await self._soap(head, name, await read())
+        if name is None and not (head.method == "GET" and re.fullmatch(r"/transfers/[0-9a-f-]{36}", head.path)):
+            raise self._astray(head)
+        return await self._rest(head, await read())
+
+    def refuse(self, head: Head, failure: Failure) -> Reply:
+        if head.path.startswith(SOAP_PREFIX):
+            version = _VERSIONS.get(_media(head.headers), soap.V11)
+            body = soap.plain_envelope(faults.fault(failure, "", version), version)
+            sent = {"content-type": f"{version.media_type}; charset=utf-8"}
+            if failure.retry_after is not None:
+                sent["retry-after"] = str(failure.retry_after)
+            return Reply(faults.status(failure, version), sent, body)
+        status, headers, body = problems.render(failure, transfer=None, accept_language=head.headers.get("accept-language"))
+        if failure.code == "agent.secret":
+            headers["www-authenticate"] = 'Basic realm="lgsp-agent"'
+        return Reply(status, headers, body)
+
+    # --- addresses --------------------------------------------------------------------------------------------------
+
+    def _contract_of(self, head: Head) -> str | None:
+        """The contract that an address names, if the agent carries it."""
+        path = head.path
+        for prefix in (SOAP_PREFIX, "/contracts/", "/feeds/"):
+            path = path.removeprefix(prefix) if path.startswith(prefix) else path
+        parts = path.strip("/").split("/")
+        name = "/".join(parts[:2])
+        return name if name in self.side.contracts and ".." not in parts and "" not in parts else None
+
+    def _astray(self, head: Head) -> Theirs:
+        allowed = ", ".join(f"/{name}/…, POST {SOAP_PREFIX}{name}" for name in self.side.contracts)
+        return Theirs("agent.address", method=head.method, path=head.target[:120], allowed=allowed)
+
+    async def _document(self, head: Head) -> Reply:
+        """The gateway's own document, where its address stands our own: a stack that is made from it calls here."""
+        found = await self.directory.document(head.target)
+        if found is None:
+            raise Ours("agent.unreachable", reason=head.target[:120], retry_after=30)
+        return documents.local(found, self.base, f"http://{self.side.listen}")
+
+    # --- REST -------------------------------------------------------------------------------------------------------
+
+    async def _rest(self, head: Head, body: bytes) -> Reply:
+        language = problems.language_of(head.headers.get("accept-language"))
+        content_type = head.headers.get("content-type", JSON)
+        given = head.headers.get(_MARKED_ID)
+        message_id = None if given is None else _plain_id(given.strip().strip('"'), "Idempotency-Key", "rest")
+        operation = await self._known(lambda: self.directory.rest(head.method, head.path))
+        if operation is None or not operation.submits:
+            told = await self.link.rest(head.method, head.target, body or None, message_id, content_type, language)
+            return self._answer(told, message_id)
+        message_id = message_id or new_id()
+        call = {"face": "rest", "target": head.target, "content_type": content_type, "language": language}
+        outcome = await self._submit(operation, message_id, call, body)
+        if isinstance(outcome, str):
+            state = {"message": message_id, "state": outcome, "by": "agent"}
+            return Reply(202, {"content-type": JSON, _MARKED_ID: f'"{message_id}"'}, text_of(state).encode())
+        return self._answer(outcome, message_id)
+
+    def _answer(self, told: Passed | Away, message_id: str | None) -> Reply:
+        if isinstance(told, Away):
+            raise told.failure
+        named = {} if message_id is None else {_MARKED_ID: f'"{message_id}"'}
+        return Reply(told.status, _shown(told) | named, told.body)
+
+    # --- SOAP -------------------------------------------------------------------------------------------------------
+
+    async def _soap(self, head: Head, name: str, body: bytes) -> Reply:
+        media = _media(head.headers)
+        version = _VERSIONS.get(media)
+        if version is None:
+            raise Theirs("agent.media-type", got=media or "—", expected="text/xml, application/soap+xml")
+        root = soap.parse_envelope(body, version)
+        header = root[0] if len(root) == 2 else None
+        element = soap.body_child(root)
+        given, said = _headers(header, version) if header is not None else (None, None)
+        message_id = f"urn:uuid:{new_id()}" if given is None else _plain_id(given, "wsa:MessageID", "soap")
+        action = _action(head.headers, version) or said or element.tag.replace("{", "").replace("}", ":")
+        content = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+        operation = await self._known(lambda: self.directory.soap(name, str(element.tag)))
+        if operation is None or not operation.submits:
+            told: Passed | Away | str = await self.link.soap(name, content, message_id, action, version.number)
+        else:
+            call = {"face": "soap", "contract": name, "action": action, "version": version.number}
+            told = await self._submit(operation, message_id, call, content)
+        if isinstance(told, Away):
+            raise told.failure
+        sent = {"content-type": f"{version.media_type}; charset=utf-8"}
+        if isinstance(told, str):
+            inside = f'<lgsp:Queued xmlns:lgsp="{soap.LGSP}"><lgsp:Message>{escape_text(message_id)}</lgsp:Message></lgsp:Queued>'
+            return Reply(202, sent, soap.plain_envelope(inside.encode(), version, [_relates_to(message_id)]))
+        if told.body[:1] in (b"{", b"["):  # a refusal so early that it is no envelope
+            return Reply(told.status, _shown(told), told.body)
+        answer = etree.tostring(soap.parse_xml(told.body), method="c14n", exclusive=True, with_comments=False)
+        return Reply(told.status, _shown(told) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)]))
+
+    # --- both -------------------------------------------------------------------------------------------------------
+
+    async def _known(self, find: Callable[[], Operation | None]) -> Operation | None:
+        """An agent that started before the gateway learns of the contracts with the first call."""
+        found = find()
+        if found is None and not self.directory.complete:
+            await self.directory.refresh()
+            found = find()
+        return found
+
+    async def _submit(self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | str:
+        """Sent now, if nothing of its kind waits and the gateway answers; else it is on disk, in the state that is told."""
+        message = Message(self.queue.take_number(), message_id, operation.lane, call, body, time.time())
+        if not await self.queue.must_wait(message):
+            told = await self.link.send(message_id, call, body)
+            if isinstance(told, Passed):
+                return told
+        return await self.queue.put(message)
+
+
+def _shown(told: Passed) -> dict[str, str]:
+    return dict(told.headers) | ({} if told.proven else {"lgsp-proven": "false"})
+
+
+def _is_document(head: Head, name: str | None) -> bool:
+    if name is None:
+        return False
+    if head.path.startswith(SOAP_PREFIX):
+        return head.query.lower() in ("wsdl", "xsd") or head.query.lower().startswith("xsd=")
+    return head.path.startswith("/contracts/")
+
+
+def _media(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _action(headers: Mapping[str, str], version: soap.Version) -> str:
+    if version is soap.V11:
+        return headers.get("soapaction", "").strip().strip('"')
+    found = _ACTION.search(headers.get("content-type", ""))
+    return "" if found is None else found[1] or found[2] or ""
+
+
+def _headers(header: etree._Element, version: soap.Version) -> tuple[str | None, str | None]:
+    """Message id and action of WS-Addressing; other blocks must not ask to be understood, and a signed envelope is none of ours."""
+    found: dict[str, str] = {}
+    for block in header:
+        if block.tag == soap.SECURITY:
+            raise Theirs("agent.envelope", why="wsse:Security")
+        if str(block.tag).startswith(f"{{{soap.WSA}}}"):
+            found[str(block.tag)] = (block.text or "").strip()
+        elif block.get(version.must_understand, "0").strip() in ("1", "true") and block.get(version.role, "").strip() in version.ours:
+            raise Theirs("agent.envelope", why=f"mustUnderstand {str(block.tag)[:120]}")
+    return found.get(soap.MESSAGE_ID), found.get(soap.ACTION)
+
+
+def _plain_id(text: str, where: str, face: str) -> str:
+    most = _ID_MOST[face]
+    if not 1 <= len(text) <= most or not text.isascii() or not text.isprintable() or any(c in '"\\ ' for c in text):
+        raise Theirs("agent.message-id", where=where, most=most)
+    return text
+
+
+def _relates_to(message_id: str) -> bytes:
+    return f'<wsa:RelatesTo xmlns:wsa="{soap.WSA}">{escape_text(message_id)}</wsa:RelatesTo>'.encode()

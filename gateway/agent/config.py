@@ -1,0 +1,258 @@
+"""The agent's one configuration file (YAML) as frozen values; docs/agent.md tells it line by line.
+
+Paths are relative to the file. Invariant: an unknown word, a wrong kind of value or an address that must not be listened on stops the start and is
+named with its place; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+from urllib.parse import urlsplit
+
+import yaml
+
+import gateway.agent.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Language, Theirs
+
+Kind = Literal["rest", "soap"]
+DAY: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBounds:
+    """How much is kept while the gateway is away: messages, bytes of their contents, days until one is given up."""
+
+    messages: int = 10_000
+    bytes: int = 500_000_000
+    days: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSide:
+    """Where the old system calls, and what it may call."""
+
+    listen: Address
+    contracts: tuple[str, ...]
+    seconds: float
+    queue: QueueBounds
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSide:
+    """Where the gateway calls, and where the old system answers. `knows_ids`: the system itself carries a message id out once."""
+
+    listen: Address
+    system: str
+    kind: Kind
+    base: str
+    seconds: float
+    knows_ids: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. `connect` is where connections to the gateway are opened when its name does not lead there from this network."""
+
+    file: Path
+    identity: Path
+    state: Path
+    secret: Path
+    language: Language
+    connect: Address | None
+    body_limit: int
+    body_seconds: float
+    calls: int
+    caller: CallerSide | None
+    provider: ProviderSide | None
+
+    @property
+    def database(self) -> Path:
+        return self.state / "agent.db"
+
+    @property
+    def seal_key(self) -> Path:
+        return self.state / "agent.key"
+
+    @property
+    def documents(self) -> Path:
+        return self.state / "documents"
+
+
+def load(file: Path) -> Config:
+    """The configuration; Theirs("agent.configuration") says where it is wrong."""
+    file = file.absolute()
+    try:
+        found = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as trouble:
+        _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
+    except yaml.YAMLError as trouble:
+        _wrong(str(file), " ".join(str(trouble).split())[:200])
+    top = _Section(str(file), found, file.parent)
+    caller, provider = top.section("caller"), top.section("provider")
+    made = Config(
+        file=file,
+        identity=top.path("identity"),
+        state=top.path("state", "state"),
+        secret=top.path("secret"),
+        language=top.one_of("language", ("vi", "en"), "vi"),
+        connect=top.address("connect", required=False),
+        body_limit=top.number("body_limit", 5_000_000),
+        body_seconds=top.seconds("body_seconds", 20.0),
+        calls=top.number("calls", 64),
+        caller=_caller(caller) if caller is not None else None,
+        provider=_provider(provider) if provider is not None else None,
+    )
+    top.end()
+    if made.caller is None and made.provider is None:
+        _wrong(str(file), "caller: … / provider: …")
+    return made
+
+
+def _caller(section: _Section) -> CallerSide:
+    listen = section.address("listen")
+    assert listen is not None
+    if not section.flag("beyond_loopback", False) and not listen.loopback:
+        # the secret and all that is said would cross the network in the clear
+        _wrong(section.at("listen"), f"{listen}: 127.0.0.1, ::1, localhost (beyond_loopback: true)")
+    bounds = section.section("queue")
+    made = CallerSide(listen, section.names("contracts"), section.seconds("seconds", 20.0), _bounds(bounds) if bounds else QueueBounds())
+    section.end()
+    return made
+
+
+def _bounds(section: _Section) -> QueueBounds:
+    plain = QueueBounds()
+    made = QueueBounds(
+        section.number("messages", plain.messages), section.number("bytes", plain.bytes), section.seconds("days", plain.days)
+    )
+    section.end()
+    return made
+
+
+def _provider(section: _Section) -> ProviderSide:
+    listen = section.address("listen")
+    assert listen is not None
+    system = section.url("system")
+    base = section.text("base", "").rstrip("/") or f"https://localhost:{listen.port}"
+    made = ProviderSide(
+        listen,
+        system.rstrip("/"),
+        section.one_of("kind", ("rest", "soap"), None),
+        base,
+        section.seconds("seconds", 10.0),
+        section.flag("knows_ids", False),
+    )
+    section.end()
+    return made
+
+
+class _Section:
+    """A mapping of the file, from which each known word is taken; what is left at the end is unknown."""
+
+    def __init__(self, where: str, found: object, folder: Path) -> None:
+        if not isinstance(found, Mapping):
+            _wrong(where, "name: value")
+        self._where, self._left, self._folder = where, dict(found), folder
+
+    def at(self, name: str) -> str:
+        return f"{self._where}: {name}"
+
+    def end(self) -> None:
+        if self._left:
+            _wrong(self.at(str(next(iter(self._left)))), "?")
+
+    def _take(self, name: str, default: Any) -> Any:
+        value = self._left.pop(name, default)
+        if value is None:
+            _wrong(self.at(name), "…")
+        return value
+
+    def section(self, name: str) -> _Section | None:
+        found = self._left.pop(name, None)
+        return None if found is None else _Section(self.at(name), found, self._folder)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._take(name, default)
+        if not isinstance(value, str):
+            _wrong(self.at(name), f"{value!r}: text")
+        return value
+
+    def path(self, name: str, default: str | None = None) -> Path:
+        return self._folder / self.text(name, default)
+
+    def url(self, name: str) -> str:
+        value = self.text(name)
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            _wrong(self.at(name), f"{value!r}: http://host:port/path")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            _wrong(self.at(name), f"{value!r}: true, false")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        value = self._take(name, default)
+        if type(value) is not int or value < 1:
+            _wrong(self.at(name), f"{value!r}: 1, 2, 3 …")
+        return value
+
+    def seconds(self, name: str, default: float) -> float:
+        value = self._take(name, default)
+        if type(value) not in (int, float) or not value > 0:
+            _wrong(self.at(name), f"{value!r}: > 0")
+        return float(value)
+
+    def one_of(self, name: str, known: tuple[Any, ...], default: Any) -> Any:
+        value = self._take(name, default)
+        if value not in known:
+            _wrong(self.at(name), f"{value!r}: {', '.join(known)}")
+        return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        value = self._take(name, None)
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) and _is_contract(each) for each in value):
+            _wrong(self.at(name), "[incident-alert/v1, …]")
+        return tuple(dict.fromkeys(value))
+
+    def address(self, name: str, *, required: bool = True) -> Address | None:
+        value = self._left.pop(name, None)
+        if value is None and not required:
+            return None
+        host, _, port = str(value or "").rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            _wrong(self.at(name), f"{value!r}: 127.0.0.1:8181")
+        return Address(host.strip("[]"), int(port))
+
+
+def _is_contract(name: str) -> bool:
+    contract, _, version = name.partition("/")
+    return contract.replace("-", "").isalnum() and version[:1] == "v" and version[1:].isdecimal()
+
+
+def _wrong(where: str, rule: str) -> NoReturn:
+    raise Theirs("agent.configuration", where=where, rule=rule)

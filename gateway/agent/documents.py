@@ -1,0 +1,39 @@
+"""The gateway's documents of a contract, as they hold at the agent: its address, and no token, signature or certificate to be sent.
+
+Invariant: what is exchanged (schemas, elements, samples) is not touched.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from gateway.agent.listener import Reply
+
+_JSON: Final = "application/json"
+# What the agent adds by itself.
+_OF_THE_AGENT: Final = frozenset({"Signature-Input", "Signature", "Content-Digest"})
+_SECRET: Final = {
+    "agentSecret": {"type": "apiKey", "in": "header", "name": "Lgsp-Agent-Secret"},
+    "agentBasic": {"type": "http", "scheme": "basic"},
+}
+
+
+def local(document: bytes, base: str, here: str) -> Reply:
+    moved = document.replace(base.encode(), here.encode())
+    if moved[:1] not in (b"{", b"["):
+        return Reply(200, {"content-type": "text/xml; charset=utf-8"}, moved)
+    content = json.loads(moved)
+    if isinstance(content, dict) and "openapi" in content:
+        moved = json.dumps(_plain(content), ensure_ascii=False).encode()
+    return Reply(200, {"content-type": _JSON}, moved)
+
+
+def _plain(openapi: dict[str, Any]) -> dict[str, Any]:
+    openapi.setdefault("components", {})["securitySchemes"] = _SECRET
+    for path in openapi.get("paths", {}).values():
+        for operation in path.values():
+            operation["security"] = [{name: []} for name in _SECRET]
+            kept = [each for each in operation.get("parameters", ()) if each.get("name") not in _OF_THE_AGENT]
+            operation["parameters"] = [each | {"required": False} if each.get("name") == "Idempotency-Key" else each for each in kept]
+    return openapi

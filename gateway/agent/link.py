@@ -1,0 +1,127 @@
+"""The agent's way to the gateway: the client kit, over a transport that may open its connections elsewhere (`connect`).
+
+What may come back is told apart here, once: a proven answer or refusal, which the old system gets; no answer, for which a submission waits; and what
+proves nothing, which nobody gets. Invariant: a `Passed` was said by the gateway, or is a problem document of its own to a caller who proved nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from contracts.base.errors import Branch, Failure, Language, Ours
+from gateway.agent.config import Address, Config
+from gateway.client import Answer, AsyncClient, Identity, LogObjection, NoConnection, NotProven, Refused
+from gateway.client.transport import HttpTransport
+
+log = logging.getLogger("lgsp.agent")
+_SHOWN: Final = ("content-type", "content-language", "retry-after", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
+
+
+class Passed(NamedTuple):
+    """What the old system gets, and what the queue needs to know of it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    proven: bool
+    code: str  # of a refusal, else ""
+    transfer: str | None
+    again: bool  # a later repeat may succeed
+    retry_after: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.code)
+
+
+class Away(NamedTuple):
+    """No usable answer: the failure to tell whoever waits. The gateway may have acted."""
+
+    failure: Failure
+    reason: str
+
+
+class Elsewhere(AbstractResolver):
+    """Leads every name to one place. The name is still what TLS checks and what is signed."""
+
+    def __init__(self, at: Address) -> None:
+        self._at = at
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+        place = ResolveResult(hostname=host, host=self._at.host, port=self._at.port, family=socket.AF_INET, proto=0, flags=0)
+        if ":" in self._at.host:
+            place["family"] = socket.AF_INET6
+        return [place]
+
+    async def close(self) -> None:
+        pass
+
+
+class Link:
+    """One a process. `reached` is called whenever the gateway proved that it is there."""
+
+    def __init__(self, config: Config, identity: Identity, seconds: float, clock: Callable[[], float]) -> None:
+        resolver = Elsewhere(config.connect) if config.connect is not None else None
+        self.transport: Final = HttpTransport(identity.tls(), seconds=seconds, connections=config.calls, resolver=resolver)
+        self.client: Final = AsyncClient(
+            identity,
+            state=config.state / "checkpoints",
+            language=config.language,
+            seconds=seconds,
+            tries=1,  # the queue repeats, and whoever asks knows best whether to ask again
+            transport=self.transport,
+            clock=clock,
+        )
+        self.reached: Callable[[], None] = lambda: None
+        self._seconds = seconds
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    async def rest(
+        self, method: str, target: str, body: bytes | None, message_id: str | None, content_type: str, language: Language
+    ) -> Passed | Away:
+        return await self._told(self.client.rest(method, target, body, message_id, content_type=content_type, language=language))
+
+    async def soap(self, contract: str, content: bytes, message_id: str, action: str, version: str) -> Passed | Away:
+        return await self._told(self.client.soap(contract, content, message_id, action=action, version=version))
+
+    async def send(self, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | Away:
+        """A submission as the queue keeps it; signed now."""
+        if call["face"] == "soap":
+            return await self.soap(call["contract"], body, message_id, call["action"], call["version"])
+        return await self.rest("POST", call["target"], body, message_id, call["content_type"], call["language"])
+
+    async def _told(self, answer: Awaitable[Answer]) -> Passed | Away:
+        try:
+            told = _passed(await answer)
+        except Refused as no:
+            if not no.proven and (no.status >= 500 or no.code.startswith("http.")):  # a page of a server in between
+                return Away(Ours("agent.unreachable", reason=f"status {no.status}", retry_after=30), f"status {no.status}")
+            told = _refused(no)
+        except NoConnection as no:
+            reason = str(no.facts.get("reason", ""))[:120]
+            if no.sent:
+                return Away(Ours("agent.timeout", seconds=f"{self._seconds:g}", retry_after=30), reason or "no answer")
+            return Away(Ours("agent.unreachable", reason=reason, retry_after=30), reason)
+        except (NotProven, LogObjection) as no:
+            log.error("%s: %s", no.code, no.what("en"))
+            return Away(Ours("agent.bad-answer", reason=no.code), f"{no.code}: {no.facts.get('reason', '')}"[:200])
+        if told.proven:
+            self.reached()
+        return told
+
+
+def _passed(answer: Answer, code: str = "", *, again: bool = False, retry_after: int | None = None) -> Passed:
+    headers = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
+    return Passed(answer.status, headers, answer.body, answer.proven, code, answer.transfer, again, retry_after)
+
+
+def _refused(no: Refused) -> Passed:
+    again = not no.proven or no.branch is Branch.OURS or no.retry_after is not None or no.status in (429, 503)
+    return _passed(no.answer, no.code, again=again, retry_after=no.retry_after)

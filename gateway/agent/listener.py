@@ -1,0 +1,133 @@
+"""An HTTP/1.1 listener of the agent, by aiohttp's server: limits first, then one handler for a whole request (RFC 9112).
+
+A request's head is judged before its body is read, so that a wrong secret or address costs nothing. Invariant: a body that is handed on is whole,
+within its limits in size and time, and not encoded; whatever goes wrong ends in an answer of the handler's own making.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from aiohttp import web
+
+from contracts.base.errors import Failure, Ours, Theirs
+from gateway.agent.config import Address
+
+log = logging.getLogger("lgsp.agent")
+HEAD_SECONDS: Final = 20.0
+_LINGER: Final = 2.0
+
+
+class Head(NamedTuple):
+    """A request before its body. `target` is path and query byte for byte; header names are lower-case, repeated fields joined."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    certificate: bytes | None
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Handler(Protocol):
+    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply: ...
+
+    def refuse(self, head: Head, failure: Failure) -> Reply:
+        """The failure in the caller's own protocol."""
+        ...
+
+
+class Listener:
+    """Serves one handler on one address until it is closed."""
+
+    def __init__(self, handler: Handler, *, limit: int, seconds: float, calls: int, tls: ssl.SSLContext | None = None) -> None:
+        self._handler, self._limit, self._seconds, self._calls, self._tls = handler, limit, seconds, calls, tls
+        self._active = 0
+        self._server: asyncio.Server | None = None
+        self._web: web.Server | None = None
+
+    async def open(self, at: Address) -> None:
+        self._web = web.Server(
+            self._serve,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=HEAD_SECONDS,  # aiohttp counts it from the begin of a connection too, so a slow head ends it
+            lingering_time=_LINGER,
+        )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._web, at.host, at.port, ssl=self._tls, backlog=128)
+
+    async def close(self, seconds: float) -> None:
+        """No new connections; calls under way get their answers."""
+        if self._server is not None:
+            self._server.close()
+        if self._web is not None:
+            await self._web.shutdown(seconds)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        head = _head(request)
+        self._active += 1
+        try:
+            if self._active > self._calls:
+                raise Ours("agent.busy", limit=self._calls, retry_after=2)
+            reply = await self._handler.handle(head, lambda: self._body(request, head))
+        except Failure as failure:
+            reply = self._handler.refuse(head, failure)
+        except ConnectionError:
+            raise
+        except Exception:  # a mistake of ours: the caller gets a code, the log the trace, and neither gets the message
+            log.exception("%s: unforeseen fault", head.method)
+            reply = self._handler.refuse(head, Ours("agent.fault"))
+        finally:
+            self._active -= 1
+        answer = web.Response(status=reply.status, headers={"server": "lgsp-agent", **reply.headers}, body=reply.body)
+        if not request.content.is_eof():
+            answer.force_close()  # what is still to come of the body is not waited for
+        return answer
+
+    async def _body(self, request: web.BaseRequest, head: Head) -> bytes:
+        encoding = head.headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            raise Theirs("agent.body-encoded", got=encoding[:40])
+        declared = request.content_length
+        if declared is not None and declared > self._limit:
+            raise Theirs("agent.body-too-large", limit=self._limit)
+        if head.headers.get("expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for part in request.content.iter_any():
+                    body += part
+                    if len(body) > self._limit:
+                        raise Theirs("agent.body-too-large", limit=self._limit)
+        except TimeoutError:
+            raise Theirs("agent.body-too-slow", seconds=self._seconds) from None
+        return bytes(body)
+
+
+def _head(request: web.BaseRequest) -> Head:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.raw_headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    transport = request.transport
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    return Head(request.method, request.raw_path, headers, tls.getpeercert(binary_form=True) if tls is not None else None)

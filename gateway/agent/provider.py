@@ -1,0 +1,259 @@
+"""The face for the gateway when the old system is a provider: verify, hand over plainly, sign what it answers (docs/wire.md, "When the gateway calls").
+
+Order of checks: channel, signature over the raw bytes, freshness, replay. A message id is handed to the old system once: its repeat gets the first
+answer, signed anew; where the outcome is not known (the agent was killed in between, or the system fell silent), only a system that knows ids itself
+(`knows_ids`) is asked again. Invariant: nothing unproven reaches the old system; only what says truly that the system did not act is a 4xx or 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeVar
+
+import aiohttp
+from lxml import etree
+from yarl import URL
+
+from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.ids import new_id
+from contracts.wire import faults, problems, soap
+from gateway.agent.config import ProviderSide
+from gateway.agent.listener import Head, Reply
+from gateway.agent.secret import LocalSecret
+from gateway.agent.store import Carried, Store
+from gateway.client import Identity
+from gateway.client.trusted import TrustedKeys
+from security.authority import system_of
+from security.httpsig import HttpRequest, Verified, sign_response, verify_request
+from security.keys import load_certificate
+from security.wssec import VerifiedEnvelope, sign_envelope, verify_envelope
+
+JSON: Final = "application/json"
+_ANSWER_MOST: Final = 20_000_000
+_CONNECT_SECONDS: Final = 5.0
+T = TypeVar("T")
+_SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class Question(NamedTuple):
+    """A proven call, as the old system is asked."""
+
+    message_id: str | None
+    replay_key: bytes
+    until: float
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Silent(Exception):
+    """The old system may have acted; its answer is not known."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure: Final = failure
+
+
+@dataclass(slots=True)
+class Provider:
+    side: ProviderSide
+    identity: Identity
+    secret: LocalSecret
+    keys: TrustedKeys
+    store: Store
+    session: aiohttp.ClientSession
+    clock: Callable[[], float] = time.time
+    learn: Callable[[], Awaitable[bool]] | None = None
+    _under_way: set[str] = field(default_factory=set)
+
+    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+        self._check_channel(head)
+        body = await read()
+        return await (self._rest if self.side.kind == "rest" else self._soap)(head, body)
+
+    def refuse(self, head: Head, failure: Failure) -> Reply:
+        """To a caller who proved nothing: unsigned."""
+        if self.side.kind == "soap":
+            version = soap.V11
+            body = soap.plain_envelope(faults.fault(failure, head.headers.get("lgsp-transfer", ""), version), version)
+            return Reply(faults.status(failure, version), {"content-type": soap.MEDIA_TYPE}, body)
+        status, headers, content = problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None)
+        return Reply(status, headers, content)
+
+    def _check_channel(self, head: Head) -> None:
+        named = None if head.certificate is None else system_of(load_certificate(head.certificate))
+        if named != self.identity.gateway_key.system:
+            raise Theirs("agent.channel", got=named or "—")
+
+    # --- REST -------------------------------------------------------------------------------------------------------
+
+    async def _rest(self, head: Head, body: bytes) -> Reply:
+        request = HttpRequest(head.method, self.side.base + head.target, head.headers, body)
+        proof = await self._proven(lambda: verify_request(request, self.keys.by_id, self.clock(), need=("lgsp-transfer", "lgsp-caller")))
+        told = {name: value for name, value in head.headers.items() if name in ("content-type", "accept", "accept-language")}
+        question = Question(_unquoted(head.headers.get("idempotency-key")), *_fresh(proof), head.method, head.target, told, body)
+        try:
+            answer = await self._once(question, head)
+        except Failure as failure:
+            _not_a_replay(failure)
+            status, headers, content = problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None)
+            return self._signed(Carried(status, headers, content), head, proof)
+        return self._signed(answer, head, proof)
+
+    def _signed(self, answer: Carried, head: Head, proof: Verified) -> Reply:
+        headers = dict(answer.headers)
+        headers |= sign_response(answer.status, headers, answer.body, head.headers, self.identity.sign_key, self.clock(), request=proof)
+        return Reply(answer.status, headers, answer.body)
+
+    # --- SOAP -------------------------------------------------------------------------------------------------------
+
+    async def _soap(self, head: Head, body: bytes) -> Reply:
+        root = soap.parse_envelope(body)
+        envelope = await self._proven(lambda: verify_envelope(root, self.keys.by_thumbprint, self.clock()))
+        here = self.side.base + head.target
+        if envelope.to not in (None, here, here.rstrip("/")):
+            raise Theirs("agent.envelope", why=f"wsa:To {envelope.to}")
+        children = [child for child in envelope.body if isinstance(child.tag, str)]
+        if len(children) != 1:
+            raise Theirs("agent.envelope", why=f"{len(children)} elements in the Body")
+        plain = soap.plain_envelope(_canonical(children[0]))
+        told = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
+        question = Question(envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, told, plain)
+        try:
+            answer = await self._once(question, head)
+            content = _canonical(soap.body_child(soap.parse_xml(answer.body)))
+        except Failure as failure:
+            _not_a_replay(failure)
+            if not failure.code.startswith("agent."):  # what the old system sent is no envelope
+                failure = Ours("agent.system-answer", reason=failure.code)
+            content = faults.fault(failure, head.headers.get("lgsp-transfer", ""))
+            answer = Carried(500, {}, b"")
+        return self._enveloped(answer.status, content, envelope)
+
+    def _enveloped(self, status: int, content: bytes, asked: VerifiedEnvelope) -> Reply:
+        body = sign_envelope(
+            content,
+            self.identity.sign_key,
+            self.clock(),
+            action=f"{asked.action}Response",
+            message_id=f"urn:uuid:{new_id()}",
+            relates_to=asked.message_id,
+        )
+        return Reply(status, {"content-type": soap.MEDIA_TYPE}, body)
+
+    # --- both -------------------------------------------------------------------------------------------------------
+
+    async def _proven(self, verify: Callable[[], T]) -> T:
+        """Verified; once more, where the call names a newer key of the gateway that could be learnt."""
+        self.keys.missed = False
+        try:
+            return verify()
+        except Failure:
+            if not self.keys.missed or self.learn is None or not await self.learn():
+                raise
+        return verify()
+
+    async def _once(self, question: Question, head: Head) -> Carried:
+        """What the old system answers to a message, or answered when it first came."""
+        message_id = question.message_id
+        if message_id is not None and message_id in self._under_way:
+            raise Ours("agent.busy", limit=1, retry_after=2)
+        digest = question.target.encode() + b"\n" + question.body
+        known = await asyncio.to_thread(
+            self.store.begin,
+            message_id,
+            digest,
+            question.replay_key,
+            question.until + 5,
+            self.clock(),
+            again=self.side.knows_ids,
+        )
+        if known is not None:
+            return known
+        noted = message_id or ""
+        self._under_way.add(noted)
+        try:
+            answer = await self._asked(question, head)
+            if answer.status < 400:
+                await asyncio.to_thread(self.store.carried, noted, answer)
+            elif self._did_not_act(answer):
+                await asyncio.to_thread(self.store.forget, noted)
+            return answer
+        except Silent as silent:
+            raise silent.failure from None
+        except Failure:  # nothing was sent
+            await asyncio.to_thread(self.store.forget, noted)
+            raise
+        finally:
+            self._under_way.discard(noted)
+
+    def _did_not_act(self, answer: Carried) -> bool:
+        """By its own word: a refusal, or a Fault that blames the sender (SOAP 1.1 §4.4.1)."""
+        if self.side.kind == "rest":
+            return answer.status < 500 or answer.status == 503
+        try:
+            fault = soap.body_child(soap.parse_xml(answer.body))
+        except Failure:
+            return False
+        code = (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0]
+        return fault.tag == soap.FAULT and code in ("Client", "VersionMismatch", "MustUnderstand")
+
+    async def _asked(self, question: Question, head: Head) -> Carried:
+        headers = dict(question.headers) | self.secret.headers() | {"accept-encoding": "identity"}
+        if question.message_id is not None:
+            headers["idempotency-key"] = f'"{question.message_id}"'
+        headers |= {name: head.headers[name] for name in ("lgsp-transfer", "lgsp-caller") if name in head.headers}
+        target = question.target if question.target != "/" else ""
+        url = URL(self.side.system + target, encoded=True)
+        limits = aiohttp.ClientTimeout(total=self.side.seconds, connect=min(_CONNECT_SECONDS, self.side.seconds))
+        try:
+            async with self.session.request(
+                question.method,
+                url,
+                headers=headers,
+                data=question.body or None,
+                allow_redirects=False,
+                skip_auto_headers=_SKIP,
+                timeout=limits,
+            ) as response:
+                body = bytearray()
+                async for part in response.content.iter_any():
+                    body += part
+                    if len(body) > _ANSWER_MOST:
+                        raise Silent(Ours("agent.system-answer", reason=f"> {_ANSWER_MOST} bytes"))
+                media = response.headers.get("content-type", "")
+                if response.status in (401, 403, 407):  # the secret is not the one that it knows: nothing that the gateway could mend
+                    raise Ours("agent.system-down", reason=f"status {response.status}", retry_after=60)
+                if 300 <= response.status < 400 or response.status < 200:
+                    raise Silent(Ours("agent.system-answer", reason=f"status {response.status}"))
+                told = {"content-type": media} if media else {}
+                if response.headers.get("retry-after", "").isdecimal():
+                    told["retry-after"] = response.headers["retry-after"]
+                return Carried(response.status, told, bytes(body))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
+            raise Ours("agent.system-down", reason=type(trouble).__name__, retry_after=5) from None
+        except TimeoutError:
+            raise Silent(Ours("agent.system-late", seconds=f"{self.side.seconds:g}")) from None
+        except (aiohttp.ClientError, OSError) as trouble:
+            raise Silent(Ours("agent.system-answer", reason=type(trouble).__name__)) from None
+
+
+def _not_a_replay(failure: Failure) -> None:
+    """Whoever replays a call must not get a signed refusal, which would pass for the answer to the call itself."""
+    if failure.code == "agent.replayed":
+        raise failure
+
+
+def _fresh(proof: Verified) -> tuple[bytes, float]:
+    return proof.replay_key, float(proof.expires)
+
+
+def _unquoted(text: str | None) -> str | None:
+    return None if text is None else text.strip().strip('"')
+
+
+def _canonical(element: etree._Element) -> bytes:
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)

@@ -1,0 +1,76 @@
+"""The local secret: what the old system shows to the agent, and the agent to the old system.
+
+A file of one line, readable by its owner alone (on Windows by its access list, which `lgsp agent check` cannot judge). Invariant: it is
+compared in constant time, and is never logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import gateway.agent.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+
+HEADER: Final = "lgsp-agent-secret"
+LEAST: Final = 16
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """A file that only its owner can read; it must not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_private(path: Path) -> None:
+    """Theirs("agent.configuration") where others may read the file. Windows has no such modes."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as trouble:
+        raise Theirs("agent.configuration", where=str(path), rule=trouble.strerror or "?") from None
+    if os.name == "posix" and mode & 0o077:
+        raise Theirs("agent.configuration", where=str(path), rule=f"mode {mode:o} ≠ 600 (chmod 600)")
+
+
+class LocalSecret:
+    def __init__(self, text: str) -> None:
+        self._bytes = text.encode("ascii")
+        self._basic = "Basic " + base64.b64encode(b"agent:" + self._bytes).decode("ascii")
+
+    @classmethod
+    def read(cls, path: Path) -> LocalSecret:
+        check_private(path)
+        text = path.read_text("utf-8").strip()
+        if len(text) < LEAST or not text.isascii() or not text.isprintable() or " " in text:
+            raise Theirs("agent.configuration", where=str(path), rule=f"≥ {LEAST} ASCII")
+        return cls(text)
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Theirs("agent.secret") unless the header, or the password of Basic, is the secret."""
+        shown = headers.get(HEADER, "").encode("utf-8", "replace")
+        scheme, _, value = headers.get("authorization", "").partition(" ")
+        if not shown and scheme.lower() == "basic":
+            try:
+                shown = base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+            except (binascii.Error, ValueError):
+                shown = b""
+        if not hmac.compare_digest(shown, self._bytes):
+            raise Theirs("agent.secret")
+
+    def headers(self) -> dict[str, str]:
+        """What the agent shows to the old system: both forms, so that a plain server needs no code for it."""
+        return {HEADER: self._bytes.decode("ascii"), "authorization": self._basic}

@@ -1,0 +1,302 @@
+"""What the agent keeps on disk: submissions that wait, calls of the gateway that were carried out, signatures seen (SQLite, synced).
+
+Contents are sealed with the agent's own key (`security.seal`), and compared by a keyed hash. Numbers are given when a message is taken in, so
+the order of a lane (contract and operation) is that of the callers. Invariants: a message id is one row, for ever the same content; what `put` or
+`begin` returned from is synced; only `ended`, `discard` and `prune` make a row forget its content.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.base.errors import Ours, Theirs
+from gateway.agent.config import DAY, QueueBounds
+from gateway.agent.secret import check_private, write_private
+from security.seal import seal, unseal
+
+KEEP_ENDED: Final = 7 * DAY
+_TABLES: Final = """
+create table if not exists message(
+  number integer primary key, id text not null unique, lane text not null, call text not null, body blob not null, digest blob not null,
+  size integer not null, state text not null check (state in ('queued', 'sent', 'dead')), taken real not null, tries integer not null default 0,
+  next real not null default 0, why text not null default '', status integer, transfer text, ended real);
+create index if not exists message_lane on message(state, lane, number);
+create table if not exists carried(
+  id text primary key, digest blob not null, status integer, headers text not null default '{}', body blob, at real not null);
+create table if not exists seen(key blob primary key, until real not null);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A submission as it was taken in: `call` is all but the content that it takes to send it."""
+
+    number: int
+    id: str
+    lane: str
+    call: Mapping[str, Any]
+    body: bytes
+    taken: float
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the old system answered to a message id."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def seal_key(path: Path) -> bytes:
+    """The agent's own key, made at its first start."""
+    if not path.exists():
+        write_private(path, secrets.token_bytes(32))
+    check_private(path)
+    key = path.read_bytes()
+    if len(key) != 32:
+        raise Theirs("agent.configuration", where=str(path), rule="32 bytes")
+    return key
+
+
+class Taken(Exception):
+    """Another process works on this state folder."""
+
+
+def hold(state: Path) -> sqlite3.Connection:
+    """What keeps a second agent off a state folder, until it is closed or the process ends, on every platform: a lock of SQLite's."""
+    lock = sqlite3.connect(state / "agent.lock", timeout=0.5, isolation_level=None)
+    try:
+        lock.execute("begin exclusive")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise Taken(str(state)) from None
+    return lock
+
+
+class Store:
+    """One connection, taken in turns by threads; other processes (`lgsp agent queue`) may open the same file."""
+
+    def __init__(self, file: Path, key: bytes) -> None:
+        self._key = key
+        self._lock = threading.Lock()
+        self._base = sqlite3.connect(file, timeout=10.0, check_same_thread=False, isolation_level=None)
+        self._base.row_factory = sqlite3.Row
+        self._base.execute("pragma journal_mode = wal")
+        self._base.execute("pragma synchronous = full")
+        self._base.executescript(_TABLES)
+        self._number = int(self._one("select coalesce(max(number), 0) as n from message")["n"])
+
+    def close(self) -> None:
+        with self._lock:
+            self._base.close()
+
+    def take_number(self) -> int:
+        """The place of a message that is being taken in."""
+        with self._lock:
+            self._number += 1
+            return self._number
+
+    # --- submissions ------------------------------------------------------------------------------------------------
+
+    def put(self, message: Message, bounds: QueueBounds) -> str:
+        """Keep a message; its state then. A repeat wakes a dead one, and changes nothing else; agent.other-body, agent.queue-full."""
+        digest = self._digest(message.lane, message.body)
+        with self._writing() as base:
+            known = base.execute("select digest, state from message where id = ?", (message.id,)).fetchone()
+            if known is not None:
+                if not hmac.compare_digest(bytes(known["digest"]), digest):
+                    raise Theirs("agent.other-body", message=message.id)
+                if known["state"] == "dead":
+                    base.execute("update message set state = 'queued', next = 0, taken = ? where id = ?", (message.taken, message.id))
+                return "sent" if known["state"] == "sent" else "queued"
+            count, size = base.execute("select count(*), coalesce(sum(size), 0) from message where state <> 'sent'").fetchone()
+            if count >= bounds.messages or size + len(message.body) > bounds.bytes:
+                limit = f"{bounds.messages} messages" if count >= bounds.messages else f"{bounds.bytes} bytes"
+                raise Ours("agent.queue-full", limit=limit, retry_after=60)
+            base.execute(
+                "insert into message(number, id, lane, call, body, digest, size, state, taken) values (?, ?, ?, ?, ?, ?, ?, 'queued', ?)",
+                (
+                    message.number,
+                    message.id,
+                    message.lane,
+                    json.dumps(dict(message.call)),
+                    seal(self._key, _context(message.id), message.body),
+                    digest,
+                    len(message.body),
+                    message.taken,
+                ),
+            )
+        return "queued"
+
+    def state(self, message_id: str, lane: str, body: bytes) -> str | None:
+        """`queued`, `sent`, `dead` or None; agent.other-body where the id stands for another content."""
+        row = self._one("select state, digest from message where id = ?", message_id)
+        if row is None:
+            return None
+        if not hmac.compare_digest(bytes(row["digest"]), self._digest(lane, body)):
+            raise Theirs("agent.other-body", message=message_id)
+        return str(row["state"])
+
+    def waits(self, lane: str) -> bool:
+        return self._one("select 1 from message where state = 'queued' and lane = ? limit 1", lane) is not None
+
+    def due(self, now: float, limit: int) -> list[Message]:
+        """The first message of each lane whose time has come."""
+        rows = self._all(
+            "select * from message where number in (select min(number) from message where state = 'queued' group by lane)"
+            " and next <= ? order by number limit ?",
+            now,
+            limit,
+        )
+        return [
+            Message(
+                row["number"],
+                row["id"],
+                row["lane"],
+                json.loads(row["call"]),
+                unseal(self._key, _context(row["id"]), row["body"]),
+                row["taken"],
+                row["tries"],
+            )
+            for row in rows
+        ]
+
+    def later(self, number: int, at: float, why: str) -> None:
+        with self._writing() as base:
+            base.execute("update message set tries = tries + 1, next = ?, why = ? where number = ?", (at, why[:300], number))
+
+    def hurry(self) -> None:
+        """The gateway is there again: nothing waits for its time any longer."""
+        with self._writing() as base:
+            base.execute("update message set next = 0 where state = 'queued' and next > 0")
+
+    def ended(self, number: int, state: str, now: float, *, why: str = "", status: int | None = None, transfer: str | None = None) -> None:
+        """Delivered (its content is forgotten), or dead (its content is kept for a retry)."""
+        forget = ", body = x''" if state == "sent" else ""
+        with self._writing() as base:
+            base.execute(
+                f"update message set state = ?, ended = ?, why = ?, status = ?, transfer = ?, tries = tries + 1{forget} where number = ?",
+                (state, now, why[:300], status, transfer, number),
+            )
+
+    def prune(self, now: float) -> None:
+        with self._writing() as base:
+            base.execute("delete from message where state = 'sent' and ended < ?", (now - KEEP_ENDED,))
+            base.execute("delete from carried where status is not null and at < ?", (now - KEEP_ENDED,))
+
+    # --- for people -------------------------------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        found = {row["state"]: row["n"] for row in self._all("select state, count(*) as n from message group by state")}
+        (doubt,) = self._one("select count(*) from carried where status is null") or (0,)
+        return {state: int(found.get(state, 0)) for state in ("queued", "sent", "dead")} | {"in_doubt": int(doubt)}
+
+    def listed(self, states: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
+        """Without contents, oldest first."""
+        marks = ", ".join("?" * len(states))
+        columns = "id, lane, state, size, taken, tries, next, why, status, transfer"
+        rows = self._all(f"select {columns} from message where state in ({marks}) order by number limit ?", *states, limit)
+        return [dict(row) for row in rows]
+
+    def doubts(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._all("select id, at from carried where status is null order by at")]
+
+    def retry(self, ids: tuple[str, ...] | None, now: float) -> int:
+        """Dead letters (None: all) wait again, and so from now on for their whole time; what waits is tried at once."""
+        return self._each(
+            "update message set next = 0, ended = null, taken = case state when 'dead' then ? else taken end, state = 'queued'"
+            " where state in ('dead', 'queued')",
+            (now,),
+            ids,
+        )
+
+    def discard(self, ids: tuple[str, ...]) -> int:
+        return self._each("delete from message where state = 'dead'", (), ids)
+
+    def settle(self, message_id: str) -> bool:
+        """The old system did not act on this message: the next repeat is handed over again."""
+        with self._writing() as base:
+            return base.execute("delete from carried where id = ? and status is null", (message_id,)).rowcount > 0
+
+    def _each(self, sql: str, values: tuple[Any, ...], ids: tuple[str, ...] | None) -> int:
+        with self._writing() as base:
+            if ids is None:
+                return base.execute(sql, values).rowcount
+            return sum(base.execute(f"{sql} and id = ?", (*values, each)).rowcount for each in ids)
+
+    # --- calls of the gateway ---------------------------------------------------------------------------------------
+
+    def begin(self, message_id: str | None, body: bytes, replay_key: bytes, until: float, now: float, *, again: bool) -> Carried | None:
+        """Note a verified call: its signature is used up, and its message is being carried out.
+
+        What the message's first call was answered, if it was; agent.replayed, agent.other-body, or agent.in-doubt unless it may be handed over `again`.
+        """
+        with self._writing() as base:
+            base.execute("delete from seen where until < ?", (now,))
+            if base.execute("insert into seen values (?, ?) on conflict do nothing", (replay_key, until)).rowcount == 0:
+                raise Theirs("agent.replayed")
+            if message_id is None:
+                return None
+            digest = self._digest(message_id, body)
+            row = base.execute("select * from carried where id = ?", (message_id,)).fetchone()
+            if row is None:
+                base.execute("insert into carried(id, digest, at) values (?, ?, ?)", (message_id, digest, now))
+                return None
+            if not hmac.compare_digest(bytes(row["digest"]), digest):
+                raise Theirs("agent.other-body", message=message_id)
+            if row["status"] is None:
+                if again:
+                    return None
+                raise Ours("agent.in-doubt", message=message_id)
+            return Carried(row["status"], json.loads(row["headers"]), unseal(self._key, _context(message_id), row["body"]))
+
+    def carried(self, message_id: str, answer: Carried) -> None:
+        with self._writing() as base:
+            base.execute(
+                "update carried set status = ?, headers = ?, body = ? where id = ?",
+                (answer.status, json.dumps(dict(answer.headers)), seal(self._key, _context(message_id), answer.body), message_id),
+            )
+
+    def forget(self, message_id: str) -> None:
+        """The old system surely did not act."""
+        with self._writing() as base:
+            base.execute("delete from carried where id = ? and status is null", (message_id,))
+
+    # --- the ground -------------------------------------------------------------------------------------------------
+
+    def _digest(self, lane: str, body: bytes) -> bytes:
+        return hmac.digest(self._key, lane.encode() + b"\n" + body, "sha256")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._base.execute("begin immediate")
+            try:
+                yield self._base
+            except BaseException:
+                self._base.execute("rollback")
+                raise
+            self._base.execute("commit")
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        with self._lock:
+            return self._base.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._base.execute(sql, values).fetchall()
+
+
+def _context(message_id: str) -> bytes:
+    return b"agent/" + message_id.encode()
