@@ -1,0 +1,148 @@
+"""An identity folder is used only when it is whole, agrees with itself, and is nobody else's; made here as enrolment makes one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.client import BadIdentity, Client, Identity, enrol
+from security import authority
+from security.authority import Authority
+from security.checkpoint import vkey
+
+SYSTEM = "y-te"
+FACTS = {"gateway": "https://localhost:1", "gateway_key_id": "gateway.sign-1"}
+POSIX = pytest.mark.skipif(os.name != "posix", reason="modes of files are of POSIX")
+
+
+class Operator:
+    """The other side of enrolment: an authority, and what it hands over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        now = time.time()
+        root = authority.make_root("root", now)
+        self.tls = authority.make_issuer(root, "tls issuer", now)
+        self.sign = authority.make_issuer(root, "sign issuer", now)
+        folder.mkdir()
+        (folder / "ca.crt").write_bytes(root.pem + self.tls.pem + self.sign.pem)
+        (folder / "gateway-sign.crt").write_bytes(authority.issue_signing(self.sign, "gateway", authority.new_private().public_key(), now))
+        (folder / "log.vkey").write_text(vkey("localhost/log", Ed25519PrivateKey.generate().public_key()), "ascii")
+
+    def issue(self, request: Path, *, at: float | None = None, system: str | None = None) -> Path:
+        asked = authority.read_request(request.read_bytes())
+        issue: Callable[..., bytes] = authority.issue_tls if request.stem == "tls" else authority.issue_signing
+        issuer: Authority = self.tls if request.stem == "tls" else self.sign
+        made = self.folder / f"{request.stem}.crt"
+        made.write_bytes(issue(issuer, system or asked.system, asked.public, time.time() if at is None else at, agency="H14.09"))
+        return made
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path / "operator")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, operator: Operator) -> Path:
+    place = tmp_path / "identity"
+    enrol.keygen(SYSTEM, place)
+    certificates = [operator.issue(place / f"{use}.csr") for use in ("tls", "sign")]
+    done = enrol.install(place, certificates, time.time(), facts=FACTS, trust=operator.folder)
+    assert not done.missing
+    return place
+
+
+def refused(folder: Path) -> BadIdentity:
+    with pytest.raises(BadIdentity) as wrong:
+        Identity.load(folder).check_time(time.time())
+    assert wrong.value.what("vi") != wrong.value.what("en") and wrong.value.next("vi")
+    return wrong.value
+
+
+def test_a_whole_folder_is_loaded(folder: Path) -> None:
+    made = Identity.load(folder)
+    assert (made.system, made.agency, made.sign_key.key_id, made.gateway) == (SYSTEM, "H14.09", "y-te.sign-1", FACTS["gateway"])
+    assert made.gateway_key.system == "gateway" and "PRIVATE" not in repr(made)
+
+
+@POSIX
+@pytest.mark.parametrize(("name", "mode"), [("tls.key", 0o640), ("sign.key", 0o604), ("ca.crt", 0o666), ("log.vkey", 0o664), (".", 0o777)])
+def test_files_that_are_open_to_others_are_not_used(folder: Path, name: str, mode: int) -> None:
+    (folder / name).chmod(mode)
+    wrong = refused(folder)
+    assert wrong.code == "client.identity-mode" and "chmod" in wrong.next("en")
+
+
+@pytest.mark.parametrize("name", ["system.json", "tls.key", "tls.crt", "sign.key", "sign.crt", "ca.crt", "gateway-sign.crt", "log.vkey"])
+def test_a_missing_or_damaged_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"-")
+    assert name in refused(folder).what("en")
+    (folder / name).unlink()
+    assert name in refused(folder).what("en")
+
+
+def test_a_key_and_a_certificate_that_are_no_pair(folder: Path, tmp_path: Path) -> None:
+    enrol.keygen(SYSTEM, tmp_path / "other")
+    for use in ("sign", "tls"):
+        kept = (folder / f"{use}.key").read_bytes()
+        (folder / f"{use}.key").write_bytes((tmp_path / "other" / f"{use}.key").read_bytes())
+        assert f"{use}.key" in refused(folder).what("en")
+        (folder / f"{use}.key").write_bytes(kept)
+
+
+def test_a_gateway_of_another_authority_is_not_believed(folder: Path, tmp_path: Path) -> None:
+    other = Operator(tmp_path / "other-operator")
+    (folder / "gateway-sign.crt").write_bytes((other.folder / "gateway-sign.crt").read_bytes())
+    assert "gateway-sign.crt" in refused(folder).what("en")
+    (folder / "gateway-sign.crt").write_bytes((folder / "ca.crt").read_bytes())  # an authority is no signer
+    assert "gateway-sign.crt" in refused(folder).what("en")
+
+
+@pytest.mark.parametrize(("name", "value"), [("gateway", "http://localhost"), ("gateway", None), ("sign_key_id", 7), ("system", "")])
+def test_a_wrong_word_in_system_json_is_named(folder: Path, name: str, value: object) -> None:
+    about = json.loads((folder / "system.json").read_text("utf-8")) | {name: value}
+    (folder / "system.json").write_text(json.dumps(about), "utf-8")
+    assert f"system.json: {name}" in refused(folder).what("en")
+
+
+def test_certificates_out_of_force_are_told_before_a_call(folder: Path, tmp_path: Path) -> None:
+    identity = Identity.load(folder)
+    for when in (time.time() - 86400, time.time() + 86400 * 200):
+        with pytest.raises(BadIdentity) as wrong:
+            Client(identity, state=tmp_path / "state", clock=lambda when=when: when)
+        assert wrong.value.code == "client.identity-expired" and "tls.crt" in wrong.value.what("en")
+
+
+def test_a_passphrase_that_is_missing_or_wrong(tmp_path: Path, operator: Operator) -> None:
+    place = tmp_path / "locked"
+    enrol.keygen(SYSTEM, place, passphrase=b"mot cum tu")
+    certificates = [operator.issue(place / f"{use}.csr") for use in ("tls", "sign")]
+    enrol.install(place, certificates, time.time(), facts=FACTS, trust=operator.folder, passphrase=b"mot cum tu")
+    assert Identity.load(place, passphrase=b"mot cum tu").system == SYSTEM
+    for passphrase in (None, b"sai"):
+        with pytest.raises(BadIdentity):
+            Identity.load(place, passphrase=passphrase)
+        with pytest.raises(BadIdentity):
+            enrol.install(place, certificates, time.time(), facts=FACTS, passphrase=passphrase)
+
+
+def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    now = time.time()
+    good, late = operator.issue(folder / "tls.csr").rename(tmp_path / "good.crt"), operator.issue(folder / "sign.csr", at=now - 400 * 86400)
+    for wrong in (
+        late,
+        operator.issue(folder / "sign.csr", system="phan-anh"),
+        operator.folder / "gateway-sign.crt",
+        tmp_path / "none.crt",
+    ):
+        with pytest.raises(BadIdentity):
+            enrol.install(folder, [good, wrong], now, facts={})
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before

@@ -1,0 +1,112 @@
+"""The witness against logs of the test's own: one that only grows is never objected to, one that takes anything back always is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.client.errors import LogObjection
+from gateway.client.witness import Witness
+from security.checkpoint import Checkpoint, NoteKey, sign
+from security.merkle import Tree, consistency_proof, leaf_hash
+
+ORIGIN = "caobang.example/nhat-ky"
+KEY = Ed25519PrivateKey.generate()
+PUBLIC = NoteKey.make(ORIGIN, KEY.public_key())
+MOST = 40
+
+
+class Log:
+    """What a log says, from one tree."""
+
+    def __init__(self, *parts: str) -> None:
+        self.tree = Tree([leaf_hash(part.encode()) for part in parts])
+
+    def note(self, size: int) -> str:
+        return sign(Checkpoint(ORIGIN, size, self.tree.root(size)), KEY, ORIGIN)
+
+    async def fetch(self, older: int, newer: int) -> Sequence[bytes] | None:
+        if newer > len(self.tree):
+            raise LookupError
+        return consistency_proof(older, newer, self.tree.at)
+
+
+HONEST = Log(*(f"entry {number}" for number in range(MOST)))
+
+
+def see(witness: Witness, log: Log, size: int) -> None:
+    asyncio.run(witness.see(log.note(size), log.fetch))
+
+
+def witness(folder: str | Path) -> Witness:
+    return Witness(PUBLIC, Path(folder), lambda: 1_790_000_000.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, MOST), min_size=1, max_size=12))
+def test_an_honest_log_is_never_objected_to_in_whatever_order_its_checkpoints_come(sizes: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            see(witness(folder), HONEST, size)  # each time as a new process would
+        kept = witness(folder).kept
+        assert kept is not None and kept.size == max(sizes) and kept.root == HONEST.tree.root(max(sizes))
+        assert not witness(folder).pending and not witness(folder).objections
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(1, MOST), st.integers(1, MOST))
+def test_a_log_that_changed_what_it_had_signed_is_always_objected_to(data: st.DataObject, size: int, shown: int) -> None:
+    """One entry of those that both checkpoints cover is another; the forger answers with the proofs of either tree."""
+    changed = data.draw(st.integers(0, min(size, shown) - 1))
+    forged = Log(*(f"entry {number}" if number != changed else "forged" for number in range(MOST)))
+    prover = data.draw(st.sampled_from([HONEST, forged]))
+    with tempfile.TemporaryDirectory() as folder:
+        see(witness(folder), HONEST, size)
+        with pytest.raises(LogObjection) as objected:
+            asyncio.run(witness(folder).see(forged.note(shown), prover.fetch))
+        assert objected.value.code == "client.log-forked"
+        evidence = json.loads(objected.value.kept.read_text("utf-8"))
+        assert evidence["kept"] == HONEST.note(size) and evidence["shown"] == forged.note(shown)
+        assert witness(folder).note == HONEST.note(size)
+
+
+def test_what_could_not_be_proved_is_proved_later_and_in_between_nothing_is_forgotten(tmp_path: Path) -> None:
+    async def silent(older: int, newer: int) -> Sequence[bytes] | None:
+        return None
+
+    see(witness(tmp_path), HONEST, 3)
+    forged = Log(*("forged" if number == 1 else f"entry {number}" for number in range(MOST)))
+    for note in (HONEST.note(5), forged.note(7)):
+        asyncio.run(witness(tmp_path).see(note, silent))
+    assert len(witness(tmp_path).pending) == 2 and witness(tmp_path).note == HONEST.note(3)
+    with pytest.raises(LogObjection):
+        see(witness(tmp_path), HONEST, 9)  # the fork that was shown meanwhile is found now
+
+
+def test_a_damaged_file_is_not_begun_anew(tmp_path: Path) -> None:
+    see(witness(tmp_path), HONEST, 3)
+    (file,) = tmp_path.glob("*.checkpoint")
+    file.write_text(HONEST.note(3).replace("\n3\n", "\n2\n"), "utf-8")
+    with pytest.raises(LogObjection) as objected:
+        witness(tmp_path)
+    assert objected.value.code == "client.log-key"
+
+
+def test_two_logs_are_kept_apart(tmp_path: Path) -> None:
+    private = Ed25519PrivateKey.generate()
+    other = Witness(NoteKey.make("khac.example/log", private.public_key()), tmp_path, lambda: 0.0)
+    note = sign(Checkpoint("khac.example/log", 1, hashlib.sha256(b"x").digest()), private, "khac.example/log")
+    asyncio.run(other.see(note, HONEST.fetch))
+    see(witness(tmp_path), HONEST, 3)
+    assert len(list(tmp_path.glob("*.checkpoint"))) == 2
+    with pytest.raises(LogObjection):
+        asyncio.run(witness(tmp_path).see(note, HONEST.fetch))
