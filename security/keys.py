@@ -29,8 +29,14 @@ RSA_PSS: Final = "rsa-pss-sha512"
 ALGORITHMS: Final = frozenset({ECDSA_P256, ED25519, RSA_PKCS1, RSA_PSS})
 
 _ECDSA: Final = ec.ECDSA(hashes.SHA256())
-_RSA_PKCS1: Final = (padding.PKCS1v15(), hashes.SHA256())
-_RSA_PSS: Final = (padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64), hashes.SHA512())
+_PS256: Final = "PS256"
+_RSA: Final[dict[str, tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]]] = {
+    RSA_PKCS1: (padding.PKCS1v15(), hashes.SHA256()),
+    RSA_PSS: (padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=64), hashes.SHA512()),
+    _PS256: (padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32), hashes.SHA256()),
+}
+# What JOSE calls each kind of key's algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+JOSE: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA", RSA_PKCS1: _PS256, RSA_PSS: _PS256}
 MIN_RSA_BITS: Final = 2048
 # The order of P-256's group: r and s lie in 1..n-1.
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -132,6 +138,16 @@ class VerifyKey:
         except (InvalidSignature, ValueError):
             raise Theirs("signature.wrong", key=self.key_id) from None
 
+    def verify_jose(self, data: bytes, signature: bytes) -> None:
+        """As `verify`, for JWS, where an RSA key is always used as PS256."""
+        if self.algorithm not in _RSA:
+            self.verify(data, signature)
+            return
+        try:
+            _checker(self.public, _PS256)(signature, data)
+        except (InvalidSignature, ValueError):
+            raise Theirs("signature.wrong", key=self.key_id) from None
+
     def check_time(self, now: float) -> None:
         """Raises Theirs("signature.key-expired") outside the certificate's validity."""
         if not self.valid_from <= now <= self.valid_until:
@@ -196,6 +212,10 @@ class SigningKey:
         """As `sign`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
         return self._make(data) if self.algorithm != RSA_PSS else _maker(self.private, RSA_PKCS1)(data)
 
+    def sign_jose(self, data: bytes) -> bytes:
+        """As `sign`, for JWS, where an RSA key is always used as PS256."""
+        return self._make(data) if self.algorithm not in _RSA else _maker(self.private, _PS256)(data)
+
 
 def _checker(public: PublicKey, algorithm: str) -> Callable[[bytes, bytes], None]:
     """What raises unless the signature is right. Which kind of key it is, is asked once: these classes are abstract and slow to ask."""
@@ -204,7 +224,7 @@ def _checker(public: PublicKey, algorithm: str) -> Callable[[bytes, bytes], None
         return lambda signature, data: verify(_der_from_raw(signature), data, _ECDSA)
     if isinstance(public, ed25519.Ed25519PublicKey):
         return public.verify
-    pad, digest = _RSA_PSS if algorithm == RSA_PSS else _RSA_PKCS1
+    pad, digest = _RSA[algorithm]
     return lambda signature, data: public.verify(signature, data, pad, digest)
 
 
@@ -214,7 +234,7 @@ def _maker(private: PrivateKey, algorithm: str) -> Callable[[bytes], bytes]:
         return lambda data: _raw_from_der(sign(data, _ECDSA))
     if isinstance(private, ed25519.Ed25519PrivateKey):
         return private.sign
-    pad, digest = _RSA_PSS if algorithm == RSA_PSS else _RSA_PKCS1
+    pad, digest = _RSA[algorithm]
     return lambda data: private.sign(data, pad, digest)
 
 

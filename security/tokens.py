@@ -18,7 +18,7 @@ from jwt import api_jws
 from jwt.exceptions import DecodeError, InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 
 from contracts.base.errors import Theirs
-from security.keys import ECDSA_P256, ED25519, RSA_PKCS1, RSA_PSS, SigningKey, VerifyKey
+from security.keys import JOSE, SigningKey, VerifyKey
 
 ISSUER: Final = "gateway"
 LIFETIME: Final = 600
@@ -27,7 +27,6 @@ SKEW: Final = 5
 MAX_LENGTH: Final = 8192
 ACCESS_TYPE: Final = "at+jwt"
 
-_JOSE: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA", RSA_PKCS1: "PS256", RSA_PSS: "PS256"}
 _JWS: Final = api_jws.PyJWS(algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True})
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -136,7 +135,7 @@ def verify_assertion(assertion: str, find_key: Callable[[str], VerifyKey | None]
 
 def _encode(claims: dict[str, Any], key: SigningKey, kind: str) -> str:
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    return _JWS.encode(payload, key.private, _JOSE[key.algorithm], headers={"kid": key.key_id, "typ": kind})
+    return _JWS.encode(payload, key.private, JOSE[key.algorithm], headers={"kid": key.key_id, "typ": kind})
 
 
 def _header(token: str) -> dict[str, Any]:
@@ -153,7 +152,7 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, Any]:
-    algorithm = _JOSE[key.algorithm]
+    algorithm = JOSE[key.algorithm]
     if header.get("alg") != algorithm:
         raise Theirs("token.algorithm", algorithm=str(header.get("alg"))[:40], expected=algorithm)
     try:
