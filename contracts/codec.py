@@ -20,7 +20,7 @@ from contracts.frames import getter, setter
 from contracts.integers import compile_integers
 from contracts.model import Contract, Operation, RestCall, Scalar, Struct
 from contracts.normal import compile_normal
-from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
+from contracts.plan import MAX_FINDINGS, Enough, NotExpressible, Plan, Problems, canonical_plan, filled, kind_of
 from contracts.query import guess, parse_query, query_text
 from contracts.validate import Validator
 from contracts.validity import InForce, day_at, explained
@@ -118,7 +118,10 @@ class Codec:
             def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
                 into: Value = {}
                 problems = Problems(at=day)
-                reader(read_json(raw), into, None, problems)
+                try:
+                    reader(read_json(raw), into, None, problems)
+                except Enough:
+                    pass
                 return into, problems
 
             self._json[message] = _Json(read, jsoncodec.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0))
@@ -187,7 +190,10 @@ class Codec:
         into: Value = {}
         problems = XmlProblems(element, codec.prefixes)
         problems.at = day
-        codec.read(element, into, None, problems)
+        try:
+            codec.read(element, into, None, problems)
+        except Enough:
+            pass
         if problems.findings or not valid(into):
             raise self._invalid(message, into, problems, _here_in_xml(codec, problems.name(tag)))
         if check is not None and (ended := check(into, day)):
@@ -203,12 +209,17 @@ class Codec:
         into: Value = {}
         if plan is not None and plan.media == "json":
             raw = {name: guess(text, plan, name) for name, text in given.items()}
-            jsoncodec.compile_reader(plan)(raw, into, None, problems)
+            try:
+                jsoncodec.compile_reader(plan)(raw, into, None, problems)
+            except Enough:
+                pass
             here: Callable[[str, Any], str] = self._json[message].here
         else:
             here = lambda at, index: filled(at, index, 0)  # noqa: E731
             for name, text in given.items():
                 field = struct.field(name)
+                if problems.full:
+                    break
                 if field is None or not isinstance(field.type, Scalar):
                     shown = ", ".join(each.name for each in struct.fields)
                     problems.add(name[:60], "", "a parameter that the operation does not have", "unknown", f"one of {shown}")
@@ -317,7 +328,10 @@ def _canonical_json(struct: Struct, message: str) -> _Json:
         value = read_json(raw)
         problems = Problems()
         if integers is not None:
-            integers(value, problems)
+            try:
+                integers(value, problems)
+            except Enough:
+                pass
         return value, problems
 
     return _Json(read, jsoncodec.compile_writer(canonical_plan(struct, "json", message, "")), lambda at, index: filled(at, index, 0))

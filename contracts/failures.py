@@ -129,6 +129,14 @@ register(
             ),
         ),
         Kind(
+            "xml.too-many-tags",
+            Branch.THEIRS,
+            413,
+            Words("XML có quá nhiều thẻ", "The XML has too many tags"),
+            Words("XML có hơn {limit} thẻ.", "The XML has more than {limit} tags."),
+            Words("Tách nhỏ bản tin.", "Split the message."),
+        ),
+        Kind(
             "xml.too-deep",
             Branch.THEIRS,
             400,

@@ -16,7 +16,7 @@ from contracts.codec import Codec, Value
 from contracts.compiled import CompiledContract
 from contracts.integers import compile_integers
 from contracts.model import Again, Choice, Many, Struct, Type
-from contracts.plan import Problems
+from contracts.plan import Enough, Problems
 from contracts.validate import Validator
 
 Project = Callable[[Value], Value]
@@ -49,7 +49,10 @@ class PinnedCodec(Codec):
         if (
             whole is not None
         ):  # a number that has become wider since may be `1.0`, which JSON Schema calls an integer and a decoder does not
-            whole(value, problems)
+            try:
+                whole(value, problems)
+            except Enough:
+                pass
         if problems.findings or not validator.is_valid(value):
             findings = problems.findings or validator.findings(value, lambda at, index: "", set())
             raise self._failure("message.not-expressible", message, [Finding("", f.canonical, f.got, f.rule, f.expected) for f in findings])

@@ -232,9 +232,13 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
     return Plan(media, message, struct, root, strict=True, namespaces={"": namespace})
 
 
+class Enough(Exception):
+    """More is wrong than anybody is told of: what is left of the message is not read. Only codecs catch it."""
+
+
 @dataclass(slots=True)
 class Problems:
-    """What a reader found wrong; full at 20, so that a hostile message costs little."""
+    """What a reader found wrong; full at 20, and then reading ends (`Enough`), so that a hostile message costs little."""
 
     here_root: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -248,9 +252,10 @@ class Problems:
         return len(self.findings) >= MAX_FINDINGS
 
     def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
-        if not self.full:
-            self.canonical.add(canonical)
-            self.findings.append(Finding(here, canonical, got, rule, expected))
+        if self.full:
+            raise Enough
+        self.canonical.add(canonical)
+        self.findings.append(Finding(here, canonical, got, rule, expected))
 
     def defer(self, work: Callable[[Any], None]) -> None:
         """Has `work` done with the canonical message once all of it is read: some values are understood by others."""

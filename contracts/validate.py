@@ -7,7 +7,7 @@ question; only a wrong message pays for the explanation. Invariant: a finding na
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 import jsonschema_rs
@@ -35,6 +35,7 @@ _RULES: Final[Mapping[str, str]] = {
 
 EXPLAINED: Final = 5_000  # items in the lists of a message, up to which all its errors are looked at
 _CUT: Final = 50
+_FIELDS: Final = 1_000
 Here = Callable[[str, Any], str]
 
 
@@ -71,14 +72,14 @@ class Validator:
     def _errors(self, value: Any) -> Iterable[Any]:
         """All errors; where there are very many items those among the first ones, since all are made before one is handed out."""
         if _left(value, EXPLAINED) >= 0:
-            return self._compiled.iter_errors(value)
-        short = _cut(value)
+            return self._compiled.iter_errors(_narrowed(value))
+        short = _narrowed(_cut(value))
         found = self._compiled.iter_errors(short) if _left(short, EXPLAINED) >= 0 else None
         first = next(found, None) if found is not None else None
         if found is not None and first is not None:
             return chain([first], found)
         try:
-            self._compiled.validate(value)
+            self._compiled.validate(_narrowed(value))
         except jsonschema_rs.ValidationError as error:
             return [error]
         return []
@@ -95,6 +96,8 @@ class Validator:
             ]
         if kind == "required":
             step = error.kind.property
+            if step in at:
+                return []  # it stands behind very many others (`_narrowed`)
             return [self._one([*path, step], here, "nothing", "required", self._expected([*path, step]))]
         made, field = self._type(path)
         rule = "absent" if made is None and field is not None else _RULES.get(kind, kind)
@@ -184,8 +187,7 @@ def describe(made: Type) -> str:
 
 
 def _left(value: Any, allowed: int) -> int:
-    """What is left of an allowance of list items; negative as soon as there are more. Fields are not counted: their number is the
-    contract's, and all that it does not know are one error."""
+    """What is left of an allowance of list items; negative as soon as there are more. Fields are not counted: they are few (`_narrowed`)."""
     if isinstance(value, list):
         allowed -= len(value)
     elif isinstance(value, dict):
@@ -197,6 +199,15 @@ def _left(value: Any, allowed: int) -> int:
             break
         allowed = _left(each, allowed)
     return allowed
+
+
+def _narrowed(value: Any) -> Any:
+    """The message with the first thousand fields of each object: all that a contract does not know are one error, whose text names them all."""
+    if isinstance(value, list):
+        return [_narrowed(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _narrowed(each) for name, each in islice(value.items(), _FIELDS)}
+    return value
 
 
 def _cut(value: Any) -> Any:

@@ -30,6 +30,7 @@ from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.limits import Limits
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
@@ -92,8 +93,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         exchange=exchange,
         clock=clock,
     )
+    limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry, exchange, rest, soap, build_apis(services), settings.base, settings.body_limit, settings.body_seconds, clock
+        registry, exchange, rest, soap, build_apis(services), settings.base, settings.body_limit, settings.body_seconds, clock, limits
     )
     return DoorParts(engine, registry, journal, app, session)
 
@@ -124,6 +126,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             on_drain=drain,
             answer_seconds=settings.provider_seconds,
             protocol=protocol,
+            strangers=settings.source_connections,
         )
         return made, socket.socket(fileno=descriptor)
 

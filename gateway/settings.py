@@ -60,6 +60,13 @@ class Settings:
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds")
+    agency_calls: int = _setting(48, "calls that one agency may have under way at once in one door process; more get 429")
+    source_calls: int = _setting(
+        32, "requests without a registered client certificate that one address may have under way at once in one door process; more get 429"
+    )
+    source_connections: int = _setting(
+        64, "connections without a client certificate that one address may hold open to one door process; more are closed with 429"
+    )
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")

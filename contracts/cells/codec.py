@@ -21,7 +21,7 @@ from contracts.codec import Codec, Value
 from contracts.forms import Bad
 from contracts.frames import getter, setter
 from contracts.model import Contract, RestCall, Struct
-from contracts.plan import MAX_FINDINGS, NotExpressible, Plan, Problems
+from contracts.plan import MAX_FINDINGS, Enough, NotExpressible, Plan, Problems
 from contracts.validate import Validator
 from contracts.validity import InForce, day_at, explained
 
@@ -225,6 +225,28 @@ class _Table:
     def _line_of(self, row: Row, places: list[Column | None], at: int, day: str | None) -> Line:
         problems = Problems(at=day)
         prefix = "" if self.each is None else f"{self.each[:-2]}[{at}]."
+        value: Value = {}
+        try:
+            found = self._cells_of(row, places, problems)
+            self._read(found if self.each is None else {LINES: [found]}, value, None, problems)
+        except Enough:
+            return Line(row.number, None, self._told([self._inside(finding) for finding in problems.findings], prefix))
+        message = value
+        if self.each is not None:
+            value = self._items(value)[0]
+        findings = [self._inside(finding) for finding in problems.findings]
+        if not findings and self._in_force is not None and self._line.is_valid(value):
+            ended = explained(self._in_force(message, day), lambda path, _: self._titles.get(path.removeprefix(self._prefix), ""))
+            findings = [self._inside(finding) for finding in ended]
+        elif not problems.full and (findings or not self._line.is_valid(value)):
+            said = {finding.canonical for finding in findings}
+            findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
+        return Line(row.number, None if findings else value, self._told(findings, prefix))
+
+    def _told(self, findings: list[Finding], prefix: str) -> tuple[Finding, ...]:
+        return tuple(replace(each, canonical=prefix + each.canonical if each.canonical else "") for each in findings[:MAX_FINDINGS])
+
+    def _cells_of(self, row: Row, places: list[Column | None], problems: Problems) -> dict[str, str]:
         found: dict[str, str] = {}
         for number, cell in enumerate(row.cells):
             if cell == "":
@@ -238,20 +260,7 @@ class _Table:
                     found[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
                 except Bad as bad:
                     problems.add(column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected)
-        value: Value = {}
-        self._read(found if self.each is None else {LINES: [found]}, value, None, problems)
-        message = value
-        if self.each is not None:
-            value = self._items(value)[0]
-        findings = [self._inside(finding) for finding in problems.findings]
-        if not findings and self._in_force is not None and self._line.is_valid(value):
-            ended = explained(self._in_force(message, day), lambda path, _: self._titles.get(path.removeprefix(self._prefix), ""))
-            findings = [self._inside(finding) for finding in ended]
-        elif not problems.full and (findings or not self._line.is_valid(value)):
-            said = {finding.canonical for finding in findings}
-            findings += self._line.findings(value, lambda path, _: self._titles.get(path, ""), said)
-        shown = tuple(replace(each, canonical=prefix + each.canonical if each.canonical else "") for each in findings[:MAX_FINDINGS])
-        return Line(row.number, None if findings else value, shown)
+        return found
 
     def _inside(self, finding: Finding) -> Finding:
         """A finding of the plan's reader as one of the line: its title, and its path inside the item."""

@@ -1,7 +1,8 @@
 """Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers kept as int and Decimal, never through a float.
 
 Refused: a field twice, NaN and Infinity, bytes that are not UTF-8, text that XML 1.0 cannot carry (so that both faces
-agree), numbers of more than 1,000 digits once written out, nesting deeper than 64. The writer emits a Decimal's digits as they are.
+agree), numbers of more than 1,000 digits once written out, nesting deeper than 64, more than 300,000 values (they are counted before anything
+is read, since each costs far more than its bytes). The writer emits a Decimal's digits as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
+MAX_VALUES: Final = 300_000
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 
 # Only these can bring in a character that XML 1.0 lacks; bytes without them need no second look.
@@ -71,6 +74,8 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_decima
 def read_json(raw: bytes) -> Any:
     """The value; Theirs("message.not-json") with the place of the fault."""
     try:
+        if len(raw) > MAX_VALUES and _too_many(raw):
+            raise _Refused(f"more than {MAX_VALUES} values")
         text = raw.decode("utf-8")
         if text.startswith("\ufeff"):
             text = text[1:]
@@ -89,6 +94,19 @@ def read_json(raw: bytes) -> Any:
     except RecursionError:
         raise Theirs("message.not-json", why=_TOO_DEEP, line="–", column="–") from None
     return value
+
+
+def _too_many(raw: bytes) -> bool:
+    """Each value follows a comma or the opening of what holds it; those that stand in a string are told apart only if it matters."""
+    if _signs(raw) <= MAX_VALUES:
+        return False
+    most = 2 * MAX_VALUES  # a value and its name
+    bare, strings = _STRING.subn(b"", raw, most + 1)
+    return strings > most or _signs(bare) > MAX_VALUES
+
+
+def _signs(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _deeper(value: Any) -> bool:

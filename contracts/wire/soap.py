@@ -1,6 +1,6 @@
 """SOAP 1.1 and 1.2 envelopes: names, the hardened parser, and a small builder used by door, adapter and agent alike.
 
-The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size and depth.
+The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags and depth.
 Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, whatever its encoding; comments are
 gone before anything is read, so a comment cannot split a text.
 """
@@ -41,6 +41,7 @@ CALLER: Final = f"{{{LGSP}}}Caller"
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 64
+MAX_TAGS: Final = 600_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +93,8 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     signature holds, may name a stylesheet before its root, as alerts on the web do: it is read over."""
     if len(raw) > max_bytes:
         raise Theirs("xml.too-large", size=len(raw), limit=max_bytes)
+    if len(raw) > MAX_TAGS and raw.count(b"<") > MAX_TAGS:  # counted before anything is read: each costs far more than its bytes
+        raise Theirs("xml.too-many-tags", limit=MAX_TAGS)
     # Sees most doctypes before the parser has to; the tree is looked at too, for UTF-16 and the like.
     if b"<!DOCTYPE" in raw:
         _refuse_doctype(raw)

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
 from contracts.wire import problems
+from gateway.doors.channel import identify
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
@@ -68,6 +69,10 @@ class Common(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]: ...
+    def admit(self, received: Received, snapshot: Snapshot) -> None:
+        """Whether the body of this request is read at all, as far as the channel tells; the failure if not."""
+        ...
+
     async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller: ...
     async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply: ...
     def sign(self, received: Received, reply: Reply) -> Reply: ...
@@ -91,6 +96,9 @@ class Services:
     exchange: Exchange
     clock: Callable[[], float]
 
+    def admit(self, received: Received, snapshot: Snapshot) -> None:
+        identify(received.certificate, snapshot, received.at)
+
     async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
         proof = self.rest.prove(received, snapshot)
         signature = proof.signature
@@ -102,11 +110,11 @@ class Services:
         """Logged before it is told. Whoever proved itself gets it signed."""
         refused = await self.exchange.refuse(received, snapshot, failure)
         status, headers, body = problems.render(
-            refused.failure, transfer=received.transfer, accept_language=received.headers.get("accept-language")
+            refused.failure, transfer=refused.receipt.transfer, accept_language=received.headers.get("accept-language")
         )
         if caller is not None:
             return self.rest.signed(status, headers, body, received, refused.receipt)
-        headers["lgsp-transfer"] = received.transfer
+        headers["lgsp-transfer"] = refused.receipt.transfer
         return Reply(status, headers, body)
 
     def sign(self, received: Received, reply: Reply) -> Reply:
@@ -122,6 +130,9 @@ class DeskServices:
     newest_checkpoint: Newest
     settings: Settings
     clock: Callable[[], float]
+
+    def admit(self, received: Received, snapshot: Snapshot) -> None:
+        """Anybody's: people come without client certificates."""
 
     async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
         raise LookupError("no operation of the people's listener may demand a proven system")

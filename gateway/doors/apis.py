@@ -40,12 +40,13 @@ from gateway.doors.api_connexion import (
 )
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
+from gateway.doors.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
+BODY_LIMIT: Final = 65_536  # what these take are short forms
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _CALLER, _SNAPSHOT, _ROUTING = "lgsp.caller", "lgsp.snapshot", "connexion_routing"
@@ -237,7 +238,10 @@ class ApiGate:
         try:
             headers = headers_of(scope)
             received = self._received(scope, headers, b"")
-            body = await read_body(receive, headers, limit=services.settings.body_limit, seconds=services.settings.body_seconds)
+            if brings_body(headers):
+                services.admit(received, snapshot)
+            limit = min(BODY_LIMIT, services.settings.body_limit)
+            body = await read_body(receive, headers, limit=limit, seconds=services.settings.body_seconds)
             received = self._received(scope, headers, body)
             inner[RECEIVED], inner[_SNAPSHOT] = received, snapshot
             await self._app(inner, _replayed(body), watched)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from contracts.base.errors import Theirs
@@ -33,6 +33,9 @@ _ONCE: Final = frozenset(
 )
 
 
+MAX_HEADERS: Final = 100
+
+
 class Gone(Exception):
     """The caller closed the connection before its request was complete."""
 
@@ -40,6 +43,8 @@ class Gone(Exception):
 def headers_of(scope: Scope) -> dict[str, str]:
     """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
     headers: dict[str, str] = {}
+    if len(scope["headers"]) > MAX_HEADERS:
+        raise Theirs("request.too-many-headers", found=len(scope["headers"]), limit=MAX_HEADERS)
     for raw_name, raw_value in scope["headers"]:
         name = raw_name.decode("latin-1")
         value = raw_value.decode("latin-1").strip()
@@ -60,6 +65,10 @@ def target_uri(scope: Scope, base: str) -> str:
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
     query = scope["query_string"].decode("latin-1")
     return f"{base}{path}" + (f"?{query}" if query else "")
+
+
+def brings_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float) -> bytes:

@@ -5,12 +5,16 @@ Connections outlive suspensions and revocations, so nothing is remembered from t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from contracts.base.errors import Policy, Theirs
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.keys import thumbprint as thumbprint_of
+from security.keys import thumbprint
+
+# The bytes of a certificate are those of its connection, so most look-ups are of the very same object.
+mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
 
 
 class Channel(NamedTuple):
@@ -24,11 +28,11 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
         raise Theirs("channel.no-certificate")
     if not certificate:
         raise Theirs("channel.certificate-unreadable")
-    thumbprint = thumbprint_of(certificate)
-    key = snapshot.tls_key(thumbprint)
+    mark = mark_of(certificate)
+    key = snapshot.tls_key(mark)
     if key is None or not key.in_force(now):
-        raise Policy("channel.unknown-system", thumbprint=thumbprint)
+        raise Policy("channel.unknown-system", thumbprint=mark)
     system = snapshot.systems[key.system]
     if not system.active:
         raise Policy("channel.suspended", who=system.name)
-    return Channel(system, thumbprint)
+    return Channel(system, mark)

@@ -21,6 +21,8 @@ from contracts.model import Operation
 from contracts.wire import problems
 from gateway.doors import documents
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
+from gateway.doors.channel import identify
+from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
@@ -48,6 +50,7 @@ class ExchangeApp:
     body_limit: int
     body_seconds: float
     clock: Callable[[], float]
+    limits: Limits
     draining: bool = False
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
@@ -66,11 +69,22 @@ class ExchangeApp:
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]
-        method = scope["method"]
         try:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
             return self._unlogged(failure, scope)
+        try:
+            place = self.limits.enter(_certificate(scope), _source(scope), snapshot, self.clock())
+        except Failure as failure:
+            face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+            return await self._carry(scope, receive, face, snapshot, None, None, failure)
+        try:
+            return await self._addressed(scope, receive, send, snapshot)
+        finally:
+            self.limits.leave(place)
+
+    async def _addressed(self, scope: Scope, receive: Receive, send: Send, snapshot: Snapshot) -> Reply | None:
+        path, method = scope["path"], scope["method"]
         if path.startswith(SOAP_PREFIX):
             contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
             if method == "GET":
@@ -102,19 +116,22 @@ class ExchangeApp:
         snapshot: Snapshot,
         contract: CompiledContract | None,
         operation: Operation | None,
+        early: Failure | None = None,
     ) -> Reply:
+        """`early`: why it is refused before anything of it is looked at. Nobody sends a body to nowhere, or without a certificate in force."""
         door = self.soap if face is Face.SOAP else self.rest
-        at = self.clock()
-        query = scope["query_string"].decode("latin-1")
+        at, certificate = self.clock(), _certificate(scope)
         headers: dict[str, str] = {}
         body = b""
-        early: Failure | None = None
         try:
             headers = headers_of(scope)
-            body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
+            if early is None:
+                if contract is None or operation is None and (face is Face.REST or scope["method"] != "POST"):
+                    raise self._misaddressed(face, scope, snapshot)
+                identify(certificate, snapshot, at)
+                body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
         except Failure as failure:
-            early = failure
-        peer = scope.get("client")
+            early = early or failure
         received = Received(
             transfer=new_id(int(at * 1000)),
             at=at,
@@ -122,15 +139,13 @@ class ExchangeApp:
             method=scope["method"],
             path=scope["path"],
             target_uri=target_uri(scope, self.base),
-            query=query,
+            query=scope["query_string"].decode("latin-1"),
             headers=headers,
             body=body,
-            certificate=scope["extensions"]["tls"]["client_cert_der"],
-            source=str(peer[0]) if peer else "",
+            certificate=certificate,
+            source=_source(scope),
         )
         try:
-            if early is None and (contract is None or operation is None and (face is Face.REST or received.method != "POST")):
-                early = self._misaddressed(received, snapshot)
             if early is not None or contract is None:
                 assert early is not None
                 reply = door.render(await self.exchange.refuse(received, snapshot, early))
@@ -151,15 +166,16 @@ class ExchangeApp:
             return self.soap.unproven(failure, "", sent)
         return Reply(*problems.render(failure, transfer=None, accept_language=None))
 
-    def _misaddressed(self, received: Received, snapshot: Snapshot) -> Failure:
-        if received.face is Face.SOAP:
-            known = snapshot.contract(received.path.removeprefix(SOAP_PREFIX)) is not None
+    def _misaddressed(self, face: Face, scope: Scope, snapshot: Snapshot) -> Failure:
+        method, path = scope["method"], scope["path"]
+        if face is Face.SOAP:
+            known = snapshot.contract(path.removeprefix(SOAP_PREFIX)) is not None
             allowed = ["GET ?wsdl", "GET ?xsd", "POST"] if known else []
         else:
-            allowed = sorted(snapshot.rest_methods(received.path))
+            allowed = sorted(snapshot.rest_methods(path))
         if allowed:
-            return Theirs("address.method", method=received.method, path=received.path, allowed=", ".join(allowed))
-        return Theirs("address.unknown", method=received.method, path=received.path, catalogue=f"{self.base}/contracts")
+            return Theirs("address.method", method=method, path=path, allowed=", ".join(allowed))
+        return Theirs("address.unknown", method=method, path=path, catalogue=f"{self.base}/contracts")
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
@@ -168,6 +184,16 @@ class ExchangeApp:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+
+
+def _certificate(scope: Scope) -> bytes | None:
+    found: bytes | None = scope["extensions"].get("tls", {}).get("client_cert_der")
+    return found
+
+
+def _source(scope: Scope) -> str:
+    peer = scope.get("client")
+    return str(peer[0]) if peer else ""
 
 
 def _closing(send: Send) -> Send:

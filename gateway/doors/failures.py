@@ -175,6 +175,42 @@ register(
             Words("Gửi mỗi tiêu đề này đúng một lần.", "Send each of these headers exactly once."),
         ),
         Kind(
+            "request.too-many-headers",
+            Branch.THEIRS,
+            431,
+            Words("Quá nhiều tiêu đề", "Too many headers"),
+            Words("Yêu cầu có {found} tiêu đề, giới hạn {limit}.", "The request has {found} header fields, the limit is {limit}."),
+            Words("Bỏ các tiêu đề thừa.", "Leave out what is not needed."),
+        ),
+        Kind(
+            "limit.agency",
+            Branch.POLICY,
+            429,
+            Words("Quá nhiều yêu cầu cùng lúc", "Too many calls at once"),
+            Words(
+                "Cơ quan {agency} đang có {most} yêu cầu được xử lý cùng lúc ở tiến trình này, là mức tối đa.",
+                "Agency {agency} has {most} calls under way in this process, which is the most there may be.",
+            ),
+            Words(
+                "Chờ các yêu cầu trước xong, hoặc gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới.",
+                "Wait for those to end, or send again after the time in Retry-After, freshly signed.",
+            ),
+        ),
+        Kind(
+            "limit.source",
+            Branch.THEIRS,
+            429,
+            Words("Quá nhiều yêu cầu cùng lúc", "Too many calls at once"),
+            Words(
+                "Địa chỉ {source} đang có {most} yêu cầu không kèm chứng thư đã đăng ký, là mức tối đa.",
+                "Address {source} has {most} requests without a registered certificate under way, which is the most there may be.",
+            ),
+            Words(
+                "Dùng chứng thư đã đăng ký, hoặc gửi lại sau thời gian ghi trong Retry-After.",
+                "Use a registered certificate, or send again after the time in Retry-After.",
+            ),
+        ),
+        Kind(
             "request.no-token",
             Branch.THEIRS,
             401,

@@ -4,6 +4,7 @@
   The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
+- One address holds so many connections open without showing a client certificate, and no more.
 - A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing.
 - Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
   `edge.py` look at them first.
@@ -22,12 +23,13 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.doors.body import TARGET
+from gateway.doors.limits import Strangers
 
 _SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HEAD_BYTES: Final = 65_536
@@ -36,6 +38,10 @@ _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
     b"connection: close\r\n\r\nRequest head too long."
+)
+_TOO_MANY: Final = (
+    b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 47\r\nretry-after: 1\r\n"
+    b"connection: close\r\n\r\nToo many connections without a certificate yet."
 )
 # Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
 _CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
@@ -89,16 +95,28 @@ class PeerProtocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    strangers: ClassVar[Strangers]
+    _counted: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._out = OneWrite(transport)
         super().connection_made(cast(asyncio.Transport, self._out))
         tls = transport.get_extra_info("ssl_object")
-        self._extensions = {"tls": {"client_cert_der": tls.getpeercert(binary_form=True) if tls is not None else None}}
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._extensions = {"tls": {"client_cert_der": certificate}}
+        if tls is not None and certificate is None:
+            source = str((transport.get_extra_info("peername") or ("",))[0])
+            if not self.strangers.enter(source):
+                transport.write(_TOO_MANY)
+                transport.close()
+                return
+            self._counted = source
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        if self._counted is not None:
+            self.strangers.leave(self._counted)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -219,11 +237,13 @@ def make_server(
     on_drain: Callable[[], None],
     answer_seconds: float = 4.0,
     protocol: type[PeerProtocol] = PeerProtocol,
+    strangers: int = 64,
 ) -> DrainingServer:
-    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it."""
+    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `strangers`: how
+    many connections one address may hold open without a client certificate."""
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=type(protocol.__name__, (protocol,), {"strangers": Strangers(strangers)}),
         loop="uvloop",
         ws="none",
         lifespan="off",

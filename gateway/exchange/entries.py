@@ -103,9 +103,11 @@ def refusal(
     requested: Requested | None,
     now: float,
     hash_id: HashId,
+    *,
+    count: int = 1,
 ) -> LogRow:
     """A refusal names as much of the caller as was proven, and the source address where nothing was."""
-    caller = _caller(who) if who is not None else _by_channel(received, snapshot)
+    caller = _caller(who) if who is not None else by_channel(received, snapshot)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest = failure.facts.get("grant")
     return _row(
@@ -121,6 +123,7 @@ def refusal(
             operation=operation.name if operation is not None else None,
             message=hash_id(requested.message_id) if requested is not None else None,
             nearest=str(nearest) if nearest else None,
+            count=count,
         )
     )
 
@@ -130,7 +133,7 @@ def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = 
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 
 
-def _by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
+def by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
     """TLS proved the certificate, even where the message proved nothing."""
     if received.certificate is None:
         return None

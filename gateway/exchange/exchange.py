@@ -4,8 +4,8 @@ Invariants
 - Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed bytes, is.
 - Freshness is final only at commit: the replay key and the message id are unique rows of the intent's transaction.
 - A repeat (same id, same payload, fresh signature) gets the stored answer; it is logged, and appears nowhere twice.
-- Every refusal is in the log before the caller hears of it. If even that cannot be written, the caller is told that the gateway
-  is unavailable, and nothing else.
+- Every refusal is in the log before the caller hears of it (but for what a flood of callers who proved nothing adds up to: `floods`). If
+  even that cannot be written, the caller is told that the gateway is unavailable, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
@@ -27,6 +27,7 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
 from gateway.exchange.evidence import pack, request_bytes
+from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text
 from gateway.exchange.stages import (
     Addressed,
@@ -76,6 +77,8 @@ class Exchange:
     hash_id: Callable[[str], str]  # keyed hash of a message id, for the log
     clock: Callable[[], float]
     provider_seconds: float
+    floods: Floods = field(default_factory=Floods)
+    _writing: set[asyncio.Future[None]] = field(default_factory=set)
 
     async def carry(self, addressed: Addressed, door: Door) -> Answered | Refused:
         authenticated: Authenticated | None = None
@@ -308,12 +311,32 @@ class Exchange:
         requested: Requested | None = None,
     ) -> Refused:
         """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
+        if authenticated is None and entries.by_channel(received, snapshot) is None:
+            flood = self.floods.sum_of(received, snapshot, failure)
+            if flood is not None:
+                if flood.count == 1:
+                    asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
+                return Refused(received, failure, Receipt(flood.received.transfer), None)
         entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
         try:
             await self._log(entry)
         except Ours as broken:
             return Refused(received, broken, Receipt(received.transfer), authenticated)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
+
+    def _end_flood(self, flood: Sum) -> None:
+        self.floods.end(flood)
+        entry = entries.refusal(
+            flood.received, flood.snapshot, flood.failure, None, None, None, self.clock(), self.hash_id, count=flood.count
+        )
+        task = asyncio.ensure_future(self._log(entry))
+        self._writing.add(task)
+        task.add_done_callback(self._flood_written)
+
+    def _flood_written(self, task: asyncio.Future[None]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("refusals that were summed up could not be logged: %s", task.exception())
 
     async def _log(self, entry: LogRow) -> None:
         """Commit one entry. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""

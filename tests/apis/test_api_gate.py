@@ -144,7 +144,9 @@ async def test_a_protected_operation_is_not_reached_without_proof(path: str, wor
 async def test_a_body_over_the_limit_and_an_encoded_one(world: World) -> None:
     answer = await world.token("canh-bao", {"client_assertion": "x" * 30_000})
     assert answer.status == 413 and answer.json["code"] == "body.too-large"
-    answer = await ask(world.app, "POST", "/oauth/token", {"content-encoding": "gzip"}, b"x")
+    answer = await ask(
+        world.app, "POST", "/oauth/token", {"content-encoding": "gzip"}, b"x", certificate=world.identities["canh-bao"].tls_der
+    )
     assert answer.status == 415 and answer.json["error"] == "invalid_request"
 
 

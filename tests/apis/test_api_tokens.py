@@ -93,7 +93,8 @@ async def test_a_form_with_fields_missing_or_twice(world: World) -> None:
 
 @pytest.mark.parametrize("media", ["application/json", "text/plain", ""])
 async def test_a_body_of_another_type(media: str, world: World) -> None:
-    answer = await ask(world.app, "POST", "/oauth/token", {"content-type": media} if media else {}, b"{}")
+    certificate = world.identities["canh-bao"].tls_der
+    answer = await ask(world.app, "POST", "/oauth/token", {"content-type": media} if media else {}, b"{}", certificate=certificate)
     assert well_formed(answer) == "415 invalid_request body.media-type"
 
 

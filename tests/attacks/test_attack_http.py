@@ -317,7 +317,9 @@ def json_bodies() -> dict[str, tuple[bytes, str]]:
         "a list": (b"[]", wrong),
         "null": (b"null", wrong),
         "unknown fields": (json.dumps({f"k{number}": number for number in range(50_000)}).encode(), wrong),
-        "empty items": (b'{"chiTiet":[' + b",".join([b"{}"] * 1_000_000) + b"]}", wrong),
+        "empty items": (b'{"chiTiet":[' + b",".join([b"{}"] * 100_000) + b"]}", wrong),
+        "a million empty items": (b'{"chiTiet":[' + b",".join([b"{}"] * 1_000_000) + b"]}", bad),
+        "two million numbers": (b'{"chiTiet":[' + b",".join([b"1"] * 2_000_000) + b"]}", bad),
     }
 
 

@@ -10,7 +10,8 @@ import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.jsontext import read_json
+from contracts.wire.jsontext import MAX_VALUES, read_json
+from contracts.wire.soap import MAX_TAGS, parse_xml
 
 CAP = "urn:oasis:names:tc:emergency:cap:1.2"
 
@@ -39,13 +40,59 @@ def test_any_depth_is_answered(catalogue: Any, depth: int, inside: bytes) -> Non
 
 
 @pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'{"event":1}', b'{"area":[{},{}]}'])
-def test_a_million_wrong_items_cost_little(catalogue: Any, item: bytes) -> None:
+def test_as_many_wrong_items_as_are_read_cost_little(catalogue: Any, item: bytes) -> None:
     """What one finding costs, times a few, and not times the items: a door has one loop, and others wait for it."""
-    raw = b'{"info":[' + b",".join([item] * (1_000_000 // len(item))) + b"]}"
+    raw = b'{"info":[' + b",".join([item] * ((MAX_VALUES - 2) // (1 + sum(item.count(sign) for sign in (b",", b"[", b"{"))))) + b"]}"
     began = time.process_time()
     failure = refused(catalogue["incident-alert/v1"].codec("canonical"), raw)
     assert failure.code == "message.invalid" and failure.findings
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'""', b"1.5", b'{"a":1}'])
+def test_more_values_than_are_read_are_counted_and_not_read(catalogue: Any, item: bytes) -> None:
+    """Five megabytes of the shortest values there are: seconds for who judges each, about what plain numbers take to parse for who counts."""
+    raw = b'{"info":[' + b",".join([item] * (5_000_000 // (len(item) + 1) - 5)) + b"]}"
+    began = time.process_time()
+    json.loads(b"[" + b"1," * 2_499_999 + b"1]")
+    plain = time.process_time() - began
+    for name in ("canonical", "bao-chay-json"):
+        began = time.process_time()
+        assert refused(catalogue["incident-alert/v1"].codec(name), raw).code == "message.not-json"
+        assert time.process_time() - began < 8 * plain
+
+
+def test_more_tags_than_are_read_are_counted_and_not_read() -> None:
+    raw = b"<a>" + b"<b/>" * MAX_TAGS + b"</a>"
+    began = time.process_time()
+    etree.fromstring(raw)
+    plain = time.process_time() - began
+    began = time.process_time()
+    with pytest.raises(Theirs) as caught:
+        parse_xml(raw)
+    assert caught.value.code == "xml.too-many-tags" and time.process_time() - began < plain
+    assert len(parse_xml(b"<a>" + b"<b/>" * (MAX_TAGS - 2) + b"</a>")) == MAX_TAGS - 2
+
+
+def test_commas_in_a_text_are_no_values() -> None:
+    text = ",[{" * 1_000_000
+    assert read_json(json.dumps([text, 'a"', "\\"]).encode()) == [text, 'a"', "\\"]
+    assert len(read_json(b"[" + b"1," * (MAX_VALUES - 2) + b"1]")) == MAX_VALUES - 1
+    with pytest.raises(Theirs):
+        read_json(b"[" + b"1," * MAX_VALUES + b"1]")
+
+
+def test_fields_without_number_are_told_soon_and_those_behind_them_are_seen(catalogue: Any) -> None:
+    unknown = ",".join(f'"x{number}":1' for number in range(MAX_VALUES - 5))
+    raw = f'{{{unknown},"identifier":"a"}}'.encode()
+    began = time.process_time()
+    json.loads(raw)
+    plain = time.process_time() - began
+    began = time.process_time()
+    failure = refused(catalogue["incident-alert/v1"].codec("canonical"), raw)
+    assert time.process_time() - began < 15 * plain
+    assert {finding.rule for finding in failure.findings} == {"required", "unknown"}
+    assert "identifier" not in [finding.here for finding in failure.findings]
 
 
 def test_too_many_good_items_are_told_as_such(catalogue: Any) -> None:

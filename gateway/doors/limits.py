@@ -1,0 +1,76 @@
+"""How many calls may be under way at once, counted before anything is done for one of them.
+
+Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address, for everybody else;
+connections by source address, for whoever shows no certificate at all. One agency that calls a slow provider, or one address that proves
+nothing, fills its own places and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`).
+Invariant: a place that was taken is given back, whatever became of the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Failure, Policy, Theirs
+from gateway.doors.channel import mark_of
+from gateway.registry.snapshot import Snapshot
+
+RETRY_SECONDS: Final = 1
+
+
+@dataclass(slots=True)
+class Strangers:
+    """Connections of peers that showed no certificate."""
+
+    most: int
+    _open: dict[str, int] = field(default_factory=dict)
+
+    def enter(self, source: str) -> bool:
+        """False where all places of this address are taken."""
+        found = self._open.get(source, 0)
+        if found >= self.most:
+            return False
+        self._open[source] = found + 1
+        return True
+
+    def leave(self, source: str) -> None:
+        _less(self._open, source)
+
+
+@dataclass(slots=True)
+class Limits:
+    """`agency_calls` and `source_calls`: places for one agency, and for one source, in this process."""
+
+    agency_calls: int
+    source_calls: int
+    _taken: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def enter(self, certificate: bytes | None, source: str, snapshot: Snapshot, now: float) -> tuple[str, str]:
+        """Take a place; what is handed back is to be given to `leave`. `limit.agency` or `limit.source` where all are taken."""
+        key = snapshot.tls_key(mark_of(certificate)) if certificate else None
+        if key is not None and key.in_force(now):
+            agency = snapshot.systems[key.system].agency
+            place, most = ("agency", agency), self.agency_calls
+        else:
+            place, most = ("source", source), self.source_calls
+        taken = self._taken.get(place, 0)
+        if taken >= most:
+            raise self._full(place, most)
+        self._taken[place] = taken + 1
+        return place
+
+    def leave(self, place: tuple[str, str]) -> None:
+        _less(self._taken, place)
+
+    def _full(self, place: tuple[str, str], most: int) -> Failure:
+        kind, name = place
+        if kind == "agency":
+            return Policy("limit.agency", agency=name, most=most, retry_after=RETRY_SECONDS)
+        return Theirs("limit.source", source=name, most=most, retry_after=RETRY_SECONDS)
+
+
+def _less(counts: dict[Any, int], name: object) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]  # else strangers could fill the memory with addresses

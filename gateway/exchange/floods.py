@@ -1,0 +1,58 @@
+"""Refusals of callers who proved nothing: a few of a source and second stand in the log one by one, the rest as one entry with their number.
+
+So a flood costs its sender as much as before, and the log one row a second and reason.
+Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is written a second later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.base.errors import Failure
+from gateway.exchange.stages import Received
+from gateway.registry.snapshot import Snapshot
+
+SINGLE: Final = 20
+SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Sum:
+    """The first refusal that was not logged by itself, and how many like it there were within the second after it."""
+
+    received: Received
+    snapshot: Snapshot
+    failure: Failure
+    count: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.received.source, self.failure.code
+
+
+@dataclass(slots=True)
+class Floods:
+    """What one process counts."""
+
+    _second: int = 0
+    _seen: dict[str, int] = field(default_factory=dict)
+    _sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
+
+    def sum_of(self, received: Received, snapshot: Snapshot, failure: Failure) -> Sum | None:
+        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log it by itself."""
+        second = int(received.at)
+        if second != self._second:
+            self._second, self._seen = second, {}
+        self._seen[received.source] = seen = self._seen.get(received.source, 0) + 1
+        if seen <= SINGLE:
+            return None
+        found = self._sums.get((received.source, failure.code))
+        if found is None:
+            found = Sum(received, snapshot, failure)
+            self._sums[found.key] = found
+        found.count += 1
+        return found
+
+    def end(self, of: Sum) -> None:
+        del self._sums[of.key]
