@@ -14,7 +14,7 @@ from contracts.cells.codec import CellCodec
 from contracts.codec import Codec as Codec
 from contracts.codec import Value
 from contracts.loader import Source, load
-from contracts.mask import Mask, check_fields, compile_mask
+from contracts.mask import Mask, check_fields, compile_mask, hidden_paths, unshown
 from contracts.model import CodeTable, Contract, Sample, Struct
 from contracts.validate import Validator
 from contracts.validity import compile_in_force, explained
@@ -47,8 +47,14 @@ class CompiledContract:
         """LookupError for a format that the contract does not have: the registry checks that before."""
         return self.formats[format_name]
 
-    def mask(self, message: str, fields: Sequence[str]) -> Mask | None:
-        return compile_mask(self.messages[message], fields)
+    def mask(self, message: str, *views: Sequence[str]) -> Mask | None:
+        """What is seen by whoever holds all these lists of fields."""
+        return compile_mask(self.messages[message], *views)
+
+    def unshown(self, message: str, format_name: str, fields: Sequence[str]) -> list[tuple[str, str]]:
+        """What the fields hide in a message but the format could not show as not permitted: canonical path, and path in the format."""
+        plan = self.codec(format_name).plans.get(message)
+        return [] if plan is None else unshown(plan, hidden_paths(self.messages[message], fields))
 
     def check_fields(self, message: str, fields: Sequence[str]) -> list[str]:
         struct = self.messages.get(message)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.model import Again, Choice, Field, Many, Struct, group
+from contracts.plan import Plan
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -59,6 +60,11 @@ class _Place:
     def path(self, name: str) -> str:
         return _join(self.paths[0], name)
 
+    def seen(self, views: Sequence[FieldSet], name: str) -> bool | None:
+        """What one view shows is seen, whatever the others hide."""
+        found = {self.state(each, name) for each in views}
+        return True if True in found else None if None in found else False
+
     def state(self, chosen: FieldSet, name: str) -> bool | None:
         """The strictest of what is said of the field at each of the paths that have it."""
         found = {chosen.state(path) for each in self.paths if _exists(chosen.struct, path := _join(each, name))}
@@ -92,28 +98,56 @@ def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
             problems.append(f"{each}: it leads back to itself: {first} means it at every depth")
     if not fields:
         problems.append("no field at all: write * or the fields that may be seen")
-    chosen = FieldSet(struct, fields)
-
-    def walk(at: _Place) -> None:
-        for each in at.fields():
-            state, below = at.state(chosen, each.name), at.below(each)
-            if state is False and not each.absentable:
-                problems.append(f"{at.path(each.name)}: hidden, but the contract does not declare it absentable")
-            elif state is not False and below is not None and below.above is at:
-                walk(below)
-
     if not problems:
-        walk(_Place(struct, ("",)))
+        for path, field in _hidden(_Place(struct, ("",)), [FieldSet(struct, fields)]):
+            if not field.absentable:
+                problems.append(f"{path}: hidden, but the contract does not declare it absentable")
     return problems
 
 
-def compile_mask(struct: Struct, fields: Sequence[str]) -> Mask | None:
-    """None where everything is seen. A hidden field that is missing stays missing; what is not absentable is left out."""
-    chosen = FieldSet(struct, fields)
-    return None if chosen.all and not chosen.hidden else _compile(_Place(struct, ("",)), chosen, {})
+def hidden_paths(struct: Struct, fields: Sequence[str]) -> list[str]:
+    """The fields that a reader sees as not permitted, each where it is met first, without what is below it."""
+    return [path for path, _ in _hidden(_Place(struct, ("",)), [FieldSet(struct, fields)])]
 
 
-def _compile(at: _Place, chosen: FieldSet, made: dict[tuple[str, ...], Mask]) -> Mask:
+def _hidden(at: _Place, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]]:
+    for each in at.fields():
+        state, below = at.seen(views, each.name), at.below(each)
+        if state is False:
+            yield at.path(each.name), each
+        elif below is not None and below.above is at:
+            yield from _hidden(below, views)
+
+
+def unshown(plan: Plan, hidden: Sequence[str]) -> list[tuple[str, str]]:
+    """Hidden fields that a format carries without a word for `not-permitted`, and where they stand in it: there, masked would look like missing."""
+    carried: dict[str, str] = {}
+    told: set[str] = set()
+    for leaf in plan.root.leaves():
+        if leaf.keys is not None:
+            carried.setdefault(_plain(leaf.canonical), leaf.here)
+            if _HIDDEN in leaf.tokens:
+                told.add(_plain(leaf.canonical))
+    for node in plan.root.nodes():
+        for fill in node.fills:
+            if fill.constant:  # what the format takes for granted, it cannot hide
+                carried.setdefault(_plain(fill.canonical), f"= {fill.value!r}")
+    found: list[tuple[str, str]] = []
+    for path in hidden:
+        here = next((place for at, place in carried.items() if at == path or at.startswith(path + ".")), None)
+        if here is not None and path not in told:
+            found.append((path, here))
+    return found
+
+
+def compile_mask(struct: Struct, *views: Sequence[str]) -> Mask | None:
+    """What any of these lists of fields shows; None where everything is seen. A hidden field that is missing stays missing; what is not absentable is
+    left out."""
+    chosen = [FieldSet(struct, fields) for fields in views]
+    return None if any(each.all and not each.hidden for each in chosen) else _compile(_Place(struct, ("",)), chosen, {})
+
+
+def _compile(at: _Place, views: Sequence[FieldSet], made: dict[tuple[str, ...], Mask]) -> Mask:
     hidden: set[str] = set()
     seen: dict[str, Mask | None] = {}
 
@@ -127,8 +161,8 @@ def _compile(at: _Place, chosen: FieldSet, made: dict[tuple[str, ...], Mask]) ->
     made[at.paths] = apply
     for each in at.fields():
         below = at.below(each)
-        if at.state(chosen, each.name) is not False:
-            seen[each.name] = None if below is None else made[below.paths] if below.paths in made else _compile(below, chosen, made)
+        if at.seen(views, each.name) is not False:
+            seen[each.name] = None if below is None else made[below.paths] if below.paths in made else _compile(below, views, made)
         elif each.absentable:
             hidden.add(each.name)
     return apply

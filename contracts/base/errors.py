@@ -27,13 +27,19 @@ class Branch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One sentence in both languages; `{name}` is filled from the failure's facts."""
+    """One sentence in both languages; `{name}` is filled from the failure's facts, of which one may be words itself."""
 
     vi: str
     en: str
 
     def say(self, language: Language, facts: Mapping[str, object]) -> str:
-        return (self.vi if language == "vi" else self.en).format_map(_Facts(facts))
+        return self.of(language).format_map(
+            _Facts({name: fact.of(language) if isinstance(fact, Words) else fact for name, fact in facts.items()})
+        )
+
+    def of(self, language: Language) -> str:
+        """As it is written, nothing filled in."""
+        return self.vi if language == "vi" else self.en
 
 
 class _Facts(dict[str, object]):

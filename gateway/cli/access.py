@@ -2,19 +2,94 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from gateway.cli.base import Data, Json, app, load_instance
 from gateway.commands.output import failures_told
 
-access = typer.Typer(no_args_is_help=True, help="Who may what.")
+access = typer.Typer(no_args_is_help=True, help="Who may what: proposed, signed by two officers, suspended, explained.")
 app.add_typer(access, name="access")
+Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
+
+
+@access.command("propose")
+def access_propose(file: Path, data: Data = None, json: Json = False) -> None:
+    """Put the grants of a file in as proposals; each holds once two officers have signed it."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.propose(load_instance(data, json), file, json)
+
+
+@access.command("approve")
+def access_approve(
+    grant: str,
+    officer: Officer,
+    key: Annotated[Path | None, typer.Option("--key", help="The officer's private key (PEM, P-256 or Ed25519).")] = None,
+    signature: Annotated[str | None, typer.Option("--signature", help="A signature made elsewhere by `lgsp access sign`.")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Sign a grant as it stands, as an officer; or, by officer/ID, somebody who is to become one."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.approve(load_instance(data, json), grant, officer, key, signature, json)
+
+
+@access.command("sign")
+def access_sign(
+    content: Path,
+    officer: Officer,
+    key: Annotated[Path, typer.Option("--key", help="The officer's private key.")],
+    json: Json = False,
+) -> None:
+    """Sign a content away from the gateway: CONTENT is what `lgsp access show GRANT --canonical` printed."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.sign(content, officer, key, json)
+
+
+@access.command("list")
+def access_list(data: Data = None, json: Json = False) -> None:
+    """All grants with what holds of them, and the officers."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.list_grants(load_instance(data, json), json)
+
+
+@access.command("show")
+def access_show(
+    grant: str,
+    canonical: Annotated[bool, typer.Option("--canonical", help="Only the bytes that officers sign.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """One grant: its content, its digest, and every signature, those that were voided too."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.show(load_instance(data, json), grant, canonical, json)
+
+
+@access.command("revoke")
+def access_revoke(grant: str, data: Data = None, json: Json = False) -> None:
+    """Give a grant up for good, with its approvals."""
+    from gateway.commands import access as command
+
+    with failures_told(json):
+        command.revoke(load_instance(data, json), grant, json)
 
 
 @access.command("explain")
 def access_explain(agency: str, contract: str, operation: str, data: Data = None, json: Json = False) -> None:
     """Why an agency may, or may not, call an operation, and which fields it sees."""
-    from gateway.commands import access as command
+    from gateway.commands import access_view as command
 
     with failures_told(json):
         command.explain(load_instance(data, json), agency, contract, operation, json)
@@ -23,7 +98,7 @@ def access_explain(agency: str, contract: str, operation: str, data: Data = None
 @access.command("matrix")
 def access_matrix(data: Data = None, json: Json = False) -> None:
     """Agency × contract × operation: who may what."""
-    from gateway.commands import access as command
+    from gateway.commands import access_view as command
 
     with failures_told(json):
         command.matrix(load_instance(data, json), json)

@@ -1,69 +1,201 @@
-"""`lgsp access`: who may what, and why."""
+"""`lgsp access`: grants proposed, signed by officers, given up; and what of them holds."""
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from sqlalchemy import Connection, select
+
+from contracts.base.errors import Finding, Theirs
+from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, emit, fail
-from gateway.commands.registry import current
-from gateway.registry.snapshot import Snapshot
+from gateway.commands.registry import listed
+from gateway.exchange import entries
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.registry import granting, store
+from gateway.registry.document import parse_grants
+from gateway.registry.officers import officers
+from gateway.registry.parts.grants import unshown
+from gateway.registry.records import Change
+from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security.grants import Decision, Request, refusal
+from security import approvals
+from security.grants import OFFICERS, Grant, Reason, digest, judge
+
+OFFICER_PREFIX: Final = "officer/"
+ACTOR: Final = "command line"
 
 
-def explain(settings: Settings, agency: str, contract: str, operation: str, as_json: bool) -> None:
-    snapshot = current(settings)
-    decision, request = _decide(snapshot, agency, contract, operation, as_json)
-    result: dict[str, Any] = {
-        "ok": decision.allowed,
-        "reason": decision.reason,
-        "agency": agency,
-        "contract": contract,
-        "operation": operation,
-    }
-    if decision.grant is not None:
-        grant = decision.grant
-        result |= {"grant": grant.id, "fields": list(decision.fields), "purpose": grant.purpose, "legal_basis": grant.legal_basis}
-        text = f"allowed by grant {grant.id} ({grant.purpose}; {grant.legal_basis}); fields: {', '.join(decision.fields)}"
-    else:
-        why = refusal(decision, request, "—")
-        result |= {
-            "nearest": decision.nearest.id if decision.nearest is not None else None,
-            "messages": {"vi": why.what("vi"), "en": why.what("en")},
-        }
-        text = f"denied ({decision.reason}): {why.what('en')} / {why.what('vi')}"
-    emit(result, as_json, text)
+def propose(settings: Settings, file: Path, as_json: bool) -> None:
+    text, now = _read(file, "a file of grants", as_json), time.time()
+    with writing(open_engine(settings.database_url)) as connection:
+        snapshot = load_snapshot(connection)
+        found = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        changes = [change for proposal in found for change in granting.propose(connection, proposal, now)]
+        _done(connection, changes, now)
+        standing = {each.grant.id: _standing(connection, each.grant.id) for each in found}
+    lines = [f"{name}: {len(grant.approved_by)} of {OFFICERS} signatures" for name, grant in standing.items()]
+    lines += [f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)]
+    emit({"ok": True, "changes": listed(changes), "grants": [_row(each, now) for each in standing.values()]}, as_json, "\n".join(lines))
 
 
-def matrix(settings: Settings, as_json: bool) -> None:
-    snapshot = current(settings)
-    rows: list[dict[str, Any]] = []
-    for code in sorted(snapshot.agencies):
-        for name, compiled in sorted(snapshot.contracts.items()):
-            for operation in (*compiled.contract.operations, "feed"):
-                decision, _ = _decide(snapshot, code, name, operation, as_json)
-                rows.append(
-                    {
-                        "agency": code,
-                        "contract": name,
-                        "operation": operation,
-                        "allowed": decision.allowed,
-                        "reason": decision.reason,
-                        "fields": list(decision.fields),
-                    }
-                )
+def approve(settings: Settings, name: str, officer: str, key: Path | None, signature: str | None, as_json: bool) -> None:
+    now = time.time()
+    with writing(open_engine(settings.database_url)) as connection:
+        if name.startswith(OFFICER_PREFIX):
+            candidate = officers(connection).get(name.removeprefix(OFFICER_PREFIX))
+            content = candidate.content() if candidate is not None else b""
+        else:
+            grant = granting.content_of(connection, name)
+            _check_shown(load_snapshot(connection), grant)
+            content = grant.canonical()
+        mark = signature or _signed(content, officer, key, as_json)
+        if name.startswith(OFFICER_PREFIX):
+            changes = granting.approve_officer(connection, name.removeprefix(OFFICER_PREFIX), officer, mark, now)
+            result: dict[str, Any] = {"officer": name.removeprefix(OFFICER_PREFIX)}
+            text = ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before"
+        else:
+            changes = granting.approve_grant(connection, name, officer, mark, now)
+            standing = _standing(connection, name)
+            result = _row(standing, now)
+            text = f"{name}: {len(standing.approved_by)} of {OFFICERS} signatures ({', '.join(standing.approved_by) or 'none'})"
+        facts = {"subject": name, "officer": officer, "digest": digest(content), "signature": mark}
+        _done(connection, changes, now, **({"approval": facts} if changes else {}))
+    emit({"ok": True, "changes": listed(changes), **result}, as_json, text)
+
+
+def sign(content: Path, officer: str, key: Path, as_json: bool) -> None:
+    """Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key."""
+    raw = _read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
+    mark = _signed(raw, officer, key, as_json)
+    emit({"ok": True, "officer": officer, "digest": digest(raw), "signature": mark}, as_json, mark)
+
+
+def revoke(settings: Settings, name: str, as_json: bool) -> None:
+    now = time.time()
+    with writing(open_engine(settings.database_url)) as connection:
+        changes = granting.revoke(connection, name, now)
+        _done(connection, changes, now)
+    emit({"ok": True, "changes": listed(changes)}, as_json, f"grant {name}: revoked, with its approvals")
+
+
+def list_grants(settings: Settings, as_json: bool) -> None:
+    now = time.time()
+    with open_engine(settings.database_url).connect() as connection:
+        known = officers(connection)
+        rows = [_row(grant, now) for grant in granting.grants(connection, known)]
     lines = [
-        f"{row['agency']:<10} {row['contract']:<20} {row['operation']:<16} {'yes ' + ' '.join(row['fields']) if row['allowed'] else 'no  ' + row['reason']}"
+        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24} {row['standing']:<14} "
+        f"{len(row['approved_by'])}/{OFFICERS}  {row['valid_until'][:10]}"
         for row in rows
     ]
-    emit({"ok": True, "matrix": rows}, as_json, "\n".join(lines))
+    people = [
+        {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint} for each in known.values()
+    ]
+    lines += [f"officer {each['id']:<20} {each['agency']:<8} {each['state']:<9} {each['name']}" for each in people]
+    emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants")
 
 
-def _decide(snapshot: Snapshot, agency: str, contract: str, operation: str, as_json: bool) -> tuple[Decision, Request]:
-    known = snapshot.agencies.get(agency)
-    if known is None or contract not in snapshot.contracts:
-        missing = f"agency {agency}" if known is None else f"contract {contract}"
-        fail(Exit.USAGE, "unknown", f"there is no {missing}", "See `lgsp registry show`; a contract's name is like indicator/v1.", as_json)
-    request = Request(agency, frozenset(known.roles), contract, operation)
-    return snapshot.decide(agency, contract, operation, time.time()), request
+def show(settings: Settings, name: str, canonical: bool, as_json: bool) -> None:
+    now = time.time()
+    with open_engine(settings.database_url).connect() as connection:
+        grant = _standing(connection, name)
+        content = grant.canonical()
+        if canonical and not as_json:
+            print(content.decode(), end="")
+            raise SystemExit(Exit.WELL)
+        table = tables.approval.c
+        signed = [
+            {
+                "officer": row.officer,
+                "given": rfc3339(row.given),
+                "holds": row.officer in grant.approved_by and row.voided is None and row.digest == digest(content),
+                "voided": rfc3339(row.voided) if row.voided is not None else None,
+                "digest": row.digest,
+                "signature": row.signature,
+            }
+            for row in connection.execute(select(*table).where(table.subject == f"{granting.GRANT} {name}").order_by(table.given))
+        ]
+    result = {"ok": True, **_row(grant, now), "content": grant.content(), "digest": digest(content), "approvals": signed}
+    lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in grant.content().items()]
+    lines += [f"{'standing':<12} {_row(grant, now)['standing']}", f"{'digest':<12} {digest(content)}"]
+    lines += [f"{'signed':<12} {each['officer']} {each['given']} {'holds' if each['holds'] else 'void'}" for each in signed]
+    emit(result, as_json, "\n".join(lines))
+
+
+# --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def _done(connection: Connection, changes: list[Change], now: float, **facts: Any) -> None:
+    if changes:
+        store.raise_revision(connection)
+        append(connection, [entries.note("access", {"changes": listed(changes), **facts}, now, actor=ACTOR)])
+
+
+def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
+    """What was checked when it was proposed may have changed since: formats, versions, systems."""
+    compiled = snapshot.contracts.get(grant.contract)
+    if compiled is None:
+        raise Theirs("registry.unknown", what="contract", id=grant.contract)
+    holders = {each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles}
+    readers = [system for system in snapshot.systems.values() if system.agency in holders]
+    found = [
+        Finding(here, path, form, "mask", "a word for `not-permitted`")
+        for form, here, path in unshown(compiled, grant.operations, grant.fields, readers)
+    ]
+    if found:
+        raise Theirs("grant.mask-unshown", findings=found, grant=grant.id, count=len(found))
+
+
+def _standing(connection: Connection, name: str) -> Grant:
+    found = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
+    if found is None:
+        raise Theirs("registry.unknown", what="grant", id=name)
+    return found
+
+
+def _lacks(grant: Grant) -> bool:
+    return not grant.denies and len(grant.approved_by) < OFFICERS
+
+
+def _row(grant: Grant, now: float) -> dict[str, Any]:
+    verdict = judge(grant, now)
+    standing = "in force" if verdict in (Reason.GRANTED, Reason.DENIED) else "not in force" if verdict is None else str(verdict)
+    return {
+        "id": grant.id,
+        "holder": grant.agency or f"role {grant.role}",
+        "contract": grant.contract,
+        "operations": list(grant.operations),
+        "fields": list(grant.fields),
+        "denies": grant.denies,
+        "standing": standing,
+        "state": grant.state,
+        "approved_by": list(grant.approved_by),
+        "hours": str(grant.hours) if grant.hours is not None else None,
+        "quota": str(grant.quota) if grant.quota is not None else None,
+        "valid_from": rfc3339(grant.valid_from),
+        "valid_until": rfc3339(grant.valid_until),
+    }
+
+
+def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
+    if key is None:
+        fail(
+            Exit.USAGE,
+            "no-key",
+            "neither --key nor --signature is given",
+            "Sign with --key FILE, or bring a signature made elsewhere.",
+            as_json,
+        )
+    return approvals.approve(content, officer, _read(key, "an officer's key", as_json))
+
+
+def _read(file: Path, what: str, as_json: bool) -> bytes:
+    if not file.is_file():
+        fail(Exit.USAGE, "no-file", f"there is no file {file}", f"Name {what}; docs/access.md tells how it is made.", as_json)
+    return file.read_bytes()

@@ -14,7 +14,7 @@ from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import store, versions
 from gateway.registry.document import parse
-from gateway.registry.records import NEWEST
+from gateway.registry.records import NEWEST, Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 
@@ -25,23 +25,28 @@ def current(settings: Settings) -> Snapshot:
         return load_snapshot(connection)
 
 
+def listed(changes: list[Change]) -> list[Any]:
+    """Changes as the log and programs get them."""
+    return [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+
+
 def apply(settings: Settings, file: Path, as_json: bool) -> None:
     if not file.is_file():
         fail(
             Exit.USAGE, "no-file", f"there is no file {file}", "Name a registry document; docs/operating.md tells what one holds.", as_json
         )
     snapshot = current(settings)
-    endpoints = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
+    fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
+    fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
     now = time.time()
     engine = open_engine(settings.database_url)
     with writing(engine) as connection:
-        document = parse(file.read_bytes(), snapshot.contracts, endpoints, partial(versions.compiled, connection))
+        document = parse(file.read_bytes(), snapshot.contracts, fill, partial(versions.compiled, connection))
         changes = store.apply(document, connection, now, EmbeddedAuthority(settings).trust())
-        listed = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
         if changes:
-            append(connection, [entries.note("registry", {"changes": listed}, now, actor="command line")])
+            append(connection, [entries.note("registry", {"changes": listed(changes)}, now, actor="command line")])
     lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
-    emit({"ok": True, "changes": listed}, as_json, "\n".join(lines) or "nothing to change")
+    emit({"ok": True, "changes": listed(changes)}, as_json, "\n".join(lines) or "nothing to change")
 
 
 def show(settings: Settings, as_json: bool) -> None:

@@ -22,7 +22,6 @@ from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
-from security.grants import Request, refusal
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
@@ -35,9 +34,8 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     agency = caller.system.agency
     decision = snapshot.decide(agency, name, FEED, received.at)
     if not decision.allowed or decision.grant is None:
-        asked = Request(agency, frozenset(), name, FEED)
-        raise refusal(decision, asked, snapshot.owner_of(contract.contract))
-    masks = {each.name: snapshot.mask(contract, each.request, decision.fields) for each in submitted}
+        raise snapshot.refusal(decision, agency, contract.contract, FEED, received.at)
+    masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}

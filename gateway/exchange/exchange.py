@@ -49,7 +49,6 @@ from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault.vault import Vault
 from security.entry import SALT
-from security.grants import Request, refusal
 
 BUSY_SECONDS: Final = 1
 log = logging.getLogger("lgsp.exchange")
@@ -99,9 +98,7 @@ class Exchange:
             raise Theirs("operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
         decision = snapshot.decide(caller.agency, contract.name, operation.name, requested.received.at)
         if not decision.allowed:
-            agency = snapshot.agencies[caller.agency]
-            request = Request(caller.agency, frozenset(agency.roles), contract.name, operation.name)
-            raise refusal(decision, request, snapshot.owner_of(contract))
+            raise snapshot.refusal(decision, caller.agency, contract, operation.name, requested.received.at)
         return Authorised(requested, decision)
 
     # --- intent -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def masked(authorised: Authorised, answer: Message) -> Message:
     who = authorised.requested
     if who.operation.pattern is Pattern.SUBMIT:
         return answer
-    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.fields)
+    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.views)
     return answer if mask is None else mask(answer)
 
 

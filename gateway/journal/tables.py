@@ -107,8 +107,50 @@ access_grant = Table(
     "access_grant",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("body", Text, nullable=False),  # JSON of security.grants.Grant
-    Column("state", Text, nullable=False),  # active | suspended
+    Column("body", Text, nullable=False),  # the canonical content of a security.grants.Grant: the very text that officers sign
+    Column("state", Text, nullable=False),  # active | suspended | revoked
+    Column("source", Text),  # document | proposal: a document takes back only what came by one
+)
+officer = Table(
+    "officer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agency", Text, nullable=False),
+    Column("name_vi", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("public_key", Text, nullable=False),  # PEM, SubjectPublicKeyInfo
+    Column("thumbprint", Text, nullable=False, unique=True),  # base64url SHA-256 of it: no key is that of two officers
+    Column("state", Text, nullable=False),  # proposed | active | retired | revoked
+    Column("since", Float, nullable=False),
+)
+approval = Table(
+    "approval",
+    metadata,
+    Column("subject", Text, primary_key=True),  # "grant G-0001", "officer can-bo-3"
+    Column("digest", Text, primary_key=True),  # of the content that was signed
+    Column("officer", Text, primary_key=True),
+    Column("signature", Text, nullable=False),  # detached JWS
+    Column("given", Float, nullable=False),
+    Column("voided", Float),  # when that content was changed or revoked; it is not taken a second time
+)
+quota_use = Table(
+    "quota_use",
+    metadata,
+    Column("grant_id", Text, primary_key=True),
+    Column("agency", Text, primary_key=True),
+    Column("per", Text, primary_key=True),
+    Column("begins", BigInteger, primary_key=True, autoincrement=False),  # Unix seconds: the window of the calendar
+    Column("used", BigInteger, nullable=False),
+)
+notice = Table(
+    "notice",
+    metadata,
+    Column("what", Text, primary_key=True),  # agency | system | grant
+    Column("id", Text, primary_key=True),
+    Column("reason_vi", Text, nullable=False),
+    Column("reason_en", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),  # when it is expected to end; nothing ends by itself
 )
 route = Table(
     "route",

@@ -1,4 +1,5 @@
-"""The registry document: agencies, systems with their keys, outside authorities, routes and grants of an instance, as YAML that officers can read and review.
+"""The registry document: agencies, officers, systems with their keys, outside authorities, routes and grants of an instance, as YAML that officers can
+read and review.
 
 It follows articles 12.3 (a contact an agency) and 12.2 (routing) of the regulation. Invariant: a document is taken whole or not at all,
 and everything wrong with it is reported at once, each with its path; nothing here touches a database.
@@ -15,12 +16,14 @@ import yaml
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
 from contracts.compiled import CompiledContract
+from gateway.registry.granting import Proposal
 from gateway.registry.parts.grants import Grants
+from gateway.registry.parts.officers import Officers
 from gateway.registry.parts.parties import Minor
 from gateway.registry.parts.routes import Routes
 from gateway.registry.records import Agency, OutsideAuthority, Route, StatedKey, System
 from gateway.registry.versions import minor_of
-from security.grants import Grant
+from security.approvals import Officer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,11 @@ class Document:
     agencies: tuple[Agency, ...] = ()
     systems: tuple[System, ...] = ()
     routes: tuple[Route, ...] = ()
-    grants: tuple[Grant, ...] = ()
+    grants: tuple[Proposal, ...] = ()
     stated: frozenset[str] = field(default_factory=frozenset)
     authorities: tuple[OutsideAuthority, ...] = ()
     keys: tuple[StatedKey, ...] = ()
+    officers: tuple[Officer, ...] | None = None  # None: it says nothing of them
 
 
 def parse(
@@ -47,17 +51,31 @@ def parse(
         return found if found is not None and minor_of(found.contract.version) == wanted else None
 
     reader = _Reader(contracts, fill or {}, minor or only_newest)
+    document = reader.document(_load(text))
+    if reader.findings:
+        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+    return document
+
+
+def parse_grants(
+    text: str | bytes, contracts: Mapping[str, CompiledContract], agencies: Mapping[str, Agency], systems: Mapping[str, System]
+) -> tuple[Proposal, ...]:
+    """A file of grants alone, for agencies and systems that are registered."""
+    reader = _Reader(contracts, {}, lambda name, wanted: None)
+    grants = reader.grants(_load(text), agencies, systems)
+    if reader.findings:
+        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
+    return grants
+
+
+def _load(text: str | bytes) -> Any:
     try:
-        raw = yaml.load(text, Loader=_Loader)  # a SafeLoader
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
         raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
-    document = reader.document(raw)
-    if reader.findings:
-        raise Theirs("registry.invalid", count=len(reader.findings), findings=reader.findings)
-    return document
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,15 +91,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Reader(Routes, Grants):
+class _Reader(Routes, Officers, Grants):
     """Walks the raw document and gathers findings instead of stopping at the first."""
 
     def document(self, raw: Any) -> Document:
-        top = self._mapping("", raw, {"agencies", "authorities", "systems", "routes", "grants"})
+        top = self._mapping("", raw, {"agencies", "authorities", "officers", "systems", "routes", "grants"})
         for path, item in self._list("authorities", top.get("authorities", [])):
             self._authority(path, item)
         for path, item in self._list("agencies", top.get("agencies", [])):
             self._agency(path, item)
+        officers = self._officers(top.get("officers"))
         for path, item in self._list("systems", top.get("systems", [])):
             self._system(path, item)
         routes = [self._route(path, item) for path, item in self._list("routes", top.get("routes", []))]
@@ -95,4 +114,11 @@ class _Reader(Routes, Grants):
             frozenset(self._stated),
             tuple(self._authorities.values()),
             tuple(self._keys.values()),
+            officers,
         )
+
+    def grants(self, raw: Any, agencies: Mapping[str, Agency], systems: Mapping[str, System]) -> tuple[Proposal, ...]:
+        self._agencies, self._systems = dict(agencies), dict(systems)
+        top = self._mapping("", raw, {"grants"})
+        found = [self._grant(path, item) for path, item in self._list("grants", top.get("grants"))]
+        return tuple(grant for grant in found if grant)

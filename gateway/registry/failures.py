@@ -26,6 +26,53 @@ register(
             Words("Xem danh sách bằng lệnh `lgsp registry show`.", "See the list with `lgsp registry show`."),
         ),
         Kind(
+            "approval.given-up",
+            Branch.THEIRS,
+            409,
+            Words("Nội dung này đã bị bãi bỏ", "This content was given up"),
+            Words(
+                "Nội dung này của {subject} từng được duyệt rồi bị thay đổi hoặc thu hồi; chữ ký cũ không được dùng lại.",
+                "This content of {subject} was approved once and then changed or revoked; old signatures do not come back.",
+            ),
+            Words(
+                "Tăng `edition` trong nội dung, đề xuất lại, rồi lấy hai chữ ký mới.",
+                "Raise its `edition`, propose it again, and have it signed anew by two officers.",
+            ),
+        ),
+        Kind(
+            "grant.mask-unshown",
+            Branch.THEIRS,
+            422,
+            Words("Có trường bị che mà bên nhận không nhận biết được", "The grant hides what its reader could not tell from missing"),
+            Words(
+                "Quyền {grant} che {count} trường mà dạng dữ liệu của bên nhận không ghi được là «không được xem».",
+                "Grant {grant} hides {count} fields that the format of its reader cannot show as not permitted.",
+            ),
+            Words(
+                "Bổ sung từ cho `not-permitted` vào bảng ánh xạ của dạng đó, hoặc đổi các trường của quyền.",
+                "Give the format's mapping table a word for `not-permitted`, or change the fields of the grant.",
+            ),
+        ),
+        Kind(
+            "officer.key-taken",
+            Branch.THEIRS,
+            409,
+            Words("Khóa này đã thuộc cán bộ khác", "The key is another officer's"),
+            Words("Khóa khai cho {id} đã được đăng ký cho một cán bộ khác.", "The key given for {id} is registered for another officer."),
+            Words("Mỗi cán bộ tạo khóa riêng và giữ riêng.", "Each officer makes a key of their own, and keeps it."),
+        ),
+        Kind(
+            "officer.other-key",
+            Branch.THEIRS,
+            409,
+            Words("Cán bộ đã có khóa khác", "The officer has another key"),
+            Words("Cán bộ {id} đã đăng ký với một khóa khác.", "Officer {id} is registered with another key."),
+            Words(
+                "Khóa mới là cán bộ mới: khai một mã mới, được hai cán bộ duyệt, rồi cho mã cũ thôi nhiệm vụ.",
+                "A new key is a new officer: list a new id, have it signed by two officers, then let the old one retire.",
+            ),
+        ),
+        Kind(
             "registry.key-taken",
             Branch.THEIRS,
             409,

@@ -31,6 +31,12 @@ class Agency:
     contact: Mapping[str, str]
     state: str = ACTIVE
 
+    @property
+    def reached(self) -> Words:
+        """Its name and code, and how its contact (article 12.3) is reached."""
+        at = ", ".join(self.contact[each] for each in ("office", "phone", "email") if each in self.contact)
+        return Words(f"{self.name.vi} ({self.code}; {at})", f"{self.name.en} ({self.code}; {at})")
+
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -118,7 +124,9 @@ class Route:
 class Change:
     """One thing that an act on the registry changed, enough for an entry of the audit log."""
 
-    what: Literal["agency", "system", "authority", "grant", "route", "key", "bundle", "contract"]
+    what: Literal["agency", "system", "authority", "grant", "officer", "route", "key", "bundle", "contract"]
     id: str
-    how: Literal["added", "changed", "removed", "suspended", "resumed", "revoked", "published", "rolled back"]
+    how: Literal[
+        "added", "changed", "removed", "suspended", "resumed", "revoked", "published", "rolled back", "proposed", "approved", "retired"
+    ]
     fields: tuple[str, ...] = ()

@@ -17,24 +17,29 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, select
 
 from adapters.model import Endpoint
-from contracts.base.errors import Words
+from contracts.base.errors import Policy, Words
 from contracts.compiled import Codec, CompiledContract, compile_bundle
 from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
+from gateway.registry.granting import grants
+from gateway.registry.officers import officers
 from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System, Use
 from gateway.registry.revisions import revision
 from gateway.registry.routing import RouteTable
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
+from security.approvals import Officer
 from security.encryptkeys import EncryptKey
-from security.grants import Decision, Grant, Request, decide
+from security.grants import Decision, Grant, Held, Request, refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
+Views = tuple[tuple[str, ...], ...]
 CENTRE: Final = "centre"
+_NOTHING: Final = Held.of(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,14 @@ class Snapshot:
     compiled: Mapping[str, CompiledContract]  # those in force and those that a system is pinned to, by digest
     _keys_by_thumbprint: Mapping[str, Key]
     _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
-    _grants: Mapping[str, tuple[Grant, ...]]  # by agency, those of its roles included
+    officers: Mapping[str, Officer]
+    _grants: Mapping[str, Held]  # by agency, those of its roles included
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
-    _masks: dict[tuple[str, str, tuple[str, ...]], Mask | None] = field(default_factory=dict, compare=False, repr=False)
+    _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
     # --- who ----------------------------------------------------------------------------------------------------------
 
@@ -95,26 +101,31 @@ class Snapshot:
 
     def grants(self, agency: str) -> tuple[Grant, ...]:
         """All grants an agency holds, by itself or by a role."""
-        return self._grants.get(agency, ())
+        return self._grants.get(agency, _NOTHING).grants
 
-    def mask(self, contract: CompiledContract, message: str, fields: Iterable[str]) -> Mask | None:
-        """The compiled mask for these fields, kept; None where all is visible."""
-        wanted = tuple(fields)
-        key = (contract.digest, message, wanted)
+    def mask(self, contract: CompiledContract, message: str, views: Views) -> Mask | None:
+        """The compiled mask for what any of these lists of fields shows, kept; None where all is visible."""
+        key = (contract.digest, message, views)
         if key not in self._masks:
-            self._masks[key] = contract.mask(message, wanted)
+            self._masks[key] = contract.mask(message, *views)
         return self._masks[key]
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
         """May this agency do that, and what does it get to see."""
-        found = self.agencies.get(agency)
-        roles = frozenset(found.roles) if found is not None else frozenset()
-        return decide(self.grants(agency), Request(agency, roles, contract, operation), now)
+        return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
 
-    def owner_of(self, contract: Contract) -> str:
-        """Whom to ask for a grant, in words."""
+    def refusal(self, decision: Decision, agency: str, contract: Contract, operation: str, now: float) -> Policy:
+        """The failure to raise for a decision that refuses."""
+        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract), now)
+
+    def request(self, agency: str, contract: Contract, operation: str) -> Request:
+        known = self.agencies.get(agency)
+        return Request(agency, frozenset(known.roles if known is not None else ()), contract.name, operation)
+
+    def owner_of(self, contract: Contract) -> Words:
+        """Whom to ask for a grant, and how they are reached."""
         owner = self.owner(contract)
-        return f"{owner.name.vi} ({owner.code})" if owner is not None else contract.owner_role
+        return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:
         """The one agency with the owner's role, else that of the contract's provider, else the centre."""
@@ -177,6 +188,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     systems = {
         row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ())) for row in _rows(connection, tables.system)
     }
+    known_officers = officers(connection)
     known = before.compiled if before else {}
     compiled: dict[str, CompiledContract] = {}
     in_force: dict[str, CompiledContract] = {}
@@ -207,7 +219,8 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         compiled,
         {key.thumbprint: key for key in keys.values()},
         encrypt,
-        _grants(connection, agencies),
+        known_officers,
+        _grants(connection, agencies, known_officers),
         _routes(connection),
         rest,
         methods,
@@ -284,18 +297,16 @@ def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[V
     )
 
 
-def _grants(connection: Connection, agencies: Mapping[str, Agency]) -> dict[str, tuple[Grant, ...]]:
+def _grants(connection: Connection, agencies: Mapping[str, Agency], known: Mapping[str, Officer]) -> dict[str, Held]:
     by_agency: dict[str, list[Grant]] = {}
     by_role: dict[str, list[Grant]] = {}
-    table = tables.access_grant
-    for row in connection.execute(select(table.c.body, table.c.state).order_by(table.c.id)):
-        grant = Grant.from_json({**json.loads(row.body), "state": row.state})
+    for grant in grants(connection, known):
         if grant.agency is not None:
             by_agency.setdefault(grant.agency, []).append(grant)
         elif grant.role is not None:
             by_role.setdefault(grant.role, []).append(grant)
     return {
-        code: tuple(by_agency.get(code, [])) + tuple(grant for role in agency.roles for grant in by_role.get(role, []))
+        code: Held.of([*by_agency.get(code, []), *(grant for role in agency.roles for grant in by_role.get(role, []))])
         for code, agency in agencies.items()
     }
 

@@ -1,7 +1,7 @@
 """Writing the registry: applying a document, publishing contracts. Keys and authorities have their own module (`keys`).
 
 Invariants
-- A document declares the whole: a grant or route that it no longer holds is gone, an agency or system that it no longer holds is
+- A document declares the whole: a grant or route that one brought and it no longer holds is gone, an agency or system that it no longer holds is
   suspended (transfers name it, so it is never deleted). A state that it does not mention stays as it is: applying the document again
   does not lift a suspension.
 - Every act that changes something raises the revision in the same transaction, so that each process sees it, and returns what it
@@ -25,14 +25,17 @@ from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
 from gateway.registry.document import Document
+from gateway.registry.granting import apply_grants
 from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
+from gateway.registry.officers import apply_officers
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, System
 from gateway.registry.revisions import raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
 from security.chains import Trust
-from security.grants import Grant
 
-__all__ = ["add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "revision", "revoke_key", "set_state", "systems"]
+__all__ = [
+    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key", "set_state", "systems",
+]  # fmt: skip
 
 
 def _text(value: object) -> str:
@@ -43,7 +46,8 @@ def _text(value: object) -> str:
 
 
 def apply(document: Document, connection: Connection, now: float, embedded: Trust | None = None) -> list[Change]:
-    """Bring the registry to what the document declares; what was changed, in order. `embedded` is our own authority, where keys are stated."""
+    """Bring the registry to what the document declares; what was changed, in order. `now` is when officers and approvals came in, `embedded` our own
+    authority, where keys are stated."""
     changes: list[Change] = []
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
     settled = _settled(connection, document)
@@ -53,7 +57,8 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     changes += _merge(connection, tables.system, "id", "system", systems, {key for key in systems if f"system {key}" in stated})
     changes += apply_authorities(connection, document.authorities)
     changes += apply_keys(connection, document.keys, now, embedded)
-    changes += _grants(connection, document.grants)
+    changes += apply_officers(connection, document.officers, now)
+    changes += apply_grants(connection, document.grants, now)
     changes += _routes(connection, document)
     _check_contacts(connection)
     if changes:
@@ -175,26 +180,6 @@ def _merge(
         if before["state"] != SUSPENDED:
             connection.execute(update(table).where(column == name).values(state=SUSPENDED))
             changes.append(Change(what, name, "suspended", ("state",)))
-    return changes
-
-
-def _grants(connection: Connection, grants: tuple[Grant, ...]) -> list[Change]:
-    changes: list[Change] = []
-    table = tables.access_grant
-    found = {row["id"]: row["body"] for row in connection.execute(select(table.c.id, table.c.body)).mappings()}
-    for grant in grants:
-        body = _text({name: value for name, value in grant.to_json().items() if name != "state"})
-        before = found.pop(grant.id, None)
-        if before is None:
-            connection.execute(insert(table).values(id=grant.id, body=body, state=ACTIVE))
-            changes.append(Change("grant", grant.id, "added"))
-        elif before != body:
-            old, new = json.loads(before), json.loads(body)
-            connection.execute(update(table).where(table.c.id == grant.id).values(body=body))
-            changes.append(Change("grant", grant.id, "changed", tuple(sorted(name for name in new if old.get(name) != new[name]))))
-    for name in found:
-        connection.execute(delete(table).where(table.c.id == name))
-        changes.append(Change("grant", name, "removed"))
     return changes
 
 

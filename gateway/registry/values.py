@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any
 
 from contracts.base.errors import Finding, Words
-
-VIETNAM: Final = timezone(timedelta(hours=7))
+from security.windows import VIETNAM
 
 
 class Values:

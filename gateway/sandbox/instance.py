@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Final
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from contracts.base.errors import Words
@@ -25,15 +26,16 @@ from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys, write_secret
-from gateway.registry import store
+from gateway.registry import granting, store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.sandbox import live
 from gateway.settings import FILE, Settings, save
-from security import authority
+from security import approvals, authority
 
 PROVINCE: Final = "province.yaml"
 STRANGER: Final = "chua-dang-ky"
+OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
 
 class InstanceExists(FileExistsError):
@@ -95,10 +97,39 @@ def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapp
         changes += store.publish_bundle(connection, bundle, compiled)
     if not province:
         return changes
-    document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, endpoints)
+    officers = _officer_keys(settings)
+    fill = {**endpoints, **{name: public for name, (public, _) in officers.items()}}
+    document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
+    changes += _approve(connection, document, officers, now)
     changes += _enrol(connection, settings, base, document, now)
     return changes
+
+
+def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
+    """A key for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for name in OFFICERS:
+        folder = settings.identities / name
+        folder.mkdir(parents=True, mode=0o700)
+        private = ec.generate_private_key(ec.SECP256R1())
+        public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
+        (folder / "officer.pub").write_text(public, "ascii")
+        write_secret(folder / "officer.key", secret)
+        found[name] = public, secret
+    return found
+
+
+def _approve(connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float) -> list[Change]:
+    """As two officers would with `lgsp access approve`: each signs each grant of the province."""
+    return [
+        change
+        for proposal in document.grants
+        for name, (_, secret) in officers.items()
+        for change in granting.approve_grant(
+            connection, proposal.grant.id, name, approvals.approve(proposal.grant.canonical(), name, secret), now
+        )
+    ]
 
 
 def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:

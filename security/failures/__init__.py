@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from contracts.base.errors import register
 from security.failures.access import ACCESS
+from security.failures.approvals import APPROVAL
 from security.failures.encryption import ENCRYPTION
 from security.failures.signature import SIGNATURE
 from security.failures.store import STORE
 from security.failures.tokens import TOKEN
 
-register(SIGNATURE + TOKEN + ENCRYPTION + ACCESS + STORE)
+register(SIGNATURE + TOKEN + ENCRYPTION + ACCESS + APPROVAL + STORE)

@@ -6,12 +6,12 @@ from contracts.base.errors import Branch, Kind
 from security.failures.words import kind
 
 
-def _denied(code: str, title: tuple[str, str], what: tuple[str, str]) -> Kind:
+def _denied(code: str, title: tuple[str, str], what: tuple[str, str], *, status: int = 403, first: tuple[str, str] = ("", "")) -> Kind:
     after = (
-        "Liên hệ {ask} để xin hoặc sửa quyền truy cập {contract}, thao tác {operation}.",
-        "Ask {ask} for access to {contract}, operation {operation}, or for a change of it.",
+        first[0] + "Liên hệ {ask} để xin hoặc sửa quyền truy cập {contract}, thao tác {operation}.",
+        first[1] + "Ask {ask} for access to {contract}, operation {operation}, or for a change of it.",
     )
-    return kind(Branch.POLICY, code, 403, title, what, after)
+    return kind(Branch.POLICY, code, status, title, what, after)
 
 
 ACCESS = (
@@ -59,16 +59,16 @@ ACCESS = (
         "access.suspended",
         ("Quyền đang tạm dừng", "The grant is suspended"),
         (
-            "Quyền {grant} của cơ quan {agency} với {contract} đang bị tạm dừng.",
-            "Grant {grant} of agency {agency} for {contract} is suspended.",
+            "Quyền {grant} của cơ quan {agency} với {contract} bị tạm dừng từ {since}{until}. Lý do: {reason}.",
+            "Grant {grant} of agency {agency} for {contract} is suspended since {since}{until}. Reason: {reason}.",
         ),
     ),
     _denied(
         "access.not-approved",
         ("Quyền chưa được duyệt đủ", "The grant is not fully approved"),
         (
-            "Quyền {grant} của cơ quan {agency} với {contract} chưa được hai cán bộ khác nhau duyệt.",
-            "Grant {grant} of agency {agency} for {contract} has not been approved by two different officers.",
+            "Quyền {grant} của cơ quan {agency} với {contract} chưa được hai cán bộ khác nhau ký duyệt; còn thiếu {lacking} chữ ký.",
+            "Grant {grant} of agency {agency} for {contract} has not been signed by two different officers; {lacking} more must sign.",
         ),
     ),
     _denied(
@@ -78,5 +78,24 @@ ACCESS = (
             "Quyết định {grant} cấm cơ quan {agency} thực hiện thao tác {operation} của {contract}.",
             "Decision {grant} forbids agency {agency} the operation {operation} of {contract}.",
         ),
+    ),
+    _denied(
+        "access.out-of-hours",
+        ("Ngoài giờ được phép", "Outside the granted hours"),
+        (
+            "Quyền {grant} của cơ quan {agency} với {contract} chỉ có hiệu lực trong giờ {hours} (giờ Việt Nam); mở lại lúc {opens}.",
+            "Grant {grant} of agency {agency} for {contract} holds only {hours} (time in Vietnam); it opens again at {opens}.",
+        ),
+        first=("Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ", "Send it again after Retry-After, freshly signed. "),
+    ),
+    _denied(
+        "access.quota",
+        ("Đã dùng hết số lượt gọi", "The quota is used up"),
+        (
+            "Cơ quan {agency} đã dùng hết {calls} lượt ({per}) của quyền {grant} với {contract}; còn {left}; kỳ mới bắt đầu lúc {opens}.",
+            "Agency {agency} has used all {calls} calls (per {per}) of grant {grant} for {contract}; {left} are left; the next count begins at {opens}.",
+        ),
+        status=429,
+        first=("Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ", "Send it again after Retry-After, freshly signed. "),
     ),
 )

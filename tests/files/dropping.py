@@ -28,7 +28,7 @@ from gateway.registry.document import parse
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from tests.registry.making import ENDPOINTS, NOW, PROVINCE, contracts, filled, new_database, province
+from tests.registry.making import ENDPOINTS, NOW, PROVINCE, approve_all, contracts, filled, new_database, province
 
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_bytes()
@@ -119,6 +119,9 @@ def edited(**changes: Any) -> str:
     if "rules" in changes:
         system["endpoint"]["rules"] = changes["rules"]
     raw["grants"] = [grant for grant in raw["grants"] if grant["id"] != changes.get("without")] + changes.get("grants", [])
+    for each in raw["grants"]:
+        if each["id"] == changes.get("again"):  # given up before: under another edition
+            each["edition"] = 2
     return yaml.safe_dump(raw, allow_unicode=True)
 
 
@@ -135,6 +138,7 @@ def fresh(folder: Path, text: str = PROVINCE, bundle: Bundle | None = None) -> P
             store.publish_bundle(connection, bundle, compiled)
             known = known | {compiled.contract.name: compiled}
         store.apply(parse(text, known, ENDPOINTS), connection, NOW)
+        approve_all(connection)
     engine.dispose()
     made.look()
     return made
@@ -145,6 +149,7 @@ def apply(place: Place, text: str, bundle: Bundle | None = None) -> None:
     known = contracts() if bundle is None else contracts() | {(made := compile_bundle(bundle)).contract.name: made}
     with writing(engine) as connection:
         store.apply(parse(text, known, ENDPOINTS), connection, NOW)
+        approve_all(connection)
     engine.dispose()
 
 
@@ -167,5 +172,5 @@ def dropped(place: Place, **files: bytes) -> None:
 def grant(contract: str, operation: str) -> dict[str, Any]:
     return {
         "id": "G-1", "agency": "H14.4", "contract": contract, "operations": [operation], "purpose": "Thử", "legal_basis": "Thử",
-        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31), "approved_by": ["a", "b"],
+        "valid_from": date(2026, 1, 1), "valid_until": date(2030, 12, 31),
     }  # fmt: skip

@@ -151,7 +151,7 @@ def test_without_a_grant_nothing_is_taken_and_with_one_the_same_file_is(place: P
     place.look()
     (report,) = place.reports()
     assert report["result"] == "refused" and report["problem"]["code"].startswith("access.") and place.fed() == []
-    apply(place, edited())
+    apply(place, edited(again="G-0007"))
     dropped(place, a_csv=CSV)
     place.look()
     assert [each["result"] for each in place.reports()] == ["refused", "accepted"] and len(place.fed()) == 1

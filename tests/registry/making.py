@@ -8,19 +8,25 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from sqlalchemy import Engine
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, Engine
 
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.registry import store
+from gateway.registry import granting, officers, store
 from gateway.registry.document import Document, parse
+from security.approvals import approve, public_pem
 from security.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, new_private, private_pem
 from security.keys import SigningKey, load_certificate, thumbprint
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
-ENDPOINTS = {"do-thi": NOWHERE, "kinh-te": NOWHERE, "truong-ha": NOWHERE}
+OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
+# What stands in braces in the province: the addresses of the systems, the keys of the officers.
+ENDPOINTS = {"do-thi": NOWHERE, "kinh-te": NOWHERE, "truong-ha": NOWHERE} | {
+    name: public_pem(key.public_key()) for name, key in OFFICERS.items()
+}
 PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
 
 
@@ -86,12 +92,21 @@ class House:
         return Identity(system, key, sign_certificate, tls_certificate, files)
 
 
+def approve_all(connection: Connection, now: float = NOW) -> None:
+    """Both officers sign every grant that they have not signed yet."""
+    for grant in granting.grants(connection, officers.officers(connection)):
+        for name in OFFICERS.keys() - set(grant.approved_by):
+            granting.approve_grant(connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now)
+    store.raise_revision(connection)
+
+
 def filled(engine: Engine, document: Document, identities: list[Identity], now: float = NOW) -> None:
     """Contracts, province and keys in a migrated database."""
     with writing(engine) as connection:
         for bundle, compiled in zip(bundles(), contracts().values(), strict=True):
             store.publish_bundle(connection, bundle, compiled)
         store.apply(document, connection, now)
+        approve_all(connection, now)
         for identity in identities:
             store.add_key(connection, f"{identity.system}.tls-1", identity.system, "tls", identity.tls_certificate)
             store.add_key(connection, f"{identity.system}.sign-1", identity.system, "sign", identity.sign_certificate)

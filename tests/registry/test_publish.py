@@ -89,6 +89,7 @@ def speaking(value: str, system: str = "y-te") -> str:
     mark = f"  - id: {system}\n"
     assert mark in PROVINCE
     text = PROVINCE.replace("    formats: {indicator/v1: kinh-te-json}\n", "") if system == "kinh-te" else PROVINCE
+    text = text.replace('fields: ["*", "!responsible"]', 'fields: ["*"]')  # not every format could show what that hides
     return text.replace(mark, f"{mark}    formats: {{indicator/v1: {value}}}\n")
 
 

@@ -78,7 +78,7 @@ def test_step(block: Block, desk: tuple[Path, dict[str, str]]) -> None:
     if "feed read" in block.text:
         assert '"muc_nuoc":187.40' in done.stdout, done.stdout
         assert "cap-2" in done.stdout
-    elif "registry apply" in block.text:
+    elif "access approve" in block.text:
         time.sleep(1.2)  # running doors take a change up within a second
     elif block.about == "exit 1":
         assert "phải sửa / to mend" in done.stdout

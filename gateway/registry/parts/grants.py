@@ -1,23 +1,29 @@
 """Grants in a registry document: who may what, checked against the contracts in force.
 
-Invariant: a grant that is taken names operations and fields that exist, and hides no field that its readers' format could not show as absent.
+Whatever a document says, a grant comes in as a proposal; the signatures of officers that it carries are judged when it is applied.
+Invariant: a grant that is taken names operations and fields that exist, and hides no field that its readers' format could not show as not permitted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from contracts.compiled import CompiledContract
 from contracts.model import Pattern
+from gateway.registry.granting import Proposal
+from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
+from gateway.registry.records import System
 from gateway.registry.values import kind
 from security.grants import ALL, Grant
+from security.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
-_GRANT_NAMES: Final = {*Grant.__slots__} - {"state"}
+_NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
 FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
+T = TypeVar("T")
 
 
 class Grants(Parties):
@@ -25,16 +31,16 @@ class Grants(Parties):
         super().__init__(contracts, fill, minor)
         self._granted_ids: set[str] = set()
 
-    def _grant(self, path: str, raw: Any) -> Grant | None:
-        item = self._mapping(path, raw, _GRANT_NAMES)
+    def _grant(self, path: str, raw: Any) -> Proposal | None:
+        item = self._mapping(path, raw, _NAMES)
         before = len(self.findings)
         agency, role = item.get("agency"), item.get("role")
         if (agency is None) == (role is None):
             self._wrong(path, "choice", "either an agency or a role", "both" if agency else "neither")
         if agency is not None and agency not in self._agencies:
-            self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", str(agency))
+            self._wrong(f"{path}.agency", "reference", "the code of a registered agency", str(agency))
         if role is not None and role not in {each for known in self._agencies.values() for each in known.roles}:
-            self._wrong(f"{path}.role", "reference", "a role of some agency of this document", str(role))
+            self._wrong(f"{path}.role", "reference", "a role of some agency", str(role))
         contract = self._text(f"{path}.contract", item.get("contract"))
         compiled = self._contract(f"{path}.contract", contract)
         operations = [self._text(at, value) for at, value in self._list(f"{path}.operations", item.get("operations"))]
@@ -43,12 +49,11 @@ class Grants(Parties):
             self._wrong(f"{path}.operations", "required", "at least one operation", "none")
         if compiled:
             self._granted(path, compiled, operations, fields)
-        denies = item.get("denies", False)
+        denies, edition = item.get("denies", False), item.get("edition", 1)
         if not isinstance(denies, bool):
             self._wrong(f"{path}.denies", "type", "true or false", kind(denies))
-        officers = [self._text(at, value) for at, value in self._list(f"{path}.approved_by", item.get("approved_by"))]
-        if len(set(officers)) < 2 and not denies:
-            self._wrong(f"{path}.approved_by", "officers", "two different officers", f"{len(set(officers))}")
+        if isinstance(edition, bool) or not isinstance(edition, int) or edition < 1:
+            self._wrong(f"{path}.edition", "type", "a whole number from 1", kind(edition))
         start = self._day(f"{path}.valid_from", item.get("valid_from"))
         end = self._day(f"{path}.valid_until", item.get("valid_until")) + 86400  # the last day counts
         if start and end > 86400 and end <= start:
@@ -58,9 +63,17 @@ class Grants(Parties):
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         self._granted_ids.add(name)
         purpose, basis = self._text(f"{path}.purpose", item.get("purpose")), self._text(f"{path}.legal_basis", item.get("legal_basis"))
+        hours, quota = self._made(f"{path}.hours", item, Hours.from_json), self._made(f"{path}.quota", item, Quota.from_json)
+        proposer = self._text(f"{path}.proposed_by", item["proposed_by"], OFFICER_ID) if "proposed_by" in item else None
+        signed = [self._approval(at, value) for at, value in self._list(f"{path}.approvals", item.get("approvals", []))]
+        if compiled and not self.findings:  # else what systems speak is not known
+            for each, place, hidden in unshown(
+                compiled, operations, fields, receivers(self._systems.values(), self._holders(agency, role))
+            ):
+                self._wrong(f"{path}.fields", "mask", f"a format that can say `not-permitted` of {hidden}", f"{each} ({place})")
         if len(self.findings) > before:
             return None
-        return Grant(
+        grant = Grant(
             id=name,
             agency=agency,
             role=role,
@@ -71,23 +84,68 @@ class Grants(Parties):
             legal_basis=basis,
             valid_from=start,
             valid_until=end,
-            approved_by=tuple(officers),
+            hours=hours,
+            quota=quota,
             denies=denies,
+            proposed_by=proposer,
+            edition=edition,
+        )
+        return Proposal(grant, tuple(signed))
+
+    def _holders(self, agency: str | None, role: str | None) -> set[str]:
+        return {agency} if agency is not None else {each.code for each in self._agencies.values() if role in each.roles}
+
+    def _made(self, path: str, item: Mapping[str, Any], make: Callable[[object], T]) -> T | None:
+        value = item.get(path.rpartition(".")[2])
+        if value is None:
+            return None
+        try:
+            return make(value)
+        except ValueError as wrong:
+            self._wrong(path, "format", str(wrong), kind(value))
+            return None
+
+    def _approval(self, path: str, raw: Any) -> tuple[str, str]:
+        item = self._mapping(path, raw, {"officer", "signature"})
+        return self._text(f"{path}.officer", item.get("officer"), OFFICER_ID), self._text(
+            f"{path}.signature", item.get("signature"), limit=1000
         )
 
     def _granted(self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str]) -> None:
-        """Fields are those of what the holder of the grant gets to see: an operation's answer, or the event of a feed."""
         known = compiled.contract.operations
-        checked: set[str] = set()
         for number, name in enumerate(operations):
-            if name == ALL:
-                checked.update(operation.answer for operation in known.values())
-            elif name == FEED:
-                checked.update(operation.request for operation in known.values() if operation.pattern is Pattern.SUBMIT)
-            elif name in known:
-                checked.add(known[name].answer)
-            elif name:
+            if name and name not in (*known, FEED, ALL):
                 self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, FEED, ALL])}", name)
-        for message in sorted(checked):
+        for message in sorted({*answers(compiled, operations), *fed(compiled, operations)}):
             for problem in compiled.check_fields(message, fields):
                 self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
+
+
+def answers(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
+    """What the holder of a grant gets to see of an operation is its answer; that to a message handed in is our own word."""
+    wanted = set(operations)
+    return {each.answer for each in compiled.contract.operations.values() if wanted & {each.name, ALL}}
+
+
+def fed(compiled: CompiledContract, operations: Iterable[str]) -> set[str]:
+    """What is seen by whoever may read the feed: the messages that are handed in."""
+    known = compiled.contract.operations.values()
+    return {each.request for each in known if each.pattern is Pattern.SUBMIT} if {FEED, ALL} & set(operations) else set()
+
+
+def receivers(systems: Iterable[System], agencies: set[str]) -> list[System]:
+    return [system for system in systems if system.agency in agencies]
+
+
+def unshown(
+    compiled: CompiledContract, operations: Iterable[str], fields: Iterable[str], systems: Iterable[System]
+) -> list[tuple[str, str, str]]:
+    """Format, place in it, and canonical path of what would be hidden from a system whose format could not say so. A feed is read in canonical form."""
+    name, chosen = compiled.contract.name, tuple(fields)
+    told = {each.answer for each in compiled.contract.operations.values() if each.pattern is not Pattern.SUBMIT}
+    return [
+        (f"{spoken}, {message}", here, path)
+        for spoken in sorted({system.format(name) for system in systems} & compiled.formats.keys())
+        for message in sorted(answers(compiled, operations) & told)
+        for path, here in compiled.unshown(message, spoken, chosen)
+    ]

@@ -1,0 +1,52 @@
+"""Officers in a registry document: offices, never persons, each with a public key of its own.
+
+Invariant: no key stands twice; a key that could not approve (neither P-256 nor Ed25519) is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from contracts.base.errors import Theirs
+from gateway.registry.parts.parties import Parties
+from security.approvals import Officer, load_public, public_pem
+
+OFFICER_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FILLED: Final = re.compile(r"\{([a-z0-9-]+)\}")
+
+
+class Officers(Parties):
+    def _officers(self, raw: Any) -> tuple[Officer, ...] | None:
+        """None where the document says nothing of officers."""
+        if raw is None:
+            return None
+        found: dict[str, Officer] = {}
+        for path, item in self._list("officers", raw):
+            officer = self._officer(path, item)
+            if officer is None:
+                continue
+            if officer.id in found or any(each.thumbprint == officer.thumbprint for each in found.values()):
+                self._wrong(path, "unique", "an id and a key of its own", f"{officer.id}, or its key, used before")
+            found[officer.id] = officer
+        return tuple(found.values())
+
+    def _officer(self, path: str, raw: Any) -> Officer | None:
+        item = self._mapping(path, raw, {"id", "agency", "name", "key", "state"})
+        name = self._text(f"{path}.id", item.get("id"), OFFICER_ID, limit=64)
+        agency = self._text(f"{path}.agency", item.get("agency"))
+        if agency and agency not in self._agencies:
+            self._wrong(f"{path}.agency", "reference", "the code of an agency of this document", agency)
+        office = self._words(f"{path}.name", item.get("name"))
+        state = self._text(f"{path}.state", item.get("state", "active"), choice=("active", "retired", "revoked"))
+        key = self._text(f"{path}.key", item.get("key"), limit=20_000)
+        if (named := _FILLED.fullmatch(key)) is not None:
+            key = self._fill.get(named[1], key)
+        try:
+            public = load_public(key)
+        except Theirs as refused:
+            if key:
+                self._wrong(f"{path}.key", "key", f"a public key or certificate in PEM: {refused.facts.get('rule')}", "another text")
+            return None
+        state_of = {"active": "active", "retired": "retired", "revoked": "revoked"}
+        return Officer(name, agency, office, public_pem(public), state_of.get(state, "active"), 0.0, public)  # type: ignore[arg-type]
