@@ -39,13 +39,13 @@ class HttpAnswer(NamedTuple):
     seconds: float
 
 
-def client_context(authority: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:
     """TLS as a client that shows its certificate and trusts the given authorities only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.load_verify_locations(authority)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, password or b"")  # without one, OpenSSL would ask at the terminal
     return context
 
 

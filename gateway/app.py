@@ -73,13 +73,15 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     processes.register(engine, process_id, "door")
     journal = Journal(engine, lock_of(engine), process_id)
     journal.start()
-    vault = Vault(settings.vault_keys)
+    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing = keyring.signing_key()
-    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
     forwarder = forwarder_over(session, signing, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
-    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.base64, clock)
+    rest = RestDoor(
+        TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key), signing, settings.token_endpoint, newest.base64, clock
+    )
     soap = SoapDoor(signing, newest.note, clock)
     services = Services(
         engine=engine,
@@ -91,6 +93,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         settings=settings,
         rest=rest,
         exchange=exchange,
+        keyring=keyring,
         clock=clock,
     )
     limits = Limits(settings.agency_calls, settings.source_calls)
@@ -118,7 +121,9 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         parts.app.draining = True
 
     def served(descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]) -> tuple[DrainingServer, socket.socket]:
-        context = None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors)
+        context = (
+            None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
+        )
         made = make_server(
             parts.app,
             context=context,

@@ -16,7 +16,7 @@ from cryptography import x509
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
-from gateway.keyring import write_secret
+from gateway.atrest import AtRest, write_secret
 from gateway.settings import Settings
 from security import authority
 from security.authority import Authority
@@ -34,6 +34,7 @@ class EmbeddedAuthority:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.authority
         self._name = settings.name
+        self._at_rest = AtRest.of(settings)
 
     @property
     def root(self) -> x509.Certificate:
@@ -44,9 +45,10 @@ class EmbeddedAuthority:
         return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in ISSUERS)
 
     def issuer(self, name: str) -> Authority:
-        files = (self._folder / f"{name}.crt", self._folder / f"{name}.key", self._folder / "root.crt")
-        certificate, key, root = (path.read_bytes() for path in files)
-        return Authority.from_pem(certificate, key, [root])
+        certificate, root = (self._folder / f"{name}.crt").read_bytes(), (self._folder / "root.crt").read_bytes()
+        return self._at_rest.private(
+            self._folder / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, [root], password)
+        )
 
     def certificate(self, name: str) -> x509.Certificate:
         return load_certificate((self._folder / f"{name}.crt").read_bytes())
@@ -62,11 +64,12 @@ class EmbeddedAuthority:
         folder, file = self._folder, self._folder / "root.key"
         if not file.exists():
             raise Theirs("authority.root-offline", file=str(file))
-        root = Authority.from_pem((folder / "root.crt").read_bytes(), file.read_bytes())
+        own = (folder / "root.crt").read_bytes()
+        root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
         made = authority.make_issuer(root, f"{self._name} {name} issuer {number + 1}", now)
-        parts = {"key": made.private_pem(), "crt": made.pem}
+        parts = {"key": made.private_pem(self._at_rest.password), "crt": made.pem}
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"
             new.unlink(missing_ok=True)  # left by one who did not come to the end

@@ -188,4 +188,47 @@ register(
     ]
 )
 
+# --- keys -------------------------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "keys.locked",
+            Branch.OURS,
+            500,
+            Words("Khóa được bảo vệ và chưa mở được", "The keys are protected and do not open"),
+            Words(
+                "Tệp khóa {path} được mã hóa; thiếu tệp bí mật (secret_file), hoặc đó là tệp bí mật khác.",
+                "The key file {path} is encrypted; the secret (secret_file) is missing, or is another one.",
+            ),
+            Words(
+                "Đặt secret_file trỏ tới đúng tệp bí mật đã dùng khi bảo vệ khóa; không có nó thì không thể mở lại.",
+                "Point secret_file to the secret with which the keys were protected; without it nothing opens them.",
+            ),
+        ),
+        Kind(
+            "keys.missing",
+            Branch.OURS,
+            500,
+            Words("Thiếu khóa của trục", "A key of the gateway is missing"),
+            Words(
+                "Không có cặp khóa và chứng thư `{name}` trong {folder}.", "There is no pair of key and certificate `{name}` in {folder}."
+            ),
+            Words("Khôi phục thư mục khóa từ bản sao lưu.", "Restore the folder of keys from a backup."),
+        ),
+        Kind(
+            "keys.no-secret",
+            Branch.OURS,
+            500,
+            Words("Không đọc được tệp bí mật", "The secret cannot be read"),
+            Words(
+                "Tệp bí mật {path} (secret_file) không dùng được: {reason}.", "The secret {path} (secret_file) cannot be used: {reason}."
+            ),
+            Words(
+                "Tệp phải có ít nhất 32 byte ngẫu nhiên và tài khoản chạy trục đọc được.",
+                "It must hold at least 32 random bytes, and the gateway's user must be able to read it.",
+            ),
+        ),
+    ]
+)
+
 # --- exchange, doors, registry, delivery add theirs below ----------------------------------------------------------------

@@ -17,6 +17,7 @@ import yaml
 FILE: Final = "settings.yaml"
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
+_CREDENTIAL: Final = "credential:"
 _DIALECTS: Final = ("rfc9440", "nginx")
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": ("sandbox", "production"),
@@ -56,6 +57,11 @@ class Settings:
     origin: str = _setting(
         "localhost/lgsp-sandbox", "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log"
     )
+    secret_file: str = _setting(
+        "",
+        "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` for a credential of systemd; "
+        "empty: keys lie in the clear",
+    )
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
@@ -86,6 +92,14 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+
+    @property
+    def secret_path(self) -> Path | None:
+        if not self.secret_file:
+            return None
+        if self.secret_file.startswith(_CREDENTIAL):
+            return Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), self.secret_file.removeprefix(_CREDENTIAL))
+        return Path(self.secret_file)
 
     @property
     def lock_file(self) -> Path:
@@ -175,6 +189,8 @@ def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings
     for name, allowed in _CHOICES.items():
         if getattr(settings, name) not in allowed:
             raise BadSetting(f"{where}: {name} is {getattr(settings, name)!r}; it must be {' or '.join(allowed)}")
+    if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
+        raise BadSetting(f"{where}: secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere")
     return settings
 
 

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
     """`arguments` follow `python -m gateway`; `sockets` are the descriptors that it inherits."""
 
@@ -19,3 +19,5 @@ class Child:
     again_at: float = 0.0
     ready: bool = False
     ready_pipe: int = -1
+    ending: bool = False  # it was told to end, and is not started again
+    alone: bool = False  # its successor starts only when it has ended

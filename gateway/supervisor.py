@@ -10,10 +10,13 @@ Invariants
 - Children hold the read end of a pipe whose write end is ours alone: when the supervisor dies, however it dies, they see the end of the
   pipe and stop. So there is never a door without a supervisor.
 - A child that dies is started again, with a pause that grows while it keeps dying.
+- On SIGHUP (`lgsp reload`) each child of the gateway's own is replaced, one after the other: the new one is ready before the old one is told to
+  end, so that somebody listens at every moment. If a new one does not come up, the old ones stay.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -34,6 +37,9 @@ from gateway.supervised import Child
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
+_DOOR: Final = "door-"
+PID: Final = "supervisor.pid"
+RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
 
 
@@ -52,6 +58,10 @@ class Supervisor:
     ready_seconds: float = 30.0
     _children: list[Child] = field(default_factory=list)
     _stopping: bool = False
+    _reload: bool = False
+    _terminal: bool = False
+    _passing: list[Child] = field(default_factory=list)  # old ones that were told to end, new ones that are not ready yet
+    _reloads: int = 0
     _lifeline: tuple[int, int] = (-1, -1)
 
     def run(self) -> None:
@@ -64,14 +74,17 @@ class Supervisor:
         doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
         door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
         data = str(settings.data)
-        self._children = [Child("keeper", ["keeper", "--data", data]), Child("files", ["files", "--data", data])]
+        self._children = [Child("keeper", ["keeper", "--data", data]), Child("files", ["files", "--data", data], alone=True)]
         self._children += [
-            Child(f"door-{number}", ["door", "--data", data, *door], tuple(doors.values())) for number in range(settings.door_count)
+            Child(f"{_DOOR}{number}", ["door", "--data", data, *door], tuple(doors.values())) for number in range(settings.door_count)
         ]
         self._children.append(Child("desk", ["desk", "--data", data, "--fd", str(desk)], (desk,)))
         self._children += self.extra
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)} if _in_main_thread() else {}
-        pid_file = settings.run / "supervisor.pid"
+        handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
+        self._terminal = _has_terminal()
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()} if _in_main_thread() else {}
+        (settings.run / RELOADED).unlink(missing_ok=True)
+        pid_file = settings.run / PID
         pid_file.write_text(f"{os.getpid()}\n", "ascii")
         try:
             for child in self._children:
@@ -81,6 +94,9 @@ class Supervisor:
                 self.on_ready()
             while not self._stopping:
                 self._tend()
+                if self._reload:
+                    self._reload = False
+                    self._replace_all()
                 time.sleep(0.2)
         finally:
             for listener in listeners.values():  # first, so that nobody waits in a queue that no door will take up
@@ -167,6 +183,8 @@ class Supervisor:
     def _tend(self) -> None:
         now = time.monotonic()
         for child in self._children:
+            if child.ending:
+                continue
             self._look(child)
             if child.process is None:
                 if now >= child.again_at:
@@ -183,13 +201,94 @@ class Supervisor:
             child.again_at = now + pause
             child.process = None
 
+    # --- replacing ----------------------------------------------------------------------------------------------------
+
+    def _replace_all(self) -> None:
+        ours = [child for child in self._children if child not in self.extra]
+        doors = [child for child in ours if child.name.startswith(_DOOR)]
+        waves = [[child for child in ours if child not in doors[1:]], *([door] for door in doors[1:])]
+        trouble = ""
+        for wave in waves:
+            trouble = trouble or self._replace(wave)
+        if self._stopping:
+            return
+        self._reloads += 1
+        draft = self.settings.run / f".{RELOADED}"
+        draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
+        draft.replace(self.settings.run / RELOADED)
+        self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}")
+
+    def _replace(self, wave: list[Child]) -> str:
+        """What went wrong; empty if the successors work and the old ones have ended."""
+        alone = [old for old in wave if old.alone]
+        self._part_with(alone)
+        pairs = [(old, Child(old.name, old.arguments, old.sockets, alone=old.alone)) for old in wave]
+        for _, new in pairs:
+            self._start(new)
+            self._passing.append(new)
+        failed = self._late([new for _, new in pairs])
+        if self._stopping:
+            return ""
+        for old, new in pairs:
+            self._passing.remove(new)
+            if failed and not old.alone:
+                if not new.ready:
+                    _kill(new)
+            else:  # one that works alone is gone already: if its successor died, it is tried again like any other
+                self._children[self._children.index(old)] = new
+        if failed:
+            self._part_with([new for old, new in pairs if new.ready and not old.alone])  # they may be answering somebody already
+            return f"the new {failed.name} did not come up; the old processes go on"
+        self._part_with([old for old in wave if not old.alone])
+        return ""
+
+    def _late(self, awaited: list[Child]) -> Child | None:
+        """Wait until all are ready; one that died or took too long, if there is one. The others are looked after meanwhile."""
+        until = time.monotonic() + self.ready_seconds
+        while not self._stopping:
+            self._tend()
+            for child in awaited:
+                self._look(child)
+            open_ones = [child for child in awaited if not child.ready]
+            if not open_ones:
+                return None
+            for child in open_ones:
+                if child.process is not None and (child.process.poll() is not None or time.monotonic() > until):
+                    return child
+            time.sleep(0.02)
+        return None
+
+    def _part_with(self, olds: list[Child]) -> None:
+        """Tell them to end, and wait for it; the others are looked after meanwhile."""
+        leaving = [(old, process) for old in olds if (process := old.process) is not None]
+        for old, process in leaving:
+            old.ending = True
+            process.send_signal(signal.SIGTERM)
+            self._passing.append(old)
+        until = time.monotonic() + self._patience
+        while leaving and not self._stopping:
+            self._tend()
+            time.sleep(0.05)
+            for old, process in [pair for pair in leaving if pair[1].poll() is not None or time.monotonic() > until]:
+                if process.poll() is None:
+                    _kill(old)
+                    self.say(
+                        f"the old {old.name} (pid {process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
+                    )
+                leaving.remove((old, process))
+                self._passing.remove(old)
+
+    @property
+    def _patience(self) -> float:
+        return self.settings.drain_seconds + self.settings.provider_seconds + 15
+
     def _end_all(self) -> None:
-        alive = [child for child in self._children if child.process is not None]
+        alive = [child for child in dict.fromkeys((*self._children, *self._passing)) if child.process is not None]
         for child in alive:
             assert child.process is not None
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self.settings.drain_seconds + self.settings.provider_seconds + 15
+        deadline = time.monotonic() + self._patience
         for child in alive:
             assert child.process is not None
             try:
@@ -198,19 +297,43 @@ class Supervisor:
                 self.say(f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt")
                 child.process.kill()
                 child.process.wait()
-        for child in self._children:
+        for child in dict.fromkeys((*self._children, *self._passing)):
             if child.ready_pipe >= 0:
                 os.close(child.ready_pipe)
                 child.ready_pipe = -1
         for end in self._lifeline:
             os.close(end)
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
+    def _on_stop(self, _number: int, _frame: object) -> None:
         self._stopping = True
+
+    def _on_reload(self, _number: int, _frame: object) -> None:
+        """SIGHUP also says that the terminal is gone, if there was one; that ends whoever runs in it."""
+        if self._terminal and not _has_terminal():
+            self._stopping = True
+        else:
+            self._reload = True
+
+
+def _kill(child: Child) -> None:
+    if child.process is not None:
+        child.process.kill()
+        child.process.wait()
+    if child.ready_pipe >= 0:
+        os.close(child.ready_pipe)
+        child.ready_pipe = -1
 
 
 def _ending(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _in_main_thread() -> bool:

@@ -21,10 +21,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from examples.clients.errors import BadIdentity
+from examples.clients.keyset import CIPHERS_12, KeySet, is_authority
 from examples.clients.signing import Signer, Verifier
-
-# TLS 1.3 picks its own; for 1.2 only AEAD with forward secrecy
-CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Identity:
     signer: Signer
     tls_key_id: str
     gateway: str
-    gateway_keys: tuple[Verifier, ...]
+    keys: KeySet
     log_vkey: str | None
 
     @classmethod
@@ -51,7 +49,7 @@ class Identity:
             vkey = place / "log.vkey"
             for needed in ("tls.crt", "tls.key"):
                 (place / needed).read_bytes()
-            leaves = [certificate for certificate in chain if not _is_authority(certificate)]
+            leaves = [certificate for certificate in chain if not is_authority(certificate)]
             if not leaves:
                 raise BadIdentity(f"{place}/gateway-sign.crt holds no signing certificate")
             for leaf in leaves:
@@ -63,7 +61,7 @@ class Identity:
                 signer=signer,
                 tls_key_id=about["tls_key_id"],
                 gateway=about["gateway"].rstrip("/"),
-                gateway_keys=tuple(Verifier(about["gateway_key_id"], leaf) for leaf in leaves),
+                keys=KeySet(about["gateway"], place / "ca.crt", anchors, [Verifier(about["gateway_key_id"], leaf) for leaf in leaves]),
                 log_vkey=(vkey.read_text("utf-8").strip() or None) if vkey.exists() else None,
             )
         except (OSError, KeyError, TypeError, ValueError) as wrong:
@@ -86,16 +84,6 @@ class Identity:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
         return context
-
-    def gateway_key(self, key_id: str) -> tuple[Verifier, ...]:
-        return tuple(key for key in self.gateway_keys if key.key_id == key_id)
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
 
 
 def _check_issuer(leaf: x509.Certificate, known: list[x509.Certificate]) -> None:

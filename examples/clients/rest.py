@@ -218,7 +218,7 @@ class RestClient:
         signed = "signature" in raw.headers or "signature-input" in raw.headers
         if signed:
             message = Message(raw.headers, status=raw.status, request=Message(prepared.headers, prepared.method, prepared.target))
-            verify_answer(message, raw.body, self.identity.gateway_key, self._clock())
+            verify_answer(message, raw.body, self.identity.keys.by_id, self._clock())
         elif need_signature and raw.status < 400:
             raise WrongAnswer(f"an answer of status {raw.status} that the gateway did not sign")
         note = _note(raw.headers.get("lgsp-checkpoint")) if signed else None

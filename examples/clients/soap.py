@@ -28,7 +28,6 @@ from examples.clients.audit import Keeper, Receipt
 from examples.clients.errors import ClientError, WrongAnswer
 from examples.clients.identity import Identity
 from examples.clients.rest import OWN, Mutate, Prepared, Tls, receipt_lines
-from examples.clients.signing import Verifier
 from examples.clients.transport import RawAnswer, Transport
 from examples.clients.wssec import (
     LGSP,
@@ -142,9 +141,8 @@ def check_answer(root: Element, identity: Identity, message_id: str, now: float)
         if _fault(root) is not None:
             return None
         raise WrongAnswer("an answer that the gateway did not sign")
-    keys: dict[bytes, Verifier] = {key.thumbprint: key for key in identity.gateway_keys}
     try:
-        verified = verify(root, keys.get, now)
+        verified = verify(root, identity.keys.by_thumbprint, now)
     except BadEnvelope as wrong:
         raise WrongAnswer(str(wrong)) from wrong
     if verified.text(WSA, "RelatesTo") != message_id:

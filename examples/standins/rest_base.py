@@ -42,7 +42,7 @@ class RestStandIn(StandIn):
         now = self.clock()
         transfer = call.headers.get("lgsp-transfer", "")
         try:
-            proof = verify_request(request, call.body, self.identity.gateway_key, now, needed=NEEDED)
+            proof = verify_request(request, call.body, self.identity.keys.by_id, now, needed=NEEDED)
             if not self.replays.first_time(proof.key.thumbprint + hashlib.sha256(proof.base).digest(), now):
                 raise WrongRequest("this very request was seen before")
             message = read_string(call.headers["idempotency-key"])

@@ -15,7 +15,6 @@ from typing import Final
 
 from lxml import etree
 
-from examples.clients.signing import Verifier
 from examples.clients.wssec import LGSP, SOAP, WSA, BadEnvelope, Element, canonical, new_envelope, parse, serialise, sign, verify
 from examples.standins.base import Call, Conflict, Reply, StandIn, run
 
@@ -40,9 +39,8 @@ class SoapAgency(StandIn):
 
     def answer(self, call: Call, spoil: bool) -> Reply:
         now = self.clock()
-        keys: dict[bytes, Verifier] = {key.thumbprint: key for key in self.identity.gateway_keys}
         try:
-            verified = verify(parse(call.body), keys.get, now)
+            verified = verify(parse(call.body), self.identity.keys.by_thumbprint, now)
             message, action = verified.text(WSA, "MessageID") or "", verified.text(WSA, "Action") or ""
             caller, to = verified.text(LGSP, "Caller") or "", verified.text(WSA, "To")
             if not message.startswith("urn:uuid:") or "/" not in caller or verified.body is None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
+from gateway.atrest import PLAIN, AtRest
 from security import checkpoint
 from security.checkpoint import Checkpoint, NoteError, NoteKey
 
@@ -26,14 +27,15 @@ class LogKey:
         self._public: Final = NoteKey.make(origin, private.public_key())
 
     @classmethod
-    def open(cls, path: Path, origin: str) -> LogKey:
+    def open(cls, path: Path, origin: str, at_rest: AtRest = PLAIN) -> LogKey:
         """The key in `path`, in the text form of signed notes; made if there is none yet."""
         try:
-            text = path.read_text("ascii")
+            text = at_rest.read(path).decode("ascii")
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_new(path, checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n")
-            text = path.read_text("ascii")
+            made = checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
+            _write_new(path, at_rest.form(path.name, made.encode("ascii")))
+            text = at_rest.read(path).decode("ascii")
         name, private = checkpoint.private_from_text(text)
         if name != origin:
             raise Ours("audit.inconsistent", reason=f"{path} is the key of the log {name}, not of {origin}")
@@ -56,13 +58,13 @@ class LogKey:
         return found.size, found.root
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, data: bytes) -> None:
     """Whole or not at all, and never over another process's file."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
-            os.write(file, text.encode("ascii"))
+            os.write(file, data)
             os.fsync(file)
         finally:
             os.close(file)

@@ -8,7 +8,18 @@ from __future__ import annotations
 import sys
 import traceback
 
-from gateway.cli import access, agent, audit, client, contract, flows, identities, registry, run  # noqa: F401  (declare their commands)
+from gateway.cli import (  # noqa: F401  (declare their commands)
+    access,
+    agent,
+    audit,
+    client,
+    contract,
+    flows,
+    identities,
+    keys,
+    registry,
+    run,
+)
 from gateway.cli.base import app
 from gateway.commands.output import Exit, fail
 

@@ -12,6 +12,7 @@ from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
 from contracts.wire.jsontext import text_of
+from gateway.atrest import AtRest
 from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.exchange.states import State
@@ -70,7 +71,7 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     with writing(engine) as connection:
         append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
     with engine.connect() as connection:
-        page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys))
+        page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
     text = "\n".join(map(text_of, page.events))
     if not as_json and page.events:
         print(f"next: --after {page.next}", file=sys.stderr)

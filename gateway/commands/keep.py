@@ -44,10 +44,14 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     journal = Journal(engine, lock, process_id)
     journal.start()
     signing = keyring.signing_key()
-    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
     forwarder = forwarder_over(session, signing, clock)
-    sequencer = Sequencer(engine, lock, LogKey.open(keyring.log_key, settings.origin), CheckpointFile(settings.checkpoint_file))
-    deliverer = Deliverer(engine, lock, journal, Vault(settings.vault_keys), registry, forwarder, process_id, clock)
+    sequencer = Sequencer(
+        engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
+    )
+    deliverer = Deliverer(
+        engine, lock, journal, Vault(settings.vault_keys, at_rest=keyring.at_rest), registry, forwarder, process_id, clock
+    )
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer)
     child.stop_when_told(keeper.stop, lifeline)
     child.say_ready(ready)

@@ -21,6 +21,7 @@ from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Received
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
+from gateway.keyring import Keyring
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
@@ -94,6 +95,7 @@ class Services:
     settings: Settings
     rest: RestDoor
     exchange: Exchange
+    keyring: Keyring
     clock: Callable[[], float]
 
     def admit(self, received: Received, snapshot: Snapshot) -> None:

@@ -29,7 +29,7 @@ import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import problems
-from gateway.doors import api_audit, api_feeds, api_tokens, api_transfers
+from gateway.doors import api_audit, api_feeds, api_keys, api_tokens, api_transfers
 from gateway.doors.api_connexion import (
     ConnexionMiddleware,
     ProblemException,
@@ -63,13 +63,14 @@ def build_apis(services: Services) -> Health:
     handlers: dict[str, Handler] = {
         "issueToken": api_tokens.issue_token,
         "readAuthorizationServer": api_tokens.read_metadata,
+        "readKeys": api_keys.read_keys,
         "readFeed": api_feeds.read_feed,
         "readTransfer": api_transfers.read_transfer,
         **api_audit.HANDLERS,
         "readProof": api_audit.read_proof,
         "readEntries": api_audit.read_entries,
     }
-    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "audit")]
+    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit")]
     return Health(build(merge(documents, EXCHANGE), handlers, services), Vitals(services.engine, services.registry, services.clock))
 
 

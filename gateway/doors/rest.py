@@ -36,19 +36,33 @@ class TokenKeeper:
 
     key: VerifyKey
     audience: str
+    others: Callable[[str, float], VerifyKey | None] = lambda _key_id, _now: (
+        None
+    )  # keys before ours, and after: a rotation may be under way
     kept: dict[bytes, tokens.Token] = field(default_factory=dict)
 
     def verify(self, text: str, now: float) -> tokens.Token:
         digest = hashlib.sha256(text.encode("latin-1", "replace")).digest()
         token = self.kept.get(digest)
         if token is None or token.expires <= now:
-            token = tokens.verify_token(text, self.key, now, self.audience)
+            token = self._verified(text, now)
             if len(self.kept) >= _KEPT_TOKENS:
                 self.kept = {kept: value for kept, value in self.kept.items() if value.expires > now}
                 if len(self.kept) >= _KEPT_TOKENS:
                     self.kept.clear()
             self.kept[digest] = token
         return token
+
+    def _verified(self, text: str, now: float) -> tokens.Token:
+        try:
+            return tokens.verify_token(text, self.key, now, self.audience)
+        except Theirs as failure:
+            if failure.code != "token.unknown-key":
+                raise
+            other = self.others(str(failure.facts["key"]), now)
+            if other is None:
+                raise
+            return tokens.verify_token(text, other, now, self.audience)
 
 
 class Proof(NamedTuple):

@@ -217,13 +217,13 @@ class DrainingServer(uvicorn.Server):
         await self._serve([listener])
 
 
-def tls_context(certificate: Path, key: Path, client_authorities: Path) -> ssl.SSLContext:
+def tls_context(certificate: Path, key: Path, client_authorities: Path, password: bytes | None = None) -> ssl.SSLContext:
     """A server's context: `certificate` with its chain, and the authorities whose client certificates are understood."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES_12)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, password or b"")  # without one, OpenSSL would ask at the terminal
     context.verify_mode = ssl.CERT_OPTIONAL
     context.load_verify_locations(client_authorities)
     return context

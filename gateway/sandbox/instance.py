@@ -21,11 +21,12 @@ from sqlalchemy import Connection
 from contracts.base.errors import Words
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
+from gateway.atrest import write_secret
 from gateway.audit.logkey import LogKey
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys, write_secret
+from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import granting, store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
@@ -60,7 +61,7 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     made = replace(settings, data=building)
     make_keys(made, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin).vkey + "\n", "ascii")
+    Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii")
     engine = open_engine(made.database_url)
     try:
         migrate(engine)

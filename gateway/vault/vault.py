@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
+from gateway.atrest import PLAIN, AtRest
 from gateway.journal import tables
 from gateway.journal.write import VaultRow
 from security.seal import seal, unseal
@@ -35,8 +36,9 @@ _DAY: Final = 86_400
 class Vault:
     """Seals and opens. Safe to share between threads."""
 
-    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT_CLASS) -> None:
+    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT_CLASS, *, at_rest: AtRest = PLAIN) -> None:
         self._folder: Final = keys_folder
+        self._at_rest: Final = at_rest
         self._class: Final = retention_class
         self._day: tuple[int, str, bytes] = (-1, "", b"")
         self._read_key: Final = lru_cache(maxsize=64)(self._load)
@@ -108,7 +110,7 @@ class Vault:
 
     def _load(self, key_id: str) -> bytes:
         try:
-            key = self._path(key_id).read_bytes()
+            key = self._at_rest.read(self._path(key_id))
         except FileNotFoundError:
             raise Ours("vault.expired", id="-", key_id=key_id) from None
         if len(key) != KEY_BYTES:
@@ -123,7 +125,7 @@ class Vault:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             try:
-                os.write(file, secrets.token_bytes(KEY_BYTES))
+                os.write(file, self._at_rest.form(path.name, secrets.token_bytes(KEY_BYTES)))
                 os.fsync(file)
             finally:
                 os.close(file)

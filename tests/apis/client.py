@@ -29,6 +29,7 @@ from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
 from gateway.journal.write import FeedRow, LogRow, TransferRow, Write
 from gateway.journal.writer import Journal
+from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
@@ -191,7 +192,7 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
     rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.base64, time.time)
     services = Services(
         engine=engine, registry=registry, journal=journal, vault=vault, newest_checkpoint=newest, token_key=signing, settings=settings,
-        rest=rest, exchange=exchange, clock=time.time,
+        rest=rest, exchange=exchange, keyring=Keyring(settings), clock=time.time,
     )  # fmt: skip
     try:
         yield World(build_apis(services), services, engine, journal, vault, identities, gateway, sequencer, lease)

@@ -1,0 +1,204 @@
+"""`lgsp keys` and `lgsp reload`: the gateway's own keys, shown, replaced, protected."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from contracts.base.times import rfc3339
+from gateway import keyring as keys
+from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import NAMES, Keyring
+from gateway.settings import Settings, save
+from gateway.supervisor import PID, RELOADED
+from security import authority
+from security.keys import load_certificate
+
+_RELOAD_SECONDS: Final = 180.0
+
+
+def show(settings: Settings, as_json: bool) -> None:
+    found = [_told(settings, each, number == 0) for name in NAMES for number, each in enumerate(Keyring(settings).generations(name))]
+    lines = [
+        f"{each['id']:<22} {'in use  ' if each['current'] else 'replaced'} until {each['valid_until'][:10]}  "
+        f"{'private key: ' + ('protected' if each['protected'] else 'in the clear') if each['key'] else 'private key destroyed'}"
+        for each in found
+    ]
+    emit({"ok": True, "keys": found}, as_json, "\n".join(lines))
+
+
+def _told(settings: Settings, each: keys.Generation, current: bool) -> dict[str, Any]:
+    certificate = load_certificate(each.pem())
+    there = each.key.exists()
+    return {
+        "id": each.key_id,
+        "name": each.name,
+        "current": current,
+        "valid_from": rfc3339(certificate.not_valid_before_utc.timestamp()),
+        "valid_until": rfc3339(certificate.not_valid_after_utc.timestamp()),
+        "key": there,
+        "protected": there and is_protected(each.key.read_bytes()),
+        "certificate": str(each.certificate),
+    }
+
+
+def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: bool, as_json: bool) -> None:
+    """A new generation of each key named, then all processes anew, then the old private keys are destroyed."""
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown or not names:
+        what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
+        fail(Exit.USAGE, "unknown-key", f"{what} / không có khóa này", f"The keys are {', '.join(NAMES)}.", as_json)
+    keyring, now = Keyring(settings), time.time()
+    with _alone_with_keys(settings):
+        made = [keys.next_generation(keyring, name, now) for name in dict.fromkeys(names)]
+        _log(settings, {"rotated": [each.generation.key_id for each in made], "withdrawn": at_once}, now)
+        for each in made:
+            each.put()
+        running = reload_too and is_running(settings)
+        if running:
+            _reload(settings, as_json)
+        # While processes that hold the old keys go on, these stay: a door that has to start again may need its pair.
+        gone = [] if not running and is_running(settings) else [
+            gone for each in made for gone in keys.retire(keyring, each.generation.name, now, at_once=at_once)
+        ]  # fmt: skip
+    found = [each.generation.key_id for each in made]
+    text = f"in use: {', '.join(found)}" + (f"\ndestroyed: {', '.join(gone)}" if gone else "")
+    if not running:
+        text += "\nA running instance takes them up with `lgsp reload`. / Chạy `lgsp reload` để áp dụng."
+    emit({"ok": True, "rotated": found, "destroyed": gone, "reloaded": running}, as_json, text)
+
+
+def reload(settings: Settings, as_json: bool) -> None:
+    if not is_running(settings):
+        what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
+        fail(Exit.NO, "not-running", what, "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.", as_json)
+    began = time.monotonic()
+    _reload(settings, as_json)
+    seconds = time.monotonic() - began
+    emit({"ok": True, "seconds": round(seconds, 1)}, as_json, f"all processes are new, {seconds:.1f} s")
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether an `up` holds the folder's lock."""
+    if not settings.run.exists():
+        return False
+    folder = os.open(settings.run, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(folder)
+
+
+def _reload(settings: Settings, as_json: bool) -> None:
+    """Have the supervisor replace its processes, and wait until it has."""
+    before = _reloaded(settings)["count"]
+    os.kill(int((settings.run / PID).read_text("ascii")), signal.SIGHUP)
+    until = time.monotonic() + _RELOAD_SECONDS
+    while (now := _reloaded(settings))["count"] == before:
+        if time.monotonic() > until or not is_running(settings):
+            what = "the instance did not finish replacing its processes / phiên bản chưa thay xong các tiến trình"
+            fail(Exit.OURS, "not-reloaded", what, "Its own output says why. / Xem nhật ký của tiến trình.", as_json)
+        time.sleep(0.1)
+    if now["trouble"]:
+        what_next = "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
+        fail(Exit.OURS, "not-reloaded", now["trouble"], what_next, as_json)
+
+
+def _reloaded(settings: Settings) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((settings.run / RELOADED).read_text("utf-8"))
+    except FileNotFoundError:
+        return {"count": 0, "trouble": ""}
+    return found
+
+
+# --- at rest --------------------------------------------------------------------------------------------------------------
+
+
+def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
+    """Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again."""
+    if is_running(settings):
+        what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
+        fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
+    if (new_secret is None) == (not settings.secret_file):
+        what = "one secret is needed: --new-secret FILE for the first time, else the setting secret_file"
+        fail(Exit.USAGE, "which-secret", what, "See docs/operating.md. / Xem docs/operating.md.", as_json)
+    if new_secret is not None:
+        place = new_secret.absolute()
+        if place.is_relative_to(settings.data):
+            fail(
+                Exit.USAGE,
+                "secret-inside",
+                f"{place} lies in the data folder",
+                "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
+                as_json,
+            )
+        if not place.exists():
+            write_secret(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
+        settings = replace(settings, secret_file=str(place))
+        AtRest.of(settings)
+        save(settings)
+    at_rest = AtRest.of(settings)
+    with _alone_with_keys(settings):
+        done = [str(path.relative_to(settings.data)) for path in key_files(settings) if _protected(path, at_rest)]
+        if done:
+            _log(settings, {"protected": done}, time.time())
+    text = "\n".join([*done, f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart"])
+    text += "\nWhat the disk held before may still be found on it: replace the keys (`lgsp keys rotate`), or begin with a new disk."
+    emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
+
+
+def key_files(settings: Settings) -> list[Path]:
+    """Every file of the instance that holds a private key or a raw secret."""
+    return sorted(path for folder in (settings.keys, settings.authority) for path in folder.rglob("*.key"))
+
+
+def _protected(path: Path, at_rest: AtRest) -> bool:
+    data = path.read_bytes()
+    if is_protected(data):
+        return False
+    if data.startswith(b"-----BEGIN"):
+        private = load_pem_private_key(data, None)
+        replace_secret(path, authority.private_pem(private, at_rest.password))  # type: ignore[arg-type]
+    else:
+        replace_secret(path, at_rest.form(path.name, data))
+    return True
+
+
+def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:
+    engine = open_engine(settings.database_url)
+    try:
+        with writing(engine) as connection:
+            append(connection, [entries.note("keys", facts, now, actor="command line")])
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone_with_keys(settings: Settings) -> Iterator[None]:
+    """One change of the keys at a time."""
+    folder = os.open(settings.keys, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

@@ -1,0 +1,177 @@
+"""What a copy of the data folder is worth without the secret: nothing of it opens, no private key and no body."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import ssl
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.base.errors import Ours
+from gateway.atrest import PLAIN, AtRest, is_protected
+from gateway.audit.logkey import LogKey
+from gateway.commands import keys as command
+from gateway.journal import tables
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import NAMES, Keyring
+from gateway.sandbox.instance import make_instance
+from gateway.settings import BadSetting, Settings, load
+from gateway.vault.vault import Vault
+from security.seal import unseal
+
+BODY = "Phản ánh: nắp cống bật lên ở ngã tư Hoàng Đình Giong".encode()
+
+
+def made(folder: Path, secret: Path | None) -> Settings:
+    """A production instance with one body in its vault."""
+    settings = Settings(folder / "data", kind="production", secret_file="" if secret is None else str(secret))
+    make_instance(settings, {}, time.time(), province=False)
+    return settings
+
+
+def put_body(settings: Settings) -> str:
+    row = Vault(settings.vault_keys, at_rest=AtRest.of(settings)).seal("t-1", "request", BODY, time.time())
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(tables.vault.insert().values(id=row.id, key_id=row.key_id, size=row.size, sealed=row.sealed))
+    return row.id
+
+
+def opens(settings: Settings, body: str) -> None:
+    keyring = Keyring(settings)
+    assert keyring.signing_key().sign(b"x") and len(keyring.hash_key()) == 32
+    assert keyring.issuer("tls").certificate and keyring.issuer("sign").certificate
+    assert LogKey.open(keyring.log_key, settings.origin, keyring.at_rest).vkey == keyring.log_vkey.read_text().strip()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keyring.server_certificate, keyring.server_key, keyring.at_rest.password or b"")
+    with open_engine(settings.database_url).connect() as connection:
+        assert Vault(settings.vault_keys, at_rest=keyring.at_rest).open(connection, body) == BODY
+
+
+def opens_nothing(copy: Path, body: str) -> None:
+    """Every file of keys, read in every way that there is; then the body, under any 32 bytes that stand in any file."""
+    settings = replace(Settings(copy), secret_file="")
+    files = command.key_files(settings)
+    assert len(files) >= 8
+    for path in files:
+        data = path.read_bytes()
+        assert is_protected(data), path
+        with pytest.raises((TypeError, ValueError)):
+            load_pem_private_key(data, None)
+        with pytest.raises(Ours, match="keys.locked"):
+            PLAIN.read(path) if not data.startswith(b"-----") else PLAIN.private(
+                path, lambda pem, password: load_pem_private_key(pem, password)
+            )
+    with open_engine(settings.database_url).connect() as connection, pytest.raises(Ours):
+        Vault(settings.vault_keys).open(connection, body)
+    sealed = open_engine(settings.database_url).connect().execute(tables.vault.select()).one().sealed
+    for path in files:
+        data = path.read_bytes()
+        for start in range(max(1, len(data) - 31)):
+            with pytest.raises(Exception):  # noqa: B017  (whatever it says, it does not open)
+                unseal(data[start : start + 32].ljust(32, b"\0"), b"lgsp vault v1\0" + body.encode(), bytes(sealed))
+    everything = b"".join(path.read_bytes() for path in copy.rglob("*") if path.is_file())
+    assert BODY not in everything and b"BEGIN PRIVATE KEY" not in everything and b"PRIVATE+KEY+" not in everything
+
+
+def test_an_instance_made_with_a_secret_opens_with_it_alone(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(secrets.token_urlsafe(48).encode())
+    settings = made(tmp_path, secret)
+    body = put_body(settings)
+    opens(settings, body)
+    shutil.copytree(settings.data, tmp_path / "copy")
+    opens_nothing(tmp_path / "copy", body)
+    other = tmp_path / "other"
+    other.write_bytes(secrets.token_bytes(32))
+    for file in ("hash.key", "log.key"):
+        with pytest.raises(Ours, match="keys.locked"):
+            AtRest.from_file(other).read(settings.keys / file)
+    with pytest.raises(Ours, match="keys.locked"):
+        Keyring(replace(settings, secret_file=str(other))).signing_key()
+
+
+def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = made(tmp_path, None)
+    body = put_body(settings)
+    opens(settings, body)
+    secret = tmp_path / "secret"
+    with pytest.raises(SystemExit) as ended:
+        command.protect(settings, secret, True)
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert secret.stat().st_mode & 0o777 == 0o600
+    settings = load(settings.data, {})
+    assert settings.secret_file == str(secret)
+    opens(settings, body)
+    assert len(told["protected"]) == len(command.key_files(settings))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in command.key_files(settings))
+
+    # half of the way: one file is as it was before
+    at_rest = AtRest.of(settings)
+    plain = at_rest.read(settings.keys / "hash.key")
+    (settings.keys / "hash.key").write_bytes(plain)
+    opens(settings, body)
+    with pytest.raises(SystemExit):
+        command.protect(settings, None, True)
+    assert json.loads(capsys.readouterr().out)["protected"] == ["keys/hash.key"]
+    opens(settings, body)
+    shutil.copytree(settings.data, tmp_path / "copy")
+    opens_nothing(tmp_path / "copy", body)
+
+
+def test_a_key_that_is_replaced_is_protected_too(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(secrets.token_bytes(32))
+    settings = made(tmp_path, secret)
+    for name in NAMES:
+        with pytest.raises(SystemExit):
+            command.rotate(settings, [name], False, True, True)
+    assert all(is_protected(path.read_bytes()) for path in command.key_files(settings))
+    assert Keyring(settings).signing_key().key_id == "gateway.sign-2"
+
+
+def test_a_secret_inside_the_folder_or_too_short_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with pytest.raises(BadSetting, match="data folder"):
+        load(data, {"LGSP_SECRET_FILE": str(data / "secret")})
+    short = tmp_path / "short"
+    short.write_bytes(b"matkhau123\n" + b" " * 40)
+    with pytest.raises(Ours, match="keys.no-secret"):
+        AtRest.from_file(short)
+    with pytest.raises(Ours, match="keys.no-secret"):
+        AtRest.from_file(tmp_path / "none")
+
+
+def test_a_credential_of_systemd_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    settings = load(tmp_path / "data", {"LGSP_SECRET_FILE": "credential:lgsp"})
+    assert settings.secret_path == tmp_path / "credentials" / "lgsp"
+
+
+@given(st.binary(max_size=100), st.binary(min_size=32, max_size=40), st.integers(0, 10_000))
+def test_what_is_sealed_is_read_back_under_its_own_name_and_unchanged_only(plain: bytes, secret: bytes, at: int) -> None:
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "secret").write_bytes(b"x" * 32 + secret)
+        at_rest = AtRest.from_file(place / "secret")
+        sealed = at_rest.form("a.key", plain)
+        (place / "a.key").write_bytes(sealed)
+        (place / "b.key").write_bytes(sealed)
+        assert at_rest.read(place / "a.key") == plain
+        spoiled = bytearray(sealed)
+        spoiled[14 + at % (len(sealed) - 14)] ^= 1
+        (place / "c.key").write_bytes(bytes(spoiled))
+        for name in ("b.key", "c.key"):
+            with pytest.raises(Ours, match="keys.locked"):
+                at_rest.read(place / name)

@@ -1,0 +1,181 @@
+"""Keys are replaced while calls go on: not one call is lost, and every answer is proved by a key that `GET /keys` shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from examples import messages
+from examples.clients.errors import ClientError
+from examples.clients.identity import Identity
+from examples.clients.rest import RestClient
+from examples.clients.soap import SoapClient
+from examples.clients.transport import Transport
+from examples.story.exchange import ALERTS
+from examples.story.world import World
+from gateway.commands.demo import demo_settings, running, world_of
+from gateway.keyring import NAMES
+from gateway.settings import Settings
+from tests.attacks.conftest import QUESTION, rows
+from tests.faults.load import until
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    folder = tmp_path_factory.mktemp("rotation")
+    (folder / "secret").write_bytes(secrets.token_bytes(32))  # so that all of it is shown with keys that are protected at rest
+    made = replace(demo_settings(folder / "data"), doors=1, secret_file=str(folder / "secret"))
+    with running(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def world(settings: Settings) -> World:
+    made: World = world_of(settings)
+    return made
+
+
+class Callers:
+    """Systems that call without pause, each kind in a thread: by REST and by SOAP, taken in here and passed on to a provider."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.held: dict[str, int] = {}
+        self.lost: list[str] = []
+        self.clients: list[RestClient | SoapClient] = []
+        rest, asks, soap = (Identity.load(settings.identities / name) for name in ("bao-chay", "y-te", "canh-bao"))
+        kinds = {
+            "alert by REST": self._rest(rest, lambda client: client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm())),
+            "question to a provider": self._rest(asks, lambda client: client.call("GET", QUESTION)),
+            "alert by SOAP": self._soap(soap),
+        }
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=item, daemon=True) for item in kinds.items()]
+
+    def _rest(self, identity: Identity, call: Callable[[RestClient], Any]) -> Callable[[], Any]:
+        client = RestClient(identity)
+        self.clients.append(client)
+        return lambda: call(client)
+
+    def _soap(self, identity: Identity) -> Callable[[], Any]:
+        client = SoapClient(identity)
+        self.clients.append(client)
+        return lambda: client.call(ALERTS, "submitAlert", messages.cap_alert())
+
+    def _run(self, name: str, call: Callable[[], Any]) -> None:
+        while not self._stop.is_set():
+            try:
+                answer = call()
+            except ClientError as trouble:
+                self.lost.append(f"{name}: {trouble}")
+                continue
+            if answer.ok and answer.verified:
+                self.held[name] = self.held.get(name, 0) + 1
+                time.sleep(0.02)  # without pause, but not at the cost of the processes that start
+            else:
+                self.lost.append(f"{name}: {answer}")
+
+    def __enter__(self) -> Callers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def published(world: World) -> dict[str, list[dict[str, Any]]]:
+    """As a stranger reads it: no certificate, no signature."""
+    identity = world.identity("y-te")
+    answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send("GET", "/keys", {}, b"")
+    assert answer.status == 200 and "max-age" in answer.headers["cache-control"]
+    found: dict[str, list[dict[str, Any]]] = json.loads(answer.body)
+    return found
+
+
+def current(world: World, use: str) -> set[str]:
+    return {each["id"] for each in published(world)[use] if each["current"]}
+
+
+def test_every_key_is_replaced_and_not_one_call_is_lost(settings: Settings, world: World) -> None:
+    before = {use: current(world, use) for use in ("sign", "encrypt", "tls")}
+    with Callers(settings) as callers:
+        until("each kind of call held", lambda: len(callers.held) == len(callers.clients), 20)
+        done = world.lgsp("keys", "rotate", *NAMES, "--data", str(settings.data))
+        assert done["ok"] and done["reloaded"], done
+        count = dict(callers.held)
+        until("each kind of call held again", lambda: all(callers.held[name] > count[name] for name in count), 20)
+    assert not callers.lost, callers.lost[:5]
+
+    after = published(world)
+    for use, ids in before.items():
+        now = {each["id"] for each in after[use] if each["current"]}
+        assert len(now) == len(ids) and not now & ids, "each key has a successor"
+        assert ids <= {each["id"] for each in after[use]}, "an old certificate stays until it expires"
+    (key_id,) = current(world, "sign")
+    for client in callers.clients:
+        assert client.identity.keys.by_id(key_id), "the new key was learnt by the old one's authority"
+    peer = ssl.get_server_certificate(("127.0.0.1", settings.exchange_port))
+    served = x509.load_pem_x509_certificate(peer.encode())
+    assert served in [x509.load_pem_x509_certificate(each["certificate"].encode()) for each in after["tls"] if each["current"]]
+    told = world.lgsp("keys", "show", "--data", str(settings.data))["keys"]
+    assert [each["key"] for each in told if each["name"] == "sign"] == [True, False], "the old private key is gone"
+
+
+def test_each_rotation_is_in_the_log(settings: Settings, world: World) -> None:
+    entries = [json.loads(entry) for (entry,) in _entries(settings)]
+    assert entries[0]["facts"]["rotated"] == [f"gateway.{word}-2" for word, _ in NAMES.values()], entries
+
+
+def _entries(settings: Settings) -> list[Any]:
+    found: list[Any] = []
+    for table in ("log_entry", "log_pending"):
+        found += rows(settings.data / "lgsp.db", f"select entry from {table} where phase = 'keys'")
+    return found
+
+
+def test_a_key_in_wrong_hands_is_believed_no_more(settings: Settings, world: World) -> None:
+    client = RestClient(world.identity("y-te"))
+    token = client.token()
+    (old,) = current(world, "sign")
+    assert client.call("GET", QUESTION, token=token).ok
+    assert world.lgsp("keys", "rotate", "sign", "--withdraw", "--data", str(settings.data))["ok"]
+    assert old not in {each["id"] for each in published(world)["sign"]}
+    refused = client.call("GET", QUESTION, token=token)
+    assert refused.problem is not None and refused.problem["code"] == "token.unknown-key"
+    assert client.call("GET", QUESTION, token=RestClient(world.identity("y-te")).token()).ok
+
+
+def test_a_new_process_that_does_not_come_up_leaves_the_old_ones(settings: Settings, world: World) -> None:
+    """Settings that cannot be read are found out before anybody is turned away."""
+    file = settings.data / "settings.yaml"
+    kept = file.read_text("utf-8")
+    file.write_text(kept + "\nno_such_setting: 1\n", "utf-8")
+    try:
+        os.kill(int((settings.run / "supervisor.pid").read_text()), signal.SIGHUP)
+        told = until("the reload is given up", lambda: json.loads((settings.run / "reload.json").read_text("utf-8"))["trouble"], 40)
+        assert "did not come up" in told
+        assert RestClient(world.identity("y-te")).call("GET", QUESTION).ok
+    finally:
+        file.write_text(kept, "utf-8")
+
+
+def test_where_nothing_runs_there_is_nothing_to_replace(tmp_path: Path, world: World) -> None:
+    (tmp_path / "settings.yaml").write_text("")
+    told = world.lgsp("reload", "--data", str(tmp_path))
+    assert told["error"]["code"] == "not-running"
