@@ -118,6 +118,10 @@ class Agent:
         assert done.returncode == (0 if found["ok"] else 1 if "error" not in found else done.returncode), done.stderr
         return found
 
+    def count(self, state: str) -> int:
+        """What `status` says, without a process of its own."""
+        return int(self.rows(f"select count(*) from message where state = '{state}'")[0][0])
+
     def rows(self, query: str) -> list[Any]:
         base = sqlite3.connect(f"file:{self.folder / 'state' / 'agent.db'}?mode=ro", uri=True, timeout=10)
         try:

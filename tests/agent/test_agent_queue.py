@@ -1,0 +1,174 @@
+"""What the agent acknowledged is delivered once and in order, whatever happens to the road, to the gateway's answers, or to the agent itself."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from examples import messages
+from gateway.settings import Settings
+from tests.agent.agents import Agent, Road, running, wait
+
+pytestmark = pytest.mark.server
+ALERTS = "/incident-alert/v1/alerts"
+SOAP_ALERTS = "/soap/incident-alert/v1"
+QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
+Alerts = Callable[[str], list[dict[str, Any]]]
+
+
+def test_kill_9_amid_fifty_submissions_each_comes_once_and_in_order(
+    make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]
+) -> None:
+    prefix, secret_words = f"QT-{uuid.uuid4()}", "Nguyễn Thị Ngoãn ở Lũng Pán"
+    agent = make("quan-trac", ["incident-alert/v1"], connect=road.at)
+    with running(agent):
+        assert agent.call("POST", ALERTS, {}).status == 422, "the road is open, the contract is known"
+        road.cut()
+        taken = []
+        for number in range(50):
+            told = agent.call("POST", ALERTS, sample | {"identifier": f"{prefix}-{number:02}", "note": secret_words}, Idempotency_Key=f"{prefix}-{number}")
+            assert told.status == 202 and told.json() == {"message": f"{prefix}-{number}", "state": "queued", "by": "agent"}, told
+            taken.append(f"{prefix}-{number:02}")
+            if number in (11, 30):
+                agent.kill()
+                agent.start()
+        assert agent.lgsp("status") == {"ok": True, "queued": 50, "sent": 0, "dead": 0, "in_doubt": 0}
+        kept = b"".join(file.read_bytes() for file in (agent.folder / "state").glob("agent.db*"))
+        assert prefix.encode() in kept and "Ngoãn".encode() not in kept and b"Ng\\u" not in kept, "contents are sealed at rest"
+        road.mend()
+        wait("some to be delivered", lambda: agent.count("sent") >= 5)
+        agent.kill()
+        assert agent.count("queued") > 0, "killed in the middle"
+        agent.start()
+        wait("all to be delivered", lambda: agent.count("sent") == 50)
+    found = wait("all in the feed", lambda: len(alerts(prefix)) >= 50 and alerts(prefix))
+    assert [each["identifier"] for each in found] == taken
+    assert {each["note"] for each in found} == {secret_words}
+    assert agent.rows("select count(*) from message where length(body) > 0") == [(0,)], "what was delivered is forgotten"
+
+
+def test_questions_are_never_queued_and_a_full_queue_says_so(make: Callable[..., Agent], road: Road, sample: dict[str, Any]) -> None:
+    agent = make("quan-trac", ["incident-alert/v1", "indicator/v1"], connect=road.at, queue={"messages": 2})
+    with running(agent):
+        agent.call("POST", ALERTS, {})
+        agent.call("GET", QUESTION)
+        road.cut()
+        told = agent.call("GET", QUESTION)
+        assert told.status in (503, 504) and told.json()["code"] in ("agent.unreachable", "agent.timeout") and told.headers["retry-after"]
+        asked = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>%b</s:Body></s:Envelope>'
+        question = messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3").partition(b"?>")[2]
+        soap = agent.call("POST", "/soap/indicator/v1", asked % question, Content_Type="text/xml")
+        assert soap.status == 500 and (b"agent.unreachable" in soap.body or b"agent.timeout" in soap.body)
+        name = f"QT-{uuid.uuid4()}"
+        for _ in range(2):  # the same message twice is one
+            assert agent.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name).status == 202
+        other = agent.call("POST", ALERTS, sample | {"identifier": name, "note": "khác"}, Idempotency_Key=name)
+        assert (other.status, other.json()["code"]) == (409, "agent.other-body")
+        assert agent.call("POST", ALERTS, sample).status == 202
+        full = agent.call("POST", ALERTS, sample | {"identifier": f"QT-{uuid.uuid4()}"})
+        assert (full.status, full.json()["code"], full.headers["retry-after"]) == (503, "agent.queue-full", "60")
+        assert agent.count("queued") == 2
+
+
+def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Agent], road: Road, alerts: Alerts) -> None:
+    agent = make("canh-bao", ["incident-alert/v1"], connect=road.at)
+    prefix = f"NCHMF-{uuid.uuid4()}"
+
+    def send(content: bytes, space: str = "http://schemas.xmlsoap.org/soap/envelope/", media: str = "text/xml") -> Any:
+        body = f'<s:Envelope xmlns:s="{space}"><s:Body>'.encode() + content.partition(b"?>")[2] + b"</s:Body></s:Envelope>"
+        return agent.call("POST", SOAP_ALERTS, body, Content_Type=media)
+
+    with running(agent):
+        assert send(messages.cap_alert(status="Nope")).status == 500
+        road.cut()
+        wrong = messages.cap_alert(identifier=f"{prefix}-0").replace(b">Severe<", b">Worst<")
+        for content in (wrong, messages.cap_alert(identifier=f"{prefix}-1")):
+            told = send(content)
+            assert told.status == 202 and b"<lgsp:Queued" in told.body and b"urn:uuid:" in told.body
+        newer = send(messages.cap_alert(identifier=f"{prefix}-2"), "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml")
+        assert newer.status == 202 and b"http://www.w3.org/2003/05/soap-envelope" in newer.body
+        road.mend()
+        wait("the end of all three", lambda: agent.count("queued") == 0)
+        counts = agent.lgsp("status")
+        assert (counts["sent"], counts["dead"], counts["ok"]) == (2, 1, False)
+        (dead,) = agent.lgsp("queue")["messages"]
+        assert dead["state"] == "dead" and dead["why"].startswith("message.invalid") and dead["transfer"]
+        assert agent.lgsp("retry", dead["id"]) == {"ok": True, "retried": 1}
+        wait("the second refusal", lambda: agent.rows("select tries from message where state = 'dead'") == [(dead["tries"] + 1,)])
+        assert agent.lgsp("discard", dead["id"])["ok"] and agent.lgsp("status")["ok"]
+    assert [each["identifier"] for each in wait("two in the feed", lambda: alerts(prefix))] == [f"{prefix}-1", f"{prefix}-2"]
+
+
+@pytest.fixture
+def tapped(instance: Settings, gateway: tuple[str, int]) -> Iterator[Road]:
+    """A road with somebody on it who holds the gateway's TLS key, but not its signing key."""
+    here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    here.load_cert_chain(instance.keys / "server.crt", instance.keys / "server.key")
+    there = ssl.create_default_context(cafile=str(instance.identities / "quan-trac" / "ca.crt"))
+    there.load_cert_chain(instance.identities / "quan-trac" / "tls.crt", instance.identities / "quan-trac" / "tls.key")
+    made = Road(gateway, (here, there))
+    yield made
+    made.close()
+
+
+def test_a_tampered_answer_never_reaches_the_old_system(
+    make: Callable[..., Agent], tapped: Road, alerts: Alerts, sample: dict[str, Any]
+) -> None:
+    agent = make("quan-trac", ["incident-alert/v1"], connect=tapped.at)
+    name = f"QT-{uuid.uuid4()}"
+    with running(agent):
+        honest = agent.call("POST", ALERTS, sample | {"identifier": f"{name}-0"})
+        assert honest.status == 200, honest
+        tapped.tamper = lambda data: data.replace(b'"acceptedAt":"2', b'"acceptedAt":"1').replace(b'"state"', b'"State"')
+        told = agent.call("POST", ALERTS, sample | {"identifier": f"{name}-1"})
+        assert told.status == 202 and told.json()["by"] == "agent", "what cannot be proved is no answer: it waits"
+        question = agent.call("GET", f"/transfers/{honest.headers['lgsp-transfer']}")
+        assert (question.status, question.json()["code"]) == (502, "agent.bad-answer") and b"accepted" not in question.body
+        tapped.tamper = lambda data: data.replace(b"\r\nSignature", b"\r\nX-Signature").replace(b"\r\nsignature", b"\r\nx-signature")
+        stripped = agent.call("GET", f"/transfers/{honest.headers['lgsp-transfer']}")
+        assert (stripped.status, stripped.json()["code"]) == (502, "agent.bad-answer")
+        tapped.tamper = lambda data: data
+        assert agent.lgsp("retry", "--all")["ok"]
+        wait("it to be delivered", lambda: agent.count("sent") == 1)
+    assert len(alerts(name)) == 2, "the one that was answered twice stands in the feed once"
+    assert "client.not-proven" in agent.said.read_text()
+
+
+def test_nothing_overtakes_what_waits(make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]) -> None:
+    """While the road flickers and callers go on, each lane keeps its order."""
+    agent = make("quan-trac", ["incident-alert/v1"], connect=road.at)
+    prefix, stop = f"QT-{uuid.uuid4()}", threading.Event()
+
+    def flicker() -> None:
+        while not stop.wait(0.15):
+            road.cut()
+            time.sleep(0.1)
+            road.mend()
+
+    with running(agent):
+        agent.call("POST", ALERTS, {})
+        thread = threading.Thread(target=flicker)
+        thread.start()
+        statuses = [agent.call("POST", ALERTS, sample | {"identifier": f"{prefix}-{number:02}"}).status for number in range(30)]
+        stop.set()
+        thread.join()
+        wait("an empty queue", lambda: agent.count("queued") == 0)
+    assert set(statuses) <= {200, 202} and 202 in statuses
+    found = wait("all in the feed", lambda: len(alerts(prefix)) >= 30 and alerts(prefix))
+    assert [each["identifier"] for each in found] == [f"{prefix}-{number:02}" for number in range(30)]
+
+
+def test_a_second_agent_on_the_same_state_is_refused(make: Callable[..., Agent]) -> None:
+    agent = make("quan-trac", ["incident-alert/v1"])
+    with running(agent):
+        again = Agent(agent.folder, agent.config)
+        with pytest.raises(AssertionError, match="another agent works"):
+            again.start()
+        again.stop()
+        assert agent.call("POST", ALERTS, {}).status == 422
