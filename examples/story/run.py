@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import evidence, exchange, files, refusals
+from examples.story import evidence, exchange, files, oldsystems, refusals
 from examples.story.world import Telling, World
 
-STEPS: tuple[Telling, ...] = (*exchange.STEPS, *files.STEPS, *refusals.STEPS, *evidence.STEPS)
+STEPS: tuple[Telling, ...] = (*exchange.STEPS, *files.STEPS, *oldsystems.STEPS, *refusals.STEPS, *oldsystems.LATER, *evidence.STEPS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.commands.output import Exit, fail
 from gateway.journal.database import migrate, open_engine
-from gateway.sandbox import live
+from gateway.sandbox import agents, live
 from gateway.sandbox.instance import exists, make_instance, readdress
 from gateway.settings import Settings
 from gateway.supervisor import NotStarted, Supervisor
@@ -31,9 +31,10 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
 
 def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset()) -> None:
     """Run until Ctrl-C or SIGTERM. `without` names stand-ins (or `traffic`) that a sandbox leaves out."""
-    unknown = without - {*live.STANDINS, live.TRAFFIC_NAME}
+    names = (*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME)
+    unknown = without - {*names}
     if unknown:
-        known = ", ".join((*live.STANDINS, live.TRAFFIC_NAME))
+        known = ", ".join(names)
         fail(Exit.USAGE, "unknown-standin", f"there is no stand-in {', '.join(sorted(unknown))}", f"There are {known}.", as_json)
     ensure_instance(settings)
     began = time.monotonic()
@@ -100,9 +101,18 @@ def _welcome(settings: Settings, seconds: float) -> None:
   Lời gọi đầu tiên / first call:
     {python} -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
-  Ctrl-C để dừng / to stop
+{_plainly(settings)}  Ctrl-C để dừng / to stop
 """,
         flush=True,
+    )
+
+
+def _plainly(settings: Settings) -> str:
+    """How a system that cannot sign calls: through the agent beside it."""
+    return "".join(
+        f"  Không ký được / cannot sign (docs/agent.md): {each.local} → Lgsp-Agent-Secret: {_short(each.secret)}\n\n"
+        for each in agents.beside(settings)
+        if each.system in live.AGENTS
     )
 
 

@@ -30,7 +30,7 @@ from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import granting, store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
-from gateway.sandbox import live
+from gateway.sandbox import agents, live
 from gateway.settings import FILE, Settings, save
 from security import approvals, authority
 
@@ -72,6 +72,7 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
         engine.dispose()
     if province:
         live.remember(building, endpoints)
+        agents.prepare(settings, building, endpoints)
     save(made)
     if place.exists():
         place.rmdir()  # an empty folder may stand there; anything else is somebody's
@@ -85,6 +86,7 @@ def readdress(settings: Settings) -> None:
         if about["gateway"] != settings.base:
             part = file.with_name("system.json.part")
             part.write_text(json.dumps(about | {"gateway": settings.base}, indent=2) + "\n", "utf-8")
+            part.chmod(0o600)
             part.replace(file)
 
 
@@ -171,6 +173,8 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "gateway_encrypt_key_id": DECRYPT_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        for file in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
+            file.chmod(0o600)
         if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)

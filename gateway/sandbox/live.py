@@ -9,8 +9,6 @@ import importlib
 import json
 import os
 import signal
-import socket
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway import child
+from gateway.sandbox import agents
+from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
 from gateway.supervised import Child
 
@@ -27,6 +27,7 @@ STANDINS: Final[Mapping[str, str]] = {
     "kinh-te": "examples.standins.rest_agency",
     "truong-ha": "examples.standins.field_office",
 }
+AGENTS: Final = tuple(agents.CALLERS)  # systems that only call, through an agent
 TRAFFIC: Final = "examples.traffic"
 TRAFFIC_NAME: Final = "traffic"
 _FILE: Final = "standins.json"
@@ -38,8 +39,7 @@ def choose_endpoints(settings: Settings) -> dict[str, str]:
     endpoints: dict[str, str] = {}
     port = settings.exchange_port + _FIRST
     for system in STANDINS:
-        while not _free(port):
-            port += 1
+        port = next_free(port)
         endpoints[system] = f"https://localhost:{port}"
         port += 1
     return endpoints
@@ -55,24 +55,30 @@ def endpoints(settings: Settings) -> dict[str, str]:
 
 
 def children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple[Child, ...]:
-    """What the supervisor has to start besides the gateway itself, but for what is left out by name."""
+    """What the supervisor has to start besides the gateway itself, but for what is left out by name; an agent goes with its system."""
     data = str(settings.data)
+    agents.prepare(settings, settings.data, endpoints(settings))
     started = [Child(f"standin {name}", ["standin", name, "--data", data]) for name in endpoints(settings) if name not in without]
+    started += [
+        Child(f"agent {each.system}", ["agent", "run", str(each.config)]) for each in agents.beside(settings) if each.system not in without
+    ]
     if TRAFFIC_NAME not in without:
         started.append(Child(TRAFFIC_NAME, ["traffic", "--data", data]))
     return tuple(started)
 
 
 def run_standin(settings: Settings, name: str, lifeline: int | None, ready: int | None) -> int:
-    """One stand-in in this process, until told to stop."""
-    port = endpoints(settings)[name].rpartition(":")[2]
+    """One stand-in in this process, until told to stop; plain, and at another port, where an agent stands before it."""
+    old = next((each for each in agents.beside(settings) if each.system == name), None)
+    port = (endpoints(settings)[name] if old is None else old.local).rpartition(":")[2]
+    who = ["--identity", str(settings.identities / name)] if old is None else ["--secret", str(old.secret)]
     seen = settings.run / f"{name}.sqlite"
     seen.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lgsp-") as folder:
         ready_file = Path(folder) / "ready"
         _end_with(lifeline)
         threading.Thread(target=_report, args=(ready_file, ready), daemon=True).start()
-        arguments = ["--identity", str(settings.identities / name), "--port", port, "--ready-file", str(ready_file), "--records", str(seen)]
+        arguments = [*who, "--port", port, "--ready-file", str(ready_file), "--records", str(seen)]
         return int(importlib.import_module(STANDINS[name]).main(arguments) or 0)
 
 
@@ -99,14 +105,3 @@ def _end_with(lifeline: int | None) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        if sys.platform != "win32":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

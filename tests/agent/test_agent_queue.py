@@ -32,7 +32,9 @@ def test_kill_9_amid_fifty_submissions_each_comes_once_and_in_order(
         road.cut()
         taken = []
         for number in range(50):
-            told = agent.call("POST", ALERTS, sample | {"identifier": f"{prefix}-{number:02}", "note": secret_words}, Idempotency_Key=f"{prefix}-{number}")
+            told = agent.call(
+                "POST", ALERTS, sample | {"identifier": f"{prefix}-{number:02}", "note": secret_words}, Idempotency_Key=f"{prefix}-{number}"
+            )
             assert told.status == 202 and told.json() == {"message": f"{prefix}-{number}", "state": "queued", "by": "agent"}, told
             taken.append(f"{prefix}-{number:02}")
             if number in (11, 30):

@@ -23,7 +23,6 @@ from examples.clients.soap import SoapClient, check_answer
 from examples.clients.transport import Transport
 from examples.clients.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
 from examples.standins.base import ScriptedFault, StandIn, serving
-from examples.standins.field_office import FieldOffice
 from examples.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
 from examples.standins.rest_agency import main as rest_main
 from examples.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
@@ -86,11 +85,6 @@ def kinh_te(province: Any) -> Iterator[AsGateway]:
 
 
 @pytest.fixture
-def truong_ha(province: Any) -> Iterator[AsGateway]:
-    yield from _started(province, FieldOffice, "truong-ha")
-
-
-@pytest.fixture
 def do_thi(province: Any) -> Iterator[AsGateway]:
     yield from _started(province, SoapAgency, "do-thi")
 
@@ -121,25 +115,17 @@ def test_a_no_is_signed_too(kinh_te: AsGateway, path: str, body: dict[str, Any],
     assert (answer.status, answer.json()["maLoi"], answer.verified) == (status, code, True)
 
 
-def test_a_repeat_is_carried_out_once(truong_ha: AsGateway) -> None:
-    report = {"service_code": "chieu-sang", "area": "01392", "description": "Đèn đường tắt ba đêm."}
+def test_a_repeat_is_carried_out_once(kinh_te: AsGateway) -> None:
     transfer = str(uuid.uuid4())
-    first, second = (truong_ha.ask("/requests", report, transfer) for _ in range(2))
-    other = truong_ha.ask("/requests", report)
+    first, second = (kinh_te.ask("/tra-cuu", QUESTION, transfer) for _ in range(2))
+    assert kinh_te.ask("/tra-cuu", QUESTION).status == 200
     assert first.json() == second.json() and first.headers["signature"] != second.headers["signature"]
-    assert other.json()["service_request_id"] != first.json()["service_request_id"]
-    conflict = truong_ha.ask("/requests", report | {"description": "Khác"}, transfer)
+    conflict = kinh_te.ask("/tra-cuu", QUESTION | {"maChiTieu": "XH-03"}, transfer)
     assert conflict.status == 409 and conflict.verified
-    _, seen = truong_ha.control("GET", "/_seen")
+    _, seen = kinh_te.control("GET", "/_seen")
     assert (
         seen["records"] == 2 and seen["transfers"][0] == {"transfer": transfer, "count": 2} and seen["calls"] == 4 and seen["refused"] == 1
     )
-
-
-def test_field_office_keeps_to_its_area(truong_ha: AsGateway) -> None:
-    report = {"service_code": "chieu-sang", "area": "01273", "description": "x"}
-    assert truong_ha.ask("/requests", report).status == 422
-    assert truong_ha.ask("/requests", {"area": "01392"}).status == 400
 
 
 def test_requests_that_are_not_the_gateways(kinh_te: AsGateway, province: Any) -> None:
@@ -336,7 +322,7 @@ def test_soap_client_reads_an_agency_like_the_gateway(do_thi: AsGateway) -> None
     assert answer.fault is not None and not answer.verified and "lgsp:Caller" in answer.fault.text
 
 
-@pytest.mark.parametrize(("module", "system"), [("soap_agency", "do-thi"), ("rest_agency", "kinh-te"), ("field_office", "truong-ha")])
+@pytest.mark.parametrize(("module", "system"), [("soap_agency", "do-thi"), ("rest_agency", "kinh-te")])
 def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, system: str) -> None:
     ready = tmp_path / "ready.json"
     command = [

@@ -1,0 +1,77 @@
+"""The sandbox's old systems, each with an agent beside it: real processes, run under the supervisor, as `lgsp agent` runs at an agency.
+
+    agents/<system>/agent.yaml, local.secret     made with the instance, or when an instance of an older release is started
+    agents/<system>/state/                       the agent's own
+
+`quan-trac` calls through its agent; `truong-ha` is called through one, and answers in plain HTTP at the next port. Invariant: an agent here differs
+in nothing from one outside, but for who starts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from gateway.agent.secret import new_secret, write_private
+from gateway.agent.setup import CONFIG, SECRET
+from gateway.sandbox.ports import next_free
+from gateway.settings import Settings
+
+FOLDER: Final = "agents"
+CALLERS: Final[Mapping[str, tuple[str, ...]]] = {"quan-trac": ("incident-alert/v1", "observation/v1")}
+PROVIDERS: Final = ("truong-ha",)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One agent's files, and where the old system that it is called for answers."""
+
+    system: str
+    config: Path
+    secret: Path
+    local: str  # where the old system calls the agent, or answers it
+
+
+def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> None:
+    """Write in `data` what is missing."""
+    port = max([settings.exchange_port, *(_port(url) for url in endpoints.values())])
+    for system in (*CALLERS, *PROVIDERS):
+        folder = data / FOLDER / system
+        if (folder / CONFIG).exists() or not (data / "identities" / system).is_dir():
+            continue
+        port = next_free(port + 1)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / SECRET).exists():
+            write_private(folder / SECRET, new_secret().encode() + b"\n")
+        config: dict[str, Any] = {"identity": f"../../identities/{system}", "secret": SECRET, "state": "state"}
+        if system in CALLERS:
+            config["caller"] = {"listen": f"127.0.0.1:{port}", "contracts": list(CALLERS[system]), "seconds": 5}
+        else:
+            config["provider"] = {
+                "listen": f"127.0.0.1:{_port(endpoints[system])}",
+                "base": endpoints[system],
+                "system": f"http://127.0.0.1:{port}",
+                "kind": "rest",
+                "seconds": 5,
+                "knows_ids": True,
+            }
+        (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+
+
+def beside(settings: Settings) -> tuple[Beside, ...]:
+    found = []
+    for system in (*CALLERS, *PROVIDERS):
+        folder = settings.data / FOLDER / system
+        if (folder / CONFIG).exists():
+            config = yaml.safe_load((folder / CONFIG).read_text("utf-8"))
+            local = f"http://{config['caller']['listen']}" if "caller" in config else config["provider"]["system"]
+            found.append(Beside(system, folder / CONFIG, folder / SECRET, local))
+    return tuple(found)
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])

@@ -1,0 +1,24 @@
+"""Ports of the loopback for what a sandbox starts."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+
+def next_free(port: int) -> int:
+    """The first from there on that nobody listens on just now."""
+    while not _free(port):
+        port += 1
+    return port
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
