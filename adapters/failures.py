@@ -36,6 +36,8 @@ class ProviderFailure(Ours):
         self.acted: Final = acted
         self.evidence_out: Final = evidence_out
         self.evidence_in: Final = evidence_in
+        self.opened_out = b""  # of encrypted bodies, what was signed: filled in by whoever encrypts and decrypts
+        self.opened_in = b""
 
     @property
     def may_have_acted(self) -> bool:
@@ -71,6 +73,20 @@ SOUND: Final = frozenset({"provider.not-found", "provider.refused", "provider.re
 
 register(
     [
+        Kind(
+            "provider.no-encryption-key",
+            Branch.OURS,
+            502,
+            Words("Hệ thống đích chưa có khóa mã hóa", "The receiving system has no encryption key"),
+            Words(
+                "Hợp đồng dữ liệu đòi nội dung mã hóa, nhưng hệ thống {system} chưa có khóa mã hóa {kind} còn hiệu lực. Chưa có dữ liệu nào được gửi đi.",
+                "The contract demands encrypted bodies, but the system {system} has no encryption key ({kind}) in force. Nothing was sent.",
+            ),
+            Words(
+                "Cơ quan quản lý hệ thống cần đăng ký chứng thư mã hóa; gửi lại sau khi đã đăng ký.",
+                "The agency that runs the system must enrol an encryption certificate; send again when it has.",
+            ),
+        ),
         Kind(
             "provider.down",
             Branch.OURS,

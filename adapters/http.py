@@ -37,6 +37,8 @@ class HttpAnswer(NamedTuple):
     evidence_out: bytes
     evidence_in: bytes
     seconds: float
+    opened_out: bytes = b""  # of encrypted bodies, what was signed: filled in by whoever encrypts and decrypts
+    opened_in: bytes = b""
 
 
 def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from contracts.compiled import Codec
 from contracts.model import Operation
@@ -58,10 +58,12 @@ class Outgoing(NamedTuple):
     codec: Codec
     message: Message
     timeout: float
+    encrypted: bool = False  # the contract demands encrypted bodies, there and back
 
 
 class Incoming(NamedTuple):
-    """The provider's verified answer, canonical, with what proves it: the exact bytes that went out and came back."""
+    """The provider's verified answer, canonical, with what proves it: the exact bytes that went out and came back, and of encrypted bodies what
+    the signatures cover, since nobody keeps the keys that open them."""
 
     answer: Message
     evidence_out: bytes
@@ -69,6 +71,21 @@ class Incoming(NamedTuple):
     key_id: str
     status: int
     seconds: float
+    opened_out: bytes = b""
+    opened_in: bytes = b""
+
+
+_EVIDENCE: Final = (
+    ("forwarded", "evidence_out"),
+    ("provider-answer", "evidence_in"),
+    ("forwarded-opened", "opened_out"),
+    ("provider-answer-opened", "opened_in"),
+)
+
+
+def evidence_of(call: object) -> list[tuple[str, bytes]]:
+    """What a call leaves behind, be it an `Incoming` or a failure, by the names it has in the vault."""
+    return [(part, data) for part, name in _EVIDENCE if (data := getattr(call, name, b""))]
 
 
 class Adapter(Protocol):

@@ -1,7 +1,8 @@
 """Calling a SOAP 1.1 component system: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
 
-`wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Invariant: only the verified Body of an
-envelope that is signed by that very system, and that relates to our message, is ever decoded.
+`wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Where the contract demands it, bodies are encrypted
+for the system and for us. Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is
+ever decoded.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
 from adapters.model import Endpoint, Incoming, Outgoing
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
+from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
+from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wsencrypt import encrypt_envelope
 from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _XML: Final = frozenset({"text/xml", "application/xml"})
@@ -27,10 +32,17 @@ class SoapAdapter:
     """Stateless but for the shared session. `clock` gives Unix seconds."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float], *, answer_limit: int = ANSWER_LIMIT
+        self,
+        session: aiohttp.ClientSession,
+        key: SigningKey,
+        body_keys: BodyKeys,
+        clock: Callable[[], float],
+        *,
+        answer_limit: int = ANSWER_LIMIT,
     ) -> None:
         self._session = session
         self._key = key
+        self._body_keys = body_keys
         self._clock = clock
         self._limit = answer_limit
 
@@ -40,9 +52,12 @@ class SoapAdapter:
         action = codec.soap_action(operation.name)
         content = codec.write_xml(operation.request, outgoing.message, operation.name)
         agency, _, system = outgoing.caller.partition("/")
-        body = sign_envelope(
-            content, self._key, self._clock(), action=action, message_id=message_id, to=endpoint.url, blocks=[caller_block(agency, system)]
+        now = self._clock()
+        receiver = _receiver(endpoint, now) if outgoing.encrypted else None
+        signed = sign_envelope(
+            content, self._key, now, action=action, message_id=message_id, to=endpoint.url, blocks=[caller_block(agency, system)]
         )
+        body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver), signed)
         headers = {
             "content-type": soap.MEDIA_TYPE,
             "soapaction": f'"{action}"',
@@ -50,8 +65,12 @@ class SoapAdapter:
             "accept-encoding": "identity",
             "lgsp-transfer": outgoing.transfer,
         }
-        answer = await send(self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit)
-        envelope, element = self._verified(endpoint, answer, message_id)
+        try:
+            answer = await send(self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit)
+        except ProviderFailure as failure:
+            failure.opened_out = opened
+            raise
+        answer, envelope, element = self._verified(endpoint, answer._replace(opened_out=opened), message_id, outgoing.encrypted)
         try:
             message = codec.read_xml(operation.answer, element)
         except Failure as trouble:
@@ -63,9 +82,13 @@ class SoapAdapter:
             key_id=envelope.key.key_id,
             status=answer.status,
             seconds=answer.seconds,
+            opened_out=answer.opened_out,
+            opened_in=answer.opened_in,
         )
 
-    def _verified(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> tuple[VerifiedEnvelope, etree._Element]:
+    def _verified(
+        self, endpoint: Endpoint, answer: HttpAnswer, message_id: str, encrypted: bool
+    ) -> tuple[HttpAnswer, VerifiedEnvelope, etree._Element]:
         """The envelope and the element in its verified Body; a failure for everything else that may have come."""
         media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media not in _XML or "content-encoding" in answer.headers:
@@ -75,6 +98,9 @@ class SoapAdapter:
         except Failure as trouble:
             raise _plain_failure(endpoint, answer, trouble.code) from trouble
         try:
+            if encrypted:
+                raw, root = self._decrypted(root)
+                answer = answer._replace(opened_in=raw)
             envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self._clock())
             if envelope.relates_to != message_id:
                 raise _failed("provider.bad-signature", endpoint, answer, reason="wsa:RelatesTo")
@@ -84,13 +110,26 @@ class SoapAdapter:
             fault = _fault_of(root)
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
-            raise _failed("provider.bad-signature", endpoint, answer, reason=trouble.code) from trouble
+            wrong = "provider.bad-signature" if trouble.code.startswith("signature.") else "provider.bad-answer"
+            raise _failed(wrong, endpoint, answer, reason=trouble.code) from trouble
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) == 1 and children[0].tag == soap.FAULT:
             raise _faulted(endpoint, answer, children[0], signed=True)
         if len(children) != 1 or answer.status != 200:
             raise _failed("provider.bad-answer", endpoint, answer, reason=f"status {answer.status}, {len(children)} elements in the Body")
-        return envelope, children[0]
+        return answer, envelope, children[0]
+
+    def _decrypted(self, root: etree._Element) -> tuple[bytes, etree._Element]:
+        if not is_encrypted(root):
+            raise Theirs("body.not-encrypted", contract="–", expected="xenc:EncryptedData", got="soap:Body")
+        return decrypt_envelope(root, self._body_keys)
+
+
+def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
+    found = newest(endpoint.encrypt_keys, now, rsa.RSAPublicKey)
+    if found is None:
+        raise ProviderFailure("provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA")
+    return found
 
 
 def _fault_of(root: etree._Element) -> etree._Element | None:
@@ -117,6 +156,8 @@ def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> Provi
 
 
 def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, *, acted: Acted = Acted.MAYBE, **facts: Any) -> ProviderFailure:
-    return ProviderFailure(
+    failure = ProviderFailure(
         code, acted=acted, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
     )
+    failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
+    return failure

@@ -43,6 +43,7 @@ from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.entry import keyed
+from security.wsdecrypt import BodyKeys
 
 
 class Listeners(NamedTuple):
@@ -75,14 +76,14 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     journal.start()
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     newest = NewestCheckpoint(settings.checkpoint_file)
-    signing = keyring.signing_key()
+    signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
-    forwarder = forwarder_over(session, signing, clock)
+    forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key), signing, settings.token_endpoint, newest.base64, clock
     )
-    soap = SoapDoor(signing, newest.note, clock)
+    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock)
     services = Services(
         engine=engine,
         registry=registry,

@@ -8,6 +8,7 @@ Invariant: what stands in a `Reference` was read from the very bytes that are si
 from __future__ import annotations
 
 import binascii
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
@@ -46,22 +47,22 @@ def children_of(element: Element) -> list[Element]:
     return [child for child in element if type(child.tag) is str]
 
 
-def text_of(element: Element, where: str) -> str:
+def text_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = malformed) -> str:
     """All of the element's text; a comment in between would hide what follows it, so nothing may stand inside."""
     if len(element):
-        raise malformed(where, "text()")
+        raise wrong(where, "text()")
     return (element.text or "").strip()
 
 
-def base64_of(element: Element, where: str) -> bytes:
-    text = text_of(element, where)
+def base64_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = malformed) -> bytes:
+    text = text_of(element, where, wrong)
     try:
         try:
             return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except (binascii.Error, ValueError):
-        raise malformed(where, "base64") from None
+        raise wrong(where, "base64") from None
 
 
 def c14n(element: Element, prefixes: list[str] | None) -> bytes:

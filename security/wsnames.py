@@ -1,4 +1,4 @@
-"""Names of the SOAP profile: namespaces and algorithms (SOAP 1.1 and 1.2, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1)."""
+"""Names of the SOAP profile: namespaces and algorithms (SOAP 1.1 and 1.2, WS-Addressing 1.0, WSS 1.1, XML-DSig 1.1, XML Encryption 1.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ DIGEST_SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 SIGN_RSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 SIGN_ECDSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
 BASE64_BINARY: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
-X509V3: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
+_TOKENS: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0"
+X509V3: Final = f"{_TOKENS}#X509v3"
+XENC: Final = "http://www.w3.org/2001/04/xmlenc#"
+XENC11: Final = "http://www.w3.org/2009/xmlenc11#"
+CONTENT: Final = f"{XENC}Content"
+AES256_GCM: Final = f"{XENC11}aes256-gcm"
+RSA_OAEP: Final = f"{XENC11}rsa-oaep"
+MGF1_SHA256: Final = f"{XENC11}mgf1sha256"
+_WSS11: Final = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1"
+WSSE11: Final = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd"
+ENCRYPTED_KEY: Final = f"{_WSS11}#EncryptedKey"
+THUMBPRINT_SHA1: Final = f"{_WSS11}#ThumbprintSHA1"  # a name of a certificate, never a proof
+SUBJECT_KEY_ID: Final = f"{_TOKENS}#X509SubjectKeyIdentifier"
 
 PREFIXES: Final = {
     SOAP: "soap",
@@ -30,6 +42,8 @@ PREFIXES: Final = {
     DS: "ds",
     LGSP: "lgsp",
     EXC_C14N: "ec",
+    XENC: "xenc",
+    XENC11: "xenc11",
 }
 
 

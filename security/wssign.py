@@ -36,8 +36,8 @@ from security.wsnames import (
 
 MAX_LIFE: Final = 300
 
-_SECURITY: Final = f'<wsse:Security xmlns:wsse="{WSSE}" soap:mustUnderstand="1">'.encode()
-_BODY_CLOSE: Final = b"</soap:Body>"
+SECURITY_OPEN: Final = f'<wsse:Security xmlns:wsse="{WSSE}" soap:mustUnderstand="1">'.encode()
+BODY_CLOSE: Final = b"</soap:Body>"
 _STAMP_OPEN: Final = f'<wsu:Timestamp xmlns:wsu="{WSU}" wsu:Id="timestamp"><wsu:Created>'
 _KEY_INFO: Final = (
     f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse="{WSSE}"><wsse:Reference URI="#token" ValueType="{X509V3}"></wsse:Reference>'
@@ -100,7 +100,7 @@ def _reference(ident: bytes, canonical: bytes) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _frame(version: Version) -> tuple[bytes, bytes]:
+def frame(version: Version) -> tuple[bytes, bytes]:
     """How the envelope of a version begins, and how its Body does."""
     return (
         f'<soap:Envelope xmlns:soap="{version.namespace}"><soap:Header>'.encode(),
@@ -109,7 +109,7 @@ def _frame(version: Version) -> tuple[bytes, bytes]:
 
 
 def _body(opened: bytes, content: bytes) -> bytes:
-    whole = opened + content + _BODY_CLOSE
+    whole = opened + content + BODY_CLOSE
     if _OWN_PREFIX.search(content) is None:
         return whole
     # The content declares a prefix that Body declares too: canonical XML would not write it again (a Fault, say).
@@ -133,7 +133,7 @@ def sign_envelope(
     """The whole envelope. `body` is the Body's content in exclusive canonical form; `blocks` are further signed headers, (wsu:Id,
     element in exclusive canonical form with that Id), as `caller_block` and `receipt_block` make them."""
     token, token_reference, info = _prepared(key.certificate_der, key.algorithm)
-    envelope_open, body_open = _frame(version)
+    envelope_open, body_open = frame(version)
     signed_body = _body(body_open, body)
     stamp = f"{_STAMP_OPEN}{rfc3339(now)}</wsu:Created><wsu:Expires>{rfc3339(now + lifetime)}</wsu:Expires></wsu:Timestamp>".encode()
     headers = [_header(WSA, "wsa", "Action", "action", action), _header(WSA, "wsa", "MessageID", "message-id", message_id)]
@@ -150,7 +150,7 @@ def sign_envelope(
     signed.append(b"</ds:SignedInfo>")
     signed_info = b"".join(signed)
     written += (
-        _SECURITY,
+        SECURITY_OPEN,
         stamp,
         token,
         b'<ds:Signature xmlns:ds="',

@@ -5,6 +5,8 @@
     sign.crt, sign.key the registered signing key
     ca.crt             trust anchor of the gateway's TLS and signing certificates
     gateway-sign.crt   the gateway's signing certificate, pinned
+    encrypt.crt, encrypt.key, gateway-encrypt.crt
+                       what bodies to us, and bodies to the gateway, are encrypted for; may be missing where no contract asks for it
     log.vkey           verifier key of the audit log (C2SP signed note); may be missing for an old enrolment
 
 Invariant: a loaded identity has keys that pair, and a gateway certificate that its anchor did not disown.
@@ -19,10 +21,33 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from examples.clients.errors import BadIdentity
 from examples.clients.keyset import CIPHERS_12, KeySet, is_authority
 from examples.clients.signing import Signer, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """Our key that bodies to us are encrypted for, and the gateway's certificate that bodies to it are."""
+
+    key_id: str
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    gateway_key_id: str
+    gateway: x509.Certificate
+
+    @classmethod
+    def load(cls, place: Path, about: dict[str, str]) -> Encryption:
+        key = load_pem_private_key((place / "encrypt.key").read_bytes(), None)
+        certificate, gateway = (
+            x509.load_pem_x509_certificate((place / name).read_bytes()) for name in ("encrypt.crt", "gateway-encrypt.crt")
+        )
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise BadIdentity("the encryption key and its certificate are not a pair")
+        return cls(about["encrypt_key_id"], key, certificate, about["gateway_encrypt_key_id"], gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +62,7 @@ class Identity:
     gateway: str
     keys: KeySet
     log_vkey: str | None
+    encryption: Encryption | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> Identity:
@@ -63,6 +89,7 @@ class Identity:
                 gateway=about["gateway"].rstrip("/"),
                 keys=KeySet(about["gateway"], place / "ca.crt", anchors, [Verifier(about["gateway_key_id"], leaf) for leaf in leaves]),
                 log_vkey=(vkey.read_text("utf-8").strip() or None) if vkey.exists() else None,
+                encryption=Encryption.load(place, about) if (place / "encrypt.key").exists() else None,
             )
         except (OSError, KeyError, TypeError, ValueError) as wrong:
             raise BadIdentity(f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})") from wrong

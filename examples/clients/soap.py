@@ -6,7 +6,8 @@
 From a shell: `python -m examples.clients.soap --identity DIR --file alert.xml`; exit code 0 when it was answered, 1 when
 it was refused, 2 when it could not be carried out. `ZeepSigner` gives the same proofs to a zeep client made from the
 served WSDL. Invariant: an answer that is signed and does not hold is raised as `WrongAnswer`, and so is any answer but a
-Fault that is not signed at all.
+Fault that is not signed at all. With `encrypt` the request is encrypted for the gateway, as contracts that speak of citizens demand; then
+an answer in clear is believed only of a Fault.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
 
 from examples.clients.audit import Keeper, Receipt
-from examples.clients.errors import ClientError, WrongAnswer
-from examples.clients.identity import Identity
+from examples.clients.errors import BadIdentity, ClientError, WrongAnswer
+from examples.clients.identity import Encryption, Identity
 from examples.clients.rest import OWN, Mutate, Prepared, Tls, receipt_lines
 from examples.clients.transport import RawAnswer, Transport
+from examples.clients.wscrypt import decrypt, encrypt, is_encrypted
 from examples.clients.wssec import (
     LGSP,
     SOAP,
@@ -110,6 +113,7 @@ class PreparedSoap:
 
     request: Prepared
     message_id: str
+    encrypted: bool = False
 
 
 def action_of(contract: str, operation: str) -> str:
@@ -150,6 +154,25 @@ def check_answer(root: Element, identity: Identity, message_id: str, now: float)
     return verified
 
 
+def encryption_of(identity: Identity) -> Encryption:
+    if identity.encryption is None:
+        raise BadIdentity(f"{identity.folder}: no encrypt.key: ask the operator to enrol an encryption certificate")
+    return identity.encryption
+
+
+def opened(root: Element, identity: Identity) -> tuple[Element, bool]:
+    """The envelope as it was signed, and whether it came encrypted."""
+    if not is_encrypted(root):
+        return root, False
+    mine = encryption_of(identity)
+    if not isinstance(mine.key, RSAPrivateKey):
+        raise BadIdentity("SOAP bodies are encrypted for RSA keys")
+    try:
+        return decrypt(root, mine.key, mine.certificate), True
+    except BadEnvelope as wrong:
+        raise WrongAnswer(str(wrong)) from wrong
+
+
 def _fault(root: Element) -> Element | None:
     soap = soap_of(root)
     return root.find(f"{{{soap}}}Body/{{{soap}}}Fault")
@@ -171,7 +194,7 @@ class SoapClient:
     def prepare(
         self, contract: str, operation: str, body: Element | bytes, *, message_id: str | None = None, action: str | None = None,
         to: str | None = None, path: str | None = None, created: float = 0.0, lifetime: float = 60.0, leave_out: Collection[str] = (),
-        mutate: Mutate | None = None, sign_it: bool = True,
+        mutate: Mutate | None = None, sign_it: bool = True, encrypt_it: bool = False,
     ) -> PreparedSoap:  # fmt: skip
         """Make and sign an envelope around one element.
 
@@ -185,13 +208,15 @@ class SoapClient:
         if sign_it:
             headers = [("Action", "action", action), ("MessageID", "message-id", identity), ("To", "to", to or self.base + path)]
             sign(root, self.identity.signer, headers=headers, now=self._clock() + created, lifetime=lifetime, leave_out=leave_out)
+        if encrypt_it:
+            root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)
         made = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
         if self._soap == SOAP12:
             made = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"', "accept": "application/soap+xml"}
         content = serialise(root)
         if mutate is not None:
             made, content = mutate(made, content)
-        return PreparedSoap(Prepared("POST", path, self.base + path, made, content), identity)
+        return PreparedSoap(Prepared("POST", path, self.base + path, made, content), identity, encrypt_it)
 
     def exchange(self, prepared: PreparedSoap, *, tls: Tls = OWN) -> RawAnswer:
         identity = self.identity if tls is OWN else tls
@@ -218,7 +243,10 @@ class SoapClient:
             root = parse(raw.body)
         except BadEnvelope as wrong:
             raise WrongAnswer(str(wrong)) from wrong
+        root, hidden = opened(root, self.identity)
         verified = check_answer(root, self.identity, prepared.message_id, self._clock())
+        if prepared.encrypted and not hidden and _fault(root) is None:
+            raise WrongAnswer("an answer in clear to an encrypted request")
         if verified is None:
             fault = _fault(root)
             return SoapAnswer(raw.status, None, None if fault is None else Fault.read(fault), None, None, False, raw.body)
@@ -248,11 +276,13 @@ class ZeepSigner:
     """For `zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=zeep_transport(identity))`: signs each call, verifies each answer.
 
     zeep's own verification must not be relied on; here the whole profile is checked on what came over the wire. One signer
-    serves one call at a time. `message_id` set beforehand repeats a message.
+    serves one call at a time. `message_id` set beforehand repeats a message. With `encrypt_it` bodies are encrypted both ways.
     """
 
-    def __init__(self, identity: Identity, *, keeper: Keeper | None = None, clock: Callable[[], float] = time.time) -> None:
-        self.identity, self.keeper, self._clock = identity, keeper, clock
+    def __init__(
+        self, identity: Identity, *, keeper: Keeper | None = None, clock: Callable[[], float] = time.time, encrypt_it: bool = False
+    ) -> None:
+        self.identity, self.keeper, self._clock, self._encrypt = identity, keeper, clock, encrypt_it
         self.message_id: str | None = None
         self.receipt: Receipt | None = None
         self.checkpoint: str | None = None
@@ -269,11 +299,18 @@ class ZeepSigner:
         self.message_id = self.receipt = self.checkpoint = None
         self.verified = False
         blocks = [("Action", "action", action), ("MessageID", "message-id", self._sent)]
-        return sign(envelope, self.identity.signer, headers=blocks, now=self._clock()), headers
+        signed = sign(envelope, self.identity.signer, headers=blocks, now=self._clock())
+        return encrypt(parse(serialise(signed)), encryption_of(self.identity).gateway) if self._encrypt else signed, headers
 
     def verify(self, envelope: Element) -> Element:
         """Called by zeep with the answer, before it is read."""
-        verified = check_answer(envelope, self.identity, self._sent, self._clock())
+        root, hidden = opened(parse(etree.tostring(envelope)), self.identity)
+        verified = check_answer(root, self.identity, self._sent, self._clock())
+        if hidden:  # zeep reads on in the tree that it handed over
+            for mine, theirs in zip(list(envelope), list(root), strict=True):
+                envelope.replace(mine, theirs)
+        elif self._encrypt and _fault(root) is None:
+            raise WrongAnswer("an answer in clear to an encrypted request")
         if verified is not None:
             self.verified = True
             self.receipt, self.checkpoint = receipt_of(verified)
@@ -299,13 +336,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--operation", metavar="NAME", help="as submitAlert; found from the element where it is canonical")
     parser.add_argument("--action", metavar="URI", help="SOAPAction and wsa:Action, where the format has its own")
     parser.add_argument("--soap12", action="store_true", help="speak SOAP 1.2")
+    parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("--id", metavar="URI", help="wsa:MessageID; give it again to repeat the message")
     given = parser.parse_args(arguments)
     try:
         body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes(), published=True)
         contract, operation = _guess(body, given.contract, given.operation)
         client = SoapClient(Identity.load(given.identity), soap=SOAP12 if given.soap12 else SOAP)
-        answer = client.call(contract, operation, body, message_id=given.id, action=given.action)
+        answer = client.call(contract, operation, body, message_id=given.id, action=given.action, encrypt_it=given.encrypt)
         print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         if answer.fault is not None:

@@ -45,7 +45,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     journal.start()
     signing = keyring.signing_key()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
-    forwarder = forwarder_over(session, signing, clock)
+    forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock)
     sequencer = Sequencer(
         engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
     )

@@ -9,7 +9,7 @@ Invariants
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -28,7 +28,9 @@ from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from security.encryptkeys import DecryptKey
 from security.keys import SigningKey
+from security.wsdecrypt import BodyKeys
 
 _SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 
@@ -88,7 +90,7 @@ class Forwarder:
         if wait > 0:
             seconds = math.ceil(wait)
             raise ProviderFailure("provider.resting", acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
-        outgoing = Outgoing(transfer, caller, operation, codec, message, timeout)
+        outgoing = Outgoing(transfer, caller, operation, codec, message, timeout, contract.contract.protection == "encrypted")
         adapter = self._adapters[endpoint.kind]
         try:
             try:
@@ -122,6 +124,6 @@ class Forwarder:
         return QueueRow(transfer, provider, body_ref, max(now + _SOONEST, at or now), tries=tries, last_failure=failure.code)
 
 
-def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float]) -> Forwarder:
-    """A forwarder with an adapter of each kind over one session, signing with the gateway's key."""
-    return Forwarder({"rest": RestAdapter(session, key, clock), "soap": SoapAdapter(session, key, clock)}, clock)
+def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]) -> Forwarder:
+    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
+    return Forwarder({"rest": RestAdapter(session, key, clock), "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock)}, clock)

@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
-from adapters.model import Incoming
+from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
 from gateway.delivery import steps
 from gateway.delivery.forwarder import Forwarder
@@ -154,10 +154,7 @@ class Deliverer:
                 answered=salted(salt, answer),
             )
         )
-        vault = [
-            self._vault.seal(job.transfer, part, data, now)
-            for part, data in (("forwarded", incoming.evidence_out), ("provider-answer", incoming.evidence_in), ("answer", answer))
-        ]
+        vault = [self._vault.seal(job.transfer, part, data, now) for part, data in (*evidence_of(incoming), ("answer", answer))]
         return self._end(job, contents, steps.ANSWER_CAME, entry, vault, now, status=200, failure=None, queue=DONE)
 
     async def _failed(self, job: Job, contents: Contents | None, failure: Failure) -> Write:
@@ -165,7 +162,7 @@ class Deliverer:
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         out, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
-            vault = self._evidence(job, "", out, back, now)
+            vault = self._evidence(job, "", failure, now)
             entry = self._outcome(job, contents, failure.status, failure.code, out, back, now)
             return self._end(
                 job, contents, steps.PROVIDER_REFUSED, entry, vault, now, status=failure.status, failure=failure.code, queue=DONE
@@ -174,7 +171,7 @@ class Deliverer:
             frozen = freeze(InDoubt(job.transfer, now, self._process, failure.code))
             phase = await asyncio.to_thread(phase_of, self._engine, job.transfer, frozen.phase)
             entry = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
-            vault = self._evidence(job, f"{phase}-", out, back, now)
+            vault = self._evidence(job, f"{phase}-", failure, now)
             change = self._change(job, steps.OUTCOME_UNKNOWN, status=failure.status, failure=failure.code)
             return Write(change=change, log=(entry,), vault=tuple(vault), queue=self._queue(job, DEAD, now, tries, failure.code))
         if failure.code == "provider.resting":  # another message probes just now: this one was not tried
@@ -187,7 +184,7 @@ class Deliverer:
         _logger.warning("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
         code = failure.code if lost else "delivery.given-up"
         entry = self._outcome(job, contents, 502, code, out, back, now)
-        vault = self._evidence(job, "", out, back, now)
+        vault = self._evidence(job, "", failure, now)
         return self._end(job, contents, steps.GIVEN_UP, entry, vault, now, status=502, failure=code, queue=DEAD, last=failure.code)
 
     def _outcome(self, job: Job, contents: Contents | None, status: int, code: str, out: bytes, back: bytes, now: float) -> LogRow:
@@ -196,9 +193,8 @@ class Deliverer:
 
         return _row(Outcome(job.transfer, now, status, provider=job.provider, failure=code, sent=digest(out), came_back=digest(back)))
 
-    def _evidence(self, job: Job, prefix: str, out: bytes, back: bytes, now: float) -> list[VaultRow]:
-        parts = ((f"{prefix}forwarded", out), (f"{prefix}provider-answer", back))
-        return [self._vault.seal(job.transfer, part, data, now) for part, data in parts if data]
+    def _evidence(self, job: Job, prefix: str, failure: Failure, now: float) -> list[VaultRow]:
+        return [self._vault.seal(job.transfer, f"{prefix}{part}", data, now) for part, data in evidence_of(failure)]
 
     def _end(
         self,

@@ -1,7 +1,7 @@
 """The SOAP door: an envelope of SOAP 1.1 or 1.2 to a message and back, in the caller's version (docs/wire.md, SOAP).
 
 The operation is known only from the verified Body: never from SOAPAction or `action`, which nobody signs, and never from a node that the signature
-does not cover.
+does not cover. Where the contract demands it, bodies are encrypted both ways: a request is decrypted first, and verified as it was signed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from lxml import etree
+
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.base.ids import new_id
+from contracts.model import Contract
 from contracts.wire import faults
 from contracts.wire import soap as wire
 from gateway.doors.channel import identify
@@ -20,7 +24,10 @@ from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
 from security import wssec
+from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
+from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
+from security.wsencrypt import encrypt_envelope
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
@@ -31,6 +38,7 @@ _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGN
 @dataclass(slots=True)
 class SoapDoor:
     signing_key: SigningKey
+    body_keys: BodyKeys
     checkpoint: Callable[[], str]
     clock: Callable[[], float]
 
@@ -43,8 +51,8 @@ class SoapDoor:
         version = _VERSIONS.get(media)
         if version is None:
             raise Theirs("body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
-        root = wire.parse_envelope(received.body, version)
-        envelope = wssec.verify_envelope(root, snapshot.key_by_thumbprint, received.at)
+        opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
+        envelope = wssec.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
         return Authenticated(
@@ -56,20 +64,32 @@ class SoapDoor:
             envelope.payload_digest,
             envelope,
             reply_to=envelope.message_id,
+            opened=opened.raw,
         )
+
+    def _opened(self, contract: Contract, root: etree._Element) -> Opened:
+        """The envelope as it was signed; encrypted exactly where the contract says so."""
+        hidden = is_encrypted(root)
+        if contract.protection == "signed":
+            if hidden:
+                raise Theirs("body.encryption-unexpected", contract=contract.name, got="xenc:EncryptedData")
+            return Opened(b"", root)
+        if not hidden:
+            raise Theirs("body.not-encrypted", contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
+        return decrypt_envelope(root, self.body_keys)
 
     def request(self, authenticated: Authenticated) -> Requested:
         received, addressed = authenticated.received, authenticated.addressed
         envelope: wssec.VerifiedEnvelope = authenticated.proof
+        contract = addressed.contract.contract
+        if contract.protection == "encrypted" and _answers_for(authenticated) is None:
+            raise Policy("encryption.no-key", contract=contract.name, system=authenticated.caller.id, kind="RSA")
         _check_understood(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
         action = _action(received.headers, envelope.version)
         if action and action != envelope.action:
             raise Theirs("soap.action", got=action, signed=envelope.action)
-        contract = addressed.contract.contract
-        if contract.protection == "encrypted":
-            raise Theirs("body.not-encrypted", contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
         operation, request, content = self._operation(authenticated, envelope)
         if len(envelope.message_id) > ID_MAX:
             raise Theirs("request.no-message-id", operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
@@ -137,8 +157,20 @@ class SoapDoor:
             blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,
         )
+        receiver = _answers_for(who)
+        if receiver is not None:
+            envelope = encrypt_envelope(envelope, receiver, version)
         media = MEDIA_TYPE if version is wire.V11 else f'{version.media_type}; charset=utf-8; action="{action}"'
         return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
+
+
+def _answers_for(who: Authenticated) -> EncryptKey | None:
+    """The key that answers to this caller are encrypted for: none under a contract whose bodies are signed only. A caller without one is refused before
+    anything is done, and hears of that in clear."""
+    addressed = who.addressed
+    if addressed.contract.contract.protection == "signed":
+        return None
+    return newest(addressed.snapshot.encrypt_keys(who.caller.id), who.received.at, rsa.RSAPublicKey)
 
 
 def _media(headers: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Engine
 
 import gateway.exchange.failures  # noqa: F401  registers the codes raised here
+from adapters.model import evidence_of
 from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
@@ -113,7 +114,7 @@ class Exchange:
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
         row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
-        stored = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
+        stored = self._request(who, salt, now)
         if who.operation.pattern is Pattern.DISPATCH:
             stored.append(self._seal(who, "canonical", canonical(who, decoded.message), now))
         write = Write(
@@ -157,7 +158,7 @@ class Exchange:
             transfer=self._row(decoded, now, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
             log=(intent, outcome),
             vault=(
-                self._seal(who, "request", pack(salt, request_bytes(who.received)), now),
+                *self._request(who, salt, now),
                 self._seal(who, "canonical", canonical(who, decoded.message), now),
                 self._seal(who, "answer", answer_json, now),
             ),
@@ -212,8 +213,7 @@ class Exchange:
             receipt=receipt,
             status=200,
             vault=(
-                self._seal(who, "forwarded", incoming.evidence_out, now),
-                self._seal(who, "provider-answer", incoming.evidence_in, now),
+                *[self._seal(who, part, data, now) for part, data in evidence_of(incoming)],
                 self._seal(who, "answer", answer_json, now),
             ),
         )
@@ -239,7 +239,7 @@ class Exchange:
         outcome = entries.failed(committed, failure, sent, back, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
-        evidence = tuple(self._seal(who, part, data, now) for part, data in (("forwarded", sent), ("provider-answer", back)) if data)
+        evidence = tuple(self._seal(who, part, data, now) for part, data in evidence_of(failure))
         await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
         return Answered(who, receipt, failure=failure)
 
@@ -342,6 +342,13 @@ class Exchange:
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
 
     # --- small parts --------------------------------------------------------------------------------------------------
+
+    def _request(self, who: Requested, salt: bytes, now: float) -> list[VaultRow]:
+        """The request as it travelled; where its body was encrypted, beside it what the signature covers."""
+        parts = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
+        if who.authenticated.opened:
+            parts.append(self._seal(who, "request-opened", who.authenticated.opened, now))
+        return parts
 
     def _seal(self, who: Requested, part: str, data: bytes, now: float) -> VaultRow:
         return self.vault.seal(who.received.transfer, part, data, now)

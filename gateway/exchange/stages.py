@@ -69,6 +69,7 @@ class Authenticated(NamedTuple):
     payload_digest: bytes
     proof: Any  # the door's own: the verified signature or envelope
     reply_to: str | None = None  # SOAP: wsa:MessageID, for wsa:RelatesTo
+    opened: bytes = b""  # of an encrypted body, what was signed: evidence that outlives the key that opened it
 
     @property
     def received(self) -> Received:

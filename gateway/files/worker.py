@@ -154,7 +154,7 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     journal = Journal(engine, lock_of(engine), process_id, kind="files")
     journal.start()
     session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
-    forwarder = forwarder_over(session, keyring.signing_key(), clock)
+    forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
     exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)

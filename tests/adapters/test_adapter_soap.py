@@ -14,6 +14,7 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
+from security.wsdecrypt import BodyKeys
 from security.wssec import verify_envelope
 from tests.adapters.providers import Provider, Script, drop, never
 from tests.registry.making import Identity, contracts
@@ -47,7 +48,7 @@ async def call(provider: Provider, session: aiohttp.ClientSession, script: Scrip
     provider.script = script
     key = provider.identity.sign.verify_key()
     endpoint = Endpoint("do-thi", "soap", provider.url, {key.key_id: key}, {key.thumbprint: key})
-    return await SoapAdapter(session, provider.gateway, time.time).call(endpoint, outgoing(timeout))
+    return await SoapAdapter(session, provider.gateway, BodyKeys([]), time.time).call(endpoint, outgoing(timeout))
 
 
 async def failing(provider: Provider, session: aiohttp.ClientSession, script: Script, timeout: float = 5.0) -> ProviderFailure:

@@ -25,7 +25,7 @@ class Registry:
 
 async def ask(trouble: Exception, path: str) -> Told:
     nothing = cast(Any, None)
-    soap = SoapDoor(nothing, lambda: "", lambda: 0.0)
+    soap = SoapDoor(nothing, nothing, lambda: "", lambda: 0.0)
     app = ExchangeApp(
         cast(Any, Registry(trouble)), nothing, nothing, soap, nothing, "https://gateway.example", 1_000, 1.0, lambda: 0.0, Limits(1, 1)
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from security.authority import Authority, KeyType, issue_signing, make_issuer, make_root, new_private
+from security.authority import Authority, KeyType, issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.encryptkeys import DecryptKey
 from security.keys import SigningKey, VerifyKey
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
@@ -66,3 +67,25 @@ def rsa_pair(house: House) -> Pair:
 @pytest.fixture(scope="session")
 def pss_pair(house: House) -> Pair:
     return _pair(house, "RSA-2048", "y-te", "rsa-pss-sha512")
+
+
+def _decrypt_key(house: House, kind: KeyType, system: str) -> DecryptKey:
+    private = new_private(kind)
+    certificate = issue_encryption(house.signing, system, private.public_key(), NOW - 3600)
+    return DecryptKey.from_pem(f"{system}.encrypt-1", private_pem(private), certificate)
+
+
+@pytest.fixture(scope="session")
+def crypt(house: House) -> DecryptKey:
+    """The key of whoever receives."""
+    return _decrypt_key(house, "RSA-3072", "gateway")
+
+
+@pytest.fixture(scope="session")
+def other_crypt(house: House) -> DecryptKey:
+    return _decrypt_key(house, "RSA-3072", "bao-chay")
+
+
+@pytest.fixture(scope="session")
+def ec_crypt(house: House) -> DecryptKey:
+    return _decrypt_key(house, "P-256", "mot-cua")

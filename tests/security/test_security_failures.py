@@ -10,9 +10,9 @@ import pytest
 
 import security
 from contracts.base.errors import KINDS
-from security.failures import ACCESS, APPROVAL, SIGNATURE, STORE, TOKEN
+from security.failures import ACCESS, APPROVAL, ENCRYPTION, SIGNATURE, STORE, TOKEN
 
-OURS = SIGNATURE + TOKEN + ACCESS + APPROVAL + STORE
+OURS = SIGNATURE + TOKEN + ENCRYPTION + ACCESS + APPROVAL + STORE
 VIETNAMESE = re.compile("[ăâđêôơưáàảãạấầẩẫậắằẳẵặéèẻẽẹếềểễệíìỉĩịóòỏõọốồổỗộớờởỡợúùủũụứừửữựýỳỷỹỵ]", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ def raised():
 
 def test_each_code_is_raised_somewhere_and_each_raised_one_is_known():
     codes = {code for code, _ in raised()}
-    told_by_the_door = {"token.missing"}
+    told_by_the_door = {"token.missing", "body.not-encrypted", "body.encryption-unexpected", "encryption.no-key"}
     assert {k.code for k in OURS} - codes == told_by_the_door
     assert codes <= {k.code for k in OURS}
 
