@@ -1,0 +1,68 @@
+"""The samples in other languages (`examples/foreign/`): each makes signed calls to the running gateway that are accepted, and believes nothing
+that the gateway did not sign. What cannot run on this machine is skipped by name; the one for .NET is only read here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+from lgsp_test_door import Door
+
+from examples import messages
+from examples.story import World
+
+FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"
+QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
+TOOLS = {"curl": ("bash", "curl", "openssl"), "java": ("java", "javac"), "node": ("node",)}
+COMMANDS = {
+    "curl": ["bash", str(FOREIGN / "curl" / "lgsp.sh")],
+    "java": ["java", str(FOREIGN / "java" / "Lgsp.java")],
+    "node": ["node", str(FOREIGN / "node" / "lgsp.mjs")],
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def sample(request: pytest.FixtureRequest) -> list[str]:
+    missing = [tool for tool in TOOLS[request.param] if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"the sample for {request.param} needs {', '.join(missing)}")
+    return COMMANDS[request.param]
+
+
+def call(sample: list[str], identity: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*sample, str(identity), *words], capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.server
+def test_a_signed_get_and_a_signed_post_are_accepted(sample: list[str], world: World, tmp_path: Path) -> None:
+    asked = call(sample, world.identities / "y-te", "GET", QUESTION)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout == world.rest("y-te").call("GET", QUESTION).body and b"(not signed)" not in asked.stderr
+    report, known_as = tmp_path / "report.json", str(uuid.uuid4())
+    report.write_text(json.dumps(messages.field_report(area="01273"), ensure_ascii=False, default=float), "utf-8")
+    before = world.seen("do-thi")["records"]
+    sent = [call(sample, world.identities / "phan-anh", "POST", "/field-report/v1/requests", str(report), known_as) for _ in range(2)]
+    assert [each.returncode for each in sent] == [0, 0], sent[0].stderr
+    assert sent[0].stdout == sent[1].stdout and json.loads(sent[0].stdout)["service_request_id"].startswith("SXD-")
+    assert world.seen("do-thi")["records"] == before + 1  # a repeat under its id is one
+    refused = call(sample, world.identities / "y-te", "GET", QUESTION.replace("2026-Q3", "never"))
+    assert refused.returncode == 1 and json.loads(refused.stdout)["code"] == "message.invalid" and b"(not signed)" not in refused.stderr
+    stranger = call(sample, world.identities / "chua-dang-ky", "GET", QUESTION)
+    assert stranger.returncode in (1, 2) and b"channel.unknown-system" in stranger.stdout + stranger.stderr
+
+
+def test_what_the_gateway_did_not_sign_is_not_believed(sample: list[str], door: Door) -> None:
+    identity = door.province.identity("phan-anh", address=door.url).folder
+    assert call(sample, identity, "GET", "/first").returncode == 0
+    for broken in ("unsigned", "body", "receipt", "binding"):
+        door.break_it = broken
+        ended = call(sample, identity, "GET", "/second")
+        assert (ended.returncode, ended.stdout) == (2, b""), (broken, ended.stderr)
+        assert b"proven" in ended.stderr.lower() and len(ended.stderr.splitlines()) == 1, ended.stderr
+    door.break_it = ""
+    other = door.province.identity("phan-anh", whom="do-thi", address=door.url).folder
+    assert call(sample, other, "GET", "/third").returncode == 2  # pinned is another's key
