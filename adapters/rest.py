@@ -1,7 +1,8 @@
 """Calling a REST component system: JSON over HTTP, signed per RFC 9421 with RFC 9530 digests (`docs/wire.md`, "When the gateway calls").
 
-The gateway signs with its own key and names the real caller in `Lgsp-Caller`, which the signature covers. Invariant: an answer is
-read only after the signature of that very system over its status, type, digest and our request's signature was verified.
+The gateway signs with its own key and names the real caller in `Lgsp-Caller`, which the signature covers. Where the contract demands it, bodies are
+encrypted for the system and for us (JWS in JWE). Invariant: an answer is read only after the signature of that very system over its status, type,
+digest and our request's signature was verified, and of an encrypted one that of its JWS too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
+from security import jose
+from security.encryptkeys import EncryptKey, newest
 from security.httpsig import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
 
@@ -25,10 +28,17 @@ class RestAdapter:
     """Stateless but for the shared session. `clock` gives Unix seconds."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, key: SigningKey, clock: Callable[[], float], *, answer_limit: int = ANSWER_LIMIT
+        self,
+        session: aiohttp.ClientSession,
+        key: SigningKey,
+        opener: jose.Opener,
+        clock: Callable[[], float],
+        *,
+        answer_limit: int = ANSWER_LIMIT,
     ) -> None:
         self._session = session
         self._key = key
+        self._opener = opener
         self._clock = clock
         self._limit = answer_limit
 
@@ -36,7 +46,8 @@ class RestAdapter:
         operation = outgoing.operation
         at = outgoing.codec.rest[operation.name]
         url = endpoint.url.rstrip("/") + at.path
-        headers = {"accept": JSON, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer, "lgsp-caller": outgoing.caller}
+        media, opened = (jose.MEDIA_TYPE if outgoing.encrypted else JSON), b""
+        headers = {"accept": media, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer, "lgsp-caller": outgoing.caller}
         body: bytes | None
         if at.method == "GET":
             query = outgoing.codec.write_query(operation.request, outgoing.message)
@@ -45,20 +56,30 @@ class RestAdapter:
             body = None
         else:
             body = outgoing.codec.write_json(operation.request, outgoing.message)
-            headers["content-type"] = JSON
+            if outgoing.encrypted:
+                body, opened = jose.seal(body, JSON, self._key, _receiver(endpoint, self._clock()))
+            headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
         request = HttpRequest(at.method, url, headers, body or b"")
         headers.update(sign_request(request, self._key, self._clock()))
-        answer = await send(self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit)
+        try:
+            answer = await send(self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit)
+        except ProviderFailure as failure:
+            failure.opened_out = opened
+            raise
+        answer = answer._replace(opened_out=opened)
         key_id, why = self._verify(endpoint, answer, headers)
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
             raise _failed("provider.bad-signature", endpoint, answer, reason=why)
-        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON or "content-encoding" in answer.headers:
-            raise _failed("provider.bad-answer", endpoint, answer, reason="not application/json")
+        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != media or "content-encoding" in answer.headers:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=f"not {media}")
+        content = answer.body
+        if outgoing.encrypted:
+            answer, content = self._decrypted(endpoint, answer)
         try:
-            message = outgoing.codec.read_json(operation.answer, answer.body)
+            message = outgoing.codec.read_json(operation.answer, content)
         except Failure as trouble:
             raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code, findings=trouble.findings) from trouble
         return Incoming(
@@ -68,7 +89,19 @@ class RestAdapter:
             key_id=key_id,
             status=answer.status,
             seconds=answer.seconds,
+            opened_out=answer.opened_out,
+            opened_in=answer.opened_in,
         )
+
+    def _decrypted(self, endpoint: Endpoint, answer: HttpAnswer) -> tuple[HttpAnswer, bytes]:
+        """What the system signed and encrypted for us."""
+        try:
+            opened = self._opener.open(answer.body, endpoint.keys_by_id.get, self._clock())
+        except Failure as trouble:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=trouble.code) from trouble
+        if opened.media_type != JSON:
+            raise _failed("provider.bad-answer", endpoint, answer, reason=f"cty: not {JSON}")
+        return answer._replace(opened_in=opened.jws), opened.payload
 
     def _verify(self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]) -> tuple[str | None, str]:
         """The id of the system's key that signed this answer, or None and why not."""
@@ -84,6 +117,13 @@ class RestAdapter:
                     return None, trouble.code
                 return key_id, ""
         return None, "unknown key"
+
+
+def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
+    found = newest(endpoint.encrypt_keys, now)
+    if found is None:
+        raise ProviderFailure("provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256")
+    return found
 
 
 def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:
@@ -106,6 +146,8 @@ def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailur
 
 
 def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> ProviderFailure:
-    return ProviderFailure(
+    failure = ProviderFailure(
         code, acted=Acted.MAYBE, evidence_out=answer.evidence_out, evidence_in=answer.evidence_in, system=endpoint.system, **facts
     )
+    failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
+    return failure

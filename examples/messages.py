@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from lxml import etree
 
-from examples.clients.rest import dump_json
+from examples.clients.jsontext import dump_json
 
 CAP: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 INDICATOR: Final = "urn:lgsp:contract:indicator:v1"
@@ -244,6 +244,26 @@ def field_report(
     }
 
 
+def dossier_status(*, event: str | None = None, number: int = 7) -> dict[str, Any]:
+    """A change of a dossier's status as the one-stop system tells it, by now."""
+    return {
+        "MaCapNhat": event or str(uuid.uuid4()),
+        "MaHoSo": f"000.00.22.H14-261118-{number:04d}",
+        "MaTTHC": "1.001193",
+        "TenTTHC": "Đăng ký khai sinh",
+        "DonViXuLy": "000.00.22.H14",
+        "ChuHoSo": "Đàm Thị Nhuần",
+        "TrangThaiHoSo": 4,
+        "ThoiDiemXuLy": "20261119091500",
+        "NgayTiepNhan": "20261118081500",
+        "NgayHenTra": "20261120170000",
+        "NguoiXuLy": "*BM*",
+        "NoiDungXuLy": "Đang xác minh thông tin tại bộ phận hộ tịch.",
+        "LePhi": "0",
+        "TrucTuyen": 1,
+    }
+
+
 def indicator_question(indicator: str, area: str, period: str) -> str:
     """Path and query of the canonical REST question for a value."""
     return f"/indicator/v1/values?indicator={indicator}&area={area}&period={period}"
@@ -262,6 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
         "cap-alert": cap_alert,
         "fire-alarm": lambda: dump_json(fire_alarm()),
         "field-report": lambda: dump_json(field_report()),
+        "dossier-status": lambda: dump_json(dossier_status()),
         "indicator": lambda: indicator_body("KT-05", "04", "2026-Q3"),
     }
     parser = argparse.ArgumentParser(prog="python -m examples.messages", description="Prints a realistic message to start from.")

@@ -43,6 +43,7 @@ from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.entry import keyed
+from security.jose import Opener
 from security.wsdecrypt import BodyKeys
 
 
@@ -81,7 +82,12 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
     rest = RestDoor(
-        TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key), signing, settings.token_endpoint, newest.base64, clock
+        TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
+        signing,
+        Opener(decrypt),
+        settings.token_endpoint,
+        newest.base64,
+        clock,
     )
     soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock)
     services = Services(

@@ -113,6 +113,12 @@ class Identity:
         return context
 
 
+def encryption_of(identity: Identity) -> Encryption:
+    if identity.encryption is None:
+        raise BadIdentity(f"{identity.folder}: no encrypt.key: ask the operator to enrol an encryption certificate")
+    return identity.encryption
+
+
 def _check_issuer(leaf: x509.Certificate, known: list[x509.Certificate]) -> None:
     """Refuse a certificate that one of our anchors by that name did not sign; a missing link is left to the pin."""
     issuers = [candidate for candidate in known if candidate.subject == leaf.issuer]

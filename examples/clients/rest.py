@@ -38,7 +38,10 @@ from examples.clients.audit import Checkpoint, Keeper, ProvedEntry, Receipt, che
 from examples.clients.errors import ClientError, LogError, NoAnswer, NoProof, WrongAnswer
 from examples.clients.fields import write_bare
 from examples.clients.httpsig import Message, digest_header, sign_request, verify_answer
-from examples.clients.identity import Identity
+from examples.clients.identity import Identity, encryption_of
+from examples.clients.jose import MEDIA_TYPE as JOSE
+from examples.clients.jose import seal, unseal
+from examples.clients.jsontext import dump_json
 from examples.clients.transport import RawAnswer, Transport
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -66,11 +69,12 @@ class Prepared:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway said. `verified` is false only for a refusal of a caller who had proved nothing."""
+    """What the gateway said; of an encrypted body, what was in it and its media type. `verified` is false only for a refusal of a caller who had proved nothing."""
 
     status: int
     headers: Mapping[str, str]
@@ -164,14 +168,18 @@ class RestClient:
         self, method: str, path: str, body: Body = None, *, message_id: str | None = None, accept_language: str = "vi",
         created: float = 0.0, lifetime: int = 60, leave_out: Collection[str] = (), mutate: Mutate | None = None,
         token: str | None = None, headers: Mapping[str, str] | None = None, nonce: str | None = None, sign: bool = True,
-        content_type: str = "application/json",
+        content_type: str = "application/json", encrypt_it: bool = False,
     ) -> Prepared:  # fmt: skip
         """Make and sign a request.
 
         `created` is an offset in seconds to our clock; `leave_out` names components that the signature forgets; `mutate`
-        gets the finished headers and body and may spoil them; `token=""` sends none; `message_id=""` sends no Idempotency-Key.
+        gets the finished headers and body and may spoil them; `token=""` sends none; `message_id=""` sends no Idempotency-Key; `encrypt_it` is for
+        contracts whose bodies are encrypted.
         """
         content = body if isinstance(body, bytes) else b"" if body is None else dump_json(body)
+        if encrypt_it and body is not None:
+            keys = encryption_of(self.identity)
+            content, content_type = seal(content, content_type, self.identity.signer, keys.gateway_key_id, keys.gateway), JOSE
         bearer = self.token() if token is None else token
         made: dict[str, str] = {"accept": "application/json, application/problem+json", "accept-language": accept_language}
         if bearer:
@@ -190,7 +198,7 @@ class RestClient:
             )  # fmt: skip
         if mutate is not None:
             made, content = mutate(made, content)
-        return Prepared(method, path, target, made, content)
+        return Prepared(method, path, target, made, content, encrypt_it)
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -221,11 +229,18 @@ class RestClient:
             verify_answer(message, raw.body, self.identity.keys.by_id, self._clock())
         elif need_signature and raw.status < 400:
             raise WrongAnswer(f"an answer of status {raw.status} that the gateway did not sign")
+        headers, body = raw.headers, raw.body
+        if signed and raw.headers.get("content-type") == JOSE:
+            keys = encryption_of(self.identity)
+            body, media_type = unseal(body, keys.key_id, keys.key, self.identity.keys.by_id, self._clock())
+            headers = {**headers, "content-type": media_type}
+        elif prepared.encrypted and raw.status < 400:
+            raise WrongAnswer("an answer in clear to an encrypted request")
         note = _note(raw.headers.get("lgsp-checkpoint")) if signed else None
         if note is not None and self.keeper is not None:
             self.keeper.keep(note)
         receipt = Receipt.from_headers(raw.headers) if signed else None
-        return Answer(raw.status, raw.headers, raw.body, receipt, note, signed)
+        return Answer(raw.status, headers, body, receipt, note, signed)
 
     # --- the audit log ---------------------------------------------------------------------------------------------
 
@@ -323,23 +338,6 @@ class AsyncRestClient:
         return await self.send(self.client.prepare(method, path, body, message_id=message_id, token=token, **how))
 
 
-def dump_json(value: Any) -> bytes:
-    """Compact JSON; a Decimal goes out with exactly its digits, which `json.dumps` cannot do."""
-    return _dump(value).encode("utf-8")
-
-
-def _dump(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(name), ensure_ascii=False)}:{_dump(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_dump, value)) + "]"
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError("JSON has no word for infinite or undefined numbers")
-        return format(value, "f")
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
 def _note(header: str | None) -> str | None:
     if header is None:
         return None
@@ -369,6 +367,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")
     parser.add_argument("--language", choices=("vi", "en"), default="vi", help="language of refusals")
     parser.add_argument("--prove", action="store_true", help="afterwards exchange the receipt for a proof from the audit log")
+    parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
     given = parser.parse_args(arguments)
@@ -377,7 +376,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("the path starts with /")
         body = None if given.body is None else sys.stdin.buffer.read() if given.body == "-" else Path(given.body).read_bytes()
         client = RestClient(Identity.load(given.identity))
-        answer = client.call(given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language)
+        answer = client.call(given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language, encrypt_it=given.encrypt)
         print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         print(answer.body.decode("utf-8", "replace"))

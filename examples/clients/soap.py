@@ -28,7 +28,7 @@ from lxml import etree
 
 from examples.clients.audit import Keeper, Receipt
 from examples.clients.errors import BadIdentity, ClientError, WrongAnswer
-from examples.clients.identity import Encryption, Identity
+from examples.clients.identity import Identity, encryption_of
 from examples.clients.rest import OWN, Mutate, Prepared, Tls, receipt_lines
 from examples.clients.transport import RawAnswer, Transport
 from examples.clients.wscrypt import decrypt, encrypt, is_encrypted
@@ -152,12 +152,6 @@ def check_answer(root: Element, identity: Identity, message_id: str, now: float)
     if verified.text(WSA, "RelatesTo") != message_id:
         raise WrongAnswer("the answer belongs to another request: wsa:RelatesTo is not our message id")
     return verified
-
-
-def encryption_of(identity: Identity) -> Encryption:
-    if identity.encryption is None:
-        raise BadIdentity(f"{identity.folder}: no encrypt.key: ask the operator to enrol an encryption certificate")
-    return identity.encryption
 
 
 def opened(root: Element, identity: Identity) -> tuple[Element, bool]:

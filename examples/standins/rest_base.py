@@ -11,7 +11,7 @@ from typing import Any, Final
 from examples.clients.errors import WrongRequest
 from examples.clients.fields import BadField, read_string
 from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
-from examples.clients.rest import dump_json
+from examples.clients.jsontext import dump_json
 from examples.standins.base import Call, Conflict, Reply, StandIn
 
 NEEDED: Final = ("content-type", "content-digest", "idempotency-key", "lgsp-transfer", "lgsp-caller")

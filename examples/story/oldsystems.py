@@ -29,7 +29,7 @@ import yaml
 from examples import messages
 from examples.clients.audit import Receipt
 from examples.clients.errors import LogError, NoProof
-from examples.clients.rest import dump_json
+from examples.clients.jsontext import dump_json
 from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import DidNotHold, Telling, World, check, same
 

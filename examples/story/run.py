@@ -6,10 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import evidence, exchange, files, oldsystems, refusals
+from examples.story import dossiers, evidence, exchange, files, oldsystems, refusals
 from examples.story.world import Telling, World
 
-STEPS: tuple[Telling, ...] = (*exchange.STEPS, *files.STEPS, *oldsystems.STEPS, *refusals.STEPS, *oldsystems.LATER, *evidence.STEPS)
+STEPS: tuple[Telling, ...] = (
+    *exchange.STEPS,
+    *files.STEPS,
+    *dossiers.STEPS,
+    *oldsystems.STEPS,
+    *refusals.STEPS,
+    *oldsystems.LATER,
+    *evidence.STEPS,
+)
 
 
 @dataclass(frozen=True, slots=True)

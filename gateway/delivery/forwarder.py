@@ -29,6 +29,7 @@ from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from security.encryptkeys import DecryptKey
+from security.jose import Opener
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys
 
@@ -126,4 +127,6 @@ class Forwarder:
 
 def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]) -> Forwarder:
     """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
-    return Forwarder({"rest": RestAdapter(session, key, clock), "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock)}, clock)
+    return Forwarder(
+        {"rest": RestAdapter(session, key, Opener(decrypt), clock), "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock)}, clock
+    )

@@ -1,7 +1,7 @@
 """`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
 
 Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version does not have is left out; every page that holds bodies is logged, with the
-range that was read, before it leaves (05-audit: every reading of a message body).
+range that was read, before it leaves (05-audit: every reading of a message body). A page of a contract whose bodies are encrypted is encrypted for its reader.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from contracts.model import Operation, Pattern
 from contracts.pinned import PinnedCodec
 from contracts.wire import jsontext
 from gateway.doors.api_services import ApiRequest, Services
+from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange import entries
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
+from security import jose
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
@@ -35,6 +37,7 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     decision = snapshot.decide(agency, name, FEED, received.at)
     if not decision.allowed or decision.grant is None:
         raise snapshot.refusal(decision, agency, contract.contract, FEED, received.at)
+    receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
     masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
@@ -52,7 +55,10 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     if written.verdict is not Verdict.COMMITTED:
         raise Ours("journal.fenced", retry_after=1)
     head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
-    return Reply(200, {"content-type": "application/json"}, head.encode() + b",".join(events) + b"]}")
+    page, media = head.encode() + b",".join(events) + b"]}", "application/json"
+    if receiver is not None:
+        page, media = jose.seal(page, media, services.rest.signing_key, receiver)[0], jose.MEDIA_TYPE
+    return Reply(200, {"content-type": media}, page)
 
 
 def _page(

@@ -151,6 +151,14 @@ register(
             Words("Bỏ thân thư; tham số đặt trong địa chỉ.", "Leave the body out; parameters go into the address."),
         ),
         Kind(
+            "query.unexpected",
+            Branch.THEIRS,
+            400,
+            Words("Thao tác này không nhận tham số trong địa chỉ", "This operation takes no query string"),
+            Words("POST {path} không nhận tham số sau dấu «?».", "POST {path} takes nothing after the «?»."),
+            Words("Đặt mọi dữ liệu trong thân thư; bỏ phần sau dấu «?».", "Put everything into the body; leave the query string out."),
+        ),
+        Kind(
             "body.media-type",
             Branch.THEIRS,
             415,

@@ -1,7 +1,8 @@
 """The REST door: bytes of HTTP to a message and back (docs/wire.md, REST).
 
 Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw bytes, and only then
-is anything decoded.
+is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways (JWS in JWE): a repeat is known by what was in the body,
+since no two encryptions of it are alike.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from contracts.base.errors import Failure, Policy, Theirs
 from contracts.model import Pattern
 from contracts.wire import problems
 from gateway.doors.channel import Channel, identify
+from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
-from security import httpsig, tokens
+from security import httpsig, jose, tokens
+from security.encryptkeys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
-JOSE: Final = "application/jose"
 _ID_MAX: Final = 128
 _KEPT_TOKENS: Final = 10_000
 
@@ -78,6 +80,7 @@ class RestDoor:
 
     keeper: TokenKeeper
     signing_key: SigningKey
+    opener: jose.Opener
     token_endpoint: str
     checkpoint: Callable[[], str]  # base64 of the newest signed note
     clock: Callable[[], float]
@@ -108,15 +111,13 @@ class RestDoor:
         received = addressed.received
         proof = self.prove(received, addressed.snapshot)
         signature = proof.signature
-        # What was asked for belongs to the payload too: the same id with another query is another message.
-        payload = hashlib.sha256(received.target_uri.encode() + b"\n" + signature.payload_digest).digest()
         return Authenticated(
             addressed,
             proof.channel.system,
             signature.key,
             proof.channel.thumbprint,
             ReplayKey(signature.replay_key, signature.expires),
-            payload,
+            _payload_digest(received, signature.payload_digest),
             signature,
         )
 
@@ -125,44 +126,62 @@ class RestDoor:
         assert operation is not None  # a REST address names its operation
         if operation.method == "GET" and received.body:
             raise Theirs("body.unexpected", method=received.method, path=received.path)
+        if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
+            raise Theirs("query.unexpected", path=received.path)
         signature: httpsig.Verified = authenticated.proof
-        contract = authenticated.addressed.contract.contract
-        if contract.protection == "encrypted":
-            raise Theirs("body.not-encrypted", contract=contract.name, expected=JOSE, got=received.headers.get("content-type") or "—")
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
-        return Requested(authenticated, message_id, operation, operation.request, received.body)
+        opened, content = self._opened(authenticated)
+        return Requested(opened, message_id, operation, operation.request, content)
+
+    def _opened(self, who: Authenticated) -> tuple[Authenticated, bytes]:
+        """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all else."""
+        received, contract, snapshot = who.received, who.addressed.contract.contract, who.addressed.snapshot
+        media = _media(received)
+        if contract.protection == "signed":
+            if media == jose.MEDIA_TYPE:
+                raise Theirs("body.encryption-unexpected", contract=contract.name, got=media)
+            return who, received.body
+        if media != jose.MEDIA_TYPE:
+            raise Theirs("body.not-encrypted", contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
+        demand_key(contract, snapshot, who.caller, received.at)
+        opened = self.opener.open(received.body, snapshot.key, received.at)
+        if opened.key.system != who.caller.id:
+            raise Policy("channel.mismatch", channel=who.caller.id, other=opened.key.system, other_kind="JWS")
+        if opened.media_type != JSON:
+            raise Theirs("body.media-type", got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
+        payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
+        return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
     def decode(self, authorised: Authorised) -> Message:
         who = authorised.requested
         received = who.received
         if who.operation.method == "GET":
             return who.codec.read_query(who.request, received.query, received.at)
-        media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media != JSON:
-            raise Theirs("body.media-type", got=media or "—", expected=JSON)
-        return who.codec.read_json(who.request, received.body, received.at)
+        if not who.authenticated.opened and _media(received) != JSON:
+            raise Theirs("body.media-type", got=_media(received) or "—", expected=JSON)
+        return who.codec.read_json(who.request, who.content, received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
     def render(self, ended: Answered | Refused) -> Reply:
         if isinstance(ended, Refused):
-            received = ended.received
-            return self._failure(ended.failure, received, ended.receipt, signed=ended.authenticated is not None)
+            return self._failure(ended.failure, ended.received, ended.receipt, ended.authenticated)
         who = ended.requested
         received, proof = who.received, who.authenticated.proof
         if ended.failure is not None:
-            return self._failure(ended.failure, received, ended.receipt, signed=True)
+            return self._failure(ended.failure, received, ended.receipt, who.authenticated)
+        receiver = _receiver(who.authenticated)
         if ended.queued:
             state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
-            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof)
+            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver)
         assert ended.answer is not None
         body = who.codec.write_json(who.operation.answer, ended.answer)
-        return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof)
+        return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof, receiver)
 
-    def _failure(self, failure: Failure, received: Received, receipt: Receipt, *, signed: bool) -> Reply:
+    def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
         status, headers, body = problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language"))
-        if signed:
-            return self.signed(status, headers, body, received, receipt)
+        if who is not None:
+            return self.signed(status, headers, body, received, receipt, receiver=_receiver(who))
         headers["lgsp-transfer"] = receipt.transfer
         return Reply(status, headers, body)
 
@@ -174,8 +193,13 @@ class RestDoor:
         received: Received,
         receipt: Receipt | None,
         proof: httpsig.Verified | None = None,
+        receiver: EncryptKey | None = None,
     ) -> Reply:
-        """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand)."""
+        """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body
+        is encrypted if there is somebody to encrypt it for."""
+        if receiver is not None:
+            body, _ = jose.seal(body, headers["content-type"], self.signing_key, receiver)
+            headers["content-type"] = jose.MEDIA_TYPE
         if receipt is not None:
             headers["lgsp-transfer"] = receipt.transfer
             headers["lgsp-receipt"] = receipt_header(receipt)
@@ -184,6 +208,19 @@ class RestDoor:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof))
         return Reply(status, headers, body)
+
+
+def _receiver(who: Authenticated) -> EncryptKey | None:
+    return answers_for(who.addressed.contract.contract, who.addressed.snapshot, who.caller, who.received.at)
+
+
+def _media(received: Received) -> str:
+    return received.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _payload_digest(received: Received, content: bytes) -> bytes:
+    """What was asked for belongs to the payload too: the same id at another address is another message."""
+    return hashlib.sha256(received.target_uri.encode() + b"\n" + content).digest()
 
 
 def receipt_header(receipt: Receipt) -> str:

@@ -16,6 +16,7 @@ from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from contracts.base.errors import Failure
+from security.jose import Opener
 from tests.adapters.providers import Provider, Script, drop, never
 from tests.registry.making import Identity, contracts
 
@@ -57,7 +58,7 @@ async def call(
     **options: Any,
 ) -> Incoming:
     provider.script = script
-    adapter = RestAdapter(session, provider.gateway, time.time, **options)
+    adapter = RestAdapter(session, provider.gateway, Opener([]), time.time, **options)
     return await adapter.call(endpoint(provider), outgoing(format, timeout))
 
 
@@ -213,7 +214,7 @@ async def test_nobody_listens(provider: Provider, session: aiohttp.ClientSession
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"https://localhost:{taken.getsockname()[1]}"
-        adapter = RestAdapter(session, provider.gateway, time.time)
+        adapter = RestAdapter(session, provider.gateway, Opener([]), time.time)
         with pytest.raises(ProviderFailure) as caught:
             await adapter.call(endpoint(provider, url=url), outgoing())
     assert caught.value.code == "provider.down" and caught.value.acted is Acted.NO
@@ -222,7 +223,7 @@ async def test_nobody_listens(provider: Provider, session: aiohttp.ClientSession
 
 async def test_a_certificate_for_another_host(provider: Provider, session: aiohttp.ClientSession) -> None:
     port = provider.url.split(":")[2].split("/")[0]
-    adapter = RestAdapter(session, provider.gateway, time.time)
+    adapter = RestAdapter(session, provider.gateway, Opener([]), time.time)
     with pytest.raises(ProviderFailure) as caught:
         await adapter.call(endpoint(provider, url=f"https://127.0.0.2:{port}"), outgoing())
     assert caught.value.code == "provider.down" and caught.value.acted is Acted.NO

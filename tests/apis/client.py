@@ -35,6 +35,7 @@ from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.entry import Note, freeze
 from security.httpsig import HttpRequest, sign_request, verify_response
+from security.jose import Opener
 from security.tokens import make_assertion
 from tests.registry.making import PROVINCE, House, Identity, filled, new_database, province
 
@@ -189,7 +190,9 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
     registry, vault = Registry(engine), Vault(folder / "vault")
     exchange = Exchange(journal, vault, Forwarder({}, time.time), engine, "door-test", lambda text: text, time.time, 1.0)
     signing = gateway.sign
-    rest = RestDoor(TokenKeeper(signing.verify_key(), settings.base), signing, settings.token_endpoint, newest.base64, time.time)
+    rest = RestDoor(
+        TokenKeeper(signing.verify_key(), settings.base), signing, Opener([]), settings.token_endpoint, newest.base64, time.time
+    )
     services = Services(
         engine=engine, registry=registry, journal=journal, vault=vault, newest_checkpoint=newest, token_key=signing, settings=settings,
         rest=rest, exchange=exchange, keyring=Keyring(settings), clock=time.time,

@@ -34,6 +34,7 @@ from gateway.registry import store
 from gateway.registry.registry import Registry
 from gateway.vault.vault import Vault
 from security.entry import Note, freeze, salted
+from security.jose import Opener
 from tests.adapters.providers import Provider, Script, drop, session_of
 from tests.registry.making import ENDPOINTS, House, bundles, contracts, filled, province
 
@@ -121,7 +122,7 @@ async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[P
     session = session_of(keys, gateway)
     clock = [now]
     forwarder = Forwarder(
-        {"rest": RestAdapter(session, gateway.sign, time.time)}, lambda: clock[0], breakers=Breakers(Rules(failures=100)),
+        {"rest": RestAdapter(session, gateway.sign, Opener([]), time.time)}, lambda: clock[0], breakers=Breakers(Rules(failures=100)),
         policy=RetryPolicy(tries=4), rng=Random(7),
     )  # fmt: skip
     deliverer = Deliverer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ from security.authority import issue_encryption, issue_signing, make_issuer, mak
 from security.encryptkeys import DecryptKey
 from security.keys import SigningKey, VerifyKey
 
-NOW = 1_800_000_000.0
+NOW = float(int(time.time()))
 PAYLOAD = '{"dossier":"000.00.22.H14-261119-0001","applicant":"Nông Thị Ngọc Ánh"}'.encode()
-_ISSUER = make_issuer(make_root("Root", NOW), "Signing", NOW)
+_ISSUER = make_issuer(make_root("Root", NOW), "Signing", NOW, days=7000)
 
 
 def signer(system: str, kind: str = "P-256", algorithm: str | None = None) -> SigningKey:
@@ -22,9 +23,9 @@ def signer(system: str, kind: str = "P-256", algorithm: str | None = None) -> Si
     return SigningKey.make(f"{system}.sign-1", private, certificate, algorithm=algorithm, system=system)
 
 
-def receiver(name: str, kind: str) -> DecryptKey:
+def receiver(name: str, kind: str, now: float = NOW) -> DecryptKey:
     private = new_private(kind)  # type: ignore[arg-type]
-    return DecryptKey.from_pem(f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), NOW))
+    return DecryptKey.from_pem(f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), now - 3600))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +24,7 @@ from security.authority import (
 )
 from security.encryptkeys import DecryptKey, EncryptKey, newest
 
-NOW = 1_800_000_000.0
+NOW = float(int(time.time()))
 DAY = 86400
 
 

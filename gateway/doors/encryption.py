@@ -1,0 +1,27 @@
+"""For whom answers are encrypted: where a contract demands it, for the newest encryption key of the caller.
+
+Invariant: nothing is done for a caller whom we could not answer; it is refused first, and hears of that in clear.
+"""
+
+from __future__ import annotations
+
+from contracts.base.errors import Policy
+from contracts.model import Contract
+from gateway.registry.records import System
+from gateway.registry.snapshot import Snapshot
+from security.encryptkeys import EncryptKey, newest
+
+KINDS = "RSA, EC P-256"  # what JOSE can encrypt for
+
+
+def answers_for(contract: Contract, snapshot: Snapshot, caller: System, now: float) -> EncryptKey | None:
+    """None under a contract whose bodies are signed only, and where there is no such key."""
+    return newest(snapshot.encrypt_keys(caller.id), now) if contract.protection == "encrypted" else None
+
+
+def demand_key(contract: Contract, snapshot: Snapshot, caller: System, now: float) -> EncryptKey | None:
+    """The same; Policy("encryption.no-key") where a key is needed and there is none."""
+    found = answers_for(contract, snapshot, caller, now)
+    if found is None and contract.protection == "encrypted":
+        raise Policy("encryption.no-key", contract=contract.name, system=caller.id, kind=KINDS)
+    return found
