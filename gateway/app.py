@@ -26,6 +26,7 @@ from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.delivery.forwarder import forwarder_over
+from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
@@ -78,7 +79,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
-    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
+    outgoing = client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
+    session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
     rest = RestDoor(
@@ -131,6 +134,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         context = (
             None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
         )
+        if context is not None and protocol is PeerProtocol:  # a proxy is known by its own anchors alone
+            parts.registry.follow(Anchors(context, keyring.client_anchors).take)
         made = make_server(
             parts.app,
             context=context,

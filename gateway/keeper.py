@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -34,16 +34,16 @@ FOLD_SECONDS: Final = 0.1
 _logger: Final = logging.getLogger(__name__)
 
 
-class Delivery(Protocol):
-    """The queue's worker."""
+class Chore(Protocol):
+    """What a leading keeper does beside sequencing, such as the queue's delivery."""
 
     async def run_once(self, lease: Lease) -> int:
-        """Take up and deliver what is due; how many messages that were. Each of its transactions checks the lease."""
+        """Do what is due; how much that was. Each of its transactions checks the lease."""
         ...
 
 
 class Keeper:
-    """One a keeper process. Its row in `process` stands before it runs."""
+    """One a keeper process. Its row in `process` stands before it runs. `chores` come with the words for when one cannot be done."""
 
     def __init__(
         self,
@@ -51,8 +51,9 @@ class Keeper:
         lock: FileLock | None,
         process_id: str,
         sequencer: Sequencer,
-        delivery: Delivery | None = None,
+        delivery: Chore | None = None,
         *,
+        chores: Sequence[tuple[str, Chore]] = (),
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,7 +64,7 @@ class Keeper:
         self._lock: Final = lock
         self._id: Final = process_id
         self._sequencer: Final = sequencer
-        self._delivery: Final = delivery
+        self._chores: Final = [*([("the queue is not delivered", delivery)] if delivery is not None else []), *chores]
         self._clock: Final = clock
         self._watch: Final = recovery.Watch(monotonic)
         self._monotonic: Final = monotonic
@@ -81,8 +82,8 @@ class Keeper:
             group.create_task(self._lead())
             group.create_task(self._sequence())
             group.create_task(self._fold_back())
-            if self._delivery is not None:
-                group.create_task(self._deliver(self._delivery))
+            for undone, chore in self._chores:
+                group.create_task(self._do(chore, undone))
         await self._loop.run_in_executor(self._leading, self._end)
         self._leading.shutdown()
         self._sequencing.shutdown()
@@ -125,14 +126,14 @@ class Keeper:
                     wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS
             await self._pause(wait)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _do(self, chore: Chore, undone: str) -> None:
         while not self._stopping.is_set():
             lease, done = self.lease, 0
             if lease is not None:
                 try:
-                    done = await delivery.run_once(lease)
+                    done = await chore.run_once(lease)
                 except Exception as error:
-                    self._complain("the queue is not delivered", error)
+                    self._complain(undone, error)
             await self._pause(0.0 if done else PAUSE_SECONDS)
 
     async def _fold_back(self) -> None:

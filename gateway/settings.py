@@ -75,6 +75,7 @@ class Settings:
     )
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")
+    status_seconds: float = _setting(300.0, "how often outside authorities are asked what they have revoked, in seconds")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
     drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from contracts.base.errors import Theirs
+from contracts.base.errors import Policy, Theirs
 from contracts.base.times import rfc3339
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
@@ -95,6 +96,7 @@ class VerifyKey:
     valid_from: float
     valid_until: float
     public: PublicKey = field(repr=False, compare=False)
+    known_until: float = math.inf  # until when its authority's word on revocation holds, grace included
     _check: Callable[[bytes, bytes], None] = field(init=False, repr=False, compare=False)  # signature, data; bound once, for it is hot
 
     def __post_init__(self) -> None:
@@ -149,11 +151,13 @@ class VerifyKey:
             raise Theirs("signature.wrong", key=self.key_id) from None
 
     def check_time(self, now: float) -> None:
-        """Raises Theirs("signature.key-expired") outside the certificate's validity."""
+        """Raises Theirs("signature.key-expired") outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
         if not self.valid_from <= now <= self.valid_until:
             raise Theirs(
                 "signature.key-expired", key=self.key_id, valid_from=rfc3339(self.valid_from), valid_until=rfc3339(self.valid_until)
             )
+        if now >= self.known_until:
+            raise Policy("signature.key-status-unknown", key=self.key_id, since=rfc3339(self.known_until) if self.known_until else "—")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,15 @@ def registry_keys(system: Annotated[str | None, typer.Argument()] = None, data: 
         command.show(load_instance(data, json), system, json)
 
 
+@registry.command("refresh")
+def registry_refresh(data: Data = None, json: Json = False) -> None:
+    """Ask the outside authorities now what they have revoked, without waiting for the keeper's next round."""
+    from gateway.commands import identities as command
+
+    with failures_told(json):
+        command.refresh(load_instance(data, json), json)
+
+
 @ca.command("show")
 def ca_show(data: Data = None, json: Json = False) -> None:
     """Root and issuers: who, how long, and whether the root key is offline."""
@@ -88,3 +97,17 @@ def ca_renew(issuer: Issuer, data: Data = None, json: Json = False) -> None:
 
     with failures_told(json):
         command.renew(load_instance(data, json), issuer.value, json)
+
+
+@ca.command("crl")
+def ca_crl(
+    issuer: Annotated[str, typer.Argument(help="tls, sign, or the number of one that was replaced, as tls-1.")] = "tls",
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it (DER).")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """The revocation list of an issuer, made anew if it is not current."""
+    from gateway.commands import ca as command
+
+    with failures_told(json):
+        command.crl(load_instance(data, json), issuer, out, json)

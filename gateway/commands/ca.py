@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -10,11 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.base.times import rfc3339
 from gateway.authority import EmbeddedAuthority, Issuer
-from gateway.commands.output import emit
+from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry.revisions import raise_revision
+from gateway.revocation import own
 from gateway.settings import Settings
 from security.keys import thumbprint
 
@@ -23,17 +25,17 @@ _DER = Encoding.DER
 
 
 def show(settings: Settings, as_json: bool) -> None:
-    own, now = EmbeddedAuthority(settings), time.time()
-    found = [_about("root", own.root, now)] + [_about(name, own.certificate(name), now) for name in own.names()]
-    offline = not own.root_is_here()
+    authority, now = EmbeddedAuthority(settings), time.time()
+    found = [_about("root", authority.root, now)] + [_about(name, authority.certificate(name), now) for name in authority.names()]
+    offline = not authority.root_is_here()
     lines = [f"{each['name']:<8} {each['valid_until']}  {each['days_left']:>5} days  {each['subject']}" for each in found]
     lines.append("the root key is offline" if offline else "the root key lies on this machine: take it away in production")
     emit({"ok": True, "certificates": found, "root_key_offline": offline}, as_json, "\n".join(lines))
 
 
 def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
-    own, now = EmbeddedAuthority(settings), time.time()
-    before, certificate = own.renew(issuer, now)
+    authority, now = EmbeddedAuthority(settings), time.time()
+    before, certificate = authority.renew(issuer, now)
     about = _about(issuer, certificate, now)
     with writing(open_engine(settings.database_url)) as connection:
         raise_revision(connection)  # so that the doors take up its certificate
@@ -41,6 +43,29 @@ def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
         append(connection, [entries.note("registry", facts, now, actor="command line")])
     text = f"{issuer}: made anew, valid until {about['valid_until']}; the one before goes on as {before}. Take root.key away again."
     emit({"ok": True, "issuer": issuer, "before": before, "certificate": about}, as_json, text)
+
+
+def crl(settings: Settings, issuer: str, out: Path | None, as_json: bool) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        own.renew(connection, EmbeddedAuthority(settings), time.time())
+        found = own.stored_list(connection, issuer)
+    if found is None:
+        fail(Exit.USAGE, "unknown", f"there is no issuer {issuer} / không có tổ chức phát hành {issuer}", "See `lgsp ca show`.", as_json)
+    if out is not None:
+        out.write_bytes(found)
+    read = x509.load_der_x509_crl(found)
+    pem = read.public_bytes(Encoding.PEM).decode("ascii")
+    until = read.next_update_utc
+    result = {
+        "ok": True,
+        "issuer": issuer,
+        "number": read.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,
+        "revoked": len(read),
+        "next_update": rfc3339(until.timestamp()) if until is not None else None,
+        "crl": pem,
+        "file": str(out) if out is not None else None,
+    }
+    emit(result, as_json, pem if out is None else f"{out}: list {result['number']} of {issuer}, {len(read)} revoked")
 
 
 def _about(name: str, certificate: x509.Certificate, now: float) -> dict[str, Any]:

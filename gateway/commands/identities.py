@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from gateway.authority import EmbeddedAuthority
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import lock_of, open_engine, writing
 from gateway.registry import enrolment, keys
-from gateway.registry.records import Change, Use
+from gateway.registry.records import ACTIVE, Change, Key, Use
 from gateway.registry.snapshot import load_snapshot
+from gateway.revocation import fetch
+from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
 from security.entry import Json
 
@@ -86,17 +89,41 @@ def show(settings: Settings, system: str | None, as_json: bool) -> None:
             "key": key.key_id,
             "system": key.system,
             "use": key.use,
-            "state": key.state if key.state != "active" or key.in_force(now) else "ended" if now >= key.valid_until else "not yet",
+            "state": _state(key, now),
             "valid_from": rfc3339(key.valid_from),
             "valid_until": rfc3339(key.valid_until),
             "days_left": int((key.valid_until - now) // _DAY),
             "thumbprint": key.thumbprint,
+            "authority": key.authority,
+            "standing": key.said,
         }
         for key in sorted(snapshot.keys.values(), key=lambda each: (each.system, each.use, each.valid_from))
         if system in (None, key.system)
     ]
-    lines = [f"{each['key']:<24} {each['use']:<8} {each['state']:<10} {each['valid_until']}  {each['days_left']:>4} days" for each in found]
+    lines = [
+        f"{each['key']:<24} {each['use']:<8} {each['state']:<10} {each['valid_until']}  {each['days_left']:>4} days"
+        + (f"  {each['authority']}: {each['standing'].partition('; ')[2]}" if each["authority"] else "")
+        for each in found
+    ]
     emit({"ok": True, "keys": found}, as_json, "\n".join(lines))
+
+
+def refresh(settings: Settings, as_json: bool) -> None:
+    """Ask all outside authorities now."""
+    engine = open_engine(settings.database_url)
+
+    async def ask() -> list[str]:
+        async with fetch.open_session() as session:
+            return await OutsideAuthorities(engine, lock_of(engine), session, 0.0).ask_all()
+
+    troubles = asyncio.run(ask())
+    emit({"ok": not troubles, "troubles": troubles}, as_json, "\n".join(troubles) or "all outside authorities answered")
+
+
+def _state(key: Key, now: float) -> str:
+    if key.state != ACTIVE or key.in_force(now):
+        return key.state
+    return "ended" if now >= key.valid_until else "not yet" if now < key.valid_from else "unknown"
 
 
 def _note(changes: list[Change], now: float) -> Any:

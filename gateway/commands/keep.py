@@ -13,14 +13,19 @@ from gateway import child
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
+from gateway.authority import EmbeddedAuthority
 from gateway.delivery.forwarder import forwarder_over
 from gateway.delivery.worker import Deliverer
+from gateway.doors.anchors import Anchors
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keeper import Keeper
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.revocation import fetch
+from gateway.revocation.outside import OutsideAuthorities
+from gateway.revocation.own import OwnLists
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 
@@ -44,7 +49,9 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     journal = Journal(engine, lock, process_id)
     journal.start()
     signing = keyring.signing_key()
-    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
+    outgoing = client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
+    session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock)
     sequencer = Sequencer(
         engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
@@ -52,7 +59,12 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     deliverer = Deliverer(
         engine, lock, journal, Vault(settings.vault_keys, at_rest=keyring.at_rest), registry, forwarder, process_id, clock
     )
-    keeper = Keeper(engine, lock, process_id, sequencer, deliverer)
+    fetching = fetch.open_session()
+    chores = (
+        ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
+        ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
+    )
+    keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores)
     child.stop_when_told(keeper.stop, lifeline)
     child.say_ready(ready)
     try:
@@ -60,6 +72,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     finally:
         await deliverer.finish()
         await session.close()
+        await fetching.close()
         await asyncio.to_thread(journal.stop)
         registry.stop()
         await asyncio.to_thread(processes.end, engine, process_id)

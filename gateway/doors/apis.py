@@ -29,7 +29,7 @@ import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import problems
-from gateway.doors import api_audit, api_feeds, api_keys, api_tokens, api_transfers
+from gateway.doors import api_audit, api_authority, api_feeds, api_keys, api_tokens, api_transfers
 from gateway.doors.api_connexion import (
     ConnexionMiddleware,
     ProblemException,
@@ -69,8 +69,9 @@ def build_apis(services: Services) -> Health:
         **api_audit.HANDLERS,
         "readProof": api_audit.read_proof,
         "readEntries": api_audit.read_entries,
+        "readRevocationList": api_authority.read_revocation_list,
     }
-    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit")]
+    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
     return Health(build(merge(documents, EXCHANGE), handlers, services), Vitals(services.engine, services.registry, services.clock))
 
 

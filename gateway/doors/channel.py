@@ -1,6 +1,7 @@
 """What the channel says of a caller: the client certificate, looked up in the registry on each request.
 
-Connections outlive suspensions and revocations, so nothing is remembered from the handshake but the bytes of the certificate.
+Connections outlive suspensions, revocations and certificates, so nothing is remembered from the handshake but the bytes of the certificate. Where
+an authority from outside vouches for it, its last word must still hold: when that and the stated grace ran out, the door fails closed.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Policy, Theirs
-from gateway.registry.records import System
+from contracts.base.times import rfc3339
+from gateway.registry.records import REVOKED, Key, System
 from gateway.registry.snapshot import Snapshot
 from security.keys import thumbprint
 
@@ -30,9 +33,19 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
         raise Theirs("channel.certificate-unreadable")
     mark = mark_of(certificate)
     key = snapshot.tls_key(mark)
-    if key is None or not key.in_force(now):
+    if key is None:
         raise Policy("channel.unknown-system", thumbprint=mark)
+    if not key.in_force(now):
+        raise _refusal(key, now)
     system = snapshot.systems[key.system]
     if not system.active:
         raise Policy("channel.suspended", who=system.name)
     return Channel(system, mark)
+
+
+def _refusal(key: Key, now: float) -> Policy:
+    if key.state == REVOKED:
+        return Policy("channel.revoked", key=key.key_id, since=key.since, reason=key.reason)
+    if key.valid_from <= now < key.valid_until:
+        return Policy("channel.status-unknown", key=key.key_id, since=rfc3339(key.known_until) if key.known_until else "—")
+    return Policy("channel.expired", key=key.key_id, valid_from=rfc3339(key.valid_from), valid_until=rfc3339(key.valid_until))

@@ -46,6 +46,47 @@ register(
             ),
         ),
         Kind(
+            "channel.revoked",
+            Branch.POLICY,
+            403,
+            Words("Chứng thư của kết nối đã bị thu hồi", "The connection's certificate was revoked"),
+            Words(
+                "Chứng thư {key} của kết nối đã bị thu hồi lúc {since} ({reason}).",
+                "The connection's certificate {key} was revoked at {since} ({reason}).",
+            ),
+            Words(
+                "Tạo khóa mới, xin cấp và đăng ký chứng thư mới; nếu bạn không yêu cầu thu hồi, gọi ngay cho cơ quan vận hành.",
+                "Make a new key; have a certificate issued for it and registered. If you did not ask for this, call the operator at once.",
+            ),
+        ),
+        Kind(
+            "channel.status-unknown",
+            Branch.POLICY,
+            403,
+            Words("Không rõ chứng thư còn hiệu lực không", "It is not known whether the certificate was revoked"),
+            Words(
+                "Thông tin thu hồi mới nhất của tổ chức cấp chứng thư {key} đã hết hạn (kể cả thời gian ân hạn) từ {since}; vì an toàn, kết nối bị từ chối.",
+                "The authority's last word on the certificate {key} ran out, grace included, at {since}; for safety the connection is refused.",
+            ),
+            Words(
+                "Báo cho cơ quan vận hành: địa chỉ CRL hoặc OCSP của tổ chức chứng thực không trả lời.",
+                "Tell the operator: the authority's CRL or OCSP address does not answer.",
+            ),
+        ),
+        Kind(
+            "channel.expired",
+            Branch.POLICY,
+            403,
+            Words("Chứng thư của kết nối ngoài thời hạn", "The connection's certificate is out of its time"),
+            Words(
+                "Chứng thư {key} của kết nối có hiệu lực từ {valid_from} đến {valid_until}, không gồm thời điểm này.",
+                "The connection's certificate {key} is valid from {valid_from} until {valid_until}, which does not include now.",
+            ),
+            Words(
+                "Xin cấp và đăng ký chứng thư mới, rồi kết nối lại.", "Have a new certificate issued and registered, then connect with it."
+            ),
+        ),
+        Kind(
             "channel.mismatch",
             Branch.POLICY,
             403,

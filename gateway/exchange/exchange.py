@@ -345,7 +345,7 @@ class Exchange:
 
     def _request(self, who: Requested, salt: bytes, now: float) -> list[VaultRow]:
         """The request as it travelled; where its body was encrypted, beside it what the signature covers."""
-        parts = [self._seal(who, "request", pack(salt, request_bytes(who.received)), now)]
+        parts = [self._seal(who, "request", pack(salt, request_bytes(who.received, who.authenticated)), now)]
         if who.authenticated.opened:
             parts.append(self._seal(who, "request-opened", who.authenticated.opened, now))
         return parts

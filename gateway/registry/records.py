@@ -6,6 +6,7 @@ frozen values; how they are stored is known to `store`, how they are looked up t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -77,12 +78,18 @@ class Key:
     thumbprint: str
     valid_from: float
     valid_until: float
-    state: str
+    state: str  # revoked by us, or by the authority that issued it
     verify: VerifyKey | None
     encrypt: EncryptKey | None = None
+    algorithm: str | None = None
+    authority: str | None = None  # None: the embedded one, whose word is the state
+    known_until: float = math.inf  # until when an outside authority's word holds, grace included
+    said: str = ""  # that word in a line, for the evidence of what was let through by it
+    since: str = "—"  # when it was revoked, and why
+    reason: str = "unspecified"
 
     def in_force(self, now: float) -> bool:
-        return self.state == ACTIVE and self.valid_from <= now < self.valid_until
+        return self.state == ACTIVE and self.valid_from <= now < self.valid_until and now < self.known_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Registry:
         self._thread: threading.Thread | None = None
         self._reading = threading.Lock()
         self._older: dict[str, CompiledContract] = {}
+        self._followers: list[Callable[[Snapshot], None]] = []
         with engine.connect() as connection:
             self._snapshot = load_snapshot(connection)
         self._seen = clock()
@@ -56,8 +57,16 @@ class Registry:
             moved = revision(connection) != self._snapshot.revision
             if moved:
                 self._snapshot = load_snapshot(connection, self._snapshot)
+                for follower in self._followers:
+                    follower(self._snapshot)
             self._seen = self._clock()
             return moved
+
+    def follow(self, follower: Callable[[Snapshot], None]) -> None:
+        """Hand it the snapshot now, and each one that takes its place, in the thread that reads."""
+        with self._reading:
+            self._followers.append(follower)
+            follower(self._snapshot)
 
     def compiled(self, digest: str) -> CompiledContract:
         """A contract by the digest of its bundle, in force or not: a queued message keeps the one it came under."""

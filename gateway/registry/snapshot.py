@@ -23,10 +23,12 @@ from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
 from gateway.registry.granting import grants
+from gateway.registry.keys import outside
 from gateway.registry.officers import officers
-from gateway.registry.records import ACTIVE, Agency, Change, Key, Route, System, Use
+from gateway.registry.records import ACTIVE, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.revisions import revision
 from gateway.registry.routing import RouteTable
+from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.approvals import Officer
@@ -60,6 +62,7 @@ class Snapshot:
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
+    authorities: Mapping[str, OutsideAuthority]
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -72,14 +75,12 @@ class Snapshot:
         return self.agencies.get(code)
 
     def key(self, key_id: str) -> VerifyKey | None:
-        """A signing key that is not revoked. Its validity in time is checked by whoever verifies with it."""
-        found = self.keys.get(key_id)
-        return found.verify if found is not None and found.state == ACTIVE else None
+        """A signing key, Policy for one that was revoked. Its validity in time is checked by whoever verifies with it."""
+        return _signing(self.keys.get(key_id))
 
     def key_by_thumbprint(self, thumbprint: str) -> VerifyKey | None:
         """The same by the thumbprint of its certificate."""
-        found = self._keys_by_thumbprint.get(thumbprint)
-        return found.verify if found is not None and found.state == ACTIVE else None
+        return _signing(self._keys_by_thumbprint.get(thumbprint))
 
     def tls_key(self, thumbprint: str) -> Key | None:
         """The registration of a client certificate, whatever its state: ask `Key.in_force`."""
@@ -172,12 +173,24 @@ class Snapshot:
         return None if name is None else self.systems.get(name)
 
 
+def _signing(key: Key | None) -> VerifyKey | None:
+    if key is None or key.verify is None:
+        return None
+    if key.state != ACTIVE:
+        raise Policy("signature.key-revoked", key=key.key_id, since=key.since, reason=key.reason)
+    return key.verify
+
+
 def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Snapshot:
     """Read the registry as it stands in this transaction."""
     number = revision(connection)
     agencies = {row["code"]: _agency(row) for row in _rows(connection, tables.agency)}
     known_keys = before.keys if before else {}
-    keys = {row["key_id"]: _key(row, known_keys.get(row["key_id"])) for row in _rows(connection, tables.system_key)}
+    authorities, said = outside(connection), standings(connection)
+    keys = {
+        row["key_id"]: key_of(row, known_keys.get(row["key_id"]), standing(row, authorities, said, number))
+        for row in _rows(connection, tables.system_key)
+    }
     own: dict[str, list[VerifyKey]] = {}
     encrypt: dict[str, tuple[EncryptKey, ...]] = {}
     for key in sorted(keys.values(), key=lambda each: each.valid_from, reverse=True):
@@ -225,6 +238,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         rest,
         methods,
         frozenset(contract.contract.id for contract in in_force.values()),
+        authorities,
         behind,
         before._masks if before is not None and same else {},
     )
@@ -262,18 +276,6 @@ def _agency(row: Mapping[str, Any]) -> Agency:
         json.loads(row["contact"]),
         row["state"],
     )
-
-
-def _key(row: Mapping[str, Any], known: Key | None) -> Key:
-    use = cast(Use, row["use"])
-    verify, encrypt = None, None
-    if known is not None and known.thumbprint == row["thumbprint"] and known.system == row["system"] and known.use == use:
-        verify, encrypt = known.verify, known.encrypt
-    elif use == "sign":
-        verify = VerifyKey.from_certificate(row["key_id"], row["system"], row["certificate"], row["algorithm"])
-    elif use == "encrypt":
-        encrypt = EncryptKey.from_certificate(row["key_id"], row["system"], row["certificate"])
-    return Key(row["key_id"], row["system"], use, row["thumbprint"], row["valid_from"], row["valid_until"], row["state"], verify, encrypt)
 
 
 def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]) -> System:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from security.failures.words import CLOCK, SIGN_ANEW, theirs
+from contracts.base.errors import Branch
+from security.failures.words import CLOCK, SIGN_ANEW, kind, theirs
 
 SIGNATURE = (
     theirs(
@@ -147,6 +148,28 @@ SIGNATURE = (
             "The certificate of key {key} is valid from {valid_from} until {valid_until}, which does not include now.",
         ),
         ("Xin cấp và đăng ký chứng thư mới.", "Have a new certificate issued and registered."),
+    ),
+    kind(
+        Branch.POLICY,
+        "signature.key-revoked",
+        403,
+        ("Chứng thư ký đã bị thu hồi", "The signing certificate was revoked"),
+        ("Khóa {key} đã bị thu hồi lúc {since} ({reason}).", "The key {key} was revoked at {since} ({reason})."),
+        ("Tạo khóa mới, xin cấp và đăng ký chứng thư mới.", "Make a new key; have a certificate issued for it and registered."),
+    ),
+    kind(
+        Branch.POLICY,
+        "signature.key-status-unknown",
+        403,
+        ("Không rõ chứng thư ký còn hiệu lực không", "It is not known whether the signing certificate was revoked"),
+        (
+            "Thông tin thu hồi mới nhất của tổ chức cấp chứng thư cho khóa {key} đã hết hạn (kể cả thời gian ân hạn) từ {since}; vì an toàn, chữ ký bị từ chối.",
+            "The authority's last word on the certificate of key {key} ran out, grace included, at {since}; for safety its signatures are refused.",
+        ),
+        (
+            "Báo cho cơ quan vận hành: địa chỉ CRL hoặc OCSP của tổ chức chứng thực không trả lời.",
+            "Tell the operator: the authority's CRL or OCSP address does not answer.",
+        ),
     ),
     theirs(
         "signature.algorithm",

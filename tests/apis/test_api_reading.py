@@ -164,7 +164,7 @@ async def test_what_is_revoked_is_refused_on_the_next_request(world: World) -> N
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
     answer = await world.signed("dieu-hanh", FEED)
-    assert answer.status == 401 and answer.json["code"] == "signature.unknown-key"
+    assert answer.status == 403 and answer.json["code"] == "signature.key-revoked"
 
 
 async def test_a_token_serves_with_its_certificate_only(world: World) -> None:

@@ -20,7 +20,7 @@ from security import authority
 from security.authority import make_request, new_private
 from security.chains import Trust
 from tests.registry.making import NOW, PROVINCE, House, filled, province
-from tests.registry.outside import Outside, new_key, pem
+from tests.revocation.outside import Outside, new_key, pem
 
 MARK = "  - id: y-te\n"
 
@@ -102,7 +102,7 @@ def test_keys_of_a_document(engine: Engine, house: House) -> None:
     assert applied(engine, stating("keys:\n", key("y-te.a", one), key("y-te.by-command", three)), house) == [
         Change("key", "y-te.by-command", "changed", ("stated",))
     ]
-    assert snapshot_of(engine).key("y-te.a") is None  # stated again, it stays revoked
+    assert snapshot_of(engine).keys["y-te.a"].state == "revoked"  # stated again, it stays revoked
     with pytest.raises(Theirs) as refused:
         applied(engine, stating("keys:\n", key("y-te.a", one, state="active")), house)
     assert [each.got for each in refused.value.findings] == ["registry.key-revoked"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure, Ours, Policy, Theirs
 from gateway.journal.database import writing
 from gateway.registry import store, versions
 from gateway.registry.records import Change
@@ -208,7 +208,9 @@ def test_a_revoked_key_is_found_no_more(engine: Engine, house: House) -> None:
         assert store.revoke_key(connection, "do-thi.sign-1", NOW) == []
         store.revoke_key(connection, "do-thi.tls-1", NOW)
     snapshot = snapshot_of(engine)
-    assert snapshot.key("do-thi.sign-1") is None
+    with pytest.raises(Policy) as refused:
+        snapshot.key("do-thi.sign-1")
+    assert refused.value.code == "signature.key-revoked"
     system = snapshot.system("do-thi")
     assert system is not None and system.endpoint is not None and not system.endpoint.keys_by_id
     tls = snapshot.tls_key(identity.tls_thumbprint)
@@ -281,4 +283,4 @@ def test_loading_does_not_ask_more_often_for_more_systems(engine: Engine) -> Non
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda conn, cursor, statement, *rest: statements.append(statement))
     snapshot_of(engine, before)
-    assert len([text for text in statements if text.startswith("SELECT")]) <= 12
+    assert len([text for text in statements if text.startswith("SELECT")]) <= 14

@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 Key = ec.EllipticCurvePrivateKey
 DAY = timedelta(days=1)
@@ -49,11 +50,26 @@ class Outside:
         return datetime.fromtimestamp(int(self.now + seconds), UTC)
 
     def issue(
-        self, common: str, key: Key, *uses: x509.ObjectIdentifier, days: float = 300, begins: float = -3600.0, uri: str = ""
+        self,
+        common: str,
+        key: Key,
+        *uses: x509.ObjectIdentifier,
+        days: float = 300,
+        begins: float = -3600.0,
+        uri: str = "",
+        points: str = "",
     ) -> x509.Certificate:
         """A leaf; without `uses` it is a client's."""
         return self._certificate(
-            name(common), self.issuer.subject, key, self.key, days, uses=uses or (ExtendedKeyUsageOID.CLIENT_AUTH,), begins=begins, uri=uri
+            name(common),
+            self.issuer.subject,
+            key,
+            self.key,
+            days,
+            uses=uses or (ExtendedKeyUsageOID.CLIENT_AUTH,),
+            begins=begins,
+            uri=uri,
+            points=points,
         )
 
     def crl(
@@ -77,6 +93,40 @@ class Outside:
             )
         return made.sign(key or own, hashes.SHA256()).public_bytes(Encoding.DER)
 
+    def ocsp(
+        self,
+        question: bytes,
+        *revoked: x509.Certificate,
+        of: x509.Certificate,
+        begins: float = -60.0,
+        lasts: float | None = 3600.0,
+        by: tuple[x509.Certificate, Key] | None = None,
+        unknown: bool = False,
+        nonce: bytes | None = None,
+        algorithm: hashes.HashAlgorithm | None = None,
+    ) -> bytes:
+        """The answer to a question about `of`, by the issuing authority or by a responder (`by`: certificate and key)."""
+        asked = ocsp.load_der_ocsp_request(question)
+        responder, own = by or (self.issuer, self.key)
+        gone = of in revoked
+        status = ocsp.OCSPCertStatus.UNKNOWN if unknown else ocsp.OCSPCertStatus.REVOKED if gone else ocsp.OCSPCertStatus.GOOD
+        made = ocsp.OCSPResponseBuilder().add_response(
+            cert=of,
+            issuer=self.issuer,
+            algorithm=hashes.SHA256() if algorithm is None else algorithm,
+            cert_status=status,
+            this_update=self.at(begins),
+            next_update=self.at(begins + lasts) if lasts is not None else None,
+            revocation_time=self.at(begins) if gone else None,
+            revocation_reason=x509.ReasonFlags.key_compromise if gone else None,
+        )
+        made = made.responder_id(ocsp.OCSPResponderEncoding.HASH, responder)
+        if by is not None:
+            made = made.certificates([responder])
+        told = nonce or asked.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+        made = made.add_extension(x509.OCSPNonce(told), critical=False)
+        return made.sign(own, hashes.SHA256()).public_bytes(Encoding.DER)
+
     def _certificate(
         self,
         subject: x509.Name,
@@ -89,6 +139,7 @@ class Outside:
         uses: tuple[x509.ObjectIdentifier, ...] = (),
         begins: float = -3600.0,
         uri: str = "",
+        points: str = "",
     ) -> x509.Certificate:
         made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
         made = (
@@ -103,6 +154,11 @@ class Outside:
         )
         if uses:
             made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        if points:
+            address = [x509.UniformResourceIdentifier(points)]
+            made = made.add_extension(x509.CRLDistributionPoints([x509.DistributionPoint(address, None, None, None)]), critical=False)
+            access = [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, address[0])]
+            made = made.add_extension(x509.AuthorityInformationAccess(access), critical=False)
         if uri:
             made = made.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False)
         return made.sign(by, hashes.SHA256())
