@@ -174,6 +174,7 @@ class Keeper:
             with writing(self._engine, self._lock) as connection:
                 leases.check(connection, self.lease)
                 more = recovery.forget_replays(connection, now) > 0
+                recovery.forget_quotas(connection, now)
             self._replays_at = self._replays_at if more else self._monotonic()
 
     def _beat_and_lead(self, now: float) -> None:

@@ -27,6 +27,7 @@ from security.entry import InDoubt, freeze
 
 DEAD_SECONDS: Final = 10.0
 FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
+QUOTA_GRACE: Final = 70 * 86_400.0
 REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
 AT_ONCE: Final = 500
 _NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
@@ -162,6 +163,11 @@ def _log_doubt(connection: Connection, id: str, owner: str, reason: str, now: fl
         ).scalar_one()
     phase = entry.phase if not before else f"{entry.phase}#{before + 1}"
     connection.execute(tables.log_pending.insert().values(transfer=id, phase=phase, entry=entry.entry, leaf=entry.leaf))
+
+
+def forget_quotas(connection: Connection, now: float) -> int:
+    """Delete what was counted over windows that are long over; the longest is a month."""
+    return connection.execute(delete(tables.quota_use).where(tables.quota_use.c.begins < now - QUOTA_GRACE)).rowcount
 
 
 def forget_replays(connection: Connection, now: float) -> int:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from contracts.base import jcs
 from contracts.base.errors import Policy, Words
 from contracts.base.times import rfc3339
-from security.windows import Hours, Quota, civil
+from security.windows import PERIODS, Hours, Quota, civil
 
 ALL: Final = "*"
 OFFICERS: Final = 2
@@ -291,7 +291,7 @@ def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Pol
         retry_after=max(1, math.ceil(ends - now)),
         grant=grant.id,
         calls=grant.quota.calls,
-        per=grant.quota.per,
+        per=PERIODS[grant.quota.per],
         left=0,
         opens=civil(ends),
         **_asked(request, ask),

@@ -12,9 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
+from contracts.base.errors import Words
+
 VIETNAM: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-PERIODS: Final = ("minute", "hour", "day", "month")
+PERIODS: Final = {
+    "minute": Words("phút", "minute"),
+    "hour": Words("giờ", "hour"),
+    "day": Words("ngày", "day"),
+    "month": Words("tháng", "month"),
+}
 MOST_CALLS: Final = 1_000_000_000
 _DAY: Final = 86_400
 _WEEK: Final = 7 * _DAY

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import dossiers, evidence, exchange, files, oldsystems, refusals
+from examples.story import dossiers, evidence, exchange, files, grants, oldsystems, refusals
 from examples.story.world import Telling, World
 
 STEPS: tuple[Telling, ...] = (
@@ -15,6 +15,7 @@ STEPS: tuple[Telling, ...] = (
     *dossiers.STEPS,
     *oldsystems.STEPS,
     *refusals.STEPS,
+    *grants.STEPS,
     *oldsystems.LATER,
     *evidence.STEPS,
 )

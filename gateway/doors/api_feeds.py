@@ -19,6 +19,7 @@ from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange import entries
+from gateway.exchange.quotas import use_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
@@ -37,6 +38,9 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     decision = snapshot.decide(agency, name, FEED, received.at)
     if not decision.allowed or decision.grant is None:
         raise snapshot.refusal(decision, agency, contract.contract, FEED, received.at)
+    use, quotas = use_of(decision.grant, agency, received.at), services.exchange.quotas
+    if quotas.is_full(use):
+        raise quotas.full(snapshot, decision.grant, agency, contract.contract, FEED, received.at)
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
     masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
     codec = snapshot.codec(caller.system, contract)
@@ -49,9 +53,11 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
         services.clock(),
         actor=caller.system.name,
     )
-    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=use))
     if written.verdict is Verdict.REPLAYED:
         raise Theirs("api.replayed")
+    if written.verdict is Verdict.FULL:
+        raise quotas.full(snapshot, decision.grant, agency, contract.contract, FEED, received.at)
     if written.verdict is not Verdict.COMMITTED:
         raise Ours("journal.fenced", retry_after=1)
     head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
@@ -71,9 +77,15 @@ def _page(
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
             return list(raw.events), raw.next, raw.more
         page: Page = read(connection, name, after, limit, vault=services.vault)
+    operations = contract.contract.operations
     for event in page.events:
         # The type of an event names the operation by which it was handed in, and so the message that its data is.
-        mask = masks.get(event["type"].rpartition(":")[2], _nothing)
+        operation = event["type"].rpartition(":")[2]
+        mask = masks.get(operation, _nothing)
+        if mask is not None and "subject" in event:  # it is the value of a field of the data, and hidden where that is
+            key = operations[operation].key if operation in operations else None
+            if key is None or mask({key: event["subject"]}).get(key) != event["subject"]:
+                del event["subject"]
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
     return [jsontext.write_json(event) for event in page.events], page.next, page.more

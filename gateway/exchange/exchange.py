@@ -30,6 +30,7 @@ from gateway.exchange import entries
 from gateway.exchange.evidence import pack, request_bytes
 from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text
+from gateway.exchange.quotas import Quotas, use_of
 from gateway.exchange.stages import (
     Addressed,
     Answered,
@@ -78,7 +79,11 @@ class Exchange:
     clock: Callable[[], float]
     provider_seconds: float
     floods: Floods = field(default_factory=Floods)
+    quotas: Quotas = field(init=False)
     _writing: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.quotas = Quotas(self.engine)
 
     async def carry(self, addressed: Addressed, door: Door) -> Answered | Refused:
         authenticated: Authenticated | None = None
@@ -87,6 +92,7 @@ class Exchange:
             authenticated = door.authenticate(addressed)
             requested = door.request(authenticated)
             authorised = self.authorise(requested)
+            await self.quotas.look(requested, authorised.decision.grant, requested.received.at)
             decoded = Decoded(authorised, door.decode(authorised))
             return await self._commit(decoded)
         except Failure as failure:
@@ -123,8 +129,9 @@ class Exchange:
             log=(intent,),
             vault=tuple(stored),
             queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
+            quota=use_of(decoded.authorised.decision.grant, who.caller.agency, now),
         )
-        done = await self._write_new(decoded, write)
+        done = await self._write_new(decoded, write, now)
         if done is not None:
             return done
         committed = Committed(decoded, row.id, provider, now, salt, intent.leaf)
@@ -163,11 +170,12 @@ class Exchange:
                 self._seal(who, "answer", answer_json, now),
             ),
             feed=FeedRow(who.contract.contract.name, transfer, event(decoded, now), f"{transfer}/canonical"),
+            quota=use_of(decoded.authorised.decision.grant, who.caller.agency, now),
         )
-        done = await self._write_new(decoded, write)
+        done = await self._write_new(decoded, write, now)
         return done if done is not None else Answered(who, receipt, answer=answer)
 
-    async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
+    async def _write_new(self, decoded: Decoded, write: Write, now: float) -> Answered | Refused | None:
         """Commit a new transfer; None if it stands, else the end of the matter."""
         written = await self.journal.commit(write)
         if written.verdict is Verdict.COMMITTED:
@@ -175,6 +183,10 @@ class Exchange:
         who = decoded.requested
         if written.verdict is Verdict.REPLAYED:
             raise Theirs("message.replayed")
+        if written.verdict is Verdict.FULL:
+            grant = decoded.authorised.decision.grant
+            assert grant is not None  # nothing is written without one
+            raise self.quotas.full(who.snapshot, grant, who.caller.agency, who.contract.contract, who.operation.name, now)
         if written.verdict is Verdict.FENCED:
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
         assert written.existing is not None

@@ -5,7 +5,8 @@ Whatever the batch holds, the result is that of its units one after the other:
 2. a replay key that stands already: REPLAYED, nothing is written;
 3. a message id (or transfer id) that stands already: DUPLICATE, the replay key is written and nothing else;
 4. a step whose guard fails: FENCED, nothing is written;
-5. else all rows of the unit are written: COMMITTED.
+5. a quota that is used up: FULL, nothing is written;
+6. else all rows of the unit are written, and it counts against its quota: COMMITTED.
 `together` does so in a few statements for all units. Where units of one batch depend on each other it gives up before it has
 an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint.
 """
@@ -16,11 +17,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Row, Statements
-from gateway.journal.write import FeedRow, LogRow, QueueRow, ReplayKey, TransferRow, VaultRow, Verdict, Write, Written
+from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, ReplayKey, TransferRow, VaultRow, Verdict, Write, Written
 
 COMMITTED: Final = Written(Verdict.COMMITTED)
 REPLAYED: Final = Written(Verdict.REPLAYED)
 FENCED: Final = Written(Verdict.FENCED)
+FULL: Final = Written(Verdict.FULL)
 
 # The rows of `gateway.journal.write` are tuples in the order of their columns, and go to the driver as they are.
 _REPLAY: Final = ReplayKey._fields
@@ -35,6 +37,10 @@ class Entangled(Exception):
     """Units of this batch depend on each other; take them one by one."""
 
 
+class _Full(Entangled):
+    """A quota is used up by units of this batch: which of them still fit is told one by one."""
+
+
 def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written]:
     """The fast way."""
     results: list[Written] = [COMMITTED] * len(units)
@@ -43,6 +49,7 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Wr
     _replays(sql, cursor, units, results)
     _transfers(sql, cursor, units, results)
     _changes(sql, cursor, units, results)
+    _quotas(cursor, sql, units, results)
     log: list[Row] = []
     vault: list[Row] = []
     feed: list[Row] = []
@@ -68,18 +75,22 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Wr
 
 def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written | Exception]:
     """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
-    results: list[Written | Exception] = []
-    for unit in units:
+    results: dict[int, Written | Exception] = {}
+    # Those that count against a quota come last, in one order for all processes, since they wait for each other's rows.
+    for number, unit in sorted(enumerate(units), key=lambda each: (each[1].quota is not None, each[1].quota or (), each[0])):
         cursor.execute("SAVEPOINT unit")
         try:
-            results.append(together(sql, cursor, [unit])[0])
+            results[number] = together(sql, cursor, [unit])[0]
+        except _Full:
+            cursor.execute("ROLLBACK TO SAVEPOINT unit")
+            results[number] = FULL
         except Exception as error:
             if not sql.fault_of_unit(error):
                 raise
             cursor.execute("ROLLBACK TO SAVEPOINT unit")
-            results.append(error)
+            results[number] = error
         cursor.execute("RELEASE SAVEPOINT unit")
-    return results
+    return [results[number] for number in range(len(units))]
 
 
 def _check_entangled(units: Sequence[Write]) -> None:
@@ -168,6 +179,20 @@ def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
                 results[number] = FENCED
                 if unit.replay is not None:
                     cursor.execute(sql.forget_replay, (unit.replay.key,))
+
+
+def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:
+    """Count the calls of this batch, those of one window together; all of them fit, or `_Full`."""
+    uses: dict[QuotaUse, int] = {}
+    for unit, result in zip(units, results, strict=True):
+        if (use := unit.quota) is not None and result is COMMITTED:
+            uses[use] = uses.get(use, 0) + 1
+    for use in sorted(uses):
+        count = uses[use]
+        if count <= use.limit:
+            cursor.execute(sql.use_quota, (*use[:-1], count, use.limit))
+        if count > use.limit or cursor.fetchone() is None:
+            raise _Full
 
 
 def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:

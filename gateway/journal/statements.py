@@ -50,6 +50,10 @@ class Statements:
             f"SELECT {names} FROM transfer WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
         )
         self.existing_id: Final = self._marked(f"SELECT {names} FROM transfer WHERE id = ?")
+        self.use_quota: Final = self._marked(
+            "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (?, ?, ?, ?, ?) ON CONFLICT (grant_id, agency, per, begins)"
+            " DO UPDATE SET used = quota_use.used + excluded.used WHERE quota_use.used + excluded.used <= ? RETURNING used"
+        )
         self._values = lru_cache(maxsize=2048)(self._make)
 
     def fault_of_unit(self, error: Exception) -> bool:

@@ -102,6 +102,16 @@ class TransferChange(NamedTuple):
     owner: str | None = None
 
 
+class QuotaUse(NamedTuple):
+    """One call of an agency through a grant, in the window that begins then; `limit` is how many it may be."""
+
+    grant_id: str
+    agency: str
+    per: str
+    begins: int
+    limit: int
+
+
 class Write(NamedTuple):
     """One unit. At most one of `transfer` (a new one) and `change` (a step of one) is given."""
 
@@ -112,12 +122,14 @@ class Write(NamedTuple):
     vault: tuple[VaultRow, ...] = ()
     feed: FeedRow | None = None
     queue: QueueRow | None = None
+    quota: QuotaUse | None = None
 
 
 class Verdict(StrEnum):
     COMMITTED = "committed"
     REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
     DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
+    FULL = "full"  # the quota of its grant is used up: nothing was written
     FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
 
 

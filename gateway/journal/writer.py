@@ -177,13 +177,16 @@ class Journal:
         return self._unavailable(units, TimeoutError("other writers kept interfering"))
 
     def _write_carefully(self, units: Sequence[Write]) -> _Results:
-        try:
-            return self._transaction(units, careful=True)
-        except Exception as error:
-            self._rollback()
-            if isinstance(error, _Unsure):
-                return self._after_doubt(units, error)
-            return self._unavailable(units, error)
+        for attempt in (1, 2, 3):
+            try:
+                return self._transaction(units, careful=True)
+            except Exception as error:
+                self._rollback()
+                if isinstance(error, _Unsure):
+                    return self._after_doubt(units, error)
+                if attempt == 3 or not self._sql.worth_repeating(error):
+                    return self._unavailable(units, error)
+        raise AssertionError("the third attempt ends it")
 
     def _transaction(self, units: Sequence[Write], *, careful: bool) -> _Results:
         with self._lock:

@@ -92,8 +92,8 @@ ACCESS = (
         "access.quota",
         ("Đã dùng hết số lượt gọi", "The quota is used up"),
         (
-            "Cơ quan {agency} đã dùng hết {calls} lượt ({per}) của quyền {grant} với {contract}; còn {left}; kỳ mới bắt đầu lúc {opens}.",
-            "Agency {agency} has used all {calls} calls (per {per}) of grant {grant} for {contract}; {left} are left; the next count begins at {opens}.",
+            "Cơ quan {agency} đã dùng hết {calls} lượt mỗi {per} của quyền {grant} với {contract}; còn lại {left}; kỳ mới bắt đầu lúc {opens}.",
+            "Agency {agency} has used all {calls} calls a {per} of grant {grant} for {contract}; {left} are left; the next count begins at {opens}.",
         ),
         status=429,
         first=("Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới. ", "Send it again after Retry-After, freshly signed. "),

@@ -150,7 +150,7 @@ class World:
         )  # fmt: skip
         event = {
             "specversion": "1.0", "id": transfer, "source": "urn:lgsp:system:canh-bao", "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
-            "time": rfc3339(now), "datacontenttype": "application/json",
+            "time": rfc3339(now), "datacontenttype": "application/json", "subject": message.get("identifier", "—"),
         }  # fmt: skip
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)
         frozen = freeze(Note(transfer, now, "intent", "gateway"))

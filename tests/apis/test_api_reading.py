@@ -78,21 +78,48 @@ async def test_a_signature_for_another_address_does_not_serve(world: World) -> N
     assert answer.status == 401 and answer.json["code"] == "signature.wrong"
 
 
-async def test_a_readers_grant_masks(world: World) -> None:
+def regrant(world: World, **changes: object) -> None:
+    """The centre's grant for the feed with other contents, past the proposal, which refuses to hide what the contract cannot show as absent."""
     table = tables.access_grant
-    with writing(world.engine) as connection:  # past the approval, which refuses to hide what the contract cannot show as absent
+    with writing(world.engine) as connection:
         body = json.loads(connection.execute(select(table.c.body).where(table.c.id == "G-0004")).scalar_one())
-        connection.execute(update(table).where(table.c.id == "G-0004").values(body=json.dumps(body | {"fields": ["*", "!note"]})))
+        connection.execute(update(table).where(table.c.id == "G-0004").values(body=json.dumps(body | changes)))
         approve_all(connection)  # else it is a grant that nobody approved
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
+
+
+async def test_a_readers_grant_masks(world: World) -> None:
+    regrant(world, fields=["*", "!note"])
     await world.hand_in(ONE, {"identifier": ONE, "note": "private"})
     world.sequence()
     answer = await world.signed("dieu-hanh", FEED)
-    assert answer.status == 200, answer.json
-    data = answer.json["events"][0]["data"]
-    assert data["identifier"] == ONE and data.get("note") in (None, {"absent": "not-permitted"})
+    (event,) = answer.json["events"]
+    assert event["data"]["identifier"] == ONE == event["subject"] and event["data"].get("note") in (None, {"absent": "not-permitted"})
     assert b"private" not in answer.body
+
+
+async def test_what_is_hidden_is_not_told_by_the_events_subject_either(world: World) -> None:
+    regrant(world, fields=["*", "!identifier"])
+    await world.hand_in(ONE, {"identifier": "private-id", "note": "n"})
+    world.sequence()
+    answer = await world.signed("dieu-hanh", FEED)
+    (event,) = answer.json["events"]
+    assert event["data"]["note"] == "n" and "subject" not in event
+    for told in (
+        b"private-id",
+        hashlib.sha256(b"private-id").hexdigest().encode(),
+        base64.b64encode(hashlib.sha256(b"private-id").digest()),
+    ):
+        assert told not in answer.body
+
+
+async def test_readings_count_against_the_quota(world: World) -> None:
+    regrant(world, quota={"calls": 2, "per": "month"})
+    answers = [await world.signed("dieu-hanh", FEED) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 429, 429]
+    assert answers[3].json["code"] == "access.quota" and int(answers[3].headers["retry-after"]) > 0
+    assert [entry["failure"] for entry in world.logged("refusal")] == ["access.quota"] * 2
 
 
 async def test_a_transfer_for_its_parties_only(world: World) -> None:

@@ -307,3 +307,16 @@ def test_a_file_with_the_mark_of_something_else_is_carried_under_its_own(place: 
     (place.drop / "work" / f"{first['transfer']}~lai.csv").write_bytes(CSV)
     place.look()
     assert [each["transfer"] for each in place.reports()].count(first["transfer"]) == 1, "nothing of it is told to another system"
+
+
+def test_a_quota_counts_files_and_a_repeat_is_told_even_when_it_is_full(place: Place) -> None:
+    limited = grant("indicator/v1", "submitValues") | {"quota": {"calls": 1, "per": "month"}}
+    apply(place, edited(without="G-0007", grants=[limited]))
+    dropped(place, mot_csv=CSV)
+    place.look()
+    # In one process: the first finds the quota full in the journal, the second is refused by the look before, the third is a repeat.
+    dropped(place, a_csv=CSV.replace(b"41,07", b"41,08"), b_csv=CSV.replace(b"41,07", b"41,09"), c_csv=CSV)
+    place.look()
+    assert sorted(each["result"] for each in place.reports()) == ["accepted", "refused", "refused", "repeated"]
+    assert {each["problem"]["code"] for each in place.reports() if each["result"] == "refused"} == {"access.quota"}
+    assert place.rows("select grant_id, agency, per, used from quota_use") == [("G-1", "H14.4", "month", 1)] and len(place.fed()) == 1

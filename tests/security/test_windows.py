@@ -46,7 +46,7 @@ def test_the_next_opening_is_one_and_nothing_changes_before_the_next_change(wind
     assert window.holds(middle) is window.holds(now)
 
 
-@given(st.sampled_from(PERIODS), times)
+@given(st.sampled_from(list(PERIODS)), times)
 def test_a_moment_lies_in_one_window_of_the_calendar(per: str, now: float) -> None:
     window = Quota(1, per).window(now)
     assert window.begins <= now < window.ends

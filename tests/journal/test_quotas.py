@@ -1,0 +1,122 @@
+"""Quotas in the intent's transaction: exact over processes and restarts, refused alone, not counted twice."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lgsp_test_databases import log_row, submission
+from sqlalchemy import Engine, select, text
+
+from gateway.journal import tables
+from gateway.journal.database import lock_of
+from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
+from gateway.journal.writer import Journal
+
+FIVE = QuotaUse("G-1", "H14.2", "minute", 1_795_503_600, 5)
+
+
+@pytest.fixture
+def journal(database: Engine) -> Iterator[Journal]:
+    journal = Journal(database, lock_of(database), "door-1")
+    journal.start()
+    yield journal
+    journal.stop()
+
+
+def call(quota: QuotaUse = FIVE, **options: Any) -> Write:
+    return submission("door-1", **options)._replace(quota=quota)
+
+
+def used(engine: Engine) -> dict[tuple[str, str, str, int], int]:
+    with engine.connect() as connection:
+        return {tuple(row)[:4]: row.used for row in connection.execute(select(tables.quota_use))}
+
+
+def count(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+async def all_at_once(journal: Journal, units: list[Write]) -> list[Written]:
+    return await asyncio.gather(*[journal.commit(unit) for unit in units])
+
+
+def test_so_many_and_no_more(database: Engine, journal: Journal) -> None:
+    verdicts = [journal.commit_blocking(call()).verdict for _ in range(7)]
+    assert verdicts == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
+    assert used(database) == {FIVE[:4]: 5}
+    assert [count(database, name) for name in ("transfer", "replay", "log_pending", "vault", "feed_pending")] == [5, 5, 10, 5, 5]
+
+
+def test_a_full_quota_refuses_its_own_rows_and_never_its_batch(database: Engine, journal: Journal) -> None:
+    units = [call() if number % 2 else submission("door-1") for number in range(40)]
+    results = asyncio.run(all_at_once(journal, units))
+    assert all(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if unit.quota is None)
+    assert sum(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if unit.quota is not None) == 5
+    assert {one.verdict for one in results} == {Verdict.COMMITTED, Verdict.FULL}
+    assert count(database, "transfer") == 25 and used(database) == {FIVE[:4]: 5}
+
+
+def test_a_repeat_does_not_count_and_gets_its_row_when_the_quota_is_full(database: Engine, journal: Journal) -> None:
+    first = call(message="m-1")
+    journal.commit_blocking(first)
+    again = [journal.commit_blocking(call(message="m-1")) for _ in range(9)]
+    assert {one.verdict for one in again} == {Verdict.DUPLICATE} and used(database) == {FIVE[:4]: 1}
+    for _ in range(9):
+        journal.commit_blocking(call())
+    late = journal.commit_blocking(call(message="m-1"))
+    assert late.verdict is Verdict.DUPLICATE and late.existing is not None and first.transfer is not None
+    assert late.existing["id"] == first.transfer.id and used(database) == {FIVE[:4]: 5}
+
+
+def test_repeats_and_replays_in_one_batch_with_a_full_quota(database: Engine, journal: Journal) -> None:
+    """Whatever the batch holds, the result is that of its units one after the other."""
+    units = [call(message=f"m-{number % 4}", key=bytes([number % 9]) * 32, quota=FIVE._replace(limit=2)) for number in range(36)]
+    results = asyncio.run(all_at_once(journal, units))
+    assert sum(one.verdict is Verdict.COMMITTED for one in results) == 2 == count(database, "transfer")
+    assert used(database) == {FIVE[:4]: 2}
+
+
+def test_what_is_refused_can_come_again_in_the_next_window(database: Engine, journal: Journal) -> None:
+    one = FIVE._replace(limit=1)
+    journal.commit_blocking(call(one))
+    refused = call(one, message="m-2", key=b"k" * 32)
+    assert journal.commit_blocking(refused).verdict is Verdict.FULL
+    later = refused._replace(quota=one._replace(begins=one.begins + 60))
+    assert journal.commit_blocking(later).verdict is Verdict.COMMITTED, "nothing of it was written, its replay key neither"
+
+
+def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journal) -> None:
+    reads = [Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=FIVE) for n in range(7)]
+    assert [journal.commit_blocking(each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
+    assert count(database, "log_pending") == 5 == count(database, "replay")
+
+
+def test_exact_over_doors_and_a_restart(database: Engine) -> None:
+    """Three doors at once, each restarted in the middle; three agencies share nothing."""
+    quotas = [FIVE._replace(agency=f"H14.{n}", limit=10 * n) for n in (1, 2, 3)]
+    verdicts: list[tuple[QuotaUse, Verdict]] = []
+
+    def door(name: str) -> None:
+        random_order = random.Random(name)
+        for life in (1, 2):
+            journal = Journal(database, lock_of(database), f"{name}-{life}")
+            journal.start()
+            asked = [quota for quota in quotas for _ in range(12)]
+            random_order.shuffle(asked)
+            results = asyncio.run(all_at_once(journal, [call(quota) for quota in asked]))
+            verdicts.extend((quota, one.verdict) for quota, one in zip(asked, results, strict=True))
+            journal.stop()
+
+    doors = [threading.Thread(target=door, args=(f"door-{n}",)) for n in range(3)]
+    for each in doors:
+        each.start()
+    for each in doors:
+        each.join()
+    assert len(verdicts) == 3 * 2 * 36
+    for quota in quotas:
+        assert sum(verdict is Verdict.COMMITTED for asked, verdict in verdicts if asked == quota) == quota.limit
+    assert used(database) == {quota[:4]: quota.limit for quota in quotas}
