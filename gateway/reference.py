@@ -19,13 +19,15 @@ from typing import Any, Final
 
 import typer
 
-from contracts.base.errors import KINDS, Branch, Kind
+from contracts.base.errors import KINDS, Branch, Kind, Language
 from contracts.diff.changes import CODES
+from gateway.doctor.findings import KINDS as FINDINGS
 from gateway.exchange import states
 from gateway.settings import FILE, PREFIX, Settings
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 ROOMS: Final = ("contracts", "security", "adapters", "gateway")
+_LANGUAGES: Final[tuple[Language, ...]] = ("en", "vi")
 _BRANCHES: Final = {
     Branch.THEIRS: ("What the caller can mend", "The message cannot be accepted as it is."),
     Branch.POLICY: ("What the officers decide", "The message is sound, but it is not allowed."),
@@ -78,6 +80,26 @@ def changes_page() -> str:
         "|---|---|---|",
     ]
     lines += [f"| `{code}` | {_cell(words.say('en', {}))} | {_cell(words.say('vi', {}))} |" for code, words in sorted(CODES.items())]
+    return "\n".join(lines) + "\n"
+
+
+def doctor_page() -> str:
+    lines = [
+        "# What the doctor looks for · Những điều được xét",
+        "",
+        "`lgsp doctor` names each finding by one of these codes; `…` stands for what the finding itself names. A grave one (**!**; marks in brackets: in production only) makes",
+        "the command end with exit code 1. This page is made from the code by `python -m gateway.reference`.",
+        "",
+        "| code | | English | Tiếng Việt |",
+        "|---|---|---|---|",
+    ]
+    for code, kind in FINDINGS.items():
+        mark = ("**!**" if kind.grave else "~") if kind.sandbox_too else ("(**!**)" if kind.grave else "(~)")
+        said = {
+            language: f"**{_cell(kind.what.say(language, {}))}.** {_cell(kind.why.say(language, {}))} *{_cell(kind.next.say(language, {}))}*"
+            for language in _LANGUAGES
+        }
+        lines.append(f"| `{code}` | {mark} | {said['en']} | {said['vi']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -153,6 +175,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "changes.md": changes_page(),
         "settings.md": settings_page(),
+        "doctor.md": doctor_page(),
         "commands.md": commands_page(),
         "architecture.md": architecture_page(),
     }

@@ -48,7 +48,7 @@ def bench(
 
 @app.command()
 def doctor(data: Data = None, json: Json = False) -> None:
-    """Look at an instance: files and their modes, certificates, database, log; say what is wrong and what to do."""
+    """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say what is weak, why, and what to do."""
     from gateway.commands import doctor as command
 
     with failures_told(json):

@@ -20,6 +20,7 @@ from contracts.base.times import rfc3339
 from gateway import keyring as keys
 from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
 from gateway.commands.output import Exit, emit, fail
+from gateway.doctor.files import key_files
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -165,11 +166,6 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
     text = "\n".join([*done, f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart"])
     text += "\nWhat the disk held before may still be found on it: replace the keys (`lgsp keys rotate`), or begin with a new disk."
     emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
-
-
-def key_files(settings: Settings) -> list[Path]:
-    """Every file of the instance that holds a private key or a raw secret."""
-    return sorted(path for folder in (settings.keys, settings.authority) for path in folder.rglob("*.key"))
 
 
 def _protected(path: Path, at_rest: AtRest) -> bool:

@@ -20,6 +20,7 @@ from contracts.base.errors import Ours
 from gateway.atrest import PLAIN, AtRest, is_protected
 from gateway.audit.logkey import LogKey
 from gateway.commands import keys as command
+from gateway.doctor.files import key_files
 from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import NAMES, Keyring
@@ -59,7 +60,7 @@ def opens(settings: Settings, body: str) -> None:
 def opens_nothing(copy: Path, body: str) -> None:
     """Every file of keys, read in every way that there is; then the body, under any 32 bytes that stand in any file."""
     settings = replace(Settings(copy), secret_file="")
-    files = command.key_files(settings)
+    files = key_files(settings)
     assert len(files) >= 8
     for path in files:
         data = path.read_bytes()
@@ -112,8 +113,8 @@ def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(tmp_path: P
     settings = load(settings.data, {})
     assert settings.secret_file == str(secret)
     opens(settings, body)
-    assert len(told["protected"]) == len(command.key_files(settings))
-    assert all(path.stat().st_mode & 0o077 == 0 for path in command.key_files(settings))
+    assert len(told["protected"]) == len(key_files(settings))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in key_files(settings))
 
     # half of the way: one file is as it was before
     at_rest = AtRest.of(settings)
@@ -135,7 +136,7 @@ def test_a_key_that_is_replaced_is_protected_too(tmp_path: Path) -> None:
     for name in NAMES:
         with pytest.raises(SystemExit):
             command.rotate(settings, [name], False, True, True)
-    assert all(is_protected(path.read_bytes()) for path in command.key_files(settings))
+    assert all(is_protected(path.read_bytes()) for path in key_files(settings))
     assert Keyring(settings).signing_key().key_id == "gateway.sign-2"
 
 

@@ -1,0 +1,48 @@
+"""The doctor: looks at an instance without changing it, and names what is weak (`findings` has all that it can say)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+
+from contracts.base.errors import Failure
+from gateway.doctor import certificates, network, store
+from gateway.doctor.files import files, short_keys
+from gateway.doctor.findings import Found, found
+from gateway.journal.database import open_engine
+from gateway.settings import Settings
+
+
+def examine(settings: Settings, clock: Callable[[], float]) -> list[Found]:
+    """All that is found, grave things first. What cannot be looked at is a finding too."""
+    sandbox = settings.kind == "sandbox"
+    every = [each for each in _examine(settings, clock) if each.kind.sandbox_too or not sandbox]
+    return sorted(every, key=lambda each: not each.kind.grave)
+
+
+def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
+    now = clock()
+    yield from files(settings)
+    yield from store.weak_settings(settings)
+    yield from store.disk(settings)
+    yield from network.addresses(settings)
+    yield from network.edges(settings)
+    yield from network.old_tls(settings)
+    try:
+        yield from certificates.own_certificates(settings, now)
+    except Failure as failure:
+        yield found("keys.locked", name="—", reason=failure.what("en"))
+    engine = open_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            yield from store.database(connection, clock)
+            yield from certificates.systems_certificates(connection, now)
+            yield from short_keys(settings, connection)
+    except SQLAlchemyError as trouble:
+        damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
+        yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
+    except Failure:  # told above
+        pass
+    finally:
+        engine.dispose()

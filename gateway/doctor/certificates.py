@@ -1,0 +1,48 @@
+"""Certificates near their end: the gateway's own, the embedded authority's, the systems'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cryptography import x509
+from sqlalchemy import Connection, select
+
+from contracts.base.times import rfc3339
+from gateway.doctor.findings import Found, found
+from gateway.journal import tables
+from gateway.keyring import NAMES, Keyring
+from gateway.settings import Settings
+from security.keys import load_certificate
+
+_DAY: Final = 86_400.0
+SOON: Final = 14 * _DAY
+AUTHORITY_SOON: Final = 180 * _DAY  # an authority must outlive what it issues, a year at most for signing
+
+
+def own_certificates(settings: Settings, now: float) -> Iterator[Found]:
+    keyring = Keyring(settings)
+    for name in NAMES:
+        each = keyring.current(name)
+        yield from _judged(each.key_id, load_certificate(each.pem()), now, SOON, f"lgsp keys rotate {name}")
+    for name in ("root", "tls", "sign"):
+        path = settings.authority / f"{name}.crt"
+        if path.exists():
+            then = "a new root and new issuers: docs/security.md" if name == "root" else f"lgsp ca renew {name}"
+            yield from _judged(f"ca/{name}", load_certificate(path.read_bytes()), now, AUTHORITY_SOON, then)
+
+
+def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, then: str) -> Iterator[Found]:
+    until = certificate.not_valid_after_utc.timestamp()
+    if until < now + soon:
+        yield found("certificate.ended" if until <= now else "certificate.ending", name=name, until=rfc3339(until), next=then)
+
+
+def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
+    """Those that end, and have no successor of the same use that lives on."""
+    key = tables.system_key
+    rows = connection.execute(select(key.c.key_id, key.c.system, key.c.use, key.c.valid_until).where(key.c.state == "active")).all()
+    lasting = {(system, use) for _, system, use, until in rows if until >= now + SOON}
+    ending = sorted(f"{key_id} ({rfc3339(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting)
+    if ending:
+        yield found("certificate.systems-ending", keys=", ".join(ending))

@@ -1,0 +1,95 @@
+"""Files and keys: modes, protection, the root key, lengths, and whether the keys open at all."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlalchemy import Connection, select
+
+from contracts.base.errors import Failure
+from gateway.atrest import is_protected
+from gateway.doctor.findings import Found, found
+from gateway.journal import tables
+from gateway.keyring import NAMES, Keyring
+from gateway.settings import FILE, Settings
+from security.keys import load_certificate
+
+ISSUED_RSA_BITS: Final = 3072
+
+
+def files(settings: Settings) -> Iterator[Found]:
+    keys = key_files(settings)
+    secret = settings.secret_path
+    private = [settings.keys, settings.authority, settings.vault_keys, *keys, *([secret] if secret is not None else [])]
+    loose = [str(path) for path in private if path.exists() and _open_to_others(path)]
+    if loose:
+        yield found("files.modes", paths=", ".join(loose))
+    own = settings.data / FILE
+    if _open_to_others(own) and _has_password(own.read_text("utf-8")):
+        yield found("files.settings-secret", path=own)
+    clear = [path for path in keys if not is_protected(path.read_bytes())]
+    if clear:
+        yield found("keys.unprotected", count=len(clear))
+    root = settings.authority / "root.key"
+    if root.exists():
+        yield found("keys.root-online", path=root)
+    yield from _opens(settings)
+
+
+def key_files(settings: Settings) -> list[Path]:
+    """Every file of the instance that holds a private key or a raw secret."""
+    return sorted(path for folder in (settings.keys, settings.authority) for path in folder.rglob("*.key"))
+
+
+def short_keys(settings: Settings, connection: Connection) -> Iterator[Found]:
+    rows = connection.execute(
+        select(tables.system_key.c.key_id, tables.system_key.c.certificate).where(tables.system_key.c.state == "active")
+    )
+    keyring = Keyring(settings)
+    own = ((each.key_id, each.pem().decode("ascii")) for name in NAMES for each in keyring.generations(name)[:1])
+    short = list(_short([*((row.key_id, row.certificate) for row in rows), *own]))
+    if short:
+        yield found("keys.short", keys=", ".join(sorted(short)))
+
+
+def _short(certificates: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for key_id, pem in certificates:
+        public = load_certificate(pem).public_key()
+        if isinstance(public, rsa.RSAPublicKey) and public.key_size < ISSUED_RSA_BITS:
+            yield f"{key_id} (RSA {public.key_size})"
+
+
+def _opens(settings: Settings) -> Iterator[Found]:
+    try:
+        keyring = Keyring(settings)
+    except Failure as failure:
+        yield found("keys.locked", name="secret_file", reason=failure.what("en"))
+        return
+    openings: dict[str, Callable[[], object]] = {
+        "sign": keyring.signing_key,
+        "decrypt": keyring.decrypt_keys,
+        "hash.key": keyring.hash_key,
+        "ca/tls": lambda: keyring.issuer("tls"),
+        "ca/sign": lambda: keyring.issuer("sign"),
+    }
+    for name, opening in openings.items():
+        try:
+            opening()
+        except FileNotFoundError:  # an authority that issues elsewhere
+            if not name.startswith("ca/"):
+                yield found("keys.locked", name=name, reason="missing")
+        except (Failure, ValueError) as trouble:
+            yield found("keys.locked", name=name, reason=trouble.what("en") if isinstance(trouble, Failure) else str(trouble))
+
+
+def _open_to_others(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def _has_password(text: str) -> bool:
+    address = next((line for line in text.splitlines() if line.startswith("database:")), "")
+    return ":" in address.partition("://")[2].partition("@")[0] and "@" in address

@@ -1,0 +1,216 @@
+"""What `lgsp doctor` can find: each with a stable code, how grave it is, and words that say what, why it matters, and what to do.
+
+Invariant: all findings stand here, in both languages, and are listed in docs/doctor.md. A grave one makes the command end with 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.base.errors import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    code: str
+    grave: bool
+    what: Words
+    why: Words
+    next: Words
+    sandbox_too: bool = True  # else it is how a sandbox is meant to be, and nothing to name there
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    kind: Kind
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+KINDS: Final[dict[str, Kind]] = {}
+
+
+def found(code: str, **facts: Any) -> Found:
+    return Found(KINDS[code], facts)
+
+
+def _kind(
+    code: str, what: tuple[str, str], why: tuple[str, str], then: tuple[str, str], *, grave: bool = False, sandbox_too: bool = True
+) -> None:
+    KINDS[code] = Kind(code, grave, Words(*what), Words(*why), Words(*then), sandbox_too)
+
+
+# --- files and keys -------------------------------------------------------------------------------------------------------
+_kind(
+    "files.modes",
+    ("Người khác đọc được: {paths}", "Others can read: {paths}"),
+    ("Ai có khóa là có thể ký, giải mã và mạo danh trục.", "Whoever has a key can sign, decrypt and pass for the gateway."),
+    ("Đặt quyền 600 cho tệp, 700 cho thư mục; thay khóa nếu có thể đã lộ.", "chmod 600 for files, 700 for folders; replace keys that may have been read."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "files.settings-secret",
+    ("{path} chứa mật khẩu cơ sở dữ liệu và người khác đọc được", "{path} holds the password of the database, and others can read it"),
+    ("Ai đọc được tệp này là vào được cơ sở dữ liệu.", "Whoever reads it gets into the database."),
+    ("Đặt quyền 600, hoặc để mật khẩu trong ~/.pgpass.", "chmod 600, or keep the password in ~/.pgpass."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "keys.unprotected",
+    ("{count} tệp khóa nằm không mã hóa", "{count} key files lie in the clear"),
+    ("Một bản sao của thư mục dữ liệu, kể cả bản sao lưu, mở được mọi thứ.", "A copy of the data folder, a backup too, opens everything."),
+    ("Dừng phiên bản rồi chạy `lgsp keys protect --new-secret TỆP`.", "Stop the instance and run `lgsp keys protect --new-secret FILE`."),
+    grave=True, sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "keys.locked",
+    ("Không mở được khóa {name}: {reason}", "The key {name} does not open: {reason}"),
+    ("Trục không khởi động được với khóa này.", "The gateway cannot start with it."),
+    ("Kiểm tra secret_file, hoặc khôi phục khóa từ bản sao lưu.", "Check secret_file, or restore the key from a backup."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "keys.root-online",
+    ("Khóa gốc của cơ quan chứng thực nằm trên máy này: {path}", "The authority's root key lies on this machine: {path}"),
+    ("Ai chiếm được máy sẽ lập được cơ quan chứng thực giả mà mọi hệ thống đều tin.", "Whoever takes the machine can make authorities that every system trusts."),
+    ("Chuyển ca/root.key sang nơi lưu giữ ngoại tuyến.", "Move ca/root.key to offline storage; the issuers go on without it."),
+    grave=True, sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "keys.short",
+    ("Khóa ngắn: {keys}", "Short keys: {keys}"),
+    ("RSA dưới 3072 bit không còn được cấp mới; nên thay sớm.", "RSA below 3072 bits is no longer issued; it should be replaced soon."),
+    ("Cấp khóa mới (EC P-256, hoặc RSA từ 3072 bit).", "Enrol new keys (EC P-256, or RSA from 3072 bits)."),
+)  # fmt: skip
+
+# --- certificates ---------------------------------------------------------------------------------------------------------
+_kind(
+    "certificate.ended",
+    ("Chứng thư {name} đã hết hạn từ {until}", "The certificate {name} ended at {until}"),
+    ("Các bên từ chối kết nối hoặc chữ ký dùng chứng thư này.", "Others refuse connections and signatures that rest on it."),
+    ("{next}", "{next}"),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "certificate.ending",
+    ("Chứng thư {name} hết hạn lúc {until}", "The certificate {name} ends at {until}"),
+    ("Sau lúc đó các bên sẽ từ chối nó.", "From then on others refuse it."),
+    ("{next}", "{next}"),
+)  # fmt: skip
+_kind(
+    "certificate.systems-ending",
+    ("Chứng thư của hệ thống sắp hoặc đã hết hạn: {keys}", "Certificates of systems that end soon or have ended: {keys}"),
+    ("Khi hết hạn, hệ thống đó không gọi được nữa.", "When they end, these systems can call no more."),
+    ("Nhắc đầu mối của các hệ thống này xin cấp chứng thư mới.", "Ask the contacts of these systems to enrol new ones."),
+)  # fmt: skip
+
+# --- network --------------------------------------------------------------------------------------------------------------
+_kind(
+    "base.not-https",
+    ("public_base không phải là https: {base}", "public_base is not https: {base}"),
+    ("Mã truy cập sẽ đi không mã hóa, và chữ ký phủ một địa chỉ không ai nên gọi.", "Tokens would travel in the clear, and signatures would cover an address that nobody should call."),
+    ("Đặt public_base là địa chỉ https mà các hệ thống gọi tới.", "Set public_base to the https address that systems call."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "base.local",
+    ("public_base là {base}, chỉ gọi được từ chính máy này", "public_base is {base}, which only this machine can call"),
+    ("Chữ ký phủ public_base: hệ thống gọi bằng địa chỉ khác sẽ bị từ chối.", "Signatures cover it: systems that call by another address are refused."),
+    ("Đặt public_base là địa chỉ mà các hệ thống gọi tới.", "Set public_base to the address that systems call."),
+    grave=True, sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "tls.old",
+    ("{where} nhận TLS 1.1 hoặc cũ hơn", "{where} accepts TLS 1.1 or older"),
+    ("Các phiên bản này đã bị bẻ và bị bỏ (RFC 8996).", "These versions are broken and withdrawn (RFC 8996)."),
+    ("Chỉ cho phép TLS 1.2 và 1.3 trên cổng biên (mẫu trong deploy/).", "Allow TLS 1.2 and 1.3 only at the edge (examples in deploy/)."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "listen.sandbox-open",
+    ("Phiên bản thử nghiệm lắng nghe tại {host}, ngoài máy này", "The sandbox listens on {host}, beyond this machine"),
+    ("Khóa của mọi hệ thống thử nghiệm nằm trong thư mục dữ liệu: ai cũng có thể đóng vai bất kỳ hệ thống nào.", "The keys of all its systems lie in its data folder, for anyone to play any of them."),
+    ("Đặt host là 127.0.0.1, hoặc dùng phiên bản production.", "Set host to 127.0.0.1, or run a production instance."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "listen.desk-open",
+    ("Trang quản trị lắng nghe không mã hóa tại {host}", "The people's listener is open, without TLS, on {host}"),
+    ("Trang này không có TLS; người ngoài mạng nội bộ có thể đọc.", "It has no TLS; whoever is on the way can read it."),
+    ("Đặt host là 127.0.0.1 và cho cổng biên phục vụ trang này.", "Set host to 127.0.0.1 and let an edge serve it."),
+)  # fmt: skip
+_kind(
+    "edge.nobody",
+    ("Cổng cho proxy không tin được ai: {reason}", "The listener for proxies trusts nobody: {reason}"),
+    ("Trục không khởi động, hoặc mọi lời gọi qua proxy bị từ chối.", "The gateway does not start, or every call through a proxy is refused."),
+    ("Ghi dấu vân tay chứng thư của proxy vào edge_proxies.", "List the thumbprints of the proxies' certificates in edge_proxies."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "edge.unused",
+    ("{setting} được đặt nhưng không có tác dụng", "{setting} is set and has no effect"),
+    ("Có lẽ một thiết lập khác bị thiếu; proxy sẽ không được tin.", "Another setting is probably missing; the proxy will not be believed."),
+    ("Đặt edge_port hoặc edge_socket, hoặc bỏ thiết lập này.", "Set edge_port or edge_socket, or remove it."),
+)  # fmt: skip
+_kind(
+    "edge.folder",
+    ("Thư mục của edge_socket không dùng được: {reason}", "The folder of edge_socket will not do: {reason}"),
+    ("Người khác có thể đặt socket của họ vào chỗ này, hoặc trục không mở được.", "Others could put a socket of theirs in its place, or the gateway cannot make it."),
+    ("Tạo thư mục thuộc tài khoản chạy trục, quyền 750.", "Make a folder that belongs to the gateway's user, mode 750."),
+    grave=True,
+)  # fmt: skip
+
+# --- settings, database, machine ------------------------------------------------------------------------------------------
+_kind(
+    "settings.origin",
+    ("origin vẫn là giá trị thử nghiệm: {origin}", "origin is still the sandbox's: {origin}"),
+    ("Tên của nhật ký không đổi được về sau; hai nhật ký không được trùng tên.", "The log's name cannot be changed later, and no two logs may share one."),
+    ("Đặt origin trước lần chạy đầu tiên, ví dụ `tinh.example/lgsp`.", "Set origin before the first start, as `tinh.example/lgsp`."),
+    grave=True, sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "settings.tokens-long",
+    ("Mã truy cập sống {seconds} giây", "Access tokens live {seconds} seconds"),
+    ("Mã bị lộ dùng được chừng đó lâu.", "A token that leaks is good for that long."),
+    ("Đặt token_seconds không quá 3600.", "Set token_seconds to 3600 at most."),
+)  # fmt: skip
+_kind(
+    "clock.skew",
+    ("Đồng hồ của máy lệch {seconds} giây so với cơ sở dữ liệu", "This machine's clock and the database's differ by {seconds} s"),
+    ("Chữ ký chỉ được lệch 5 giây; lời gọi đúng sẽ bị từ chối.", "Signatures bear 5 s of difference; sound calls will be refused."),
+    ("Bật đồng bộ thời gian (chrony, systemd-timesyncd) trên cả hai máy.", "Have both machines keep time (chrony, systemd-timesyncd)."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "database.unreachable",
+    ("Không mở được cơ sở dữ liệu: {reason}", "The database cannot be opened: {reason}"),
+    ("Không có nó, trục không nhận gì cả.", "Without it the gateway takes nothing in."),
+    ("Kiểm tra địa chỉ `database` và máy chủ cơ sở dữ liệu.", "Check the setting `database` and the server."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "database.damaged",
+    ("Cơ sở dữ liệu hỏng: {reason}", "The database is damaged: {reason}"),
+    ("Có thể đã mất dữ liệu.", "Something may be lost."),
+    ("Khôi phục bản sao lưu gần nhất bên cạnh rồi đối chiếu bằng `lgsp audit verify`.", "Restore the last backup beside it and compare with `lgsp audit verify`."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "log.waiting",
+    ("{count} mục nhật ký đang chờ", "{count} entries of the log wait for the keeper"),
+    ("Chúng chưa nằm trong điểm kiểm tra nào.", "No checkpoint covers them yet."),
+    ("Phiên bản có đang chạy không? `lgsp up` khởi động tiến trình giữ nhật ký.", "Is the instance running? `lgsp up` starts its keeper."),
+)  # fmt: skip
+_kind(
+    "disk.low",
+    ("Đĩa còn {free} MiB tại {path}", "{free} MiB are free at {path}"),
+    ("Thứ không ghi được vào nhật ký thì không được nhận.", "What cannot be journalled is not accepted."),
+    ("Giải phóng chỗ trống.", "Make room."),
+)  # fmt: skip
+_kind(
+    "disk.full",
+    ("Đĩa chỉ còn {free} MiB tại {path}", "Only {free} MiB are free at {path}"),
+    ("Trục sắp ngừng nhận thông điệp.", "The gateway will soon refuse messages."),
+    ("Giải phóng chỗ trống ngay.", "Make room now."),
+    grave=True,
+)  # fmt: skip

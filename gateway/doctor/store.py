@@ -1,0 +1,47 @@
+"""The database, its clock, the log, the disk, and settings that are weak by themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from gateway.doctor.findings import Found, found
+from gateway.settings import Settings
+
+_MIB: Final = 1 << 20
+_LOW, _FULL = 1024, 100
+_SKEW: Final = 2.0  # seconds; signatures bear five
+_WAITING: Final = 10_000
+_TOKEN_SECONDS: Final = 3600
+
+
+def weak_settings(settings: Settings) -> Iterator[Found]:
+    if settings.origin == Settings(settings.data).origin:
+        yield found("settings.origin", origin=settings.origin)
+    if settings.token_seconds > _TOKEN_SECONDS:
+        yield found("settings.tokens-long", seconds=settings.token_seconds)
+
+
+def disk(settings: Settings) -> Iterator[Found]:
+    free = shutil.disk_usage(settings.data).free // _MIB
+    if free < _LOW:
+        yield found("disk.full" if free < _FULL else "disk.low", free=free, path=settings.data)
+
+
+def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Found]:
+    if connection.dialect.name == "sqlite":
+        word = str(connection.scalar(text("PRAGMA quick_check(1)")))
+        if word != "ok":
+            yield found("database.damaged", reason=word)
+    else:
+        before = clock()
+        theirs = float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or 0.0)
+        skew = max(before - theirs, theirs - clock(), 0.0)  # whatever lies between our two looks is no difference
+        if skew > _SKEW:
+            yield found("clock.skew", seconds=round(skew, 1))
+    waiting = int(connection.scalar(text("SELECT COUNT(*) FROM log_pending")) or 0)
+    if waiting > _WAITING:
+        yield found("log.waiting", count=waiting)

@@ -1,0 +1,219 @@
+"""The doctor finds each weakness that it knows of, in an instance that has it, and nothing in a sound one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from gateway.doctor import examine, store
+from gateway.doctor.findings import KINDS
+from gateway.doctor.network import accepts_old_tls
+from gateway.journal import tables
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import Keyring
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, save
+from security import authority
+
+DAY = 86_400.0
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Production as it should be: protected, its root key away, under an address of its own."""
+    folder = tmp_path_factory.mktemp("doctor")
+    (folder / "secret").write_bytes(secrets.token_bytes(32))
+    (folder / "secret").chmod(0o600)
+    made = Settings(
+        folder / "data", kind="production", secret_file=str(folder / "secret"), public_base="https://trao-doi.invalid", origin="tinh.example/lgsp"
+    )  # fmt: skip
+    make_instance(made, {}, time.time(), province=False)
+    (made.authority / "root.key").unlink()
+    return made
+
+
+@pytest.fixture
+def settings(sound: Settings, tmp_path: Path) -> Settings:
+    """A copy to be spoiled."""
+    shutil.copytree(sound.data, tmp_path / "data")
+    return replace(sound, data=tmp_path / "data")
+
+
+def codes(settings: Settings, later: float = 0.0) -> set[str]:
+    now = time.time() + later
+    return {each.kind.code for each in examine(settings, lambda: now)}
+
+
+def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
+    assert codes(sound) <= {"disk.low", "disk.full"}
+
+
+def key(settings: Settings, until: float, kind: Any = "P-256") -> None:
+    public = authority.new_private(kind).public_key()
+    now = time.time()
+    pem = authority.issue_signing(Keyring(settings).issuer("sign"), "y-te", public, now)
+    row = {
+        "key_id": f"y-te.{kind}-{until}",
+        "system": "y-te",
+        "use": "sign",
+        "thumbprint": secrets.token_hex(8),
+        "certificate": pem.decode(),
+    }
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(insert(tables.system_key).values(valid_from=now, valid_until=until, state="active", **row))
+
+
+def write(path: Path, data: bytes | str, mode: int = 0o600) -> None:
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    path.chmod(mode)
+
+
+def damage(settings: Settings) -> None:
+    file = settings.data / "lgsp.db"
+    data = bytearray(file.read_bytes())
+    for page in range(3, len(data) // 4096, 2):
+        data[page * 4096 : page * 4096 + 40] = secrets.token_bytes(40)
+    file.write_bytes(data)
+
+
+def waiting(settings: Settings) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        rows = [{"transfer": f"t{n}", "phase": "note", "entry": b"{}", "leaf": secrets.token_bytes(32)} for n in range(10_001)]
+        connection.execute(insert(tables.log_pending), rows)
+
+
+CASES: dict[str, Callable[[Settings], Settings | None]] = {
+    "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
+    "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
+    "keys.unprotected": lambda s: write(s.keys / "hash.key", b"x" * 32),
+    "keys.locked": lambda s: write(s.keys / "hash.key", b"LGSP sealed 1\n" + b"x" * 80),
+    "keys.root-online": lambda s: write(s.authority / "root.key", b"LGSP sealed 1\n"),
+    "keys.short": lambda s: key(s, time.time() + 300 * DAY, "RSA-2048"),
+    "certificate.systems-ending": lambda s: key(s, time.time() + 3 * DAY),
+    "base.not-https": lambda s: replace(s, public_base="http://trao-doi.invalid"),
+    "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
+    "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
+    "listen.desk-open": lambda s: replace(s, host="0.0.0.0"),
+    "edge.nobody": lambda s: replace(s, edge_port=8444),
+    "edge.unused": lambda s: replace(s, edge_proxies="ab" * 32),
+    "edge.folder": lambda s: replace(s, edge_socket=str(s.data / "none" / "edge.sock")),
+    "settings.origin": lambda s: replace(s, origin=Settings(s.data).origin),
+    "settings.tokens-long": lambda s: replace(s, token_seconds=86_400),
+    "database.unreachable": lambda s: replace(s, database="postgresql://lgsp@127.0.0.1:1/lgsp"),
+    "database.damaged": damage,
+    "log.waiting": waiting,
+}
+APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_what_is_weak_is_named(code: str, settings: Settings) -> None:
+    spoiled = CASES[code](settings) or settings
+    assert code in codes(spoiled)
+
+
+def test_every_finding_is_tried_and_says_everything_in_both_languages() -> None:
+    assert set(KINDS) == set(CASES) | APART
+    for kind in KINDS.values():
+        for words in (kind.what, kind.why, kind.next):
+            assert words.vi and words.en
+        assert kind.what.vi != kind.what.en
+
+
+def test_certificates_are_named_before_and_after_their_end(settings: Settings) -> None:
+    assert "certificate.ending" in codes(settings, 80 * DAY)
+    late = [each for each in examine(settings, lambda: time.time() + 91 * DAY) if each.kind.code == "certificate.ended"]
+    assert {each.facts["name"] for each in late} == {"gateway.server-1", "gateway.client-1"}
+    assert all(each.facts["next"].startswith("lgsp keys rotate ") for each in late)
+
+
+def test_a_certificate_with_a_successor_is_no_trouble(settings: Settings) -> None:
+    key(settings, time.time() + 3 * DAY)
+    key(settings, time.time() + 300 * DAY)
+    assert "certificate.systems-ending" not in codes(settings)
+
+
+def test_a_clock_apart_from_the_databases(database: Engine) -> None:
+    with database.connect() as connection:
+        for wrong in (-60.0, 60.0):
+            told = {each.kind.code for each in store.database(connection, lambda: time.time() + wrong)}  # noqa: B023
+            assert told == ({"clock.skew"} if database.dialect.name == "postgresql" else set())
+        assert not list(store.database(connection, time.time))
+
+
+def test_a_disk_that_fills(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, code in ((50, "disk.full"), (500, "disk.low")):
+        monkeypatch.setattr(store.shutil, "disk_usage", lambda _path, free=free: shutil._ntuple_diskusage(1 << 40, 0, free << 20))
+        assert [each.kind.code for each in store.disk(settings)] == [code]
+
+
+@contextmanager
+def listening(settings: Settings, oldest: ssl.TLSVersion) -> Iterator[int]:
+    keyring = Keyring(settings)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = oldest
+    context.load_cert_chain(keyring.server_certificate, keyring.server_key, keyring.at_rest.password or b"")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            try:
+                with context.wrap_socket(server.accept()[0], server_side=True):
+                    pass
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+def test_an_old_tls_is_found_where_it_is_accepted(settings: Settings) -> None:
+    with listening(settings, ssl.TLSVersion.TLSv1) as port:
+        here = replace(settings, public_base=f"https://localhost:{port}")
+        assert "tls.old" in codes(here)
+    with listening(settings, ssl.TLSVersion.TLSv1_2) as port:
+        assert not accepts_old_tls("127.0.0.1", port)
+
+
+def test_a_sandbox_may_be_what_it_is(settings: Settings) -> None:
+    weak = replace(settings, kind="sandbox", public_base="", origin=Settings(settings.data).origin)
+    write(weak.authority / "root.key", b"LGSP sealed 1\n")
+    assert codes(weak) <= {"disk.low", "disk.full"}
+
+
+def test_the_command_ends_with_one_where_something_is_grave(settings: Settings) -> None:
+    save(settings)
+
+    def told() -> tuple[int, dict[str, Any]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "doctor", "--data", str(settings.data), "--json"], capture_output=True, text=True, check=False
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    code, before = told()
+    assert (code, before["ok"]) == (0, True) or any(each["code"].startswith("disk.") for each in before["findings"])
+    (settings.keys / "sign.key").chmod(0o644)
+    code, after = told()
+    (finding,) = [each for each in after["findings"] if each["code"] == "files.modes"]
+    assert (code, after["ok"], finding["grave"]) == (1, False, True)
+    assert str(settings.keys / "sign.key") in finding["vi"]["what"] and finding["en"]["next"]
