@@ -22,7 +22,7 @@ from contracts.wire import soap
 from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope
+from security.wsencrypt import encrypt_envelope, salted
 from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _XML: Final = frozenset({"text/xml", "application/xml"})
@@ -55,7 +55,13 @@ class SoapAdapter:
         now = self._clock()
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
-            content, self._key, now, action=action, message_id=message_id, to=endpoint.url, blocks=[caller_block(agency, system)]
+            content if receiver is None else salted(content),
+            self._key,
+            now,
+            action=action,
+            message_id=message_id,
+            to=endpoint.url,
+            blocks=[caller_block(agency, system)],
         )
         body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver), signed)
         headers = {

@@ -39,6 +39,7 @@ from security.wssign import BODY_CLOSE, SECURITY_OPEN, frame
 
 KEY_BYTES: Final = 32
 IV_BYTES: Final = 12
+_WHITE: Final = str.maketrans("01", " \t")
 OAEP: Final = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 
 _KEY_CLOSE: Final = (
@@ -67,6 +68,15 @@ def _key_open(certificate_der: bytes) -> bytes:
         f'<wsse:KeyIdentifier EncodingType="{BASE64_BINARY}" ValueType="{THUMBPRINT_SHA1}">{name}</wsse:KeyIdentifier>'
         "</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>"
     ).encode()
+
+
+def salted(content: bytes) -> bytes:
+    """Content for `sign_envelope` of what will be encrypted: before it 128 random bits as spaces and tabs.
+
+    The digest of the Body stands in clear among the References; a short content could be guessed from it.
+    """
+    bits = f"{int.from_bytes(random_bytes(16)):0128b}"
+    return bits.translate(_WHITE).encode("ascii") + content
 
 
 def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> bytes:

@@ -60,14 +60,15 @@ _UNUSUAL: Final = etree.XPath(
 _BY_ID: Final = etree.XPath("descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU})
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _ID_ATTRIBUTE: Final = re.compile(rb' (?:[^\s=:]+:)?(?:Id|ID|id)="[^"]*"')
+_WHITE: Final = re.compile(rb"[ \t\n]*")
 _START_TAG: Final = re.compile(rb'<[^\s>]+(?: [^=]+="[^"]*")*>')
 
 FindKey = Callable[[str], VerifyKey | None]
 
 
 class VerifiedEnvelope(NamedTuple):
-    """A verified message. `payload_digest` is SHA-256 of the canonical Body without its wsu:Id, so that a repeat by a stack
-    that draws Ids anew is still the same message."""
+    """A verified message. `payload_digest` is SHA-256 of the canonical Body without its wsu:Id and without white space around its
+    content, so that a repeat by a stack that draws Ids, or what salts a digest, anew is still the same message."""
 
     key: VerifyKey
     version: Version
@@ -132,7 +133,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
         created=created,
         expires=expires,
         replay_key=hashlib.sha256(key.key_id.encode() + b"\n" + canonical).digest(),
-        payload_digest=_without_id(body),
+        payload_digest=_payload_digest(body),
         headers=headers,
     )
 
@@ -264,11 +265,17 @@ def _astray(root: Element, wanted: str) -> Theirs:
     return Theirs("signature.wrapped", id=wanted[:80], found="/".join(path[:12]))
 
 
-def _without_id(canonical_body: bytes) -> bytes:
+def _payload_digest(canonical_body: bytes) -> bytes:
     start = _START_TAG.match(canonical_body)
     assert start is not None  # canonical XML begins with a start tag
+    end = canonical_body.rindex(b"<")
+    white = _WHITE.match(canonical_body, start.end(), end)
+    assert white is not None
+    begins = white.end()
+    ends = end if canonical_body[end - 1 : end] == b">" else max(begins, len(canonical_body[:end].rstrip(b" \t\n")))
     digest = hashlib.sha256(_ID_ATTRIBUTE.sub(b"", start.group()))
-    digest.update(memoryview(canonical_body)[start.end() :])
+    digest.update(memoryview(canonical_body)[begins:ends])
+    digest.update(memoryview(canonical_body)[end:])
     return digest.digest()
 
 

@@ -1,7 +1,8 @@
 """WSDL 1.1 of a contract: bindings for SOAP 1.1 and SOAP 1.2 over HTTP, document/literal, faults declared, every schema inlined.
 
 One writer for the canonical face and for a foreign XML format: what differs is which element stands in a Body, and in which schema it is
-declared. The security headers of docs/wire.md are said in the documentation: WS-SecurityPolicy would add nothing that a client's stack reads.
+declared. The security headers of docs/wire.md, and whether bodies are encrypted, are said in the documentation: WS-SecurityPolicy would add nothing
+that a client's stack reads. For programs the same stands there as `lgsp:Protection`, which every stack passes over.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 TRANSPORT: Final = "http://schemas.xmlsoap.org/soap/http"
 # Prefix, namespace and the end of the names of port and binding. SOAP 1.1 comes first: it is what a client takes that is not told.
 _BINDINGS: Final = (("soap", "http://schemas.xmlsoap.org/wsdl/soap/", ""), ("soap12", "http://schemas.xmlsoap.org/wsdl/soap12/", "12"))
+_PROTECTION: Final = {
+    "signed": "",
+    "encrypted": "; then the content of the Body encrypted, both ways: aes256-gcm, rsa-oaep with SHA-256 and MGF1-SHA-256",
+}
 
 
 def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical") -> bytes:
@@ -41,7 +46,8 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
         + "".join(f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in declared.items())
         + f" targetNamespace={quoteattr(space)} name={quoteattr(name)}>",
         f"  <wsdl:documentation>{escape_text(contract.title.vi)} / {escape_text(contract.title.en)}. {escape_text(contract.name)}, {contract.version}."
-        " WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed (docs/wire.md).</wsdl:documentation>",
+        f" WS-Security 1.1: X.509, Timestamp, Body and WS-Addressing headers signed{_PROTECTION[contract.protection]} (docs/wire.md)."
+        f"<lgsp:Protection>{contract.protection}</lgsp:Protection></wsdl:documentation>",
         "  <wsdl:types>",
     ]
     if format_name == "canonical" or codec.mapped < {message for op in operations for message in (op.request, op.answer)}:

@@ -31,7 +31,7 @@ from examples.clients.errors import BadIdentity, ClientError, WrongAnswer
 from examples.clients.identity import Identity, encryption_of
 from examples.clients.rest import OWN, Mutate, Prepared, Tls, receipt_lines
 from examples.clients.transport import RawAnswer, Transport
-from examples.clients.wscrypt import decrypt, encrypt, is_encrypted
+from examples.clients.wscrypt import decrypt, encrypt, is_encrypted, salt
 from examples.clients.wssec import (
     LGSP,
     SOAP,
@@ -199,6 +199,8 @@ class SoapClient:
         identity = message_id or f"urn:uuid:{uuid.uuid4()}"
         action = action or action_of(contract, operation)
         root = new_envelope(parse(body, published=True) if isinstance(body, bytes) else body, self._soap)
+        if encrypt_it:
+            salt(root[1])
         if sign_it:
             headers = [("Action", "action", action), ("MessageID", "message-id", identity), ("To", "to", to or self.base + path)]
             sign(root, self.identity.signer, headers=headers, now=self._clock() + created, lifetime=lifetime, leave_out=leave_out)
@@ -293,6 +295,8 @@ class ZeepSigner:
         self.message_id = self.receipt = self.checkpoint = None
         self.verified = False
         blocks = [("Action", "action", action), ("MessageID", "message-id", self._sent)]
+        if self._encrypt:
+            salt(envelope[-1])
         signed = sign(envelope, self.identity.signer, headers=blocks, now=self._clock())
         return encrypt(parse(serialise(signed)), encryption_of(self.identity).gateway) if self._encrypt else signed, headers
 

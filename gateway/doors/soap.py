@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from contracts.base.errors import Failure, Policy, Theirs
@@ -20,14 +19,14 @@ from contracts.model import Contract
 from contracts.wire import faults
 from contracts.wire import soap as wire
 from gateway.doors.channel import identify
+from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
 from security import wssec
-from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope
+from security.wsencrypt import encrypt_envelope, salted
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
@@ -82,8 +81,7 @@ class SoapDoor:
         received, addressed = authenticated.received, authenticated.addressed
         envelope: wssec.VerifiedEnvelope = authenticated.proof
         contract = addressed.contract.contract
-        if contract.protection == "encrypted" and _answers_for(authenticated) is None:
-            raise Policy("encryption.no-key", contract=contract.name, system=authenticated.caller.id, kind="RSA")
+        demand_key(contract, addressed.snapshot, authenticated.caller, received.at, soap=True)
         _check_understood(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
@@ -147,8 +145,10 @@ class SoapDoor:
 
     def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
         version: wire.Version = who.proof.version
+        addressed = who.addressed
+        receiver = answers_for(addressed.contract.contract, addressed.snapshot, who.caller, who.received.at, soap=True)
         envelope = wssec.sign_envelope(
-            body,
+            body if receiver is None else salted(body),
             self.signing_key,
             self.clock(),
             action=action,
@@ -157,20 +157,10 @@ class SoapDoor:
             blocks=(wssec.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,
         )
-        receiver = _answers_for(who)
         if receiver is not None:
             envelope = encrypt_envelope(envelope, receiver, version)
         media = MEDIA_TYPE if version is wire.V11 else f'{version.media_type}; charset=utf-8; action="{action}"'
         return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
-
-
-def _answers_for(who: Authenticated) -> EncryptKey | None:
-    """The key that answers to this caller are encrypted for: none under a contract whose bodies are signed only. A caller without one is refused before
-    anything is done, and hears of that in clear."""
-    addressed = who.addressed
-    if addressed.contract.contract.protection == "signed":
-        return None
-    return newest(addressed.snapshot.encrypt_keys(who.caller.id), who.received.at, rsa.RSAPublicKey)
 
 
 def _media(headers: Mapping[str, str]) -> str:

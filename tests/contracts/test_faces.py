@@ -46,6 +46,8 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
     file = tmp_path / "x.wsdl"
     file.write_bytes(wsdl.wsdl(compiled, f"https://cong.example/soap/{name}"))
     client = zeep.Client(str(file))
+    protection = etree.fromstring(file.read_bytes()).findtext("{*}documentation/{urn:lgsp:wire:1}Protection")
+    assert protection == compiled.contract.protection
     ((service, ports),) = ((each, each.ports) for each in client.wsdl.services.values())
     assert {port.binding_options["address"] for port in ports.values()} == {f"https://cong.example/soap/{name}"}
     assert [type(port.binding).__name__ for port in ports.values()] == ["Soap11Binding", "Soap12Binding"]

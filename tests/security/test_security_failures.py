@@ -40,7 +40,7 @@ def raised():
 
 def test_each_code_is_raised_somewhere_and_each_raised_one_is_known():
     codes = {code for code, _ in raised()}
-    told_by_the_door = {"token.missing", "body.not-encrypted", "body.encryption-unexpected", "encryption.no-key"}
+    told_by_the_door = {"token.missing", "body.not-encrypted", "body.encryption-unexpected", "encryption.no-key", "signature.key-revoked"}
     assert {k.code for k in OURS} - codes == told_by_the_door
     assert codes <= {k.code for k in OURS}
 

@@ -16,7 +16,7 @@ from lxml import etree
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import OAEP, encrypt_envelope
+from security.wsencrypt import OAEP, encrypt_envelope, salted
 from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
 from security.wssec import verify_envelope
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
@@ -52,6 +52,17 @@ def test_nothing_is_encrypted_twice_in_the_same_way(p256, crypt, now):
     one, two = (etree.fromstring(encrypted(p256, crypt, now)) for _ in range(2))
     values = [[each.text for each in root.iter(f"{{{XENC}}}CipherValue")] for root in (one, two)]
     assert len({*values[0], *values[1]}) == 4
+
+
+def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256, crypt, now):
+    """The same content, signed twice for encryption, has two digests; for repeats it is the same message."""
+    found = []
+    for _ in range(2):
+        raw = encrypted(p256, crypt, now, salted(CHILD))
+        references = [each for each in etree.fromstring(raw).iter(f"{{{DS}}}Reference") if each.get("URI") == "#body"]
+        found.append((references[0].findtext(f"{{{DS}}}DigestValue"), verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now)))
+    assert found[0][0] != found[1][0] and found[0][1].payload_digest == found[1][1].payload_digest
+    assert len(found[0][1].body.text) == 128 and set(found[0][1].body.text) == {" ", "\t"}
 
 
 def test_an_ec_key_has_no_part_in_xml_encryption(p256, ec_crypt, now):
