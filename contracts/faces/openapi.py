@@ -3,6 +3,7 @@
 One writer for the canonical face and for that of a foreign JSON format: what differs is the schema of what is exchanged, and its samples.
 
 The problem answers are those that the door can give for an operation of that kind; the shape of the document is RFC 9457 with our members.
+OpenAPI has no word for what is in an encrypted body: `application/jose` stands with `x-lgsp-content`, a content map of what is signed in it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contracts.wire.jsontext import read_json
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+JOSE: Final = "application/jose"
 _SCHEMAS: Final = "#/components/schemas/"
 
 _PROBLEMS: Final[Mapping[int, str]] = {
@@ -58,7 +60,7 @@ def openapi(compiled: CompiledContract, base: str, format_name: str = "canonical
         "components": {
             "schemas": {**face.schemas, "Problem": _PROBLEM_SCHEMA, "Queued": _QUEUED_SCHEMA},
             "headers": _HEADERS,
-            "responses": {f"Problem{status}": _problem(words) for status, words in _PROBLEMS.items()},
+            "responses": {f"Problem{status}": face.problem(words) for status, words in _PROBLEMS.items()},
             "securitySchemes": {
                 "boundToken": {
                     "type": "oauth2",
@@ -98,18 +100,18 @@ class _Face:
             "parameters": [*_signature_parameters(op), *(self._query(op) if op.method == "GET" else [])],
         }
         if op.method == "POST":
-            made["requestBody"] = {"required": True, "content": {JSON: self._content(op.request)}}
+            made["requestBody"] = {"required": True, "content": self._media({JSON: self._content(op.request)})}
         answer = {
             "description": "The answer, signed by the gateway (tag lgsp-answer)",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
-            "content": {JSON: self._content(op.answer)},
+            "content": self._media({JSON: self._content(op.answer)}),
         }
         responses: dict[str, Any] = {"200": answer}
         if op.pattern is Pattern.DISPATCH:
             responses["202"] = {
                 "description": "The component system is down: the message is kept and will be sent again",
                 "headers": answer["headers"],
-                "content": {JSON: {"schema": {"$ref": f"{_SCHEMAS}Queued"}}},
+                "content": self._media({JSON: {"schema": {"$ref": f"{_SCHEMAS}Queued"}}}),
             }
         for status in _PROBLEMS:
             if status == 415 and op.method == "GET" or status in (502, 504) and op.pattern is Pattern.SUBMIT:
@@ -117,6 +119,21 @@ class _Face:
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         made["responses"] = responses
         return made
+
+    def problem(self, words: str) -> dict[str, Any]:
+        """Encrypted for whoever proved itself and has a key; in clear for the others."""
+        clear = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        return {
+            "description": words,
+            "headers": {"Lgsp-Transfer": {"$ref": "#/components/headers/Lgsp-Transfer"}},
+            "content": {**self._media(clear), **clear},
+        }
+
+    def _media(self, clear: dict[str, Any]) -> dict[str, Any]:
+        """A body as it travels."""
+        if self._compiled.contract.protection == "signed":
+            return clear
+        return {JOSE: {"schema": {"type": "string", "description": _ENCRYPTED}, "x-lgsp-content": clear}}
 
     def _content(self, message: str) -> dict[str, Any]:
         found = {f"{each.format}-{each.name}": {"value": value} for each, value in self._samples(message)}
@@ -179,13 +196,10 @@ def _floats(value: Any) -> Any:
     return value
 
 
-def _problem(words: str) -> dict[str, Any]:
-    return {
-        "description": words,
-        "headers": {"Lgsp-Transfer": {"$ref": "#/components/headers/Lgsp-Transfer"}},
-        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-
+_ENCRYPTED: Final = (
+    "JWS in JWE, both compact: signed with the sender's signing key (ES256, EdDSA or PS256; cty is the media type of what is signed), then encrypted for "
+    "the receiver's encryption key (RSA-OAEP-256 or ECDH-ES+A256KW, A256GCM; cty JWS). See docs/wire.md, Encrypted bodies."
+)
 
 _HEADERS: Final[dict[str, Any]] = {
     "Lgsp-Transfer": {"description": "Id of the transfer", "schema": {"type": "string"}},

@@ -46,6 +46,7 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         " · ".join(f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in faces),
         f' · <a href="{escape(here)}?lang={other}" hreflang="{other}">{"English" if other == "en" else "Tiếng Việt"}</a></p>',
         f"<h2>{say('legal', language)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in contract.legal_basis)}</ul>",
+        f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
         *_operations(compiled, language, root),
         *calls(compiled, language, root),
     ]

@@ -28,14 +28,19 @@ def calls(compiled: CompiledContract, language: Language, root: str) -> list[str
         except Unsatisfiable:
             continue
         own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
-        parts.append(f"<h3><code>{escape(op.name)}</code>: curl</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>")
+        tool = "curl" if compiled.contract.protection == "signed" else "REST"
+        parts.append(f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>")
         parts.append(f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>")
     return parts
 
 
 def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> str:
-    """The example client signs, curl sends: a signature is good for 60 seconds."""
+    """The example client signs, curl sends: a signature is good for 60 seconds. An encrypted answer is nothing that curl could read."""
     path, client = f"/{compiled.contract.name}{op.path}", "python -m examples.clients.curl --identity DIR"
+    if compiled.contract.protection == "encrypted":
+        identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
+        call = f"python -m examples.clients.rest --identity DIR --encrypt {identity}--body request.json POST {path}"
+        return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\n{call}"
     if op.method == "GET":
         query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())
         return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
@@ -48,6 +53,7 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
     arguments = "".join(f"    {name}={_python(item)},\n" for name, item in value.items() if not iskeyword(name))
     words = {name: item for name, item in value.items() if iskeyword(name)}  # fields called `from` and the like
     arguments += f"    **{_python(words)},\n" if words else ""
+    encrypted = ", encrypt_it=True" if compiled.contract.protection == "encrypted" else ""
     lines = [
         "import zeep",
         *(["from decimal import Decimal"] if "Decimal(" in arguments else []),
@@ -56,7 +62,7 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
         "",
         'identity = Identity.load("DIR")',
         f"wsdl = {json.dumps(f'{root}/soap/{compiled.contract.name}?wsdl')}",
-        "client = zeep.Client(wsdl, wsse=ZeepSigner(identity), transport=zeep_transport(identity))",
+        f"client = zeep.Client(wsdl, wsse=ZeepSigner(identity{encrypted}), transport=zeep_transport(identity))",
     ]
     return "\n".join([*lines, f"print(client.service.{op.name}(\n{arguments}))"])
 

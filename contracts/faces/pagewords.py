@@ -38,6 +38,17 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "stricter": ("Cổng chặt hơn ở những điểm sau", "Where the gateway is stricter"),
     "legal": ("Căn cứ pháp lý", "Legal basis"),
     "version": ("Phiên bản", "Version"),
+    "protection": ("Bảo vệ nội dung", "Protection of bodies"),
+    "signed": (
+        "Mọi thông điệp được ký; nội dung không mã hóa thêm ngoài kênh TLS.",
+        "Every message is signed; its body is not encrypted beyond the TLS channel.",
+    ),
+    "encrypted": (
+        "Nội dung được ký rồi mã hóa, cả hai chiều: REST application/jose (JWS trong JWE), SOAP XML Encryption. Hệ thống phải đăng ký chứng thư mã hóa; "
+        "khóa mã hóa của cổng ở /keys. Quy định đầy đủ: docs/wire.md, mục Encrypted bodies.",
+        "Bodies are signed, then encrypted, both ways: REST application/jose (JWS in JWE), SOAP XML Encryption. A system enrols an encryption "
+        "certificate; the gateway's encryption key is at /keys. The whole profile: docs/wire.md, Encrypted bodies.",
+    ),
     "calls": ("Gọi thử", "Calls to copy"),
     "folder": (
         "Đặt DIR là thư mục định danh của hệ thống; lệnh chạy trong thư mục mã nguồn của cổng.",

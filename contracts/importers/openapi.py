@@ -128,6 +128,8 @@ class _OpenApi:
     def _message(self, name: str, at: Place) -> Message | None:
         """The message of a request body or a response: its JSON content; nothing where there is no content."""
         content = dict(self.documents.members(at.get("content")))
+        if "application/jose" in content:  # a gateway of this kind says there what is in its encrypted bodies
+            content = dict(self.documents.members(content["application/jose"].get("x-lgsp-content"))) or content
         if not content:
             return Message(name, None, Group(name))
         media = next(

@@ -97,7 +97,12 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
                 f.name for f in compiled.messages[op.request].fields
             ]
         else:
-            assert described["requestBody"]["content"]["application/json"]["examples"]
+            content = described["requestBody"]["content"]
+            if compiled.contract.protection == "encrypted":  # what is signed in the body, and in no answer anything in clear but problems
+                assert list(content) == ["application/jose"] == list(described["responses"]["200"]["content"])
+                content = content["application/jose"]["x-lgsp-content"]
+                assert set(document["components"]["responses"]["Problem400"]["content"]) == {"application/jose", "application/problem+json"}
+            assert content["application/json"]["examples"]
 
 
 def test_absence_is_said_in_every_face(catalogue: Any) -> None:
@@ -155,8 +160,9 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         element = client.create_message(client.service, op.name, **body["made"])
         assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
         command = pagecalls.curl(compiled, op, smallest)
-        words = shlex.split(command.rpartition('eval "$(')[2].removesuffix(')"'))
-        assert words[:3] == ["python", "-m", "examples.clients.curl"]
+        encrypted = compiled.contract.protection == "encrypted"  # an encrypted answer is nothing that curl could read
+        words = shlex.split(command.rpartition("\n" if encrypted else 'eval "$(')[2].removesuffix(')"'))
+        assert words[:3] == ["python", "-m", f"examples.clients.{'rest' if encrypted else 'curl'}"]
         if op.method == "POST":
             assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
         else:
