@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import dossiers, evidence, exchange, files, grants, oldsystems, refusals
+from examples.story import developer, dossiers, evidence, exchange, files, grants, oldsystems, refusals
 from examples.story.world import Telling, World
 
 STEPS: tuple[Telling, ...] = (
     *exchange.STEPS,
+    *developer.STEPS,
     *files.STEPS,
     *dossiers.STEPS,
     *oldsystems.STEPS,

@@ -8,6 +8,7 @@ is handed on; what an unproven answer carries is not looked at.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,15 +22,18 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from contracts.base.errors import Language
 from gateway.client import proofs, rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
-from gateway.client.errors import ClientError, LogObjection, NoConnection, NotProven, Refused, refused
+from gateway.client.errors import BadIdentity, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
 from gateway.client.feeds import FeedPage
 from gateway.client.identity import Identity
 from gateway.client.proofs import Proof
 from gateway.client.transport import HttpTransport, Transport
 from gateway.client.trusted import TrustedKeys
 from gateway.client.witness import Witness
+from security import jose
 from security.checkpoint import Checkpoint
+from security.encryptkeys import EncryptKey
 from security.tokens import make_assertion
+from security.wsdecrypt import BodyKeys
 
 TOKEN_PATH: Final = "/oauth/token"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -38,6 +42,7 @@ LONGEST_WAIT: Final = 30  # seconds; a gateway that asks for more is reported, n
 _TOKEN_ENDED: Final = frozenset({"token.expired", "token.other-certificate", "token.unknown-key", "token.wrong"})
 _NOT_YET: Final = frozenset({"audit.not-logged", "transfer.unknown"})
 _ASK_KEYS_AGAIN: Final = 30.0
+_CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
@@ -69,6 +74,10 @@ class AsyncClient:
         self._transport: Transport = transport or HttpTransport(identity.tls(), seconds=seconds, connections=connections)
         self._trusted = TrustedKeys(identity)
         self._asked_keys = 0.0
+        own = () if identity.decrypt_key is None else (identity.decrypt_key,)
+        self._opener = jose.Opener(own) if own else None
+        self._body_keys = BodyKeys(own) if own else None
+        self._encrypted: dict[str, bool] = {}
         self._token: tuple[str, float] | None = None
         self._token_lock = asyncio.Lock()
 
@@ -96,6 +105,8 @@ class AsyncClient:
         """Call a REST operation. `path` holds the query. A POST without `message_id` gets a new one; `Answer.message_id` tells it."""
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         known_as = message_id or (rest.new_message_id() if method == "POST" else None)
+        named = _CONTRACT.match(path)
+        contract = named[1] if named is not None and content is not None else None
 
         async def once() -> Answer:
             prepared = rest.prepare(
@@ -108,22 +119,14 @@ class AsyncClient:
                 self._clock(),
                 content_type=content_type,
                 language=language or self._language,
+                encrypt_for=await self._encrypt_for(contract),
             )
-            raw = await self._transport.send(method, url, prepared.headers, content)
-            answer = await self._judged(lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock()))
+            raw = await self._transport.send(method, url, prepared.headers, prepared.body)
+            answer = await self._judged(lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener))
             failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
             return await self._looked_at(answer, failed)
 
-        async def with_token() -> Answer:
-            try:
-                return await once()
-            except Refused as no:
-                if no.code not in _TOKEN_ENDED:
-                    raise
-                self._token = None
-                return await once()
-
-        return await self._repeated(with_token)
+        return await self._repeated(once, contract)
 
     async def soap(
         self,
@@ -142,12 +145,23 @@ class AsyncClient:
         named = action or soap.action_of(contract, element)
 
         async def once() -> Answer:
-            prepared = soap.prepare(url, element, named, known_as, self.identity.sign_key, self._clock(), soap.version_of(version))
+            prepared = soap.prepare(
+                url,
+                element,
+                named,
+                known_as,
+                self.identity.sign_key,
+                self._clock(),
+                soap.version_of(version),
+                await self._encrypt_for(contract),
+            )
             raw = await self._transport.send("POST", url, prepared.headers, prepared.body)
-            answer, failed = await self._judged(lambda: soap.judge(prepared, raw, self._trusted.by_thumbprint, self._clock()))
+            answer, failed = await self._judged(
+                lambda: soap.judge(prepared, raw, self._trusted.by_thumbprint, self._clock(), self._body_keys)
+            )
             return await self._looked_at(answer, failed)
 
-        return await self._repeated(once)
+        return await self._repeated(once, contract)
 
     async def token(self) -> str:
         """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
@@ -282,12 +296,52 @@ class AsyncClient:
             raise refused(failed, answer)
         return answer
 
-    async def _repeated(self, once: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _encrypt_for(self, contract: str | None) -> EncryptKey | None:
+        """The gateway's key where the contract's bodies are encrypted, as the gateway publishes it; None where they are signed only."""
+        if contract is None:
+            return None
+        if contract not in self._encrypted:
+            raw = await self._transport.send("GET", f"{self.identity.gateway}/contracts/{contract}", {"accept": rest.JSON}, None)
+            if raw.status != 200:  # there is no such contract: the call itself is told so
+                return None
+            self._encrypted[contract] = published_protection(raw.body) == "encrypted"
+        if not self._encrypted[contract]:
+            return None
+        if self._trusted.encrypt is None or not self._trusted.encrypt.in_time(self._clock()):
+            await self._learnt()
+        if self._trusted.encrypt is None or self._opener is None:
+            lacking = "gateway-encrypt.crt" if self._opener is not None else "encrypt.key, encrypt.crt"
+            raise BadIdentity("client.identity", folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)")
+        return self._trusted.encrypt
+
+    async def _adapted(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
+        """Once more where the refusal tells that what we went by has changed: the token, the contract's protection, the gateway's key."""
+        try:
+            return await once()
+        except Refused as no:
+            if no.code in _TOKEN_ENDED:
+                self._token = None
+            elif no.code == "body.not-encrypted" and contract is not None:  # whoever says it: encrypting does no harm
+                self._encrypted[contract] = True
+            elif no.code != "body.decryption" or not await self._learnt():
+                raise
+        return await once()
+
+    async def _repeated(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._tries), wait=_wait, retry=retry_if_exception(_may_repeat), sleep=asyncio.sleep, reraise=True
         )
-        answer: Answer = await retrying(once)
+        answer: Answer = await retrying(self._adapted, once, contract)
         return answer
+
+
+def published_protection(summary: bytes) -> str | None:
+    """What `GET /contracts/{name}` says of the contract's bodies: signed or encrypted."""
+    try:
+        found = read_json(summary).get("protection")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 _GROWING: Final = wait_exponential_jitter(multiplier=0.3, max=5.0)

@@ -4,6 +4,7 @@
     tls.key, tls.crt     client certificate, with its issuers          sign.key, sign.crt   the registered signing key
     ca.crt               whom to trust for the gateway's certificates   gateway-sign.crt     the gateway's signing certificate, pinned
     log.vkey             verifier key of the audit log (C2SP signed-note)
+    encrypt.key, encrypt.crt, gateway-encrypt.crt    for contracts whose bodies are encrypted; the folder may lack them
 
 Keys are PKCS#8 (RFC 5958) in PEM, encrypted where a passphrase is given. Invariants: no key that others on the host can read is used;
 the pinned certificate was issued by an authority of `ca.crt`, and a newer one is believed only under that very authority and name.
@@ -29,6 +30,7 @@ from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
 from security.authority import system_of
 from security.checkpoint import NoteError, NoteKey
+from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 ABOUT: Final = "system.json"
@@ -49,13 +51,16 @@ class Identity:
     gateway_key: VerifyKey
     issuer: x509.Certificate  # of the gateway's signing certificates
     log_key: NoteKey
+    decrypt_key: DecryptKey | None = None
+    gateway_encrypt_key: EncryptKey | None = None
     passphrase: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, folder: str | Path, *, passphrase: bytes | None = None) -> Identity:
         """`BadIdentity` says which file is wrong, and how."""
         place = Path(folder)
-        for name in ("tls.key", "sign.key"):
+        encrypts = (place / "encrypt.crt").exists()
+        for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
             check_mode(place / name, 0o077, "600")
         for name in ("", ABOUT, "ca.crt", "gateway-sign.crt", "log.vkey"):  # who can write these chooses whom we believe
             check_mode(place / name, 0o022, "go-w")
@@ -70,6 +75,8 @@ class Identity:
             gateway_key,
             issuer,
             _log_key(place),
+            _decrypt_key(place, about, passphrase) if encrypts else None,
+            _encrypt_key(place, about, gateway_key.system, issuer) if (place / "gateway-encrypt.crt").exists() else None,
             passphrase,
         )
         made.tls()
@@ -103,21 +110,36 @@ class Identity:
                 )
 
     def vouched(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> VerifyKey | None:
-        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None.
-
-        The issuer may have been made anew: then under the same name but for a number at its end, by the authority of `ca.crt` that made the
-        one before. Another issuer of that authority, as the one for TLS, does not count.
-        """
+        """A newer signing key of the gateway, if the trusted issuer says that it is one; else None."""
         try:
-            parsed = x509.load_pem_x509_certificate(certificate)
-            issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
-            if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != self.gateway_key.system or not _signs(parsed):
+            if not _signs(self._of_gateway(certificate, chain)):
                 return None
             key = VerifyKey.from_certificate(key_id, self.gateway_key.system, certificate)
             key.check_time(now)
         except (Failure, ValueError):
             return None
         return key
+
+    def vouched_for_encryption(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> EncryptKey | None:
+        """The same of a key that bodies to the gateway are encrypted for."""
+        try:
+            self._of_gateway(certificate, chain)
+            key = EncryptKey.from_certificate(key_id, self.gateway_key.system, certificate)
+        except (Failure, ValueError):
+            return None
+        return key if key.in_time(now) else None
+
+    def _of_gateway(self, certificate: bytes, chain: Sequence[bytes]) -> x509.Certificate:
+        """A certificate in the gateway's name, by the trusted issuer; ValueError for any other.
+
+        The issuer may have been made anew: then under the same name but for a number at its end, by the authority of `ca.crt` that made the
+        one before. Another issuer of that authority, as the one for TLS, does not count.
+        """
+        parsed = x509.load_pem_x509_certificate(certificate)
+        issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
+        if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != self.gateway_key.system:
+            raise ValueError("not the gateway's, or not by its issuer")
+        return parsed
 
     def _renewed(self, issuer: x509.Certificate) -> bool:
         above = [each for each in _certificates(self.folder, "ca.crt") if _issued(self.issuer, each)]
@@ -177,6 +199,31 @@ def _signing_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
         raise _bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
     except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
         raise _bad(place, f"sign.key: {_short(wrong)}") from None
+
+
+def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> DecryptKey:
+    key_id = about.get("encrypt_key_id")
+    if not key_id:
+        raise _bad(place, f"{ABOUT}: encrypt_key_id")
+    try:
+        return DecryptKey.from_pem(key_id, _read(place, "encrypt.key"), _read(place, "encrypt.crt"), password=passphrase)
+    except Failure as failure:
+        raise _bad(place, f"encrypt.key, encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
+    except (ValueError, TypeError) as wrong:
+        raise _bad(place, f"encrypt.key: {_short(wrong)}") from None
+
+
+def _encrypt_key(place: Path, about: dict[str, str], gateway: str, issuer: x509.Certificate) -> EncryptKey:
+    """The gateway's pinned key for encryption, by the authority that issued its signing key."""
+    key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
+    if not key_id:
+        raise _bad(place, f"{ABOUT}: gateway_encrypt_key_id")
+    if system_of(leaf) != gateway or not _issued(leaf, issuer):
+        raise _bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
+    try:
+        return EncryptKey.from_certificate(key_id, gateway, _read(place, "gateway-encrypt.crt"))
+    except Failure as failure:
+        raise _bad(place, f"gateway-encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:

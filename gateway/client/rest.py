@@ -1,6 +1,8 @@
 """A REST request made and signed, and its answer judged (docs/wire.md, REST; RFC 9421, RFC 9530). No network here.
 
-Invariant: `judge` gives an `Answer` only for what the gateway signed over this request's own signature.
+Where a contract says so, bodies are encrypted both ways (JWS in JWE); the HTTP signature covers what is sent.
+Invariants: `judge` gives an `Answer` only for what the gateway signed over this request's own signature; what was asked for under encryption
+is not taken in clear.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from urllib.parse import quote
 from contracts.base.errors import Failure, Language
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
-from gateway.client.errors import BadUsage, NotProven, refused
+from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
 from gateway.client.transport import RawAnswer
+from security import jose
+from security.encryptkeys import EncryptKey
 from security.fields import FieldError, serialise_string
 from security.httpsig import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey, VerifyKey
@@ -35,6 +39,7 @@ class Prepared(NamedTuple):
     headers: Mapping[str, str]
     body: bytes | None
     message_id: str | None
+    encrypted: bool = False
 
 
 def new_message_id() -> str:
@@ -69,7 +74,10 @@ def prepare(
     *,
     content_type: str = JSON,
     language: Language = "vi",
+    encrypt_for: EncryptKey | None = None,
 ) -> Prepared:
+    if content is not None and encrypt_for is not None:
+        content, content_type = jose.seal(content, content_type, key, encrypt_for)[0], jose.MEDIA_TYPE
     headers = {
         "accept": f"{JSON}, application/problem+json",
         "accept-encoding": "identity",
@@ -84,11 +92,11 @@ def prepare(
         except FieldError as wrong:
             raise BadUsage("client.usage", what=f"message_id: {wrong}") from None
     headers |= sign_request(HttpRequest(method, url, headers, content or b""), key, now)
-    return Prepared(method, url, headers, content, message_id)
+    return Prepared(method, url, headers, content, message_id, encrypt_for is not None)
 
 
-def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float) -> Answer:
-    """The proven answer. `Refused` where it says no, `NotProven` where it proves nothing."""
+def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None = None) -> Answer:
+    """The proven answer, decrypted. `Refused` for an unsigned no, `NotProven` for what proves nothing; a signed no is an answer here."""
     signed = "signature" in raw.headers or "signature-input" in raw.headers
     if not signed and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
         answer = Answer(raw.status, raw.headers, raw.body, raw.body, False, message_id=prepared.message_id)
@@ -101,7 +109,22 @@ def judge(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float) -> 
         note, receipt = note_of(raw.headers.get("lgsp-checkpoint")), Receipt.from_headers(raw.headers)
     except ValueError as wrong:
         raise not_proven(prepared.method, prepared.url, raw.status, str(wrong)) from None
-    return Answer(raw.status, raw.headers, raw.body, raw.body, True, receipt, note, prepared.message_id)
+    headers, body = raw.headers, raw.body
+    if headers.get("content-type") == jose.MEDIA_TYPE:
+        opened = _opened(prepared, raw, find_key, now, opener)
+        headers, body = {**headers, "content-type": opened.media_type}, opened.payload
+    elif prepared.encrypted and raw.status < 400:
+        raise not_proven(prepared.method, prepared.url, raw.status, "an answer in clear to an encrypted request")
+    return Answer(raw.status, headers, body, raw.body, True, receipt, note, prepared.message_id)
+
+
+def _opened(prepared: Prepared, raw: RawAnswer, find_key: FindKey, now: float, opener: jose.Opener | None) -> jose.Opened:
+    if opener is None:
+        raise BadIdentity("client.identity", folder="–", reason="encrypt.key, encrypt.crt ∄")
+    try:
+        return opener.open(raw.body, find_key, now)
+    except Failure as failure:
+        raise not_proven(prepared.method, prepared.url, raw.status, f"{failure.code}: {failure.what('en')}") from None
 
 
 def not_proven(method: str, url: str, status: int, reason: str) -> NotProven:

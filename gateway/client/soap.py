@@ -1,6 +1,7 @@
 """A SOAP request made and signed, and its answer judged (docs/wire.md, SOAP 1.1 and 1.2; WS-Security 1.1). No network here.
 
-Invariant: `judge` gives an `Answer` only for an envelope that the gateway signed, and that relates to this request's message id.
+Where a contract says so, the Body is signed, then encrypted, both ways (XML Encryption 1.1). Invariants: `judge` gives an `Answer` only for
+an envelope that the gateway signed, and that relates to this request's message id; what was asked for under encryption is not taken in clear.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from lxml import etree
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
-from gateway.client.errors import BadUsage, NotProven, refused
+from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
 from gateway.client.rest import not_proven
 from gateway.client.transport import RawAnswer
+from security.encryptkeys import EncryptKey
 from security.keys import SigningKey, VerifyKey
+from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wsencrypt import encrypt_envelope
 from security.wssec import sign_envelope, verify_envelope
 
 VERSIONS: Final[Mapping[str, soap.Version]] = {each.number: each for each in (soap.V11, soap.V12)}
@@ -33,6 +37,7 @@ class PreparedSoap(NamedTuple):
     body: bytes
     message_id: str
     version: soap.Version
+    encrypted: bool = False
 
 
 def new_message_id() -> str:
@@ -60,23 +65,34 @@ def action_of(contract: str, element: etree._Element) -> str:
 
 
 def prepare(
-    url: str, element: etree._Element, action: str, message_id: str, key: SigningKey, now: float, version: soap.Version = soap.V11
+    url: str,
+    element: etree._Element,
+    action: str,
+    message_id: str,
+    key: SigningKey,
+    now: float,
+    version: soap.Version = soap.V11,
+    encrypt_for: EncryptKey | None = None,
 ) -> PreparedSoap:
     body = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
     try:
         envelope = sign_envelope(body, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
-    except Failure as failure:  # an Ed25519 key, which XML signatures do not know
+        if encrypt_for is not None:
+            envelope = encrypt_envelope(envelope, encrypt_for, version)
+    except Failure as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
         raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
     if version is soap.V11:
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
     else:
         headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
     headers |= {"accept": version.media_type, "accept-encoding": "identity"}
-    return PreparedSoap(url, headers, envelope, message_id, version)
+    return PreparedSoap(url, headers, envelope, message_id, version, encrypt_for is not None)
 
 
-def judge(prepared: PreparedSoap, raw: RawAnswer, find_key: FindKey, now: float) -> tuple[Answer, Problem | None]:
-    """The proven answer, with the problem where it is a Fault. `Refused` for an unsigned Fault, `NotProven` for what proves nothing."""
+def judge(
+    prepared: PreparedSoap, raw: RawAnswer, find_key: FindKey, now: float, body_keys: BodyKeys | None = None
+) -> tuple[Answer, Problem | None]:
+    """The proven answer, decrypted, with the problem where it is a Fault. `Refused` for an unsigned Fault, `NotProven` for what proves nothing."""
     if "xml" not in raw.headers.get("content-type", ""):
         if raw.status >= 400:
             raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), _unproven(prepared, raw, raw.body))
@@ -91,7 +107,14 @@ def judge(prepared: PreparedSoap, raw: RawAnswer, find_key: FindKey, now: float)
         if fault is not None and raw.status >= 400:  # the gateway signs nothing for a caller who proved nothing
             raise refused(Problem.from_fault(raw.status, fault), _unproven(prepared, raw, element_bytes(fault)))
         raise _not_proven(prepared, raw, "not signed")
+    hidden = is_encrypted(root)
+    if hidden and body_keys is None:
+        raise BadIdentity("client.identity", folder="–", reason="encrypt.key, encrypt.crt ∄")
+    if prepared.encrypted and not hidden and raw.status < 400:
+        raise _not_proven(prepared, raw, "an answer in clear to an encrypted request")
     try:
+        if hidden and body_keys is not None:
+            root = decrypt_envelope(root, body_keys).root
         verified = verify_envelope(root, find_key, now)
     except Failure as failure:
         raise _not_proven(prepared, raw, f"{failure.code}: {failure.what('en')}") from None

@@ -163,6 +163,7 @@ def _summary(each: CompiledContract, base: str) -> dict[str, Any]:
         "name": contract.name,
         "title": {"vi": contract.title.vi, "en": contract.title.en},
         "digest": each.digest,
+        "protection": contract.protection,
         "operations": [
             {
                 "name": operation.name,
