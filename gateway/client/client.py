@@ -41,7 +41,7 @@ TRIES: Final = 4
 LONGEST_WAIT: Final = 30  # seconds; a gateway that asks for more is reported, not waited for
 _TOKEN_ENDED: Final = frozenset({"token.expired", "token.other-certificate", "token.unknown-key", "token.wrong"})
 _NOT_YET: Final = frozenset({"audit.not-logged", "transfer.unknown"})
-_ASK_KEYS_AGAIN: Final = 30.0
+_ASK_KEYS_AGAIN: Final = 1.0  # second: whoever can name a key that nobody knows must not make us ask without end
 _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
@@ -74,6 +74,7 @@ class AsyncClient:
         self._transport: Transport = transport or HttpTransport(identity.tls(), seconds=seconds, connections=connections)
         self._trusted = TrustedKeys(identity)
         self._asked_keys = 0.0
+        self._keys_lock = asyncio.Lock()
         own = () if identity.decrypt_key is None else (identity.decrypt_key,)
         self._opener = jose.Opener(own) if own else None
         self._body_keys = BodyKeys(own) if own else None
@@ -196,13 +197,12 @@ class AsyncClient:
         query = {"limit": str(limit)} | ({"after": after} if after else {})
         return await self._read("GET", f"/feeds/{contract}?{urlencode(query)}", FeedPage.read)
 
-    async def events(self, contract: str, after: str | None = None) -> AsyncIterator[tuple[dict[str, Any], str]]:
-        """All events that are there now, page by page; each with the cursor of its page, to be kept once the page is stored."""
+    async def pages(self, contract: str, after: str | None = None, limit: int = 100) -> AsyncIterator[FeedPage]:
+        """Page after page until there is nothing more for now. Store the events of a page, then keep its `next`: so nothing is left out."""
         more = True
         while more:
-            page = await self.feed(contract, after)
-            for event in page.events:
-                yield event, page.next
+            page = await self.feed(contract, after, limit)
+            yield page
             after, more = page.next, page.more
 
     async def transfer(self, transfer: str) -> dict[str, Any]:
@@ -216,6 +216,15 @@ class AsyncClient:
             return read(answer)
         except ValueError as wrong:
             raise rest.not_proven(method, self.identity.gateway + path, answer.status, str(wrong)) from None
+
+    async def document(self, path: str) -> bytes:
+        """What the gateway publishes for everybody: `/contracts/…`, `…?wsdl`, `/keys`. Proved by nothing but TLS."""
+        headers = {"accept": "application/json, text/xml, */*;q=0.5", "accept-language": self._language}
+        raw = await self._transport.send("GET", rest.url_of(self.identity.gateway, path), headers, None)
+        if raw.status != 200:
+            answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
+            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
+        return raw.body
 
     # --- the audit log -------------------------------------------------------------------------------------------------
 
@@ -243,11 +252,8 @@ class AsyncClient:
 
     async def check_log(self) -> Checkpoint | None:
         """Fetch the newest checkpoint and look at it; what is kept then. `LogObjection` where the log takes something back."""
-        raw = await self._transport.send("GET", f"{self.identity.gateway}/audit/checkpoint", {"accept": "text/plain"}, None)
-        if raw.status != 200:
-            answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)
-            raise refused(Problem.from_rest(raw.status, raw.headers, raw.body), answer)
-        await self.witness.see(raw.body.decode("utf-8", "replace"), self._consistency)
+        note = await self.document("/audit/checkpoint")
+        await self.witness.see(note.decode("utf-8", "replace"), self._consistency)
         return self.witness.kept
 
     async def _consistency(self, older: int, newer: int) -> Sequence[bytes] | None:
@@ -270,20 +276,22 @@ class AsyncClient:
         try:
             return judge()
         except NotProven:
-            if not self._trusted.missed or not await self._learnt():
+            if not self._trusted.missed:
                 raise
+        await self._learn()
         return judge()
 
-    async def _learnt(self) -> bool:
-        now = self._clock()
-        if now - self._asked_keys < _ASK_KEYS_AGAIN:
-            return False
-        self._asked_keys = now
-        try:
-            raw = await self._transport.send("GET", f"{self.identity.gateway}/keys", {"accept": "application/json"}, None)
-        except NoConnection:
-            return False
-        return raw.status == 200 and self._trusted.learn(raw.body, now)
+    async def _learn(self) -> None:
+        """Ask for newer keys of the gateway; what does not come now, comes with a later answer."""
+        async with self._keys_lock:
+            now = self._clock()
+            if now - self._asked_keys < _ASK_KEYS_AGAIN:
+                return
+            self._asked_keys = now
+            try:
+                self._trusted.learn(await self.document("/keys"), now)
+            except (NoConnection, Refused):
+                return
 
     async def _looked_at(self, answer: Answer, failed: Problem | None) -> Answer:
         if answer.checkpoint is not None:
@@ -301,14 +309,15 @@ class AsyncClient:
         if contract is None:
             return None
         if contract not in self._encrypted:
-            raw = await self._transport.send("GET", f"{self.identity.gateway}/contracts/{contract}", {"accept": rest.JSON}, None)
-            if raw.status != 200:  # there is no such contract: the call itself is told so
+            try:
+                summary = await self.document(f"/contracts/{contract}")
+            except Refused:  # there is no such contract: the call itself is told so
                 return None
-            self._encrypted[contract] = published_protection(raw.body) == "encrypted"
+            self._encrypted[contract] = published_protection(summary) == "encrypted"
         if not self._encrypted[contract]:
             return None
         if self._trusted.encrypt is None or not self._trusted.encrypt.in_time(self._clock()):
-            await self._learnt()
+            await self._learn()
         if self._trusted.encrypt is None or self._opener is None:
             lacking = "gateway-encrypt.crt" if self._opener is not None else "encrypt.key, encrypt.crt"
             raise BadIdentity("client.identity", folder=self.identity.folder, reason=f"{lacking} ∄ ({contract}: encrypted)")
@@ -323,8 +332,12 @@ class AsyncClient:
                 self._token = None
             elif no.code == "body.not-encrypted" and contract is not None:  # whoever says it: encrypting does no harm
                 self._encrypted[contract] = True
-            elif no.code != "body.decryption" or not await self._learnt():
-                raise
+            else:
+                before = self._trusted.encrypt
+                if no.code == "body.decryption":
+                    await self._learn()
+                if self._trusted.encrypt is before:
+                    raise
         return await once()
 
     async def _repeated(self, once: Callable[[], Awaitable[Answer]], contract: str | None) -> Answer:

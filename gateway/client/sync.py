@@ -86,16 +86,18 @@ class Client:
     def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
         return self._done(self._client.feed(contract, after, limit))
 
-    def events(self, contract: str, after: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
+    def pages(self, contract: str, after: str | None = None, limit: int = 100) -> Iterator[FeedPage]:
         more = True
         while more:
-            page = self.feed(contract, after)
-            for event in page.events:
-                yield event, page.next
+            page = self.feed(contract, after, limit)
+            yield page
             after, more = page.next, page.more
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
+
+    def document(self, path: str) -> bytes:
+        return self._done(self._client.document(path))
 
     def prove(self, of: Receipt | str, *, seconds: float = 10.0) -> Proof:
         return self._done(self._client.prove(of, seconds=seconds))

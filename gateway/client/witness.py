@@ -138,8 +138,11 @@ class Witness:
         return note
 
     def _keep(self, note: str) -> None:
-        self._write(self._file, note)
-        self._seen = note
+        newest = self._read()  # another process may have come further meanwhile
+        if newest is None or self._open(newest).size < self._open(note).size:
+            self._write(self._file, note)
+            newest = note
+        self._seen = newest
 
     def _write(self, place: Path, text: str) -> None:
         """Whole or not at all."""

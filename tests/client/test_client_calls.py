@@ -86,7 +86,9 @@ def test_the_feed_page_by_page(client: Clients) -> None:
     client("canh-bao").prove(client("canh-bao").soap("incident-alert/v1", messages.cap_alert()).receipt or "")  # sequenced by now
     first = client("dieu-hanh").feed("incident-alert/v1", start, limit=1)
     assert len(first.events) == 1 and first.more
-    found = [event["data"]["identifier"] for event, _ in client("dieu-hanh").events("incident-alert/v1", start)]
+    pages = list(client("dieu-hanh").pages("incident-alert/v1", start, limit=2))
+    assert all(page.more for page in pages[:-1]) and not pages[-1].more
+    found = [event["data"]["identifier"] for page in pages for event in page.events]
     assert [each for each in found if each in sent] == sent
 
 

@@ -129,3 +129,44 @@ async def test_keys_of_another_system_open_nothing(world: World, tmp_path: Path)
         with pytest.raises(NotProven) as sealed:
             await client.soap(DOSSIERS, status(), action=ACTION)
     assert "body.decryption" in sealed.value.what("en")
+
+
+@pytest.fixture
+async def rest(world: World, tmp_path: Path) -> AsyncIterator[tuple[AsyncClient, Wire]]:
+    who = Identity.load(world.identities / "mot-cua")
+    wire = Wire(who)
+    async with AsyncClient(who, state=tmp_path / "state", transport=wire) as made:
+        yield made, wire
+
+
+async def test_rest_is_encrypted_both_ways_where_the_contract_says_so(rest: tuple[AsyncClient, Wire], world: World) -> None:
+    client, wire = rest
+    event = str(uuid.uuid4())
+    content = messages.dossier_status(event=event)
+    answers = [await client.rest("POST", "/dossier-status/v1/statuses", content, event) for _ in range(2)]
+    assert answers[0].proven and answers[0].json()["messageId"] == event and answers[0].body == answers[1].body
+    assert answers[0].headers["content-type"] == "application/json" and answers[0].raw != answers[1].raw
+    seen = [body or b"" for url, body in wire.sent if "/statuses" in url] + [answer.raw for answer in answers]
+    assert len(seen) == 4 and all(each.count(b".") == 4 for each in seen)  # JWE, compact
+    assert content["ChuHoSo"].encode() not in b"".join(seen)
+    with pytest.raises(RefusedTheirs) as wrong:
+        await client.rest("POST", "/dossier-status/v1/statuses", {**content, "MaHoSo": 7}, str(uuid.uuid4()))
+    assert wrong.value.code == "message.invalid" and wrong.value.proven and wrong.value.findings[0].here == "MaHoSo"
+    async with AsyncClient(Identity.load(world.identities / "dieu-hanh"), state=client.identity.folder / "checkpoints") as centre:
+        assert (await centre.feed("dossier-status/v1", limit=1)).answer.proven  # its pages are encrypted for their reader
+
+
+async def test_a_changed_cipher_and_an_answer_in_clear_by_rest(rest: tuple[AsyncClient, Wire], world: World) -> None:
+    client, wire = rest
+    content = messages.dossier_status(event=str(uuid.uuid4()))
+    await client.rest("POST", "/dossier-status/v1/statuses", content)
+    for lie in (wire.answers[-1].body[:-8] + b"AAAAAAAA", b"{}"):
+        wire.lies["/statuses"] = lie
+        with pytest.raises(NotProven):
+            await client.rest("POST", "/dossier-status/v1/statuses", content)
+
+
+async def test_a_contract_that_became_encrypted_is_noticed_by_rest(rest: tuple[AsyncClient, Wire]) -> None:
+    client, wire = rest
+    wire.lies["/contracts/"] = json.dumps({"protection": "signed"}).encode()
+    assert (await client.rest("POST", "/dossier-status/v1/statuses", messages.dossier_status(event=str(uuid.uuid4())))).proven

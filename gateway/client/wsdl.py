@@ -1,0 +1,81 @@
+"""Calling by a contract's WSDL: zeep makes the service, the kit carries it. (zeep is needed for this module alone.)
+
+    service = wsdl.service(client, "indicator/v1")
+    value = service.getValue(indicator="KT-05", area="04", period="2026-Q3")
+
+zeep builds and reads what is in the Body; signing, encrypting, verifying, repeating and witnessing are the client's. zeep's own WS-Security is never
+asked. Invariant: zeep is handed nothing but the proven content of the Body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import zeep
+from lxml import etree
+from zeep.transports import Transport
+from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding
+
+from contracts.base.errors import Failure
+from contracts.wire import soap
+from gateway.client.answers import Answer
+from gateway.client.errors import BadUsage, ClientError
+from gateway.client.sync import Client
+
+_ACTION: Final = re.compile(r'action="([^"]*)"')
+_BINDINGS: Final = {"1.1": Soap11Binding, "1.2": Soap12Binding}
+
+
+class Queued(ClientError):
+    """The provider does not answer just now: the gateway has taken the message over. `answer` names the transfer; the same message id asks again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"queued as {answer.transfer}")
+        self.answer: Final = answer
+
+
+def service(client: Client, contract: str, *, path: str | None = None, version: str = "1.1") -> Any:
+    """zeep's service of a contract, in a version of SOAP. `path`: another WSDL than the canonical one, as `/contracts/…/formats/…/service.wsdl`."""
+    address = client.identity.gateway + (path or f"/soap/{contract}?wsdl")
+    made = zeep.Client(address, transport=_Carried(client, contract))
+    for each in made.wsdl.services.values():
+        for port in each.ports.values():
+            if isinstance(port.binding, _BINDINGS.get(version, ())):
+                return made.bind(each.name, port.name)
+    raise BadUsage("client.usage", what=f"{address}: SOAP {version} ∄")
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status_code: int
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = "utf-8"
+
+
+class _Carried(Transport):
+    def __init__(self, client: Client, contract: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._client, self._contract = client, contract
+
+    def load(self, url: str) -> bytes:
+        base = self._client.identity.gateway
+        if not url.startswith(f"{base}/"):
+            raise BadUsage("client.usage", what=f"{url} ≠ {base}/…")
+        return self._client.document(url.removeprefix(base))
+
+    def post_xml(self, address: str, envelope: etree._Element, headers: Mapping[str, str]) -> _Response:
+        version = soap.VERSIONS[str(envelope.tag)]
+        try:
+            content = soap.body_child(envelope)
+        except Failure as failure:
+            raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+        named = _ACTION.search(headers.get("Content-Type", ""))
+        action = named[1] if named else headers.get("SOAPAction", "").strip('"')
+        answer = self._client.soap(self._contract, content, action=action or None, version=version.number)
+        if answer.queued:
+            raise Queued(answer)
+        return _Response(200, soap.plain_envelope(answer.body, version), {"Content-Type": f"{version.media_type}; charset=utf-8"})
