@@ -14,7 +14,7 @@ from contracts.cells.codec import CellCodec
 from contracts.codec import Codec as Codec
 from contracts.codec import Value
 from contracts.loader import Source, load
-from contracts.mask import Mask, check_fields, compile_mask, hidden_paths, unshown
+from contracts.mask import Mask, check_fields, compile_mask, hidden_paths, seen_paths, unshown
 from contracts.model import CodeTable, Contract, Sample, Struct
 from contracts.validate import Validator
 from contracts.validity import compile_in_force, explained
@@ -50,6 +50,9 @@ class CompiledContract:
     def mask(self, message: str, *views: Sequence[str]) -> Mask | None:
         """What is seen by whoever holds all these lists of fields."""
         return compile_mask(self.messages[message], *views)
+
+    def seen(self, message: str, *views: Sequence[str]) -> list[tuple[str, bool]]:
+        return seen_paths(self.messages[message], *views)
 
     def unshown(self, message: str, format_name: str, fields: Sequence[str]) -> list[tuple[str, str]]:
         """What the fields hide in a message but the format could not show as not permitted: canonical path, and path in the format."""

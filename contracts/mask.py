@@ -119,6 +119,21 @@ def _hidden(at: _Place, views: Sequence[FieldSet]) -> Iterator[tuple[str, Field]
             yield from _hidden(below, views)
 
 
+def seen_paths(struct: Struct, *views: Sequence[str]) -> list[tuple[str, bool]]:
+    """What these lists of fields come to: each path that is seen, or hidden, with all below it; in the contract's order."""
+    chosen = [FieldSet(struct, fields) for fields in views]
+
+    def walk(at: _Place) -> Iterator[tuple[str, bool]]:
+        for each in at.fields():
+            state, below = at.seen(chosen, each.name), at.below(each)
+            if state is None and below is not None and below.above is at:
+                yield from walk(below)
+            else:
+                yield at.path(each.name), state is not False
+
+    return list(walk(_Place(struct, ("",))))
+
+
 def unshown(plan: Plan, hidden: Sequence[str]) -> list[tuple[str, str]]:
     """Hidden fields that a format carries without a word for `not-permitted`, and where they stand in it: there, masked would look like missing."""
     carried: dict[str, str] = {}

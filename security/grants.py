@@ -279,7 +279,7 @@ def refusal(decision: Decision, request: Request, ask: Words, now: float, notice
             opens = nearest.hours.next_open(now)
             facts |= {"hours": str(nearest.hours), "opens": civil(opens) if opens < nearest.valid_until else "—"}
             retry = math.ceil(opens - now) if opens < nearest.valid_until else None
-    return Policy(f"access.{decision.reason}", retry_after=retry, **_asked(request, ask), **facts, **(notice or NO_NOTICE))
+    return Policy(f"access.{decision.reason}", retry_after=retry, **_asked(request, ask), **facts, **(notice or {}))
 
 
 def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:
@@ -296,9 +296,6 @@ def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Pol
         opens=civil(ends),
         **_asked(request, ask),
     )
-
-
-NO_NOTICE: Final[Mapping[str, Any]] = {"reason": "—", "since": "—", "until": ""}
 
 
 def _asked(request: Request, ask: Words) -> dict[str, Any]:

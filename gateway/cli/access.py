@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance
+from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Until, app, load_instance
 from gateway.commands.output import failures_told
 
 access = typer.Typer(no_args_is_help=True, help="Who may what: proposed, signed by two officers, suspended, explained.")
 app.add_typer(access, name="access")
+At = Annotated[str | None, typer.Option("--at", help="At another moment than now (2026-12-01T17:30, time in Vietnam).")]
 Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
 
 
@@ -86,19 +87,40 @@ def access_revoke(grant: str, data: Data = None, json: Json = False) -> None:
         command.revoke(load_instance(data, json), grant, json)
 
 
+@access.command("suspend")
+def access_suspend(
+    grant: str, reason_vi: ReasonVi, reason_en: ReasonEn, until: Until = None, data: Data = None, json: Json = False
+) -> None:
+    """Suspend one grant; its approvals stay, and it holds again when it is resumed."""
+    from contracts.base.errors import Words
+    from gateway.commands import suspend as command
+
+    with failures_told(json):
+        command.suspend(load_instance(data, json), "grant", grant, Words(reason_vi, reason_en), until, json)
+
+
+@access.command("resume")
+def access_resume(grant: str, data: Data = None, json: Json = False) -> None:
+    """Let a suspended grant hold again."""
+    from gateway.commands import suspend as command
+
+    with failures_told(json):
+        command.resume(load_instance(data, json), "grant", grant, json)
+
+
 @access.command("explain")
-def access_explain(agency: str, contract: str, operation: str, data: Data = None, json: Json = False) -> None:
-    """Why an agency may, or may not, call an operation, and which fields it sees."""
+def access_explain(agency: str, contract: str, operation: str, at: At = None, data: Data = None, json: Json = False) -> None:
+    """Why an agency may, or may not, call an operation: which grant, the fields it sees, hours, what is left of the quota, and whom to ask."""
     from gateway.commands import access_view as command
 
     with failures_told(json):
-        command.explain(load_instance(data, json), agency, contract, operation, json)
+        command.explain(load_instance(data, json), agency, contract, operation, at, json)
 
 
 @access.command("matrix")
-def access_matrix(data: Data = None, json: Json = False) -> None:
-    """Agency × contract × operation: who may what."""
+def access_matrix(at: At = None, data: Data = None, json: Json = False) -> None:
+    """Agency × contract × operation × field: who may what."""
     from gateway.commands import access_view as command
 
     with failures_told(json):
-        command.matrix(load_instance(data, json), json)
+        command.show_matrix(load_instance(data, json), at, json)

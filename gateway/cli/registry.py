@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance
+from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Until, app, load_instance
 from gateway.commands.output import failures_told
 
 registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
@@ -29,3 +30,31 @@ def registry_show(data: Data = None, json: Json = False) -> None:
 
     with failures_told(json):
         command.show(load_instance(data, json), json)
+
+
+class Party(StrEnum):
+    """What can be suspended as a whole."""
+
+    AGENCY = "agency"
+    SYSTEM = "system"
+
+
+@registry.command("suspend")
+def registry_suspend(
+    what: Party, name: str, reason_vi: ReasonVi, reason_en: ReasonEn, until: Until = None, data: Data = None, json: Json = False
+) -> None:
+    """Suspend an agency, or one of its systems: each call is refused with the reason and the way back, on all doors within two seconds."""
+    from contracts.base.errors import Words
+    from gateway.commands import suspend as command
+
+    with failures_told(json):
+        command.suspend(load_instance(data, json), what.value, name, Words(reason_vi, reason_en), until, json)
+
+
+@registry.command("resume")
+def registry_resume(what: Party, name: str, data: Data = None, json: Json = False) -> None:
+    """Let an agency or system in again; it must have a contact."""
+    from gateway.commands import suspend as command
+
+    with failures_told(json):
+        command.resume(load_instance(data, json), what.value, name, json)

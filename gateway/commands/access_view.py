@@ -1,67 +1,115 @@
-"""`lgsp access explain` and `lgsp access matrix`: what the grants come to."""
+"""`lgsp access explain` and `lgsp access matrix`: what the grants come to, and why."""
 
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
+from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, emit, fail
-from gateway.commands.registry import current
-from gateway.registry.snapshot import Snapshot
+from gateway.exchange.quotas import used
+from gateway.journal.database import open_engine
+from gateway.registry.matrix import Cell, cell, matrix, operations, text
+from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security.grants import Decision
+from security.grants import Grant
+from security.windows import VIETNAM, civil
 
 
-def explain(settings: Settings, agency: str, contract: str, operation: str, as_json: bool) -> None:
-    snapshot, now = current(settings), time.time()
-    decision = _decide(snapshot, agency, contract, operation, now, as_json)
-    result: dict[str, Any] = {
-        "ok": decision.allowed,
-        "reason": decision.reason,
-        "agency": agency,
-        "contract": contract,
-        "operation": operation,
-    }
-    if decision.grant is not None:
-        grant = decision.grant
-        result |= {"grant": grant.id, "fields": list(decision.views), "purpose": grant.purpose, "legal_basis": grant.legal_basis}
-        text = f"allowed by grant {grant.id} ({grant.purpose}; {grant.legal_basis}); fields: {', '.join(map(' '.join, decision.views))}"
+def explain(settings: Settings, agency: str, contract: str, operation: str, at: str | None, as_json: bool) -> None:
+    now = _moment(at, as_json)
+    with open_engine(settings.database_url).connect() as connection:
+        snapshot = load_snapshot(connection)
+        compiled = snapshot.contracts.get(contract)
+        if agency not in snapshot.agencies or compiled is None:
+            missing = f"agency {agency}" if agency not in snapshot.agencies else f"contract {contract}"
+            fail(
+                Exit.USAGE,
+                "unknown",
+                f"there is no {missing}",
+                "See `lgsp registry show`; a contract's name is like indicator/v1.",
+                as_json,
+            )
+        if operation not in operations(compiled):
+            fail(Exit.USAGE, "unknown", f"{contract} has no operation {operation}", f"It has {', '.join(operations(compiled))}.", as_json)
+        found = cell(snapshot, agency, compiled, operation, now)
+        grant = found.decision.grant or found.decision.nearest
+        counted = used(connection, grant, agency, now) if grant is not None and grant.quota is not None else None
+    ask = snapshot.owner_of(compiled.contract)
+    result = _row(found) | {"ok": found.decision.allowed, "at": rfc3339(now), "ask": {"vi": ask.vi, "en": ask.en}}
+    lines = [f"{'yes' if found.decision.allowed else 'no '} {agency} {contract} {operation} at {civil(now)}"]
+    if found.decision.allowed:
+        suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
+        lines += [f"      but {each.name} is suspended: {snapshot.suspension(each).what('en')}" for each in suspended]
+        result["suspended"] = [each.id for each in suspended]
     else:
-        why = snapshot.refusal(decision, agency, snapshot.contracts[contract].contract, operation, now)
-        result |= {
-            "nearest": decision.nearest.id if decision.nearest is not None else None,
-            "messages": {"vi": why.what("vi"), "en": why.what("en")},
-        }
-        text = f"denied ({decision.reason}): {why.what('en')} / {why.what('vi')}"
-    emit(result, as_json, text)
+        why = snapshot.refusal(found.decision, agency, compiled.contract, operation, now)
+        result["messages"] = {each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")}
+        lines += [f"why   {why.what('en')}", f"      {why.what('vi')}"]
+    if grant is not None:
+        told, said = _limits(grant, counted, now)
+        result |= told
+        lines += said
+    lines += [f"{'sees ' if shown else 'hides'} {message}: {path}" for message, fields in found.seen for path, shown in fields]
+    lines += [f"ask   {ask.en}", f"      {ask.vi}"]
+    emit(result, as_json, "\n".join(lines))
 
 
-def matrix(settings: Settings, as_json: bool) -> None:
-    snapshot, now = current(settings), time.time()
-    rows: list[dict[str, Any]] = []
-    for code in sorted(snapshot.agencies):
-        for name, compiled in sorted(snapshot.contracts.items()):
-            for operation in (*compiled.contract.operations, "feed"):
-                decision = _decide(snapshot, code, name, operation, now, as_json)
-                rows.append(
-                    {
-                        "agency": code,
-                        "contract": name,
-                        "operation": operation,
-                        "allowed": decision.allowed,
-                        "reason": decision.reason,
-                        "fields": [list(view) for view in decision.views],
-                    }
-                )
-    lines = [
-        f"{row['agency']:<10} {row['contract']:<20} {row['operation']:<16} {'yes' if row['allowed'] else 'no  ' + row['reason']}"
-        for row in rows
+def show_matrix(settings: Settings, at: str | None, as_json: bool) -> None:
+    now = _moment(at, as_json)
+    with open_engine(settings.database_url).connect() as connection:
+        snapshot: Snapshot = load_snapshot(connection)
+    cells = list(matrix(snapshot, now))
+    emit({"ok": True, "at": rfc3339(now), "matrix": [_row(each) for each in cells]}, as_json, text(cells).rstrip("\n"))
+
+
+def _row(found: Cell) -> dict[str, Any]:
+    decision = found.decision
+    return {
+        "agency": found.agency,
+        "contract": found.contract,
+        "operation": found.operation,
+        "allowed": decision.allowed,
+        "reason": decision.reason,
+        "grant": decision.grant.id if decision.grant is not None else None,
+        "nearest": decision.nearest.id if decision.nearest is not None else None,
+        "visible": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if shown],
+        "hidden": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if not shown],
+    }
+
+
+def _limits(grant: Grant, counted: int | None, now: float) -> tuple[dict[str, Any], list[str]]:
+    """Who the grant is for and what bounds it, for programs and for people."""
+    holder = grant.agency or f"role {grant.role}"
+    told: dict[str, Any] = {
+        "purpose": grant.purpose,
+        "legal_basis": grant.legal_basis,
+        "holder": holder,
+        "approved_by": list(grant.approved_by),
+        "valid_from": rfc3339(grant.valid_from),
+        "valid_until": rfc3339(grant.valid_until),
+    }
+    said = [
+        f"grant {grant.id} for {holder}: {grant.purpose}; {grant.legal_basis}",
+        f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by {', '.join(grant.approved_by) or 'nobody'}",
     ]
-    emit({"ok": True, "matrix": rows}, as_json, "\n".join(lines))
+    if grant.hours is not None:
+        told["hours"] = {"window": str(grant.hours), "open": grant.hours.holds(now), "opens": rfc3339(grant.hours.next_open(now))}
+        state = "open now" if grant.hours.holds(now) else f"closed, opens {civil(grant.hours.next_open(now))}"
+        said.append(f"hours {grant.hours} (Vietnam): {state}")
+    if grant.quota is not None and counted is not None:
+        left, ends = max(0, grant.quota.calls - counted), grant.quota.window(now).ends
+        told["quota"] = {"calls": grant.quota.calls, "per": grant.quota.per, "used": counted, "left": left, "until": rfc3339(ends)}
+        said.append(f"quota {grant.quota}: {left} left until {civil(ends)}")
+    return told, said
 
 
-def _decide(snapshot: Snapshot, agency: str, contract: str, operation: str, now: float, as_json: bool) -> Decision:
-    if agency not in snapshot.agencies or contract not in snapshot.contracts:
-        missing = f"agency {agency}" if agency not in snapshot.agencies else f"contract {contract}"
-        fail(Exit.USAGE, "unknown", f"there is no {missing}", "See `lgsp registry show`; a contract's name is like indicator/v1.", as_json)
-    return snapshot.decide(agency, contract, operation, now)
+def _moment(text: str | None, as_json: bool) -> float:
+    if text is None:
+        return time.time()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(Exit.USAGE, "no-time", f"{text} is no time", "Write 2026-12-01T17:30; without an offset it is the time in Vietnam.", as_json)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()

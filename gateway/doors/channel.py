@@ -39,7 +39,7 @@ def identify(certificate: bytes | None, snapshot: Snapshot, now: float) -> Chann
         raise _refusal(key, now)
     system = snapshot.systems[key.system]
     if not system.active:
-        raise Policy("channel.suspended", who=system.name)
+        raise snapshot.suspension(system)
     return Channel(system, mark)
 
 

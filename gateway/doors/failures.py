@@ -104,10 +104,13 @@ register(
             Branch.POLICY,
             403,
             Words("Đang bị tạm dừng", "Suspended"),
-            Words("{who} đang bị tạm dừng trao đổi.", "{who} is suspended from exchange."),
             Words(
-                "Liên hệ cơ quan vận hành để biết lý do và điều kiện mở lại.",
-                "Ask the operator for the reason and for the way back.",
+                "{who} bị tạm dừng trao đổi từ {since}{until}. Lý do: {reason}.",
+                "{who} is suspended from exchange since {since}{until}. Reason: {reason}.",
+            ),
+            Words(
+                "Khắc phục lý do trên rồi liên hệ {ask} để được mở lại.",
+                "Mend what the reason says, then ask {ask} to be let in again.",
             ),
         ),
         Kind(

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Ours, Policy, Theirs
+from contracts.base.errors import Ours, Theirs
 from contracts.cells.codec import CellCodec, Line, shown
 from contracts.cells.grid import MEDIA_TYPES
 from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
@@ -79,7 +79,7 @@ class FileDoor:
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         if not self.system.active:
-            raise Policy("channel.suspended", who=self.system.name)
+            raise addressed.snapshot.suspension(self.system)
         return Authenticated(addressed, self.system, None, None, None, self.digest, None)
 
     def request(self, authenticated: Authenticated) -> Requested:

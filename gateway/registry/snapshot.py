@@ -24,8 +24,9 @@ from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
 from gateway.registry.granting import grants
 from gateway.registry.keys import outside
+from gateway.registry.notices import NO_NOTICE, Notice, notices
 from gateway.registry.officers import officers
-from gateway.registry.records import ACTIVE, Agency, Change, Key, OutsideAuthority, Route, System
+from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
 from gateway.registry.revisions import revision
 from gateway.registry.routing import RouteTable
 from gateway.registry.standing import key_of, standing, standings
@@ -33,7 +34,7 @@ from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.approvals import Officer
 from security.encryptkeys import EncryptKey
-from security.grants import Decision, Grant, Held, Request, refusal
+from security.grants import Decision, Grant, Held, Reason, Request, refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
@@ -57,6 +58,7 @@ class Snapshot:
     _keys_by_thumbprint: Mapping[str, Key]
     _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
     officers: Mapping[str, Officer]
+    notices: Mapping[tuple[str, str], Notice]  # by kind and id, of what is suspended
     _grants: Mapping[str, Held]  # by agency, those of its roles included
     _routes: Mapping[tuple[str, str], RouteTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
@@ -117,7 +119,21 @@ class Snapshot:
 
     def refusal(self, decision: Decision, agency: str, contract: Contract, operation: str, now: float) -> Policy:
         """The failure to raise for a decision that refuses."""
-        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract), now)
+        suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
+        notice = self._notice("grant", suspended.id) if suspended is not None else None
+        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract), now, notice)
+
+    def suspension(self, system: System) -> Policy:
+        """The failure to raise for a system that is suspended, or whose agency is: why, since when, and the way back."""
+        agency, centre = self.agencies[system.agency], self.centre()
+        what, name = ("agency", agency.code) if agency.state == SUSPENDED else ("system", system.id)
+        who = agency.name if what == "agency" else Words(system.name, system.name)
+        ask = centre.reached if centre is not None else Words("cơ quan vận hành", "the operator")
+        return Policy("channel.suspended", who=who, ask=ask, **self._notice(what, name))
+
+    def _notice(self, what: str, name: str) -> Mapping[str, Any]:
+        found = self.notices.get((what, name))
+        return found.facts() if found is not None else NO_NOTICE
 
     def request(self, agency: str, contract: Contract, operation: str) -> Request:
         known = self.agencies.get(agency)
@@ -233,6 +249,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         {key.thumbprint: key for key in keys.values()},
         encrypt,
         known_officers,
+        notices(connection),
         _grants(connection, agencies, known_officers),
         _routes(connection),
         rest,

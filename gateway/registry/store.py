@@ -28,7 +28,7 @@ from gateway.registry.document import Document
 from gateway.registry.granting import apply_grants
 from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.officers import apply_officers
-from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, System
+from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.revisions import raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
 from security.chains import Trust
@@ -61,6 +61,9 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     changes += apply_grants(connection, document.grants, now)
     changes += _routes(connection, document)
     _check_contacts(connection)
+    for change in changes:
+        if change.how == "resumed":  # what was said of it no longer holds
+            connection.execute(delete(tables.notice).where(tables.notice.c.what == change.what, tables.notice.c.id == change.id))
     if changes:
         raise_revision(connection)
         remember(connection, "registry.applied", repr(now))
@@ -208,14 +211,14 @@ def _routes(connection: Connection, document: Document) -> list[Change]:
 
 
 def set_state(connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool) -> list[Change]:
-    """Suspend or resume one agency, system or grant."""
+    """Suspend or resume one agency, system or grant; `gateway.registry.notices` tells why."""
     table, column = {
         "agency": (tables.agency, tables.agency.c.code),
         "system": (tables.system, tables.system.c.id),
         "grant": (tables.access_grant, tables.access_grant.c.id),
     }[what]
     before = connection.scalar(select(table.c.state).where(column == name))
-    if before is None:
+    if before is None or before == REVOKED:
         raise Theirs("registry.unknown", what=what, id=name)
     after = ACTIVE if active else SUSPENDED
     if before == after:

@@ -194,7 +194,8 @@ def test_a_thousand_grants_cost_what_one_costs():
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.GRANTED])
 def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
     nearest = None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
-    failure = refusal(Decision(False, reason, nearest=nearest), ASK, CENTRE, NOW)
+    notice = {"reason": Words("đang rà soát", "under review"), "since": "2026-11-24", "until": ""}
+    failure = refusal(Decision(False, reason, nearest=nearest), ASK, CENTRE, NOW, notice)
     assert isinstance(failure, Policy) and failure.code == f"access.{reason}" and failure.status == 403
     for language, whom in (("vi", CENTRE.vi), ("en", CENTRE.en)):
         text = failure.what(language) + failure.next(language)
