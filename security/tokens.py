@@ -143,7 +143,7 @@ def _header(token: str) -> dict[str, Any]:
         raise Theirs("token.malformed", rule=f"JWS compact, <= {MAX_LENGTH}")
     try:
         header = _JWS.get_unverified_header(token)
-    except (PyJWTError, ValueError):
+    except (PyJWTError, ValueError, RecursionError):
         raise Theirs("token.malformed", rule="JWS header") from None
     for name in header:
         if name not in _HEADER_KNOWN:  # jku, jwk, x5u, crit, b64, zip …: none of them may choose a key or change the meaning
@@ -165,7 +165,7 @@ def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, A
         raise Theirs("token.malformed", rule="JWS compact") from None
     try:
         claims = json.loads(payload, object_pairs_hook=_once)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Theirs("token.malformed", rule="JSON") from None
     if not isinstance(claims, dict):
         raise Theirs("token.malformed", rule="JSON {…}")

@@ -314,6 +314,17 @@ register(
             Words("Đặt wsa:To đúng địa chỉ trong WSDL, hoặc bỏ đi.", "Set wsa:To to the address in the WSDL, or leave it out."),
         ),
         Kind(
+            "soap.reply-elsewhere",
+            Branch.THEIRS,
+            400,
+            Words("Câu trả lời không gửi tới nơi khác", "Answers go nowhere else"),
+            Words("{header} ghi địa chỉ khác; cần {expected}.", "{header} names another address; {expected} is expected."),
+            Words(
+                "Bỏ tiêu đề đó, hoặc ghi địa chỉ anonymous: câu trả lời về trên chính kết nối này.",
+                "Leave the header out, or name the anonymous address: the answer comes back on the same connection.",
+            ),
+        ),
+        Kind(
             "gateway.fault",
             Branch.OURS,
             500,

@@ -83,6 +83,7 @@ class SoapDoor:
         contract = addressed.contract.contract
         demand_key(contract, addressed.snapshot, authenticated.caller, received.at, soap=True)
         _check_understood(envelope)
+        _check_reply(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
             raise Theirs("soap.not-for-us", got=envelope.to, expected=received.target_uri)
         action = _action(received.headers, envelope.version)
@@ -188,6 +189,15 @@ def _check_understood(envelope: wssec.VerifiedEnvelope) -> None:
                 and each.get(version.role, "").strip() in version.ours
             ):
                 raise Theirs("soap.not-understood", block=str(each.tag)[:200])
+
+
+def _check_reply(envelope: wssec.VerifiedEnvelope) -> None:
+    """The answer goes back on the connection (WS-Addressing 1.0 Core §2.1, anonymous): nobody makes the gateway call an address of theirs."""
+    for name in ("ReplyTo", "FaultTo"):
+        block = envelope.headers.get(f"{{{wire.WSA}}}{name}")
+        address = "" if block is None else (block.findtext(f"{{{wire.WSA}}}Address") or "").strip()
+        if block is not None and address not in (f"{wire.WSA}/anonymous", f"{wire.WSA}/none"):
+            raise Theirs("soap.reply-elsewhere", header=f"wsa:{name}", expected=f"{wire.WSA}/anonymous")
 
 
 def _leaves(receipt: Receipt) -> list[tuple[str, bytes]]:

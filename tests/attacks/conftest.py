@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from examples import messages
+from examples.clients.identity import Identity
 from examples.story.world import World
-from tests.attacks.raw import Told
+from gateway.commands.demo import world_of
+from gateway.settings import Settings
+from tests.attacks.raw import Told, loaded
 
 PROVIDERS = ("do-thi", "kinh-te")
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -56,6 +60,19 @@ def rows(file: Path, query: str, *values: str) -> list[Any]:
         base.close()
 
 
+class Kept(World):
+    """A world whose identities are read once: reading a key checks it, which takes longer than an attack."""
+
+    def identity(self, system: str) -> Identity:
+        return loaded(self.identities / system)
+
+
+@pytest.fixture(scope="session")
+def world(instance: Settings) -> World:
+    made = world_of(instance)
+    return Kept(made.data, made.identities, made.command, made.standins)
+
+
 @pytest.fixture(scope="module")
 def some_refused() -> dict[str, str]:
     return {}
@@ -65,6 +82,7 @@ def some_refused() -> dict[str, str]:
 def shown(world: World, some_refused: dict[str, str]) -> Iterator[None]:
     """The command shows them too: once a module, since a process costs more than a look."""
     yield
+    assert world.rest("y-te").call("GET", QUESTION).ok, "the door goes on"
     if some_refused:
         told = world.lgsp("audit", "show", *some_refused, "--data", str(world.data))
         assert {entry["transfer"]: entry["failure"] for entry in told["entries"]} == some_refused
@@ -73,11 +91,17 @@ def shown(world: World, some_refused: dict[str, str]) -> Iterator[None]:
 @pytest.fixture
 def judge(world: World, some_refused: dict[str, str], shown: None) -> Iterator[Judge]:
     """For tests whose every message must be refused."""
-    made = Judge(world)
+    made, began = Judge(world), time.monotonic()
     before = made.seen()
     yield made
     assert made.seen() == before, "something of a refused message reached a provider"
     found = made.log()
+    for _ in range(30):  # what a flood of strangers adds up to is written a second later
+        if all(found.values()):
+            break
+        time.sleep(0.1)
+        found = made.log()
     assert {transfer: found[transfer] for transfer in made.told} == {transfer: [code] for transfer, (code, _) in made.told.items()}
     some_refused.update({transfer: code for transfer, (code, _) in list(made.told.items())[:1]})
-    assert world.rest("y-te").call("GET", QUESTION).ok, "the door goes on"
+    if time.monotonic() - began > 0.5 or len(some_refused) % 10 == 0:
+        assert world.rest("y-te").call("GET", QUESTION).ok, "the door goes on"

@@ -7,6 +7,8 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -47,7 +49,17 @@ def port_of(identity: Identity) -> int:
 def connect(identity: Identity, *, with_certificate: bool = True, timeout: float = 10.0) -> ssl.SSLSocket:
     plain = socket.create_connection(("127.0.0.1", port_of(identity)), timeout)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return identity.client_context(with_certificate=with_certificate).wrap_socket(plain, server_hostname="localhost")
+    return _context(identity.folder, with_certificate).wrap_socket(plain, server_hostname="localhost")
+
+
+@lru_cache
+def loaded(folder: Path) -> Identity:
+    return Identity.load(folder)
+
+
+@lru_cache
+def _context(folder: Path, with_certificate: bool) -> ssl.SSLContext:
+    return loaded(folder).client_context(with_certificate=with_certificate)
 
 
 def head(method: str, target: str, headers: Sequence[tuple[str, str]] | Mapping[str, str] = (), *, host: str | None = "localhost") -> bytes:

@@ -137,7 +137,7 @@ async def test_an_unproven_caller_buys_nothing(door: DoorParts, settings: Settin
     }[who]
     if who == "one that has expired":
         door.app.clock = cast(Any, door.app.apis)._app._services.clock = lambda: time.time() + 400 * 86_400
-    refused = "channel.no-certificate" if shown is None else "channel.unknown-system"
+    refused = {"no certificate": "channel.no-certificate", "one that has expired": "channel.expired"}.get(who, "channel.unknown-system")
     for name, request in REQUESTS.items():
         code = await ask(door, shown, *request, work)
         assert code in (refused, "address.unknown") and not +work, (name, code, work)

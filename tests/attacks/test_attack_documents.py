@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import fields
 from typing import Any, cast
 
 import pytest
@@ -43,7 +44,9 @@ def evil() -> CompiledContract:
 class _Registry:
     def __init__(self, contract: CompiledContract) -> None:
         name = contract.contract.name
-        self.snapshot = Snapshot(1, {}, {}, {}, {name: contract}, {contract.digest: contract}, {}, {}, {}, {}, {}, frozenset(), {}, {})
+        nothing: dict[str, Any] = {each.name: frozenset() if each.name == "_ids" else {} for each in fields(Snapshot)}
+        known = {"revision": 1, "contracts": {name: contract}, "compiled": {contract.digest: contract}}
+        self.snapshot = Snapshot(**nothing | known)
 
 
 async def ask(contract: CompiledContract, path: str, *, method: str = "GET", query: bytes = b"", accept: bytes = b"text/html") -> Any:
