@@ -9,13 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import os
-import shutil
-import subprocess
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -30,51 +24,8 @@ from security.wsencrypt import encrypt_envelope
 from security.wsnames import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
 from security.wssec import caller_block, sign_envelope, verify_envelope
 
-HERE = Path(__file__).parent / "node"
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22 &amp; 0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'
-UNREACHED = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "E403", "E503")
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
-
-
-@pytest.fixture(scope="session")
-def modules() -> Path:
-    """Where the packages of the lock are installed."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node is not installed: npm soap, xml-crypto and xml-encryption are not asked")
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lgsp-tests"
-    place = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if place.is_dir():
-        return place
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as made:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(HERE / name, Path(made) / name)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-        done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
-        if done.returncode and any(word in done.stderr for word in UNREACHED):
-            pytest.skip("no npm registry was reached: npm soap, xml-crypto and xml-encryption are not asked")
-        assert done.returncode == 0, done.stderr[-2000:]
-        try:
-            os.rename(Path(made), place)
-        except OSError:  # another run was first
-            assert place.is_dir()
-        else:
-            Path(made).mkdir()  # for the temporary folder to remove
-    return place
-
-
-@pytest.fixture
-def node(modules):
-    def ask(operation, **given):
-        request = json.dumps({"operation": operation, "modules": str(modules), **given})
-        done = subprocess.run(["node", str(HERE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True)
-        answer = json.loads(done.stdout)
-        assert "error" not in answer, answer["error"]
-        return answer["result"]
-
-    return ask
 
 
 def pem(der):
