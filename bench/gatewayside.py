@@ -79,7 +79,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
     """`folder` becomes the instance; `provider` is the address of its one provider that matters here."""
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
     nobody = f"https://localhost:{free_port()}/"
-    make_instance(settings, {PROVIDER: provider, "kinh-te": nobody, "truong-ha": nobody}, time.time(), province=True)
+    make_instance(settings, {PROVIDER: provider, "kinh-te": nobody, "mot-cua": nobody, "truong-ha": nobody}, time.time(), province=True)
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))

@@ -1,4 +1,4 @@
-"""A provider of REST: checks that a call is the gateway's, answers signed and bound to it."""
+"""A provider of REST: checks that a call is the gateway's, answers signed and bound to it; encrypted both ways where its contract demands it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from examples.clients.errors import WrongRequest
+from examples.clients.errors import WrongAnswer, WrongRequest
 from examples.clients.fields import BadField, read_string
 from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
+from examples.clients.identity import encryption_of
+from examples.clients.jose import MEDIA_TYPE, seal, unseal
 from examples.clients.jsontext import dump_json
 from examples.standins.base import Call, Conflict, Reply, StandIn
 
@@ -29,6 +31,8 @@ class Refused(Exception):
 class RestStandIn(StandIn):
     """The checks that every REST provider makes; subclasses carry out."""
 
+    encrypted: ClassVar[bool] = False  # whether the bodies of its contract are
+
     @abstractmethod
     def carry_out(self, path: str, content: dict[str, Any], number: int) -> dict[str, Any]:
         """Answer one question or take one message in; `number` counts what was taken in."""
@@ -46,21 +50,22 @@ class RestStandIn(StandIn):
             if not self.replays.first_time(proof.key.thumbprint + hashlib.sha256(proof.base).digest(), now):
                 raise WrongRequest("this very request was seen before")
             message = read_string(call.headers["idempotency-key"])
-        except (WrongRequest, BadField) as wrong:
+            asked = self._opened(call.body, now) if self.encrypted else call.body
+        except (WrongRequest, WrongAnswer, BadField) as wrong:
             # whoever proved nothing gets an answer without proof
             self.records.saw(transfer, refused=True)
             body = dump_json(self.error("UNPROVED", str(wrong)))
             return Reply(401, {"content-type": "application/json; charset=utf-8"}, body)
 
         def work(number: int) -> bytes:
-            content = json.loads(call.body)
+            content = json.loads(asked)
             if call.method != "POST" or not isinstance(content, dict):
                 raise Refused(400, self.error("BAD_REQUEST", "POST with a JSON object expected"))
             return dump_json(self.carry_out(call.path, content, number))
 
         status = 200
         try:
-            body = self.records.once(message, call.body, work)
+            body = self.records.once(message, asked, work)
         except Refused as no:
             status, body = no.status, dump_json(no.content)
         except Conflict as twice:
@@ -68,9 +73,17 @@ class RestStandIn(StandIn):
         except ValueError:
             status, body = 400, dump_json(self.error("BAD_REQUEST", "the body is not JSON"))
         self.records.saw(transfer, refused=status >= 400)
-        headers = {"content-type": "application/json; charset=utf-8", "content-digest": digest_header(body)}
+        media = "application/json; charset=utf-8"
+        if self.encrypted:
+            keys = encryption_of(self.identity)
+            body, media = seal(body, "application/json", self.identity.signer, keys.gateway_key_id, keys.gateway), MEDIA_TYPE
+        headers = {"content-type": media, "content-digest": digest_header(body)}
         headers |= sign_answer(Message(headers, status=status, request=request), self.identity.signer, created=int(now))
         return Reply(status, headers, body[:-1] + b" " + body[-1:] if spoil else body)
+
+    def _opened(self, body: bytes, now: float) -> bytes:
+        keys = encryption_of(self.identity)
+        return unseal(body, keys.key_id, keys.key, self.identity.keys.by_id, now)[0]
 
 
 __all__ = ["NEEDED", "Refused", "RestStandIn"]

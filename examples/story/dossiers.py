@@ -1,14 +1,19 @@
-"""What nobody on the way may read: a change of a citizen's dossier, encrypted from the one-stop system to the gateway, and from there to the centre."""
+"""What nobody on the way may read: a citizen's dossier, encrypted from the one-stop system to the gateway, and from there to the centre; and asked for, by
+SOAP from a commune, of a system that answers by REST, encrypted on all four legs.
+"""
 
 from __future__ import annotations
 
 import uuid
+
+from lxml import etree
 
 from examples import messages
 from examples.story.exchange import read_feed
 from examples.story.world import Telling, World, check, same
 
 DOSSIERS = "dossier-status/v1"
+ONE_STOP = "urn:caobang:mot-cua:1"
 
 
 def handed_in(world: World) -> str:
@@ -45,7 +50,26 @@ def read_by_the_centre(world: World) -> str:
     return "the centre decrypts its page of the feed; who applied is not shown to it"
 
 
+def asked(world: World) -> str:
+    code = "000.00.22.H14-261118-0007"
+    before = world.seen("mot-cua")["records"]
+    question = etree.Element(f"{{{ONE_STOP}}}TraCuuHoSo", nsmap={"mc": ONE_STOP})
+    etree.SubElement(question, f"{{{ONE_STOP}}}SoBienNhan").text = code
+    client = world.soap("mot-cua-xa")
+    answer = client.call(DOSSIERS, "getStatus", etree.tostring(question), action=f"{ONE_STOP}:TraCuuHoSo", encrypt_it=True)
+    check(answer.ok and answer.verified and answer.body is not None, f"expected the dossier, got {answer.status} {answer.fault}")
+    assert answer.body is not None
+    found = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
+    same(found, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
+    same(world.seen("mot-cua")["records"], before + 1, "questions that reached the one-stop system")
+    rest = world.rest("dieu-hanh").call("POST", "/dossier-status/v1/status", {"dossier": code}, encrypt_it=True)
+    same(rest.status, 200, f"the same question by REST ({rest.body[:300]!r})")
+    same(rest.json()["dossier"]["applicant"], {"absent": "not-permitted"}, "the applicant, whom the centre's grant does not show")
+    return "a commune asked by encrypted SOAP, the one-stop system answered by encrypted REST; the centre asked too, and was not shown who applied"
+
+
 STEPS: tuple[Telling, ...] = (
     ("a dossier's status is handed in encrypted by REST", handed_in),
     ("the centre reads it, encrypted for it", read_by_the_centre),
+    ("a dossier is asked for, encrypted on every leg", asked),
 )

@@ -26,6 +26,7 @@ STANDINS: Final[Mapping[str, str]] = {
     "do-thi": "examples.standins.soap_agency",
     "kinh-te": "examples.standins.rest_agency",
     "truong-ha": "examples.standins.field_office",
+    "mot-cua": "examples.standins.one_stop",
 }
 AGENTS: Final = tuple(agents.CALLERS)  # systems that only call, through an agent
 TRAFFIC: Final = "examples.traffic"

@@ -21,7 +21,7 @@ from gateway.supervisor import NotStarted
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("commands") / "data", environment={})
-    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
     return settings
 
 

@@ -20,7 +20,7 @@ from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, ed
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("contracts") / "data", environment={})
-    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
     begin_at_first(open_engine(settings.database_url))
     return settings
 

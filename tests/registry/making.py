@@ -24,7 +24,7 @@ NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
 OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
 # What stands in braces in the province: the addresses of the systems, the keys of the officers.
-ENDPOINTS = {"do-thi": NOWHERE, "kinh-te": NOWHERE, "truong-ha": NOWHERE} | {
+ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), NOWHERE) | {
     name: public_pem(key.public_key()) for name, key in OFFICERS.items()
 }
 PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")

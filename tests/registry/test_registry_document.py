@@ -131,6 +131,7 @@ def test_a_drop_folder_says_what_its_files_are() -> None:
     assert wrong(rules=[rule | {"operation": "getValue"}]) == {f"{first}.operation": "reference"}, "nobody waits for an answer"
     assert wrong(rules=[rule | {"format": "kinh-te-json"}]) == {f"{first}.format": "reference"}, "no table"
     assert wrong(rules=[rule | {"contract": "no-such/v1"}]) == {f"{first}.contract": "reference"}
+    assert wrong(rules=[rule | {"contract": "dossier-status/v1"}]) == {f"{first}.contract": "protection"}, "a file lies there in clear"
     other = {"id": "hai", "agency": "H14.4", "title": {"vi": "Hai", "en": "Two"}}
     raw = yaml.safe_load(PROVINCE)
     raw["systems"].append(other | {"endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]}})

@@ -129,7 +129,11 @@ class Parties(Identities):
                 self._text(f"{at}.{word}", rule.get(word)) for word in ("match", "contract", "operation", "format")
             )
             compiled = self._contract(f"{at}.contract", contract)
-            if compiled is not None:
+            if compiled is not None and compiled.contract.protection == "encrypted":
+                self._wrong(
+                    f"{at}.contract", "protection", "a contract whose bodies are not encrypted: a file lies there in clear", contract
+                )
+            elif compiled is not None:
                 known = compiled.contract.operations
                 if operation not in known or known[operation].pattern is Pattern.QUERY:
                     handed = [each.name for each in known.values() if each.pattern is not Pattern.QUERY]
