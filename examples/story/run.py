@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import developer, dossiers, evidence, exchange, files, grants, oldsystems, refusals
+from examples.story import developer, dossiers, evidence, exchange, files, grants, keys, oldsystems, refusals
 from examples.story.world import Telling, World
 
 STEPS: tuple[Telling, ...] = (
@@ -16,6 +16,7 @@ STEPS: tuple[Telling, ...] = (
     *dossiers.STEPS,
     *oldsystems.STEPS,
     *refusals.STEPS,
+    *keys.STEPS,
     *grants.STEPS,
     *oldsystems.LATER,
     *evidence.STEPS,

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection, select
 
 from contracts.base.errors import Policy, Theirs
@@ -39,6 +40,8 @@ def by_request(
     asked = read_request(request)
     if asked.system != system:
         raise Policy("registry.request-system", named=asked.system, system=system)
+    if use == "encrypt" and not isinstance(asked.public, rsa.RSAPublicKey):  # one on P-256 would shut the system out of SOAP
+        raise Theirs("key.unacceptable", rule="encrypt: RSA")
     agency, hosts = _system(connection, system)
     strange = [each for each in asked.hosts if each not in hosts]
     if strange:

@@ -217,7 +217,8 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
         )
         second = enrolment.by_request(connection, house.signing, "do-thi", "sign", make_request("do-thi", private), "do-thi.of-2026", NOW)
         third = enrolment.by_request(connection, house.tls, "do-thi", "tls", make_request("do-thi", new_private()), None, NOW)
-        fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", make_request("do-thi", new_private()), None, NOW)
+        rsa = make_request("do-thi", new_private("RSA-3072"))
+        fourth = enrolment.by_request(connection, house.signing, "do-thi", "encrypt", rsa, None, NOW)
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
     assert all(snapshot.keys[each.key_id].in_force(NOW) for each in (first, second, third))  # two of one use at once
@@ -228,6 +229,10 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
 def test_requests_that_are_refused(engine: Engine, house: House) -> None:
     with writing(engine) as connection:
         keys.add_key(connection, "do-thi.sign-1", "do-thi", "sign", house.identity("do-thi", NOW).sign_certificate)
+    asked = make_request("y-te", new_private())
+    with pytest.raises(Theirs) as no_rsa, writing(engine) as connection:
+        enrolment.by_request(connection, house.signing, "y-te", "encrypt", asked, None, NOW)
+    assert no_rsa.value.code == "key.unacceptable"
     for system, named, kind, hosts, key_id, code in (
         ("y-te", "do-thi", "P-256", (), None, "registry.request-system"),
         ("y-te", "y-te", "RSA-2048", (), None, "key.unacceptable"),
