@@ -1,24 +1,27 @@
 #!/bin/sh
-# Makes both locks anew from pyproject.toml: requirements.lock (to run) and requirements-test.lock (on top, for ./lgsp test).
+# Makes the locks anew from pyproject.toml: requirements.lock (to run), requirements-agent.lock (the part of it that the agent and the client kit
+# need, on machines that run nothing else) and requirements-test.lock (on top, for ./lgsp test).
 # They hold exact versions and hashes for every platform, and no index address: where packages come from is the installer's setting.
 # Needs `uv` on the PATH. Give --upgrade to move to newer versions; without it what is pinned stays where it still fits.
 set -eu
 cd -- "$(dirname -- "$0")/.."
 
-compile() { # output, then the options of its own
-  output=$1
-  shift
+compile() { # output, input, then the options of its own
+  output=$1 input=$2
+  shift 2
   uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-    --no-emit-find-links --no-config --output-file "$output" "$@" pyproject.toml
+    --no-emit-find-links --no-config --output-file "$output" "$@" "$input"
 }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-compile requirements.lock "$@"
+compile requirements.lock pyproject.toml "$@"
 # The test lock agrees with the run lock on what both hold, and leaves it out: it is installed on top.
 grep -E '^[a-z0-9A-Z._-]+(\[[^]]*\])?==' requirements.lock | sed -e 's/ *\\$//' -e 's/\[[^]]*\]//' >"$work/held.txt"
+python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["agent"], sep="\n")' >"$work/agent.in"
+compile requirements-agent.lock "$work/agent.in" --constraint "$work/held.txt"
 cat requirements.lock requirements-test.lock >"$work/full.lock" 2>/dev/null || :
-compile "$work/full.lock" --extra test --constraint "$work/held.txt" "$@"
+compile "$work/full.lock" pyproject.toml --extra test --constraint "$work/held.txt" "$@"
 awk '
   function pin(line) { sub(/ *\\$/, "", line); sub(/\[[^]]*\]/, "", line); return line }
   NR == FNR { held[$0] = 1; next }
@@ -26,4 +29,4 @@ awk '
   keep
 ' "$work/held.txt" "$work/full.lock" >"$work/top.lock"
 mv "$work/top.lock" requirements-test.lock
-wc -l requirements.lock requirements-test.lock
+wc -l requirements.lock requirements-agent.lock requirements-test.lock
