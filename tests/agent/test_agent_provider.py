@@ -16,14 +16,16 @@ from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.http import client_context, open_session
-from adapters.model import Endpoint, Incoming, Outgoing
+from adapters.model import Adapter, Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from security.jose import Opener
 from security.keys import SigningKey, VerifyKey
+from security.wsdecrypt import BodyKeys
 from tests.agent.agents import Agent, OldSystem, free_port, running
 from tests.registry.making import contracts
 
@@ -57,7 +59,10 @@ class Gateway:
         return Outgoing(transfer, "H14.5/phan-anh", operation, contract.codec(name), read_json(sample.canonical), 5.0)
 
     async def call(self, transfer: str | None = None, *, key: SigningKey | None = None) -> Incoming:
-        adapter = (SoapAdapter if self.kind == "soap" else RestAdapter)(self.session, key or self.key, time.time)
+        signing, own = key or self.key, self.keyring.decrypt_keys()
+        adapter: Adapter = RestAdapter(self.session, signing, Opener(own), time.time)
+        if self.kind == "soap":
+            adapter = SoapAdapter(self.session, signing, BodyKeys(own), time.time)
         return await adapter.call(self.endpoint, self.outgoing(transfer or new_id()))
 
     async def failing(self, transfer: str | None = None) -> ProviderFailure:
