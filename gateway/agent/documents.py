@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.agent.listener import Reply
 
 _JSON: Final = "application/json"
+_JOSE: Final = "application/jose"
 # What the agent adds by itself.
 _OF_THE_AGENT: Final = frozenset({"Signature-Input", "Signature", "Content-Digest"})
 _SECRET: Final = {
@@ -25,8 +26,18 @@ def local(document: bytes, base: str, here: str) -> Reply:
         return Reply(200, {"content-type": "text/xml; charset=utf-8"}, moved)
     content = json.loads(moved)
     if isinstance(content, dict) and "openapi" in content:
-        moved = json.dumps(_plain(content), ensure_ascii=False).encode()
+        moved = json.dumps(_plain(_opened(content)), ensure_ascii=False).encode()
     return Reply(200, {"content-type": _JSON}, moved)
+
+
+def _opened(value: Any) -> Any:
+    """Where bodies are encrypted, what is in them: at the agent they are in clear."""
+    if isinstance(value, list):
+        return [_opened(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    inside = value[_JOSE].get("x-lgsp-content", {}) if isinstance(value.get(_JOSE), dict) else {}
+    return {name: _opened(each) for name, each in (inside | {k: v for k, v in value.items() if k != _JOSE} if inside else value).items()}
 
 
 def _plain(openapi: dict[str, Any]) -> dict[str, Any]:

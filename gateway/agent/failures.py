@@ -163,6 +163,20 @@ register(
         ),
         _kind(
             Branch.OURS,
+            "agent.identity",
+            500,
+            ("Danh tính của tác tử không dùng được", "The agent's identity cannot be used"),
+            (
+                "Thư mục danh tính của tác tử thiếu hoặc sai: {reason}.",
+                "The agent's identity folder lacks something, or is wrong: {reason}.",
+            ),
+            (
+                "Chạy `lgsp agent check`; xin Trung tâm cấp phần còn thiếu.",
+                "Run `lgsp agent check`; have the centre hand out what is missing.",
+            ),
+        ),
+        _kind(
+            Branch.OURS,
             "agent.fault",
             500,
             ("Lỗi của tác tử", "The agent's own fault"),

@@ -1,6 +1,6 @@
 """The face for the gateway when the old system is a provider: verify, hand over plainly, sign what it answers (docs/wire.md, "When the gateway calls").
 
-Order of checks: channel, signature over the raw bytes, freshness, replay. A message id is handed to the old system once: its repeat gets the first
+Order of checks: channel, signature over the raw bytes, freshness, replay. What is encrypted for us is opened, and its answer encrypted for the gateway. A message id is handed to the old system once: its repeat gets the first
 answer, signed anew; where the outcome is not known (the agent was killed in between, or the system fell silent), only a system that knows ids itself
 (`knows_ids`) is asked again. Invariant: nothing unproven reaches the old system; only what says truly that the system did not act is a 4xx or 503.
 """
@@ -26,9 +26,13 @@ from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Carried, Store
 from gateway.client import Identity
 from gateway.client.trusted import TrustedKeys
+from security import jose
 from security.authority import system_of
+from security.encryptkeys import EncryptKey
 from security.httpsig import HttpRequest, Verified, sign_response, verify_request
 from security.keys import load_certificate
+from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wsencrypt import encrypt_envelope
 from security.wssec import VerifiedEnvelope, sign_envelope, verify_envelope
 
 JSON: Final = "application/json"
@@ -68,6 +72,12 @@ class Provider:
     clock: Callable[[], float] = time.time
     learn: Callable[[], Awaitable[bool]] | None = None
     _under_way: set[str] = field(default_factory=set)
+    _opener: jose.Opener = field(init=False)
+    _body_keys: BodyKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = () if self.identity.decrypt_key is None else (self.identity.decrypt_key,)
+        self._opener, self._body_keys = jose.Opener(own), BodyKeys(own)
 
     async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
         self._check_channel(head)
@@ -93,14 +103,21 @@ class Provider:
     async def _rest(self, head: Head, body: bytes) -> Reply:
         request = HttpRequest(head.method, self.side.base + head.target, head.headers, body)
         proof = await self._proven(lambda: verify_request(request, self.keys.by_id, self.clock(), need=("lgsp-transfer", "lgsp-caller")))
-        told = {name: value for name, value in head.headers.items() if name in ("content-type", "accept", "accept-language")}
-        question = Question(_unquoted(head.headers.get("idempotency-key")), *_fresh(proof), head.method, head.target, told, body)
+        told = {"content-type": head.headers.get("content-type", JSON), "accept": JSON}
+        message_id = _unquoted(head.headers.get("idempotency-key"))
+        receiver: EncryptKey | None = None
         try:
-            answer = await self._once(question, head)
+            if told["content-type"] == jose.MEDIA_TYPE:
+                opened = await self._proven(lambda: self._opener.open(body, self.keys.by_id, self.clock()))
+                receiver, body, told["content-type"] = await self._receiver(), opened.payload, opened.media_type
+            answer = await self._once(Question(message_id, *_fresh(proof), head.method, head.target, told, body), head)
         except Failure as failure:
             _not_a_replay(failure)
-            status, headers, content = problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None)
-            return self._signed(Carried(status, headers, content), head, proof)
+            answer = Carried(*problems.render(failure, transfer=head.headers.get("lgsp-transfer"), accept_language=None))
+        if receiver is not None and answer.body:
+            media = answer.headers.get("content-type", JSON).partition(";")[0].strip()
+            sealed = jose.seal(answer.body, media, self.identity.sign_key, receiver)[0]
+            answer = Carried(answer.status, dict(answer.headers) | {"content-type": jose.MEDIA_TYPE}, sealed)
         return self._signed(answer, head, proof)
 
     def _signed(self, answer: Carried, head: Head, proof: Verified) -> Reply:
@@ -111,7 +128,9 @@ class Provider:
     # --- SOAP -------------------------------------------------------------------------------------------------------
 
     async def _soap(self, head: Head, body: bytes) -> Reply:
-        root = soap.parse_envelope(body)
+        root, receiver = soap.parse_envelope(body), None
+        if is_encrypted(root):
+            receiver, root = await self._receiver(), decrypt_envelope(root, self._body_keys).root
         envelope = await self._proven(lambda: verify_envelope(root, self.keys.by_thumbprint, self.clock()))
         here = self.side.base + head.target
         if envelope.to not in (None, here, here.rstrip("/")):
@@ -131,9 +150,9 @@ class Provider:
                 failure = Ours("agent.system-answer", reason=failure.code)
             content = faults.fault(failure, head.headers.get("lgsp-transfer", ""))
             answer = Carried(500, {}, b"")
-        return self._enveloped(answer.status, content, envelope)
+        return self._enveloped(answer.status, content, envelope, receiver)
 
-    def _enveloped(self, status: int, content: bytes, asked: VerifiedEnvelope) -> Reply:
+    def _enveloped(self, status: int, content: bytes, asked: VerifiedEnvelope, receiver: EncryptKey | None) -> Reply:
         body = sign_envelope(
             content,
             self.identity.sign_key,
@@ -142,6 +161,8 @@ class Provider:
             message_id=f"urn:uuid:{new_id()}",
             relates_to=asked.message_id,
         )
+        if receiver is not None:
+            body = encrypt_envelope(body, receiver)
         return Reply(status, {"content-type": soap.MEDIA_TYPE}, body)
 
     # --- both -------------------------------------------------------------------------------------------------------
@@ -155,6 +176,15 @@ class Provider:
             if not self.keys.missed or self.learn is None or not await self.learn():
                 raise
         return verify()
+
+    async def _receiver(self) -> EncryptKey:
+        """The gateway's key that an answer is encrypted for; known before the old system is asked, so that its answer is never held back."""
+        now = self.clock()
+        if (self.keys.encrypt is None or not self.keys.encrypt.in_time(now)) and self.learn is not None:
+            await self.learn()
+        if self.keys.encrypt is None or not self.keys.encrypt.in_time(now):
+            raise Ours("agent.identity", reason="gateway-encrypt.crt")
+        return self.keys.encrypt
 
     async def _once(self, question: Question, head: Head) -> Carried:
         """What the old system answers to a message, or answered when it first came."""

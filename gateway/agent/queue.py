@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import tenacity
 
-from contracts.base.errors import Ours
+from contracts.base.errors import Failure, Ours
 from gateway.agent.config import DAY, QueueBounds
 from gateway.agent.link import Away, Link, Passed
 from gateway.agent.store import Message, Store
@@ -109,6 +109,9 @@ class Queue:
         try:
             told = await self._link.send(message.id, message.call, message.body)
             await self._settle(message, told)
+        except Failure as failure:  # it can never be sent as it is
+            log.warning("message %s is dead: %s", message.id, failure.code)
+            await self.in_thread(self._store.ended, message.number, "dead", time.time(), why=f"{failure.code}: {failure.what('en')}")
         except Exception:
             log.exception("message %s: unforeseen fault; tried again later", message.id)
             await self.in_thread(self._store.later, message.number, time.time() + 60, "agent.fault")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
+import pytest_asyncio
 
+from adapters.http import client_context, open_session
 from examples.story.world import World
+from gateway.keyring import Keyring
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road, free_port
 
@@ -62,3 +66,12 @@ def sample() -> dict[str, object]:
     folder = Path(__file__).parents[2] / "contracts" / "catalogue" / "incident-alert" / "v1" / "samples"
     found: dict[str, object] = json.loads(next(iter(sorted(folder.rglob("*.canonical.json")))).read_text("utf-8"))
     return found
+
+
+@pytest_asyncio.fixture
+async def session(instance: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+    """Mutual TLS as the gateway opens it."""
+    keyring = Keyring(instance)
+    opened = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    yield opened
+    await opened.close()

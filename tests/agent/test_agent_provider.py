@@ -6,16 +6,16 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
-from adapters.http import client_context, open_session
+from adapters.http import client_context
 from adapters.model import Adapter, Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
@@ -23,6 +23,7 @@ from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from security.encryptkeys import EncryptKey
 from security.jose import Opener
 from security.keys import SigningKey, VerifyKey
 from security.wsdecrypt import BodyKeys
@@ -50,13 +51,18 @@ class Gateway:
         self.port, self.kind = int(side["listen"].rpartition(":")[2]), kind
         self.endpoint = Endpoint(system, kind, side["base"], {key.key_id: key}, {key.thumbprint: key})
         self.settings = settings
+        self.encrypted = False
+
+    def encrypted_for(self, keys: tuple[EncryptKey, ...]) -> None:
+        """From now on as under a contract whose bodies are encrypted."""
+        self.endpoint, self.encrypted = replace(self.endpoint, encrypt_keys=keys), True
 
     def outgoing(self, transfer: str) -> Outgoing:
         contract = contracts()[CONTRACT]
         name = "do-thi-xml" if self.kind == "soap" else "canonical"
         sample = next(each for each in contract.samples if each.message == "ServiceRequest" and each.format == "do-thi-xml")
         operation = contract.contract.operations["createRequest"]
-        return Outgoing(transfer, "H14.5/phan-anh", operation, contract.codec(name), read_json(sample.canonical), 5.0)
+        return Outgoing(transfer, "H14.5/phan-anh", operation, contract.codec(name), read_json(sample.canonical), 5.0, self.encrypted)
 
     async def call(self, transfer: str | None = None, *, key: SigningKey | None = None) -> Incoming:
         signing, own = key or self.key, self.keyring.decrypt_keys()
@@ -80,14 +86,6 @@ class Gateway:
         answer = await asyncio.wait_for(reader.read(), 10)
         writer.close()
         return answer
-
-
-@pytest_asyncio.fixture
-async def session(instance: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    keyring = Keyring(instance)
-    opened = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
-    yield opened
-    await opened.close()
 
 
 def _provider(make: Callable[..., Agent], system: str, kind: str, behind: int) -> Agent:
