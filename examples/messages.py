@@ -264,6 +264,21 @@ def dossier_status(*, event: str | None = None, number: int = 7) -> dict[str, An
     }
 
 
+def dossier_status_xml(*, event: str) -> bytes:
+    """A change of a dossier's status as the communes' older one-stop system tells it by SOAP."""
+    space = "urn:caobang:mot-cua:1"
+    root = etree.Element(f"{{{space}}}DongBoHoSo", nsmap={"mc": space}, lanCapNhat=event)
+    dossier = etree.SubElement(root, f"{{{space}}}HoSo")
+    for name, text in (
+        ("SoBienNhan", "H14.22-261118-0012"), ("MaThuTuc", "1.012756"), ("TenThuTuc", "Đăng ký, cấp Giấy chứng nhận quyền sử dụng đất lần đầu"),
+        ("DonVi", "H14.22"), ("NguoiNop", "Lục Thị Hoa"), ("TrangThai", "5"), ("ThoiDiem", "20/11/2026 08:59:40"), ("NgayNhan", "18/11/2026"),
+        ("GioNhan", "07:45:00"), ("NgayHen", "15/12/2026"), ("GioHen", "17:00:00"), ("CanBo", "*BM*"),
+        ("GhiChu", "Bổ sung trích lục bản đồ thửa đất số 118."), ("LePhi", "100000"), ("TrucTuyen", "0"),
+    ):  # fmt: skip
+        etree.SubElement(dossier, f"{{{space}}}{name}").text = text
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
 def indicator_question(indicator: str, area: str, period: str) -> str:
     """Path and query of the canonical REST question for a value."""
     return f"/indicator/v1/values?indicator={indicator}&area={area}&period={period}"

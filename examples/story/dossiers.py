@@ -33,6 +33,22 @@ def handed_in(world: World) -> str:
     return f"status of {status['MaHoSo']} handed in as JWS in JWE, accepted as {answer.json()['transfer']}; in clear it is refused"
 
 
+def handed_in_by_soap(world: World) -> str:
+    client, event = world.soap("mot-cua-xa"), f"H14.22-{uuid.uuid4()}"
+    status = messages.dossier_status_xml(event=event)
+    plain = client.call(DOSSIERS, "submitStatus", status, action=f"{ONE_STOP}:DongBoHoSo")
+    world.refusal("not-encrypted, SOAP", "body.not-encrypted", plain)
+    prepared = client.prepare(DOSSIERS, "submitStatus", status, action=f"{ONE_STOP}:DongBoHoSo", encrypt_it=True)
+    check(b"NguoiNop" not in prepared.request.body and b"EncryptedData" in prepared.request.body, "nothing of the dossier in what travels")
+    raw = client.exchange(prepared)
+    check(b"EncryptedData" in raw.body, "an encrypted answer")
+    answer = client.judge(prepared, raw)
+    check(answer.ok and answer.verified and answer.receipt is not None, f"expected an accepted status, got {answer.status} {answer.fault}")
+    return (
+        "signed, then encrypted with WS-Security; the answer came back encrypted for the commune, and the page of the wire was all it knew"
+    )
+
+
 def read_by_the_centre(world: World) -> str:
     event, status = world.remembered["dossier"]
 
@@ -70,6 +86,7 @@ def asked(world: World) -> str:
 
 STEPS: tuple[Telling, ...] = (
     ("a dossier's status is handed in encrypted by REST", handed_in),
+    ("another one by SOAP, from a commune", handed_in_by_soap),
     ("the centre reads it, encrypted for it", read_by_the_centre),
     ("a dossier is asked for, encrypted on every leg", asked),
 )

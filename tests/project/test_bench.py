@@ -54,6 +54,12 @@ def test_the_secured_exchange_beats_the_plain_stack_four_times(measured_row: dic
 
 
 @pytest.mark.server
+def test_encryption_costs_no_more_than_a_private_key(measured_rows: dict[str, Any]) -> None:
+    """An RSA-3072 decryption is most of it: were it used twice, the ratio would halve."""
+    assert 0.08 <= measured_rows["soap-encrypted-1k"]["against"]["signed"] < 1
+
+
+@pytest.mark.server
 def test_fifty_megabytes_of_files_pass_in_little_memory(measured_rows: dict[str, Any]) -> None:
     row = measured_rows["translation-50-mb-of-files"]
     assert row["unit"] == "MiB above rest" and 0 <= row["median"] <= 100

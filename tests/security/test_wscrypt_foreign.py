@@ -18,7 +18,7 @@ from security.wsdecrypt import BodyKeys, decrypt_envelope
 from security.wsencrypt import encrypt_envelope
 from security.wsnames import AES256_GCM, DIGEST_SHA256, DS, ENCRYPTED_KEY, MGF1_SHA256, RSA_OAEP, THUMBPRINT_SHA1, WSSE, WSU, XENC, XENC11
 from security.wssec import sign_envelope, verify_envelope
-from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, trees
+from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, signxml_verifies, trees
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
 
@@ -57,6 +57,7 @@ def test_xmlsec_decrypts_and_verifies_what_we_make(pair, version, crypt, now):
     root = xmlsec_decrypts(encrypt_envelope(raw, crypt.encrypt_key(), version), crypt)
     assert etree.tostring(root) == etree.tostring(etree.fromstring(raw))
     xmlsec_verifies(root, pair)
+    signxml_verifies(etree.fromstring(etree.tostring(root)), pair, 5)
 
 
 def xmlsec_encrypts(raw, crypt, *, indent=False, digest=DIGEST_SHA256, mgf=MGF1_SHA256, named=True):

@@ -10,9 +10,10 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from signxml import SignatureConfiguration, XMLVerifier
-from signxml.algorithms import DigestAlgorithm, SignatureMethod
+from signxml import SignatureConfiguration, SignatureReference, XMLSigner, XMLVerifier, methods
+from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
+from contracts.wire.soap import V11, V12
 from security.authority import certificate_pem, private_pem
 from security.wsnames import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
 from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
@@ -47,16 +48,39 @@ def test_xmlsec_accepts_what_we_make(pair, now):
     context.verify(root.find(f".//{{{DS}}}Signature"))
 
 
-def test_signxml_accepts_what_we_make(pair, now):
-    root = etree.fromstring(our_envelope(pair, now))
+def signxml_verifies(root, pair, references):
     config = SignatureConfiguration(
-        expect_references=9,
+        expect_references=references,
         signature_methods=frozenset({SignatureMethod.ECDSA_SHA256, SignatureMethod.RSA_SHA256}),
         digest_algorithms=frozenset({DigestAlgorithm.SHA256}),
         location=".//",
     )
     found = XMLVerifier().verify(root, x509_cert=certificate(pair).decode(), id_attribute="Id", expect_config=config)
-    assert len(found) == 9
+    assert len(found) == references
+
+
+def test_signxml_accepts_what_we_make(pair, now):
+    signxml_verifies(etree.fromstring(our_envelope(pair, now)), pair, 9)
+
+
+@pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
+def test_we_accept_what_signxml_makes(pair, version, now):
+    root = etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
+    security, ours = root.find(f".//{{{WSSE}}}Security"), root.find(f".//{{{DS}}}Signature")
+    security.remove(ours)
+    method = SignatureMethod.ECDSA_SHA256 if pair.sign.algorithm.startswith("ecdsa") else SignatureMethod.RSA_SHA256
+    exclusive = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
+    signer = XMLSigner(methods.detached, method, DigestAlgorithm.SHA256, exclusive)
+    references = [
+        SignatureReference(f"#{ident}", c14n_method=exclusive) for ident in ("message-id", "action", "token", "body", "timestamp")
+    ]
+    key, chain = pair.sign.private, [certificate(pair).decode()]
+    signature = signer.sign(root, key=key, cert=chain, reference_uri=references, id_attribute="Id")
+    signature.replace(
+        signature.find(f"{{{DS}}}KeyInfo"), ours.find(f"{{{DS}}}KeyInfo")
+    )  # X.509 token profile: it knows only plain XML-DSig
+    security.append(signature)
+    assert verify_envelope(etree.fromstring(etree.tostring(root)), lambda _: pair.verify, now).action == "urn:x"
 
 
 def _foreign(pair, now, *, body, prefixes=None, info_prefixes=None, enveloped=False, indent=False, ids=None, outer=""):
