@@ -145,8 +145,10 @@ class Problem:
     @classmethod
     def from_fault(cls, status: int, fault: etree._Element) -> Problem:
         problem = next(fault.iter(f"{{{soap.LGSP}}}Problem"), None)
+        said = fault.findtext("faultcode") or fault.findtext("{*}Code/{*}Value") or ""
+        side = Branch.THEIRS if said.strip().rpartition(":")[2] in ("Client", "Sender") else Branch.OURS
         if problem is None:
-            return _unnamed(status, None)
+            return _unnamed(status, None, side)
 
         def words(name: str) -> Both:
             said = {each.get(_LANG, ""): (each.text or "").strip() for each in problem.iterfind(f"{{{soap.LGSP}}}{name}")}
@@ -157,7 +159,7 @@ class Problem:
 
         return cls(
             text("Code") or f"http.{status}",
-            _branch(text("Branch"), status),
+            _branch(text("Branch"), status, side),
             words("Title"),
             words("Detail"),
             words("Next"),
@@ -167,21 +169,22 @@ class Problem:
         )
 
 
-def _unnamed(status: int, retry_after: int | None) -> Problem:
+def _unnamed(status: int, retry_after: int | None, otherwise: Branch | None = None) -> Problem:
     """A page of a server in between, say."""
     what: Both = {
         "vi": f"Trạng thái HTTP {status}, không kèm tài liệu lỗi của trục.",
         "en": f"HTTP status {status}, without a problem document of the gateway.",
     }
     then: Both = {"vi": "Kiểm tra địa chỉ và máy trung gian.", "en": "Check the address and whatever stands in between."}
-    return Problem(f"http.{status}", _branch(None, status), what, what, then, retry_after=retry_after)
+    return Problem(f"http.{status}", _branch(None, status, otherwise), what, what, then, retry_after=retry_after)
 
 
-def _branch(named: object, status: int) -> Branch:
+def _branch(named: object, status: int, otherwise: Branch | None = None) -> Branch:
+    """As it is named; else what the protocol says of whose fault it is."""
     try:
         return Branch(named)  # type: ignore[arg-type]
     except ValueError:
-        return Branch.OURS if status >= 500 else Branch.POLICY if status in (403, 429) else Branch.THEIRS
+        return otherwise or (Branch.OURS if status >= 500 else Branch.POLICY if status in (403, 429) else Branch.THEIRS)
 
 
 def _seconds(text: str | None) -> int | None:

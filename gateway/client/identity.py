@@ -34,6 +34,7 @@ from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 ABOUT: Final = "system.json"
+GATEWAY: Final = "gateway"  # as its certificates name it: urn:lgsp:system:gateway
 # TLS 1.3 has none but good ones; for 1.2 only AEAD with forward secrecy
 _CIPHERS_12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
@@ -76,7 +77,7 @@ class Identity:
             issuer,
             _log_key(place),
             _decrypt_key(place, about, passphrase) if encrypts else None,
-            _encrypt_key(place, about, gateway_key.system, issuer) if (place / "gateway-encrypt.crt").exists() else None,
+            _encrypt_key(place, about, issuer) if (place / "gateway-encrypt.crt").exists() else None,
             passphrase,
         )
         made.tls()
@@ -114,7 +115,7 @@ class Identity:
         try:
             if not _signs(self._of_gateway(certificate, chain)):
                 return None
-            key = VerifyKey.from_certificate(key_id, self.gateway_key.system, certificate)
+            key = VerifyKey.from_certificate(key_id, GATEWAY, certificate)
             key.check_time(now)
         except (Failure, ValueError):
             return None
@@ -124,7 +125,7 @@ class Identity:
         """The same of a key that bodies to the gateway are encrypted for."""
         try:
             self._of_gateway(certificate, chain)
-            key = EncryptKey.from_certificate(key_id, self.gateway_key.system, certificate)
+            key = EncryptKey.from_certificate(key_id, GATEWAY, certificate)
         except (Failure, ValueError):
             return None
         return key if key.in_time(now) else None
@@ -137,7 +138,7 @@ class Identity:
         """
         parsed = x509.load_pem_x509_certificate(certificate)
         issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
-        if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != self.gateway_key.system:
+        if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != GATEWAY:
             raise ValueError("not the gateway's, or not by its issuer")
         return parsed
 
@@ -213,34 +214,33 @@ def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
         raise _bad(place, f"encrypt.key: {_short(wrong)}") from None
 
 
-def _encrypt_key(place: Path, about: dict[str, str], gateway: str, issuer: x509.Certificate) -> EncryptKey:
+def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -> EncryptKey:
     """The gateway's pinned key for encryption, by the authority that issued its signing key."""
     key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
     if not key_id:
         raise _bad(place, f"{ABOUT}: gateway_encrypt_key_id")
-    if system_of(leaf) != gateway or not _issued(leaf, issuer):
+    if system_of(leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
         raise _bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
     try:
-        return EncryptKey.from_certificate(key_id, gateway, _read(place, "gateway-encrypt.crt"))
+        return EncryptKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-encrypt.crt"))
     except Failure as failure:
         raise _bad(place, f"gateway-encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
-    """The gateway's pinned key, and the authority that issued it."""
-    chain = _certificates(place, "gateway-sign.crt")
-    leaf = chain[0]
-    system = system_of(leaf)
-    if system is None or not _signs(leaf):
-        raise _bad(place, "gateway-sign.crt: subjectAltName")
-    for issuer in _certificates(place, "ca.crt"):
-        if not _issued(leaf, issuer):
-            continue
-        try:
-            return VerifyKey.from_certificate(key_id, system, _read(place, "gateway-sign.crt")), issuer
-        except Failure as failure:
-            raise _bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
-    raise _bad(place, "gateway-sign.crt ∉ ca.crt")
+    """The gateway's pinned key, and the authority that issued it: one of `ca.crt`, or one below these that the file brings along."""
+    leaf, *rest = _certificates(place, "gateway-sign.crt")
+    if system_of(leaf) not in (None, GATEWAY) or not _signs(leaf):
+        raise _bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
+    anchors = _certificates(place, "ca.crt")
+    between = [each for each in rest if _is_authority(each) and any(_issued(each, anchor) for anchor in anchors)]
+    issuer = next((each for each in (*anchors, *between) if _issued(leaf, each)), None)
+    if issuer is None:
+        raise _bad(place, "gateway-sign.crt ∉ ca.crt")
+    try:
+        return VerifyKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-sign.crt")), issuer
+    except Failure as failure:
+        raise _bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _log_key(place: Path) -> NoteKey:
