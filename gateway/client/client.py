@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -50,7 +50,8 @@ class AsyncClient:
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder in which checkpoints are kept (default: `checkpoints` in the identity folder). `language` is that of the words
-    in a problem document that people read first; both languages come in any case. `tries` counts all sendings of one message.
+    in a problem document that people read first; both languages come in any case. `tries` counts all sendings of one message. `encrypted`
+    names contracts whose bodies are encrypted whatever the gateway publishes of them, for whoever trusts no proxy that ends TLS.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class AsyncClient:
         seconds: float = 30.0,
         tries: int = TRIES,
         connections: int = 32,
+        encrypted: Collection[str] = (),
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,7 +80,7 @@ class AsyncClient:
         own = () if identity.decrypt_key is None else (identity.decrypt_key,)
         self._opener = jose.Opener(own) if own else None
         self._body_keys = BodyKeys(own) if own else None
-        self._encrypted: dict[str, bool] = {}
+        self._encrypted = dict.fromkeys(encrypted, True)
         self._token: tuple[str, float] | None = None
         self._token_lock = asyncio.Lock()
 
@@ -311,8 +313,10 @@ class AsyncClient:
         if contract not in self._encrypted:
             try:
                 summary = await self.document(f"/contracts/{contract}")
-            except Refused:  # there is no such contract: the call itself is told so
-                return None
+            except Refused as no:
+                if no.status != 404:  # not known is not signed: nothing goes out in clear for want of an answer
+                    raise
+                return None  # there is no such contract: the call itself is told so
             self._encrypted[contract] = published_protection(summary) == "encrypted"
         if not self._encrypted[contract]:
             return None

@@ -12,7 +12,7 @@ import pytest
 
 from examples import messages
 from examples.story import World
-from gateway.client import AsyncClient, BadIdentity, Identity, NotProven, RefusedTheirs
+from gateway.client import AsyncClient, BadIdentity, Identity, NotProven, RefusedOurs, RefusedTheirs
 from gateway.client.transport import HttpTransport, RawAnswer
 
 pytestmark = pytest.mark.server
@@ -83,6 +83,20 @@ async def test_a_contract_that_became_encrypted_is_noticed(soap: tuple[AsyncClie
     wire.lies["/contracts/"] = json.dumps({"protection": "signed"}).encode()
     assert (await client.soap(DOSSIERS, status(), action=ACTION)).proven
     assert [b"EncryptedData" in (body or b"") for url, body in wire.sent if "/soap/" in url] == [False, True]
+
+
+async def test_nothing_goes_out_in_clear_for_want_of_an_answer_nor_where_the_caller_knows_better(world: World, tmp_path: Path) -> None:
+    who = Identity.load(world.identities / "mot-cua-xa")
+    for lie, encrypted in ((RawAnswer(503, {}, b""), ()), (RawAnswer(200, {}, b'{"protection":"signed"}'), (DOSSIERS,))):
+        wire = Wire(who)
+        wire.lies["/contracts/"] = lie
+        async with AsyncClient(who, state=tmp_path / "state", transport=wire, tries=1, encrypted=encrypted) as client:
+            if encrypted:
+                assert (await client.soap(DOSSIERS, status(), action=ACTION)).proven
+            else:
+                with pytest.raises(RefusedOurs):
+                    await client.soap(DOSSIERS, status(), action=ACTION)
+        assert all(b"EncryptedData" in (body or b"") for url, body in wire.sent if "/soap/" in url)
 
 
 async def test_a_changed_cipher_and_an_answer_in_clear_are_not_believed(soap: tuple[AsyncClient, Wire], world: World) -> None:

@@ -27,7 +27,7 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         now = time.time()
-        root = authority.make_root("root", now)
+        self.root = root = authority.make_root("root", now)
         self.tls = authority.make_issuer(root, "tls issuer", now)
         self.sign = authority.make_issuer(root, "sign issuer", now)
         folder.mkdir()
@@ -131,6 +131,30 @@ def test_a_passphrase_that_is_missing_or_wrong(tmp_path: Path, operator: Operato
             Identity.load(place, passphrase=passphrase)
         with pytest.raises(BadIdentity):
             enrol.install(place, certificates, time.time(), facts=FACTS, passphrase=passphrase)
+
+
+def test_whom_the_issuer_vouches_for(folder: Path, operator: Operator) -> None:
+    """A newer key of the gateway: by the same issuer, or by one that was made anew under its name; by no other, and for nothing else."""
+    now, public = time.time(), authority.new_private().public_key()
+    identity = Identity.load(folder)
+
+    def vouched(made: bytes, *chain: Authority) -> bool:
+        return identity.vouched(made, [each.pem for each in chain], "gateway.sign-2", now) is not None
+
+    renewed = authority.make_issuer(operator.root, "sign issuer 2", now)
+    elsewhere = authority.make_issuer(authority.make_root("root", now), "sign issuer 2", now)
+    below = authority.Authority(renewed.certificate, renewed.private, (operator.root.certificate,))
+    assert vouched(authority.issue_signing(operator.sign, "gateway", public, now))
+    assert vouched(authority.issue_signing(renewed, "gateway", public, now), below)
+    assert not vouched(authority.issue_signing(renewed, "gateway", public, now))  # nobody here knows that issuer
+    for issuer in (operator.tls, authority.make_issuer(operator.root, "tls issuer 2", now), elsewhere):
+        assert not vouched(authority.issue_signing(issuer, "gateway", public, now), issuer)
+    assert not vouched(authority.issue_signing(operator.sign, "y-te", public, now))
+    assert not vouched(authority.issue_signing(operator.sign, "gateway", public, now - 400 * 86400))
+    rsa = authority.issue_encryption(operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), now)
+    assert not vouched(rsa) and not vouched(operator.sign.pem)
+    assert identity.vouched_for_encryption(rsa, [], "gateway.encrypt-2", now) is not None
+    assert identity.vouched_for_encryption(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now) is None
 
 
 def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_was_installed_works_from_any_folder(wheel: Path, tmp_path: Path) -
         "PYTHONPATH": str(place),
         "PYTHONSAFEPATH": "1",
     }
-    code = "import sys, gateway; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
+    code = "import sys, gateway; from gateway.client import Client; from gateway.cli import main; assert sys.argv.pop(1) in gateway.__file__; main()"
     ran = subprocess.run(
         [sys.executable, "-c", code, str(place), "contract", "check", "--json"], cwd=anywhere, env=env, capture_output=True, text=True
     )
