@@ -17,6 +17,8 @@ from gateway.client.answers import Answer, Receipt
 from gateway.client.client import AsyncClient
 from gateway.client.errors import (
     BadIdentity,
+    BadState,
+    BadUsage,
     ClientError,
     LogObjection,
     NoConnection,
@@ -35,6 +37,8 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "BadIdentity",
+    "BadState",
+    "BadUsage",
     "Client",
     "ClientError",
     "FeedPage",

@@ -22,7 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from contracts.base.errors import Language
 from gateway.client import proofs, rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
-from gateway.client.errors import BadIdentity, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
+from gateway.client.errors import BadIdentity, BadState, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
 from gateway.client.feeds import FeedPage
 from gateway.client.identity import Identity
 from gateway.client.proofs import Proof
@@ -299,8 +299,8 @@ class AsyncClient:
         if answer.checkpoint is not None:
             try:
                 await self.witness.see(answer.checkpoint, self._consistency)
-            except LogObjection as objection:
-                objection.answer = answer
+            except (LogObjection, BadState) as trouble:
+                trouble.answer = answer
                 raise
         if failed is not None:
             raise refused(failed, answer)

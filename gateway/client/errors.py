@@ -55,6 +55,12 @@ class LogObjection(Ours, ClientError):
         self.answer: Answer | None = None
 
 
+class BadState(Ours, ClientError):
+    """Checkpoints cannot be kept: the folder is missing, full or not ours. `answer` is the answer that brought one, if one did."""
+
+    answer: Answer | None = None
+
+
 class Refused(ClientError):
     """The gateway said no. `problem` holds its words, `answer` the whole answer.
 

@@ -125,6 +125,17 @@ register(
             ),
         ),
         _kind(
+            "state",
+            Branch.OURS,
+            500,
+            ("Không giữ được điểm kiểm tra", "Checkpoints cannot be kept"),
+            ("Không ghi được vào {folder}: {reason}.", "Nothing can be written to {folder}: {reason}."),
+            (
+                "Chọn thư mục ghi được (`state=`, `--state`) và còn chỗ trống; nếu đã gửi thông điệp, hãy gửi lại cùng mã.",
+                "Name a folder that can be written to (`state=`, `--state`) and has room; if the message was sent, repeat the same id.",
+            ),
+        ),
+        _kind(
             "usage",
             Branch.THEIRS,
             400,

@@ -11,6 +11,7 @@ objected to, the older checkpoint stays, so that every later call objects too un
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from gateway.client.errors import LogObjection
+from gateway.client.errors import BadState, LogObjection
 from security.checkpoint import Checkpoint, NoteError, NoteKey, verify
 from security.merkle import ProofError, verify_consistency
 
@@ -39,6 +40,7 @@ class Witness:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
         self._file = folder / f"{quote(key.name, safe='')}.checkpoint"
+        self._make_folder()
         self._seen = self._read()
 
     @property
@@ -69,6 +71,8 @@ class Witness:
             return
         self._open(note)
         async with self._one_at_a_time:
+            if note == self._seen:  # another call of ours had it proved meanwhile
+                return
             self._seen = self._read()  # another process of this identity may have moved on
             seen = {note: self._clock()} | self.pending
             for each in sorted(seen, key=lambda text: self._open(text).size):
@@ -146,13 +150,24 @@ class Witness:
 
     def _write(self, place: Path, text: str) -> None:
         """Whole or not at all."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=".", dir=self._folder)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(place)
+        try:
+            handle, part = tempfile.mkstemp(prefix=".", dir=self._folder)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(part).replace(place)
+        except OSError as wrong:
+            raise BadState("client.state", folder=self._folder, reason=wrong.strerror or type(wrong).__name__) from None
+
+    def _make_folder(self) -> None:
+        """Before anything is sent: an answer whose checkpoint cannot be kept comes too late to be told so."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise BadState("client.state", folder=self._folder, reason=wrong.strerror or type(wrong).__name__) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise BadState("client.state", folder=self._folder, reason=os.strerror(errno.EACCES))
 
 
 def _size(note: str | None) -> str:

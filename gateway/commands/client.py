@@ -17,7 +17,7 @@ from contracts.base.times import rfc3339
 from contracts.wire.jsontext import text_of
 from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
 from gateway.client.answers import base64_text
-from gateway.client.errors import BadUsage
+from gateway.client.errors import BadState, BadUsage
 from gateway.commands.output import Exit, emit, finding_json, told
 
 
@@ -176,7 +176,7 @@ def _told(as_json: bool) -> Iterator[None]:
     """What went wrong, in the gateway's own words or the kit's, in both languages, with the exit code of who can mend it."""
     try:
         yield
-    except (Refused, BadIdentity, BadUsage, NoConnection, NotProven, LogObjection) as trouble:
+    except (Refused, BadIdentity, BadState, BadUsage, NoConnection, NotProven, LogObjection) as trouble:
         code = Exit.USAGE if isinstance(trouble, (BadIdentity, BadUsage)) else Exit.OURS if trouble.branch is Branch.OURS else Exit.NO
         findings: Sequence[Finding] = trouble.findings
         error: dict[str, Any] = {

@@ -330,10 +330,10 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(world: World, 
             raise NoConnection(sent=True, method="POST", url="–", reason="lost")
         return answer
 
-    relay.lie("/field-report/", lose)
+    relay.lie("/requests", lose)
     async with AsyncClient(who, state=tmp_path, transport=relay) as client:
         answer = await client.rest("POST", "/field-report/v1/requests", messages.field_report(area="01273"))
-    sent = [headers for url, headers, _ in relay.heard if "/field-report/" in url]
+    sent = [headers for url, headers, _ in relay.heard if "/requests" in url]
     assert len(sent) == 3 and len({each["idempotency-key"] for each in sent}) == 1 and len({each["signature"] for each in sent}) == 3
     assert answer.proven and world.seen("do-thi")["records"] == before + 1
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.client.errors import LogObjection
+from gateway.client.errors import BadState, LogObjection
 from gateway.client.witness import Witness
 from security.checkpoint import Checkpoint, NoteKey, sign
 from security.merkle import Tree, consistency_proof, leaf_hash
@@ -99,6 +99,13 @@ def test_a_damaged_file_is_not_begun_anew(tmp_path: Path) -> None:
     with pytest.raises(LogObjection) as objected:
         witness(tmp_path)
     assert objected.value.code == "client.log-key"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BadState) as told:
+        witness(tmp_path / "file" / "checkpoints")
+    assert told.value.code == "client.state" and told.value.what("vi") != told.value.what("en")
 
 
 def test_two_logs_are_kept_apart(tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ class Door:
             answer["lgsp-receipt"] = f"intent=:{leaf}:"
         return web.Response(headers=answer, body=content)
 
+    async def published(self, request: web.Request) -> web.Response:
+        return web.json_response({"protection": "signed"})
+
     async def audit(self, request: web.Request) -> web.Response:
         second = leaf_hash(b"another entry")
         root = hashlib.sha256(b"\1" + LEAF + second).digest()
@@ -146,6 +149,7 @@ def small_door(province: Any) -> Iterator[Door]:
     application.router.add_post("/oauth/token", made.token)
     application.router.add_post("/soap/{path:.*}", made.soap)
     application.router.add_get("/audit/{path:.*}", made.audit)
+    application.router.add_get("/contracts/{path:.*}", made.published)
     application.router.add_route("*", "/{path:.*}", made.echo)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
