@@ -80,8 +80,8 @@ PLAIN: Final = AtRest()
 
 
 def is_protected(data: bytes) -> bool:
-    """Whether a key file opens only with a secret from elsewhere."""
-    return data.startswith(_MAGIC) or _ENCRYPTED in data[:200]
+    """Whether a key file opens only with a secret from elsewhere, or only names the token that holds the key."""
+    return data.startswith((_MAGIC, b"pkcs11:")) or _ENCRYPTED in data[:200]
 
 
 def write_secret(path: Path, data: bytes) -> None:

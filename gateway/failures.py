@@ -216,6 +216,17 @@ register(
             Words("Khôi phục thư mục khóa từ bản sao lưu.", "Restore the folder of keys from a backup."),
         ),
         Kind(
+            "keys.token",
+            Branch.OURS,
+            500,
+            Words("Thiết bị giữ khóa không đáp ứng", "The token that holds the key does not answer"),
+            Words("Thiết bị PKCS#11 {token}: {reason}.", "The PKCS#11 token {token}: {reason}."),
+            Words(
+                "Kiểm tra thiết bị, pkcs11_module và pkcs11_pin_file; gửi lại sau.",
+                "Check the token, pkcs11_module and pkcs11_pin_file; send it again later.",
+            ),
+        ),
+        Kind(
             "keys.no-secret",
             Branch.OURS,
             500,

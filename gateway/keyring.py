@@ -22,12 +22,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from contracts.base.errors import Ours
+from gateway import hardware
 from gateway.atrest import AtRest, write_secret
 from gateway.settings import Settings
 from security import authority
 from security.authority import Authority
 from security.encryptkeys import DecryptKey
-from security.keys import SigningKey, VerifyKey, load_certificate
+from security.keys import PublicKey, SigningKey, VerifyKey, load_certificate
 
 SYSTEM: Final = "gateway"
 SIGN_KEY_ID: Final = "gateway.sign-1"
@@ -83,6 +84,7 @@ class Keyring:
     """Reads what `make_keys` and `rotate` wrote. Paths for what TLS wants as files, values for the rest."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings: Final = settings
         self._keys = settings.keys
         self._ca = settings.authority
         self.at_rest: Final = AtRest.of(settings)
@@ -139,6 +141,9 @@ class Keyring:
 
     def signing_key(self) -> SigningKey:
         now = self.current("sign")
+        place = hardware.place_of(now.key.read_bytes())
+        if place is not None:
+            return SigningKey.make(now.key_id, hardware.token(self.settings, place[0]).private(place[1]), now.pem())
         return self.at_rest.private(now.key, lambda pem, password: SigningKey.from_pem(now.key_id, pem, now.pem(), password=password))
 
     def decrypt_keys(self) -> tuple[DecryptKey, ...]:
@@ -232,10 +237,17 @@ class Prepared:
         draft.replace(self.generation.certificate)
 
 
-def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequence[str]) -> Prepared:
-    """Make a key and have the embedded authority certify it."""
-    private = authority.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP callers encrypt for no other kind
-    public = private.public_key()
+def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequence[str], in_token: str | None = None) -> Prepared:
+    """Make a key, in a file or under that label in the token, and have the embedded authority certify it."""
+    settings = keyring.settings
+    if in_token is not None:
+        token = hardware.token(settings, settings.pkcs11_token)
+        token.make(in_token)
+        public: PublicKey = token.private(in_token).public_key()
+        content = hardware.uri(settings.pkcs11_token, in_token).encode("ascii") + b"\n"
+    else:
+        private = authority.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP callers encrypt for no other kind
+        public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)
     use = NAMES[name][1]
     issuer = keyring.issuer("tls" if use == "tls" else "sign")
     if name == "server":
@@ -247,15 +259,15 @@ def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequenc
     else:
         certificate = authority.issue_signing(issuer, SYSTEM, public, now)
     generation = keyring.generation(name, number)
-    write_secret(generation.key, authority.private_pem(private, keyring.at_rest.password))
+    write_secret(generation.key, content)
     return Prepared(generation, certificate)
 
 
-def next_generation(keyring: Keyring, name: str, now: float) -> Prepared:
+def next_generation(keyring: Keyring, name: str, now: float, in_token: str | None = None) -> Prepared:
     """What is to follow the current generation, under the same names of hosts."""
     current = keyring.current(name)
     newest = max(int(path.stem.rpartition("-")[2]) if "-" in path.stem else 1 for path in current.key.parent.glob(f"{name}*.*"))
-    return prepare(keyring, name, newest + 1, now, hosts_of(current.pem()))
+    return prepare(keyring, name, newest + 1, now, hosts_of(current.pem()), in_token)
 
 
 def hosts_of(pem: bytes) -> tuple[str, ...]:
@@ -280,6 +292,9 @@ def retire(keyring: Keyring, name: str, now: float, *, at_once: bool = False) ->
             continue
         expired = load_certificate(each.pem()).not_valid_after_utc.timestamp() <= now
         if each.key.exists() and (at_once or expired or each.use != "encrypt"):
+            place = hardware.place_of(each.key.read_bytes())
+            if place is not None:
+                hardware.token(keyring.settings, place[0]).destroy(place[1])
             each.key.unlink()
             gone.append(each.key_id)
         if at_once or expired:

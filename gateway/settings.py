@@ -62,6 +62,9 @@ class Settings:
         "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` for a credential of systemd; "
         "empty: keys lie in the clear",
     )
+    pkcs11_module: str = _setting("", "PKCS#11 module (`.so`) of the token that holds the signing key; empty: keys lie in files")
+    pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
+    pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")

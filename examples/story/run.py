@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import developer, dossiers, evidence, exchange, files, grants, keys, oldsystems, refusals
+from examples.story import developer, dossiers, evidence, exchange, files, grants, keys, oldsystems, ownkeys, refusals
 from examples.story.world import Telling, World
 
 STEPS: tuple[Telling, ...] = (
@@ -20,6 +20,7 @@ STEPS: tuple[Telling, ...] = (
     *grants.STEPS,
     *oldsystems.LATER,
     *evidence.STEPS,
+    *ownkeys.STEPS,
 )
 
 

@@ -31,13 +31,16 @@ def keys_rotate(
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="The old key is in wrong hands: nothing that it vouched for is believed any more.")
     ] = False,
+    token: Annotated[
+        str | None, typer.Option("--token", help="`sign` only: the key of this label in the PKCS#11 token, made there if it is not.")
+    ] = None,
     no_reload: Annotated[bool, typer.Option("--no-reload", help="Leave running processes with the old keys until `lgsp reload`.")] = False,
 ) -> None:
     """Replace keys (server, client, sign, …) without downtime; old certificates stay published until they expire."""
     from gateway.commands import keys as command
 
     with failures_told(json):
-        command.rotate(load_instance(data, json), names, withdraw, not no_reload, json)
+        command.rotate(load_instance(data, json), names, withdraw, not no_reload, json, token)
 
 
 @keys.command("protect")

@@ -58,15 +58,18 @@ def _told(settings: Settings, each: keys.Generation, current: bool) -> dict[str,
     }
 
 
-def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: bool, as_json: bool) -> None:
+def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: bool, as_json: bool, in_token: str | None = None) -> None:
     """A new generation of each key named, then all processes anew, then the old private keys are destroyed."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
         fail(Exit.USAGE, "unknown-key", f"{what} / không có khóa này", f"The keys are {', '.join(NAMES)}.", as_json)
+    if in_token is not None and list(names) != ["sign"]:
+        what = "only the key `sign` can lie in a token / chỉ khóa `sign` đặt được trong thiết bị"
+        fail(Exit.USAGE, "not-in-token", what, "Name `sign` alone with --token.", as_json)
     keyring, now = Keyring(settings), time.time()
     with _alone_with_keys(settings):
-        made = [keys.next_generation(keyring, name, now) for name in dict.fromkeys(names)]
+        made = [keys.next_generation(keyring, name, now, in_token) for name in dict.fromkeys(names)]
         _log(settings, {"rotated": [each.generation.key_id for each in made], "withdrawn": at_once}, now)
         for each in made:
             each.put()

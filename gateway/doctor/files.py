@@ -24,7 +24,8 @@ ISSUED_RSA_BITS: Final = 3072
 def files(settings: Settings) -> Iterator[Found]:
     keys = key_files(settings)
     secret = settings.secret_path
-    private = [settings.keys, settings.authority, settings.vault_keys, *keys, *([secret] if secret is not None else [])]
+    pin = [Path(settings.pkcs11_pin_file)] if settings.pkcs11_pin_file else []
+    private = [settings.keys, settings.authority, settings.vault_keys, *keys, *([secret] if secret is not None else []), *pin]
     loose = [str(path) for path in private if path.exists() and _open_to_others(path)]
     if loose:
         yield found("files.modes", paths=", ".join(loose))

@@ -107,7 +107,7 @@ def _imported(folders: tuple[str, ...]) -> set[str]:
 def test_what_the_code_imports_is_declared_and_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     run = _declared(project["dependencies"])
-    assert _imported(PACKAGES) <= run
+    assert _imported(PACKAGES) <= run | _declared(project["optional-dependencies"]["pkcs11"])
     assert _imported(("tests",)) <= run | _declared(project["optional-dependencies"]["test"])
     assert run <= _lock_names("requirements.lock")
     assert _declared(project["optional-dependencies"]["test"]) <= _lock_names("requirements-test.lock")
