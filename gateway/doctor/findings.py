@@ -104,6 +104,14 @@ _kind(
     ("Nhắc đầu mối của các hệ thống này xin cấp chứng thư mới.", "Ask the contacts of these systems to enrol new ones."),
 )  # fmt: skip
 
+_kind(
+    "certificate.status-overdue",
+    ("Tổ chức chứng thực chưa cho biết, hoặc quá hạn cho biết tình trạng thu hồi: {keys}", "Their authority's word on revocation is overdue, or never came: {keys}"),
+    ("Hết thời gian ân hạn, các cửa từ chối những khóa này.", "When its grace has run out, the doors refuse these keys."),
+    ("Chạy `lgsp registry refresh` và xem địa chỉ CRL, OCSP nào không trả lời.", "Run `lgsp registry refresh` and see which CRL or OCSP address does not answer."),
+    grave=True,
+)  # fmt: skip
+
 # --- network --------------------------------------------------------------------------------------------------------------
 _kind(
     "base.not-https",

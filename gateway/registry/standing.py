@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from contracts.base.times import rfc3339
 from gateway.journal import tables
@@ -98,10 +98,6 @@ def remember(connection: Connection, thumbprint: str, authority: str, words: Ite
             connection.execute(update(table).where(*here).values(row))
         moved = True
     return moved
-
-
-def forget(connection: Connection, thumbprints: Iterable[str]) -> None:
-    connection.execute(delete(tables.certificate_status).where(tables.certificate_status.c.thumbprint.in_(list(thumbprints))))
 
 
 def key_of(row: Mapping[str, Any], known: Key | None, stands: Standing) -> Key:

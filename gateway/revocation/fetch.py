@@ -7,7 +7,6 @@ signature alone, so plain HTTP will do.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +23,7 @@ class Unreachable(ValueError):
 
 def open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(), limit=16),
+        connector=aiohttp.TCPConnector(limit=16),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         timeout=_SECONDS,

@@ -31,10 +31,11 @@ from gateway.registry.records import ACTIVE, OutsideAuthority
 from gateway.registry.revisions import raise_revision
 from gateway.revocation.fetch import Unreachable, ask_responder, read_list
 from security import chains
-from security.revocation import Status, Unproven, ask, listed, read_crl, read_ocsp
+from security.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
 
 LOOK_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 10.0  # before an authority is asked again that gave no word on a key
+SOONER_SECONDS: Final = 60.0  # before one is asked again whose word could not be had
 _AT_ONCE: Final = 8
 _logger: Final = logging.getLogger("lgsp.revocation")
 
@@ -83,6 +84,8 @@ class OutsideAuthorities:
             asked = await self.ask(authority, own)
             for trouble in asked.troubles:
                 _logger.warning("authority %s: %s", name, trouble)
+            if asked.troubles:
+                self._due[name] = self.monotonic() + min(self.every, SOONER_SECONDS)
             troubles += [f"{name}: {trouble}" for trouble in asked.troubles]
             await asyncio.to_thread(self._keep, lease, authority, own, asked.words)
         return troubles
@@ -96,8 +99,9 @@ class OutsideAuthorities:
         with self.engine.connect() as connection:
             query = select(table).where(table.c.authority.is_not(None), table.c.state == ACTIVE, table.c.valid_until > now)
             keys: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
-            known: set[str] = set(connection.scalars(select(tables.certificate_status.c.thumbprint)))
-            return outside(connection) if keys else {}, keys, known
+            if not keys:
+                return {}, [], set()
+            return outside(connection), keys, set(connection.scalars(select(tables.certificate_status.c.thumbprint)))
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -105,10 +109,10 @@ class OutsideAuthorities:
         """What the authority says of these keys, proved."""
         now, troubles = self.clock(), list[str]()
         above = x509.load_pem_x509_certificates(authority.certificates.encode("ascii"))
-        lists = []
+        lists: list[RevocationList] = []
         for address in authority.crl:
             try:
-                lists.append(read_crl(await read_list(self.session, address), above, now))
+                lists.append(await asyncio.to_thread(read_crl, await read_list(self.session, address), above, now))
             except (Unreachable, Unproven) as trouble:
                 troubles.append(f"{address}: {trouble}")
         words: dict[str, list[Status]] = {}
@@ -118,11 +122,7 @@ class OutsideAuthorities:
             own = words[row["thumbprint"]] = list[Status]()
             try:
                 path = chains.path(x509.load_pem_x509_certificate(row["certificate"].encode("ascii")), above, now)
-                own += [said for said in (listed(each, path[0]) for each in lists) if said is not None]
-                # An issuing authority that was revoked takes along what it issued; that it was not, needs no word of its own.
-                own += [
-                    said for said in (listed(each, issuer) for each in lists for issuer in path[1:-1]) if said is not None and not said.good
-                ]
+                own += await asyncio.to_thread(_listed, lists, path)  # a long list takes its time
                 if authority.ocsp is not None:
                     async with turns:
                         nonce = token_bytes(16)
@@ -159,3 +159,9 @@ class OutsideAuthorities:
                     changes.append({"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]})
             if changes:
                 append(connection, [entries.note("registry", {"changes": changes}, now, actor=f"authority {authority.name}")])
+
+
+def _listed(lists: Sequence[RevocationList], path: Sequence[x509.Certificate]) -> list[Status]:
+    """What the lists say of a certificate. An issuing authority that was revoked takes along what it issued; that it was not, needs no word of its own."""
+    own = [said for said in (listed(each, path[0]) for each in lists) if said is not None]
+    return own + [said for said in (listed(each, issuer) for each in lists for issuer in path[1:-1]) if said is not None and not said.good]

@@ -64,7 +64,7 @@ def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
     assert codes(sound) <= {"disk.low", "disk.full"}
 
 
-def key(settings: Settings, until: float, kind: Any = "P-256") -> None:
+def key(settings: Settings, until: float, kind: Any = "P-256", outside: str | None = None) -> None:
     public = authority.new_private(kind).public_key()
     now = time.time()
     pem = authority.issue_signing(Keyring(settings).issuer("sign"), "y-te", public, now)
@@ -74,6 +74,7 @@ def key(settings: Settings, until: float, kind: Any = "P-256") -> None:
         "use": "sign",
         "thumbprint": secrets.token_hex(8),
         "certificate": pem.decode(),
+        "authority": outside,
     }
     with writing(open_engine(settings.database_url)) as connection:
         connection.execute(insert(tables.system_key).values(valid_from=now, valid_until=until, state="active", **row))
@@ -106,6 +107,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "keys.root-online": lambda s: write(s.authority / "root.key", b"LGSP sealed 1\n"),
     "keys.short": lambda s: key(s, time.time() + 300 * DAY, "RSA-2048"),
     "certificate.systems-ending": lambda s: key(s, time.time() + 3 * DAY),
+    "certificate.status-overdue": lambda s: key(s, time.time() + 300 * DAY, outside="chuyen-dung"),
     "base.not-https": lambda s: replace(s, public_base="http://trao-doi.invalid"),
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),

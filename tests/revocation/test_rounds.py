@@ -101,6 +101,8 @@ def test_a_key_is_in_force_while_its_authority_says_so(database: Engine, outside
     before = house.snapshot()
     said = before.keys["y-te.tls-1"].said
     assert said.startswith(f"y-te.tls-1; good; crl; this-update={rfc3339(NOW - 60)}; next-update={rfc3339(NOW + 3540)}; sha256=")
+    early, late = house.refused(NOW - 7200), house.refused(NOW + 301 * 86400)
+    assert early is not None and late is not None and early.code == late.code == "channel.expired"  # not begun, ended
     # The last word ages: until the end of its grace and not a second longer.
     end = NOW - 60 + 3600 + GRACE
     assert house.refused(end - 1) is None
