@@ -29,6 +29,7 @@ class Endpoint:
     keys_by_id: Mapping[str, VerifyKey] = field(default_factory=dict)
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
     encrypt_keys: tuple[EncryptKey, ...] = ()
+    version: str = "1.1"  # of SOAP, for a system that speaks it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Calling a SOAP 1.1 component system: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
+"""Calling a SOAP component system, in SOAP 1.1 or 1.2 as it is registered: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
 
 `wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Where the contract demands it, bodies are encrypted
 for the system and for us. Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is
@@ -25,7 +25,10 @@ from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wsencrypt import encrypt_envelope, salted
 from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
-_XML: Final = frozenset({"text/xml", "application/xml"})
+_VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
+_MEDIA: Final = {soap.V11: frozenset({"text/xml", "application/xml"}), soap.V12: frozenset({"application/soap+xml"})}
+# The sender is told that its message was refused: SOAP 1.1 §4.4.1, SOAP 1.2 Part 1 §5.4.6.
+_REFUSALS: Final = frozenset({"Client", "Sender", "VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
 
 
 class SoapAdapter:
@@ -52,7 +55,7 @@ class SoapAdapter:
         action = codec.soap_action(operation.name)
         content = codec.write_xml(operation.request, outgoing.message, operation.name)
         agency, _, system = outgoing.caller.partition("/")
-        now = self._clock()
+        now, version = self._clock(), _VERSIONS[endpoint.version]
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
             content if receiver is None else salted(content),
@@ -62,15 +65,14 @@ class SoapAdapter:
             message_id=message_id,
             to=endpoint.url,
             blocks=[caller_block(agency, system)],
+            version=version,
         )
-        body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver), signed)
-        headers = {
-            "content-type": soap.MEDIA_TYPE,
-            "soapaction": f'"{action}"',
-            "accept": "text/xml",
-            "accept-encoding": "identity",
-            "lgsp-transfer": outgoing.transfer,
-        }
+        body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver, version), signed)
+        if version is soap.V11:
+            headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
+        else:
+            headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
+        headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
         try:
             answer = await send(self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit)
         except ProviderFailure as failure:
@@ -96,11 +98,12 @@ class SoapAdapter:
         self, endpoint: Endpoint, answer: HttpAnswer, message_id: str, encrypted: bool
     ) -> tuple[HttpAnswer, VerifiedEnvelope, etree._Element]:
         """The envelope and the element in its verified Body; a failure for everything else that may have come."""
+        version = _VERSIONS[endpoint.version]
         media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in _XML or "content-encoding" in answer.headers:
-            raise _plain_failure(endpoint, answer, "not text/xml")
+        if media not in _MEDIA[version] or "content-encoding" in answer.headers:
+            raise _plain_failure(endpoint, answer, f"not {version.media_type}")
         try:
-            root = soap.parse_xml(answer.body)
+            root = soap.parse_envelope(answer.body, version)
         except Failure as trouble:
             raise _plain_failure(endpoint, answer, trouble.code) from trouble
         try:
@@ -113,13 +116,15 @@ class SoapAdapter:
         except Failure as trouble:
             if isinstance(trouble, ProviderFailure):
                 raise
-            fault = _fault_of(root)
+            fault = root.find(
+                f"{version.body}/{version.fault}"
+            )  # unproven: it tells that something went wrong, and is believed in nothing else
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
             wrong = "provider.bad-signature" if trouble.code.startswith("signature.") else "provider.bad-answer"
             raise _failed(wrong, endpoint, answer, reason=trouble.code) from trouble
         children = [child for child in envelope.body if isinstance(child.tag, str)]
-        if len(children) == 1 and children[0].tag == soap.FAULT:
+        if len(children) == 1 and children[0].tag == version.fault:
             raise _faulted(endpoint, answer, children[0], signed=True)
         if len(children) != 1 or answer.status != 200:
             raise _failed("provider.bad-answer", endpoint, answer, reason=f"status {answer.status}, {len(children)} elements in the Body")
@@ -138,15 +143,11 @@ def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
     return found
 
 
-def _fault_of(root: etree._Element) -> etree._Element | None:
-    """A Fault in an envelope that is not verified: it tells that something went wrong, and is believed in nothing else."""
-    return root.find(f"{soap.BODY}/{soap.FAULT}")
-
-
 def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, signed: bool) -> ProviderFailure:
-    """`soap:Client` means that the message was refused (SOAP 1.1 §4.4.1); only signed, that it was not acted on."""
-    code = (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0]
-    if code in ("Client", "VersionMismatch", "MustUnderstand"):
+    """`soap:Client` or `soap:Sender` means that the message was refused; only signed, that it was not acted on."""
+    said = fault.findtext("faultcode") or fault.findtext(f"{{{soap.SOAP12}}}Code/{{{soap.SOAP12}}}Value") or ""
+    code = said.strip().rpartition(":")[2].partition(".")[0]
+    if code in _REFUSALS:
         acted = Acted.NO if signed else Acted.MAYBE
         return _failed("provider.refused", endpoint, answer, acted=acted, provider_status=f"soap:{code}")
     return _failed("provider.fault", endpoint, answer, provider_status=f"soap:{code or 'Fault'}")

@@ -54,14 +54,16 @@ class Version:
     envelope: str
     header: str
     body: str
+    fault: str
     must_understand: str
     role: str
     ours: frozenset[str]
 
 
 def _version(number: str, namespace: str, media_type: str, role: str, ours: set[str]) -> Version:
-    envelope, header, body, must, role = (f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "mustUnderstand", role))
-    return Version(number, namespace, media_type, envelope, header, body, must, role, frozenset({"", *ours}))
+    names = ("Envelope", "Header", "Body", "Fault", "mustUnderstand", role)
+    envelope, header, body, fault, must, role = (f"{{{namespace}}}{name}" for name in names)
+    return Version(number, namespace, media_type, envelope, header, body, fault, must, role, frozenset({"", *ours}))
 
 
 V11: Final = _version("1.1", SOAP, "text/xml", "actor", {"http://schemas.xmlsoap.org/soap/actor/next"})

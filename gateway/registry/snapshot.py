@@ -300,7 +300,7 @@ def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[V
     if row["endpoint"] is not None and drop is None:
         at = json.loads(row["endpoint"])
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
-        endpoint = Endpoint(row["id"], at["kind"], at["url"], by_id, by_thumbprint, encrypt)
+        endpoint = Endpoint(row["id"], at["kind"], at["url"], by_id, by_thumbprint, encrypt, at.get("version", "1.1"))
     agency = agencies.get(row["agency"])
     return System(
         row["id"],

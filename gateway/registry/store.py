@@ -149,7 +149,10 @@ def _check_contacts(connection: Connection) -> None:
 def _endpoint_text(system: System) -> str | None:
     if system.drop is not None:
         return _text({"kind": "files", **asdict(system.drop)})
-    return None if system.endpoint is None else _text({"kind": system.endpoint.kind, "url": system.endpoint.url})
+    if system.endpoint is None:
+        return None
+    newer = {"version": system.endpoint.version} if system.endpoint.version != "1.1" else {}
+    return _text({"kind": system.endpoint.kind, "url": system.endpoint.url} | newer)
 
 
 def _merge(

@@ -97,9 +97,9 @@ class Provider:
         asked = verify_envelope(soap.parse_xml(body), {self.gateway.thumbprint: self.gateway.verify_key()}.get, time.time())
         raw = sign_envelope(
             content, self.signer, time.time(), action=asked.action + "Response", message_id="urn:uuid:answer",
-            relates_to=relates_to or asked.message_id,
+            relates_to=relates_to or asked.message_id, version=asked.version,
         )  # fmt: skip
-        return web.Response(body=raw, status=status, content_type="text/xml")
+        return web.Response(body=raw, status=status, content_type=asked.version.media_type)
 
 
 def session_of(house: House, gateway: Identity) -> aiohttp.ClientSession:

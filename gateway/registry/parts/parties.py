@@ -18,6 +18,7 @@ from gateway.registry.parts.identities import Identities
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
 
+SOAP_VERSIONS: Final = ("1.1", "1.2")
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
@@ -149,8 +150,11 @@ class Parties(Identities):
         return DropFolder(folder, tuple(rules))
 
     def _endpoint(self, path: str, system: str, raw: Any) -> Endpoint:
-        item = self._mapping(path, raw, {"kind", "url"})
+        item = self._mapping(path, raw, {"kind", "url", "version"})
         kind = self._text(f"{path}.kind", item.get("kind"), choice=("rest", "soap"))
+        version = self._text(f"{path}.version", item.get("version", SOAP_VERSIONS[0]), choice=SOAP_VERSIONS)
+        if "version" in item and kind == "rest":
+            self._wrong(f"{path}.version", "key", "a version only of an endpoint of kind soap", version)
         url = self._text(f"{path}.url", item.get("url"))
 
         def filled(match: re.Match[str]) -> str:
@@ -163,7 +167,7 @@ class Parties(Identities):
         parts = urlsplit(url)
         if len(self.findings) == before and url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
             self._wrong(f"{path}.url", "format", "an https address without query", url)
-        return Endpoint(system, cast(Literal["rest", "soap"], kind), url)
+        return Endpoint(system, cast(Literal["rest", "soap"], kind), url, version=version or SOAP_VERSIONS[0])
 
     def _state(self, path: str, item: dict[str, Any], name: str) -> str:
         if "state" not in item:
