@@ -149,7 +149,7 @@ def _commands(command: Any, path: str) -> list[str]:
     if inner is not None:
         return [line for name, below in inner.items() if not below.hidden for line in _commands(below, f"{path} {name}")]
     arguments = [item for item in command.params if item.param_type_name == "argument"]
-    options = [item for item in command.params if item.param_type_name == "option"]
+    options = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
     lines = ["", f"## `{usage}`", "", str(command.help)]
     rows = [(item.name.upper(), item) for item in arguments if item.help] + [(", ".join(item.opts), item) for item in options]

@@ -18,6 +18,10 @@ from contracts.base.errors import Failure, Ours, Theirs
 from gateway.agent.config import Address
 
 log = logging.getLogger("lgsp.agent")
+# What the server says of a request that is no HTTP quotes it, and it may hold the secret: its caller is told, the log is not.
+_quoting = logging.getLogger("lgsp.agent.http")
+_quoting.addHandler(logging.NullHandler())
+_quoting.propagate = False
 HEAD_SECONDS: Final = 20.0
 _LINGER: Final = 2.0
 
@@ -66,6 +70,7 @@ class Listener:
         self._web = web.Server(
             self._serve,
             access_log=None,
+            logger=_quoting,
             auto_decompress=False,
             keepalive_timeout=HEAD_SECONDS,  # aiohttp counts it from the begin of a connection too, so a slow head ends it
             lingering_time=_LINGER,

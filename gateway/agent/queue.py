@@ -87,7 +87,7 @@ class Queue:
                 if now - pruned > _PRUNE_EVERY:
                     await self.in_thread(self._store.prune, now)
                     pruned = now
-                for message in await self.in_thread(self._store.due, now, _LANES):
+                for message in await self.in_thread(self._store.due, now, _LANES, frozenset(self._busy)):
                     if message.lane not in self._busy and len(self._busy) < _LANES:
                         self._busy.add(message.lane)
                         task = asyncio.create_task(self._deliver(message))

@@ -151,8 +151,8 @@ class Store:
     def waits(self, lane: str) -> bool:
         return self._one("select 1 from message where state = 'queued' and lane = ? limit 1", lane) is not None
 
-    def due(self, now: float, limit: int) -> list[Message]:
-        """The first message of each lane whose time has come."""
+    def due(self, now: float, limit: int, busy: frozenset[str] = frozenset()) -> list[Message]:
+        """The first message of each lane whose time has come, but for lanes that are busy."""
         rows = self._all(
             "select * from message where number in (select min(number) from message where state = 'queued' group by lane)"
             " and next <= ? order by number limit ?",
@@ -170,6 +170,7 @@ class Store:
                 row["tries"],
             )
             for row in rows
+            if row["lane"] not in busy
         ]
 
     def later(self, number: int, at: float, why: str) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Json, Pipe, app
+from gateway.cli.base import Json, app
 from gateway.commands.output import failures_told
 
 agent = typer.Typer(no_args_is_help=True, help="The agent: signing for systems that cannot.")
 app.add_typer(agent, name="agent")
 
 Config = Annotated[Path, typer.Argument(help="The agent's configuration file.")]
+Pipe = Annotated[int | None, typer.Option(hidden=True)]  # of the supervisor that started it
 Ids = Annotated[list[str] | None, typer.Argument(help="Message ids.")]
 
 

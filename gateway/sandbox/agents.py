@@ -40,9 +40,12 @@ def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> Non
     """Write in `data` what is missing."""
     port = max([settings.exchange_port, *(_port(url) for url in endpoints.values())])
     for system in (*CALLERS, *PROVIDERS):
-        folder = data / FOLDER / system
-        if (folder / CONFIG).exists() or not (data / "identities" / system).is_dir():
+        folder, identity = data / FOLDER / system, data / "identities" / system
+        if (folder / CONFIG).exists() or not identity.is_dir():
             continue
+        for file in (identity, *identity.iterdir()):  # an older release left them to the umask; the agent uses none that others can write
+            if not file.is_dir() or file == identity:
+                file.chmod(0o700 if file == identity else 0o600)
         port = next_free(port + 1)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / SECRET).exists():

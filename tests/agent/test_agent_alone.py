@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import base64
 import json
 import os
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Awaitable, Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,12 +20,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.base.errors import Ours, Theirs
-from gateway.agent.config import QueueBounds, load
+from contracts.base.errors import Failure, Ours, Theirs
+from gateway.agent import listener
+from gateway.agent.config import Address, QueueBounds, load
+from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import pause
 from gateway.agent.secret import LocalSecret, write_private
 from gateway.agent.setup import make
 from gateway.agent.store import Message, Store, Taken, hold, seal_key
+from tests.agent.agents import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.M)
@@ -153,6 +158,53 @@ def test_only_the_secret_is_the_secret(shown: str) -> None:
             secret.check(headers)
     secret.check({"authorization": "basic " + base64.b64encode(b"ai:" + b"s" * 20).decode()})
     secret.check(secret.headers())
+
+
+# --- the listener -------------------------------------------------------------------------------------------------------
+
+
+class _Slow:
+    """A handler that waits until it is told."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+        body = await read()
+        await self.go.wait()
+        return Reply(200, {}, body)
+
+    def refuse(self, head: Head, failure: Failure) -> Reply:
+        return Reply(failure.status, {"code": failure.code}, b"")
+
+
+async def _asked(port: int, sent: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer
+
+
+async def test_calls_beyond_the_bound_are_turned_away_and_a_head_that_does_not_come_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)
+    slow, port = _Slow(), free_port()
+    served = listener.Listener(slow, limit=100, seconds=5.0, calls=1)
+    await served.open(Address("127.0.0.1", port))
+    call = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    first = asyncio.create_task(_asked(port, call))
+    await asyncio.sleep(0.1)
+    assert b" 503 " in (busy := await _asked(port, call)) and b"agent.busy" in busy
+    slow.go.set()
+    assert b" 200 " in await first
+    assert await _asked(port, b"POST / HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Sec") == b""
+    wrong = await _asked(port, b"POST / HTTP/1.1\r\nLgsp-Agent-Secret: bi-mat\r\nX\x00: a\r\n\r\n")
+    assert b" 400 " in wrong.splitlines()[0] and "bi-mat" not in caplog.text
+    again = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n"
+    assert b"agent.body-too-large" in await _asked(port, again)
+    await served.close(1.0)
 
 
 # --- the store ----------------------------------------------------------------------------------------------------------
