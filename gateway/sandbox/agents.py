@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -77,4 +78,4 @@ def beside(settings: Settings) -> tuple[Beside, ...]:
 
 
 def _port(url: str) -> int:
-    return int(url.rpartition(":")[2])
+    return urlsplit(url).port or 443

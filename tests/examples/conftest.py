@@ -150,7 +150,7 @@ class Province:
 KINDS = {
     "gateway": "p256", "canh-bao": "p256", "bao-chay": "ed25519", "phan-anh": "p256", "may-cu": "rsa",
     "do-thi": "p256", "kinh-te": "p256", "truong-ha": "ed25519", "stranger": "p256", "y-te": "p256", "dieu-hanh": "p256",
-    "mot-cua-xa": "p256",
+    "mot-cua": "p256", "mot-cua-xa": "p256",
 }  # fmt: skip
 
 

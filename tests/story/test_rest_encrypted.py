@@ -116,6 +116,23 @@ def test_the_jws_of_another_system(client: RestClient, world: World) -> None:
         assert code(client.call("POST", STATUSES, body, content_type="application/jose")) == expected
 
 
+def test_a_system_without_a_key_hears_it_before_anything_is_done(world: World) -> None:
+    """In clear, for there is nothing to encrypt it for."""
+    revoked = world.lgsp("registry", "revoke", "phan-anh.encrypt-1", "--reason", "superseded", "--data", str(world.data))
+    assert revoked["ok"] and revoked["revoked"]
+    client = RestClient(world.identity("phan-anh"))
+
+    def refusal() -> Any:
+        prepared = client.prepare("POST", STATUSES, dossier_status(), encrypt_it=True)
+        raw = client.exchange(prepared)
+        answer = client.judge(prepared, raw)
+        return (raw, answer) if code(answer) == "encryption.no-key" else None
+
+    raw, answer = world.wait("the revocation at the doors", refusal)
+    assert answer.status == 403 and raw.headers["content-type"] == "application/problem+json"
+    assert answer.receipt is not None and set(answer.receipt.leaves) == {"refusal"}
+
+
 def test_the_evidence_proves_without_the_key(client: RestClient, world: World) -> None:
     """What travelled is kept as it was; beside it the JWS, which the sender's certificate alone verifies."""
     prepared = client.prepare("POST", STATUSES, dossier_status(), encrypt_it=True)
