@@ -15,6 +15,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     client,
     contract,
     flows,
+    handout,
     identities,
     keys,
     registry,

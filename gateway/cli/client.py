@@ -139,10 +139,15 @@ def client_install(
         list[Path] | None, typer.Option("--certificate", help="An issued certificate (PEM); may be given several times.")
     ] = None,
     trust: Annotated[
-        Path | None, typer.Option("--trust", help="Folder with ca.crt, gateway-sign.crt and log.vkey, as the operator gave them.")
+        Path | None,
+        typer.Option(
+            "--trust", help="Folder that the operator handed over (`lgsp registry handout`): ca.crt, gateway-sign.crt, log.vkey, …"
+        ),
     ] = None,
-    gateway: Annotated[str | None, typer.Option("--gateway", help="The gateway's public address.")] = None,
-    gateway_key_id: Annotated[str | None, typer.Option("--gateway-key-id", help="Id of the key in gateway-sign.crt.")] = None,
+    gateway: Annotated[
+        str | None, typer.Option("--gateway", help="The gateway's public address, where the folder does not say it.")
+    ] = None,
+    gateway_key_id: Annotated[str | None, typer.Option("--gateway-key-id", help="Id of the key in gateway-sign.crt, likewise.")] = None,
     sign_key_id: Annotated[str | None, typer.Option("--sign-key-id", help="Id under which the signing key was enrolled.")] = None,
     encrypt_key_id: Annotated[str | None, typer.Option("--encrypt-key-id", help="Id under which the encryption key was enrolled.")] = None,
     agency: Annotated[str | None, typer.Option("--agency", help="Code of the agency, where the certificate does not name it.")] = None,

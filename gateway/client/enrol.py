@@ -27,6 +27,8 @@ USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt"
 # What the operator hands over beside the certificates, by a way that both trust.
 TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
 OPTIONAL_TRUST: Final = ("gateway-encrypt.crt",)
+HANDED: Final = "gateway.json"  # the gateway's address and the ids of its keys, as `lgsp registry handout` writes them
+_OF_GATEWAY: Final = ("gateway", "gateway_key_id", "gateway_encrypt_key_id")
 
 
 class Installed(NamedTuple):
@@ -58,7 +60,7 @@ def install(
     certificates: Sequence[Path],
     now: float,
     *,
-    facts: Mapping[str, str],
+    facts: dict[str, str],
     trust: Path | None = None,
     passphrase: bytes | None = None,
 ) -> Installed:
@@ -89,7 +91,7 @@ def install(
     for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
         if trust is not None and (trust / name).exists():
             shutil.copyfile(trust / name, folder / name)
-    about |= facts
+    about |= _handed(trust) | facts
     _save(folder, about)
     missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
     missing += [f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about]
@@ -106,6 +108,16 @@ def _about(folder: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         raise _bad(folder, f"{ABOUT}: {wrong}") from None
     return about
+
+
+def _handed(trust: Path | None) -> dict[str, str]:
+    if trust is None or not (trust / HANDED).exists():
+        return {}
+    try:
+        told = json.loads((trust / HANDED).read_text("utf-8"))
+        return {name: str(told[name]) for name in _OF_GATEWAY if name in told}
+    except (OSError, ValueError, TypeError) as wrong:
+        raise _bad(trust, f"{HANDED}: {wrong}") from None
 
 
 def _save(folder: Path, about: Mapping[str, str]) -> None:

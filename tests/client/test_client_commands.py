@@ -92,21 +92,20 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
     assert lgsp("keygen", "y-te", "--out", str(folder), *locked)[0] == 2  # never written over
 
     enrolled = {}
-    for use in ("tls", "sign"):
+    for use in ("tls", "sign", "encrypt"):
         command = ["registry", "enrol", "y-te", "--use", use, "--request", str(folder / f"{use}.csr"), "--out", str(given / f"{use}.crt")]
         enrolled[use] = world.lgsp(*command, "--data", str(world.data))["key"]
-    sandbox = world.identities / "y-te"
-    for name in ("ca.crt", "gateway-sign.crt", "log.vkey"):
-        (given / name).write_bytes((sandbox / name).read_bytes())
-    about = json.loads((sandbox / "system.json").read_text("utf-8"))
-    facts = ["--gateway", about["gateway"], "--gateway-key-id", about["gateway_key_id"], "--sign-key-id", enrolled["sign"]]
+    told = world.lgsp("registry", "handout", "--out", str(given), "--data", str(world.data))
+    assert told["ok"] and told["gateway"] == world.rest("y-te").base
+    ids = ["--sign-key-id", enrolled["sign"], "--encrypt-key-id", enrolled["encrypt"]]
+    rest = [word for use in ("sign", "encrypt") for word in ("--certificate", str(given / f"{use}.crt"))]
 
     code, told = lgsp("install", str(folder), "--certificate", str(given / "tls.crt"), *locked)
     assert code == 1 and {"sign.crt", "ca.crt", "system.json: gateway"} <= set(told["missing"])
     stranger = world.identities / "phan-anh" / "sign.crt"
     assert lgsp("install", str(folder), "--certificate", str(stranger), *locked)[0] == 2  # of no key in this folder
-    code, told = lgsp("install", str(folder), "--certificate", str(given / "sign.crt"), "--trust", str(given), *facts, *locked)
-    assert code == 0 and not told["missing"]
+    code, told = lgsp("install", str(folder), *rest, "--trust", str(given), *ids, *locked)
+    assert code == 0 and not told["missing"] and set(told["put"]) == {"sign", "encrypt"}
     who = ["--identity", str(folder), *locked]
     answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1], 15)
     assert answer["answer"]["indicator"] == "KT-05"
