@@ -50,6 +50,8 @@ def test_each_says_how_it_is_called() -> None:
         if all(shutil.which(tool) for tool in TOOLS[name]):
             asked = subprocess.run(command, capture_output=True, timeout=60, check=False)
             assert asked.returncode == 2 and b"usage" in asked.stderr and b"IDENTITY GET|POST PATH [FILE [MESSAGE-ID]]" in asked.stderr
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", "-s", "bash", COMMANDS["curl"][1]], check=True)
 
 
 def call(sample: list[str], identity: Path, *words: str) -> subprocess.CompletedProcess[bytes]:

@@ -153,6 +153,14 @@ def test_a_secret_inside_the_folder_or_too_short_is_refused(tmp_path: Path) -> N
         AtRest.from_file(tmp_path / "none")
 
 
+def test_random_bytes_that_end_like_a_line_are_a_secret_whole(tmp_path: Path) -> None:
+    (tmp_path / "random").write_bytes(b" " + bytes(range(128, 158)) + b"\n")
+    AtRest.from_file(tmp_path / "random")
+    (tmp_path / "text").write_bytes(b"0123456789abcdef" * 2 + b"\n")
+    (tmp_path / "same").write_bytes(b"0123456789abcdef" * 2)
+    assert AtRest.from_file(tmp_path / "text").password == AtRest.from_file(tmp_path / "same").password
+
+
 def test_a_credential_of_systemd_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
     settings = load(tmp_path / "data", {"LGSP_SECRET_FILE": "credential:lgsp"})

@@ -9,6 +9,7 @@ import signal
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+import gateway.client
 from examples import messages
 from examples.clients.errors import ClientError
 from examples.clients.identity import Identity
@@ -25,6 +27,7 @@ from examples.clients.soap import SoapClient
 from examples.clients.transport import Transport
 from examples.story.exchange import ALERTS
 from examples.story.world import World
+from gateway.client import Client
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.keyring import NAMES
 from gateway.settings import Settings
@@ -159,6 +162,20 @@ def test_a_key_in_wrong_hands_is_believed_no_more(settings: Settings, world: Wor
     refused = client.call("GET", QUESTION, token=token)
     assert refused.problem is not None and refused.problem["code"] == "token.unknown-key"
     assert client.call("GET", QUESTION, token=RestClient(world.identity("y-te")).token()).ok
+
+
+def test_the_client_kit_goes_on_from_the_keys_that_it_was_given(settings: Settings, world: World, tmp_path: Path) -> None:
+    """Its folder pins the first keys; the gateway has replaced both, and withdraws one more while the kit holds a token signed by it."""
+    with (
+        Client(gateway.client.Identity.load(settings.identities / "y-te"), state=tmp_path / "y-te") as asks,
+        Client(gateway.client.Identity.load(settings.identities / "mot-cua"), state=tmp_path / "mot-cua") as tells,
+    ):
+        assert asks.identity.gateway_key.key_id not in current(world, "sign")
+        assert asks.rest("GET", QUESTION).proven
+        assert world.lgsp("keys", "rotate", "sign", "--withdraw", "--data", str(settings.data))["ok"]
+        assert asks.rest("GET", QUESTION).proven
+        status = messages.dossier_status(event=str(uuid.uuid4()))
+        assert tells.rest("POST", "/dossier-status/v1/statuses", status).proven
 
 
 def test_a_new_process_that_does_not_come_up_leaves_the_old_ones(settings: Settings, world: World) -> None:
