@@ -16,6 +16,7 @@ from cryptography import x509
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
+from contracts.base.times import rfc3339
 from gateway.atrest import AtRest, write_secret
 from gateway.settings import Settings
 from security import authority
@@ -56,6 +57,10 @@ class EmbeddedAuthority:
     def trust(self) -> Trust:
         return Trust(None, USES, (self.root, *(self.certificate(name) for name in self.names())))
 
+    def holds(self, name: str) -> bool:
+        """Whether an issuer's key is here; one that is kept elsewhere issues and signs its lists there."""
+        return (self._folder / f"{name}.key").exists()
+
     def root_is_here(self) -> bool:
         return (self._folder / "root.key").exists()
 
@@ -68,12 +73,13 @@ class EmbeddedAuthority:
         root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
-        made = authority.make_issuer(root, f"{self._name} {name} issuer {number + 1}", now)
+        made = authority.make_issuer(root, f"{self._name} {name} issuer {rfc3339(now)[:16]}", now)  # a name that no other had
         parts = {"key": made.private_pem(self._at_rest.password), "crt": made.pem}
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"
             new.unlink(missing_ok=True)  # left by one who did not come to the end
             write_secret(new, content)
+            (folder / f"{before}.{kind}").unlink(missing_ok=True)  # left too
             os.link(folder / f"{name}.{kind}", folder / f"{before}.{kind}")
         for kind in parts:
             os.replace(folder / f"{name}.{kind}.new", folder / f"{name}.{kind}")

@@ -74,7 +74,13 @@ def show(settings: Settings, as_json: bool) -> None:
         f"{each['id']:<12} {each['agency']:<10} {each['state']:<10} {each['title']}  {each['endpoint'] or ''}{_spoken(each)}".rstrip()
         for each in systems
     ]
-    emit({"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems}, as_json, "\n".join(lines))
+    authorities: list[dict[str, Any]] = [
+        {"name": each.name, "uses": list(each.uses), "crl": list(each.crl), "ocsp": each.ocsp, "grace_hours": round(each.grace / 3600)}
+        for each in snapshot.authorities.values()
+    ]
+    lines += [f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities]
+    result = {"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems, "authorities": authorities}
+    emit(result, as_json, "\n".join(lines))
 
 
 def _spoken(system: dict[str, Any]) -> str:

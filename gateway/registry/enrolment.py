@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Policy, Theirs
 from gateway.journal import tables
 from gateway.registry.keys import add_key
+from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Change, Use
 from security import authority
 from security.authority import Authority, read_request, system_of
@@ -46,7 +47,7 @@ def by_request(
     strange = [each for each in asked.hosts if each not in hosts]
     if strange:
         raise Policy("registry.request-host", system=system, host=", ".join(strange), known=", ".join(hosts) or "—")
-    key_id = key_id or next_id(connection, system, use)
+    key_id = _id(connection, system, use, key_id)
     if use == "tls":
         made = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
         return Enrolled(key_id, made + issuer.pem, None, add_key(connection, key_id, system, use, made))
@@ -65,13 +66,17 @@ def by_certificate(
     if named not in (None, system):
         raise Policy("registry.request-system", named=named, system=system)
     vouched = authority_of(parsed, trusts, use, now)
-    key_id = key_id or next_id(connection, system, use)
+    key_id = _id(connection, system, use, key_id)
     changes = add_key(connection, key_id, system, use, certificate, authority=vouched)
     return Enrolled(key_id, authority.certificate_pem(parsed), vouched, changes)
 
 
-def next_id(connection: Connection, system: str, use: str) -> str:
-    """`<system>.<use>-<n>`, the first number that was never used."""
+def _id(connection: Connection, system: str, use: str, wanted: str | None) -> str:
+    """The id that was asked for, else `<system>.<use>-<n>` with the first number that was never used."""
+    if wanted is not None:
+        if not KEY_ID.fullmatch(wanted) or len(wanted) > ID_MAX:
+            raise Theirs("key.unacceptable", rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
+        return wanted
     stem = f"{system}.{use}-"
     taken = connection.scalars(select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True)))
     return f"{stem}{1 + max((int(name.removeprefix(stem)) for name in taken if name.removeprefix(stem).isdigit()), default=0)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,11 +75,11 @@ def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> N
             )
         )
     ]
-    for name in authority.names():
+    for name in filter(authority.holds, authority.names()):
         own = authority.certificate(name)
         mine = [Revoked(each.serial_number, at or now, reason or UNSPECIFIED) for each, at, reason in revoked if _is_by(each, own)]
         before = stored.get(name)
-        if before is not None and _serials(before.crl) == {each.serial for each in mine} and now < before.this_update + LASTS / 3:
+        if before is not None and now < before.this_update + LASTS / 3 and _says(before.crl, own, mine):
             continue
         number = before.number + 1 if before is not None else 1
         row: dict[str, Any] = {"number": number, "this_update": now, "next_update": now + LASTS}
@@ -95,8 +95,9 @@ def stored_list(connection: Connection, issuer: str) -> bytes | None:
     return connection.scalar(select(tables.revocation_list.c.crl).where(tables.revocation_list.c.issuer == issuer))
 
 
-def _serials(crl: bytes) -> set[int]:
-    return {each.serial_number for each in x509.load_der_x509_crl(crl)}
+def _says(crl: bytes, issuer: x509.Certificate, revoked: Sequence[Revoked]) -> bool:
+    found = x509.load_der_x509_crl(crl)
+    return found.issuer == issuer.subject and {each.serial_number for each in found} == {each.serial for each in revoked}
 
 
 def _is_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

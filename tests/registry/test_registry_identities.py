@@ -240,6 +240,8 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
         ("do-thi", "do-thi", "P-256", ("gateway.caobang.example",), None, "registry.request-host"),
         ("khong-co", "khong-co", "P-256", (), None, "registry.unknown"),
         ("y-te", "y-te", "P-256", (), "do-thi.sign-1", "registry.key-taken"),
+        ("y-te", "y-te", "P-256", (), "y-te\r\nx", "key.unacceptable"),
+        ("y-te", "y-te", "P-256", (), "y" * 129, "key.unacceptable"),
     ):
         asked = make_request(named, new_private(kind), hosts=hosts)  # type: ignore[arg-type]
         with pytest.raises(Failure) as refused, writing(engine) as connection:

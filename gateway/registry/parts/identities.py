@@ -20,6 +20,7 @@ from security.encryptkeys import EncryptKey
 from security.keys import ALGORITHMS, VerifyKey, load_certificate
 
 KEY_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
+ID_MAX: Final = 128
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _USES: Final = ("tls", "sign", "encrypt")
 _MOST_HOURS: Final = 24 * 30
@@ -85,7 +86,7 @@ class Identities(Values):
 
     def _key(self, path: str, system: str, raw: Any) -> None:
         item = self._mapping(path, raw, {"id", "use", "certificate", "algorithm", "state"})
-        name = self._text(f"{path}.id", item.get("id"), KEY_ID, limit=128)
+        name = self._text(f"{path}.id", item.get("id"), KEY_ID, limit=ID_MAX)
         use = self._text(f"{path}.use", item.get("use"), choice=_USES)
         algorithm = self._text(f"{path}.algorithm", item["algorithm"], choice=tuple(sorted(ALGORITHMS))) if "algorithm" in item else None
         state = self._text(f"{path}.state", item["state"], choice=(ACTIVE, REVOKED)) if "state" in item else None
