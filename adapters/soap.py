@@ -22,7 +22,7 @@ from contracts.wire import soap
 from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope, salted
+from security.wsencrypt import blinded, encrypt_envelope
 from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
@@ -58,7 +58,7 @@ class SoapAdapter:
         now, version = self._clock(), _VERSIONS[endpoint.version]
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
-            content if receiver is None else salted(content),
+            content if receiver is None else blinded(content),
             self._key,
             now,
             action=action,

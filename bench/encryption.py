@@ -18,7 +18,7 @@ from security.authority import issue_encryption, issue_signing, make_issuer, mak
 from security.encryptkeys import DecryptKey
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope, salted
+from security.wsencrypt import blinded, encrypt_envelope
 from security.wssec import sign_envelope, verify_envelope
 
 NAME: Final = "soap-encrypted-1k"
@@ -37,7 +37,7 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
         return sign_envelope(content, signing, now, action="urn:bench", message_id="urn:uuid:1")
 
     def encrypted() -> bytes:
-        return encrypt_envelope(sign_envelope(salted(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver)
+        return encrypt_envelope(sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver)
 
     plain, hidden = signed(), encrypted()
 

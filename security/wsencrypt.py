@@ -70,7 +70,7 @@ def _key_open(certificate_der: bytes) -> bytes:
     ).encode()
 
 
-def salted(content: bytes) -> bytes:
+def blinded(content: bytes) -> bytes:
     """Content for `sign_envelope` of what will be encrypted: before it 128 random bits as spaces and tabs.
 
     The digest of the Body stands in clear among the References; a short content could be guessed from it.

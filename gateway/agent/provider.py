@@ -32,7 +32,7 @@ from security.encryptkeys import EncryptKey
 from security.httpsig import HttpRequest, Verified, sign_response, verify_request
 from security.keys import load_certificate
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope, salted
+from security.wsencrypt import blinded, encrypt_envelope
 from security.wssec import VerifiedEnvelope, sign_envelope, verify_envelope
 
 JSON: Final = "application/json"
@@ -154,7 +154,7 @@ class Provider:
 
     def _enveloped(self, status: int, content: bytes, asked: VerifiedEnvelope, receiver: EncryptKey | None) -> Reply:
         body = sign_envelope(
-            content if receiver is None else salted(content),
+            content if receiver is None else blinded(content),
             self.identity.sign_key,
             self.clock(),
             action=f"{asked.action}Response",

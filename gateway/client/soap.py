@@ -21,7 +21,7 @@ from gateway.client.transport import RawAnswer
 from security.encryptkeys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope
+from security.wsencrypt import blinded, encrypt_envelope
 from security.wssec import sign_envelope, verify_envelope
 
 VERSIONS: Final[Mapping[str, soap.Version]] = {each.number: each for each in (soap.V11, soap.V12)}
@@ -76,7 +76,8 @@ def prepare(
 ) -> PreparedSoap:
     body = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
     try:
-        envelope = sign_envelope(body, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
+        content = body if encrypt_for is None else blinded(body)
+        envelope = sign_envelope(content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)
     except Failure as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not

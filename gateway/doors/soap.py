@@ -26,7 +26,7 @@ from gateway.journal.write import ReplayKey
 from security import wssec
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope, salted
+from security.wsencrypt import blinded, encrypt_envelope
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
@@ -149,7 +149,7 @@ class SoapDoor:
         addressed = who.addressed
         receiver = answers_for(addressed.contract.contract, addressed.snapshot, who.caller, who.received.at, soap=True)
         envelope = wssec.sign_envelope(
-            body if receiver is None else salted(body),
+            body if receiver is None else blinded(body),
             self.signing_key,
             self.clock(),
             action=action,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -16,7 +17,7 @@ from lxml import etree
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import OAEP, encrypt_envelope, salted
+from security.wsencrypt import OAEP, blinded, encrypt_envelope
 from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
 from security.wssec import verify_envelope
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
@@ -58,11 +59,18 @@ def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256, crypt, now):
     """The same content, signed twice for encryption, has two digests; for repeats it is the same message."""
     found = []
     for _ in range(2):
-        raw = encrypted(p256, crypt, now, salted(CHILD))
+        raw = encrypted(p256, crypt, now, blinded(CHILD))
         references = [each for each in etree.fromstring(raw).iter(f"{{{DS}}}Reference") if each.get("URI") == "#body"]
         found.append((references[0].findtext(f"{{{DS}}}DigestValue"), verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now)))
     assert found[0][0] != found[1][0] and found[0][1].payload_digest == found[1][1].payload_digest
     assert len(found[0][1].body.text) == 128 and set(found[0][1].body.text) == {" ", "\t"}
+
+
+def test_whoever_encrypts_blinds_what_he_signs():
+    root = Path(__file__).parents[2]
+    texts = {path: path.read_text("utf-8") for room in ("gateway", "adapters") for path in (root / room).rglob("*.py")}
+    encrypting = {path for path, text in texts.items() if "encrypt_envelope(" in text}
+    assert len(encrypting) >= 4 and encrypting == {path for path, text in texts.items() if "blinded(" in text}
 
 
 def test_an_ec_key_has_no_part_in_xml_encryption(p256, ec_crypt, now):
