@@ -1,0 +1,107 @@
+"""`lgsp access` over an instance at rest: what officers read, sign away from the gateway, and are told when something lacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, load
+
+GRANT = """
+grants:
+  - id: G-100
+    agency: H14.21
+    contract: indicator/v1
+    operations: [getValue]
+    fields: ["*", "!responsible"]
+    purpose: Theo dõi chỉ tiêu trên địa bàn phường
+    legal_basis: Quyết định 451/QĐ-UBND, Điều 11 khoản 1
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+    hours: {days: [mon, tue, wed, thu, fri], from: "07:00", until: "17:30"}
+    quota: {calls: 100, per: day}
+    proposed_by: can-bo-an-toan-1
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load(tmp_path_factory.mktemp("access") / "data", environment={})
+    make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
+    return settings
+
+
+def lgsp(*words: str, ends: int = 0) -> str:
+    done = subprocess.run([sys.executable, "-m", "gateway", *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == ends, done.stdout + done.stderr
+    return done.stdout
+
+
+def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lgsp(*words, "--data", str(sandbox.data), "--json", ends=ends))
+    return found
+
+
+def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "quyen.yaml"
+    file.write_text(GRANT, "utf-8")
+    assert told(sandbox, "access", "propose", str(file))["grants"][0]["standing"] == "not-approved"
+    key = {name: str(sandbox.identities / name / "officer.key") for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
+    own = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-1", "--key", key["can-bo-an-toan-1"], ends=1)
+    assert own["error"]["code"] == "approval.own-proposal"
+
+    # The officer's own machine: the content goes there, the signature comes back, the key stays.
+    content = tmp_path / "G-100.json"
+    content.write_text(lgsp("access", "show", "G-100", "--canonical", "--data", str(sandbox.data)), "utf-8")
+    signature = json.loads(
+        lgsp("access", "sign", str(content), "--officer", "can-bo-an-toan-2", "--key", key["can-bo-an-toan-2"], "--json")
+    )["signature"]
+    wrong = told(sandbox, "access", "approve", "G-0006", "--officer", "can-bo-an-toan-2", "--signature", signature, ends=1)
+    assert wrong["error"]["code"] == "approval.invalid"
+    signed = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-2", "--signature", signature)
+    assert signed["approved_by"] == ["can-bo-an-toan-2"] and signed["changes"][0]["how"] == "approved"
+
+    why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2026-11-24T14:00", ends=1)
+    assert (why["reason"], why["nearest"]) == ("not-approved", "G-100") and "1 more" in why["messages"]["en"]["detail"]
+    assert "tong-hop@taichinh" in why["ask"]["vi"] and why["quota"]["left"] == 100
+    shown = told(sandbox, "access", "show", "G-100")
+    assert [each["holds"] for each in shown["approvals"]] == [True] and shown["content"]["proposed_by"] == "can-bo-an-toan-1"
+
+    noon = told(sandbox, "access", "explain", "H14.7", "indicator/v1", "getValue")
+    assert noon["allowed"] and noon["grant"] == "G-0006" and noon["hidden"] == ["IndicatorValue: responsible"]
+    assert "IndicatorValue: value" in noon["visible"]
+    listed = told(sandbox, "access", "list")
+    assert {each["id"]: each["standing"] for each in listed["grants"]}["G-100"] == "not-approved" and len(listed["officers"]) == 2
+    cells = told(sandbox, "access", "matrix")["matrix"]
+    assert {(each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]} == {
+        ("H14.0", "getValue"), ("H14.0", "feed"), ("H14.4", "submitValues"), ("H14.7", "getValue"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        ("access approve G-0001 --officer can-bo-an-toan-1", 2, "no-key"),
+        ("access approve G-0001 --officer ai-do --signature x..y", 1, "registry.unknown"),
+        ("access approve officer/ai-do --officer can-bo-an-toan-1 --signature x..y", 1, "registry.unknown"),
+        ("access revoke G-7777", 1, "registry.unknown"),
+        ("access show G-7777", 1, "registry.unknown"),
+        ("access propose /tmp", 2, "no-file"),
+        ("access explain H14.7 indicator/v1 sing", 2, "unknown"),
+        ("access explain H99 indicator/v1 getValue", 2, "unknown"),
+        ("access explain H14.7 indicator/v1 getValue --at soon", 2, "no-time"),
+        ("access suspend G-7777 --reason-vi a --reason-en b", 1, "registry.unknown"),
+        ("registry suspend agency H14.7 --reason-vi a --reason-en b --until soon", 2, "no-time"),
+        ("registry resume system ai-do", 1, "registry.unknown"),
+    ],
+)
+def test_mistakes(sandbox: Settings, words: str, exit_code: int, code: str) -> None:
+    found = told(sandbox, *words.split(), ends=exit_code)
+    assert found["error"]["code"] == code and found["error"]["next"]
