@@ -222,3 +222,24 @@ _kind(
     ("Giải phóng chỗ trống ngay.", "Make room now."),
     grave=True,
 )  # fmt: skip
+
+# --- who approves ---------------------------------------------------------------------------------------------------------
+_kind(
+    "officers.few",
+    ("Chỉ có {count} cán bộ đang giữ nhiệm vụ duyệt", "Only {count} officers are in office"),
+    ("Cần hai chữ ký; quyền mới hoặc quyền bị sửa sẽ không có hiệu lực.", "Two must sign: no new or changed grant can come to hold."),
+    ("Khai thêm cán bộ trong tài liệu đăng ký (docs/vi/phan-quyen.md).", "List more officers in the registry document (docs/access.md)."),
+)  # fmt: skip
+_kind(
+    "grants.unsigned",
+    ("Quyền chưa đủ hai chữ ký: {grants}", "Grants that two officers have not signed: {grants}"),
+    ("Mọi lời gọi dựa vào các quyền này đều bị từ chối.", "Every call that rests on them is refused."),
+    ("Đọc bằng `lgsp access show`, rồi ký bằng `lgsp access approve`, hoặc thu hồi.", "Read them with `lgsp access show`, then sign with `lgsp access approve`, or revoke them."),
+)  # fmt: skip
+_kind(
+    "officers.key-here",
+    ("Khóa bí mật của cán bộ nằm trong phiên bản này: {officers}", "Private keys of officers lie in this instance: {officers}"),
+    ("Ai chiếm được máy thì tự duyệt được quyền.", "Whoever takes the machine can approve grants."),
+    ("Chuyển khóa về máy riêng của từng cán bộ; ký bằng `lgsp access sign`.", "Keep each key on its officer's own machine, and sign with `lgsp access sign`."),
+    grave=True, sandbox_too=False,
+)  # fmt: skip
