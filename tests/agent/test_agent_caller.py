@@ -76,7 +76,7 @@ def test_curl_without_a_key_hands_an_alert_in(stations: Agent, alerts: Alerts, s
     (found,) = wait("the alert in the feed", lambda: alerts(name))
     assert found["note"] == "Mưa đá, gió giật tại bản Ngườm Khuổi"
     shown = world.lgsp("audit", "show", transfer, "--data", str(world.data))["entries"]
-    assert shown[0]["caller"]["system"] == "quan-trac" if "caller" in shown[0] else shown, "the log names the system behind the agent"
+    assert {each["caller"]["system"] for each in shown if "caller" in each} == {"quan-trac"}, "the log names the system behind the agent"
 
 
 def _json(value: Any) -> bytes:

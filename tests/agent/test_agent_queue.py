@@ -103,7 +103,7 @@ def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Ag
         assert dead["state"] == "dead" and dead["why"].startswith("message.invalid") and dead["transfer"]
         assert agent.lgsp("retry", dead["id"]) == {"ok": True, "retried": 1}
         wait("the second refusal", lambda: agent.rows("select tries from message where state = 'dead'") == [(dead["tries"] + 1,)])
-        assert agent.lgsp("discard", dead["id"])["ok"] and agent.lgsp("status")["ok"]
+        assert agent.lgsp("discard", dead["id"])["ok"] and agent.count("dead") == 0
     assert [each["identifier"] for each in wait("two in the feed", lambda: alerts(prefix))] == [f"{prefix}-1", f"{prefix}-2"]
 
 
@@ -166,6 +166,25 @@ def test_nothing_overtakes_what_waits(make: Callable[..., Agent], road: Road, al
     assert set(statuses) == {200, 202}
     found = wait("all in the feed", lambda: len(alerts(prefix)) >= len(statuses) and alerts(prefix))
     assert [each["identifier"] for each in found] == [f"{prefix}-{number:03}" for number in range(len(statuses))]
+
+
+def test_what_waits_too_long_is_dead_and_a_person_may_let_it_wait_again(
+    make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]
+) -> None:
+    agent, name = make("quan-trac", ["incident-alert/v1"], connect=road.at, queue={"days": 1e-5}), f"QT-{uuid.uuid4()}"
+    with running(agent):
+        agent.call("POST", ALERTS, {})
+        road.cut()
+        assert agent.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name).status == 202
+        wait("its end", lambda: agent.count("dead") == 1)
+        (dead,) = agent.lgsp("queue")["messages"]
+        assert dead["why"].startswith("agent.too-old") and dead["tries"] >= 2
+        road.mend()
+        again = agent.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name)
+        assert again.status == 200, "the system's own repeat goes through, dead letter or not"
+        assert agent.lgsp("retry", name)["ok"]
+        wait("its delivery", lambda: agent.count("sent") == 1)
+    assert len(alerts(name)) == 1
 
 
 def test_a_second_agent_on_the_same_state_is_refused(make: Callable[..., Agent]) -> None:
