@@ -31,6 +31,7 @@ from security.encryptkeys import DecryptKey
 from security.keys import PublicKey, SigningKey, VerifyKey, load_certificate
 
 SYSTEM: Final = "gateway"
+_TICK: Final = 1.0  # seconds
 SIGN_KEY_ID: Final = "gateway.sign-1"
 DECRYPT_KEY_ID: Final = "gateway.encrypt-1"
 
@@ -166,9 +167,12 @@ class Keyring:
     def published(self, now: float) -> tuple[Published, ...]:
         """All certificates of the gateway's that have not expired, current ones first. Read anew when the folder has changed."""
         stamp = self._keys.stat().st_mtime_ns
-        if stamp != self._published[0]:
-            self._published = (stamp, tuple(self._read_published()))
-        return tuple(each for each in self._published[1] if each.certificate.not_valid_after_utc.timestamp() > now)
+        kept_at, found = self._published
+        if stamp != kept_at:
+            found = tuple(self._read_published())
+            # A second change within the same tick of the file system's clock would bear the same stamp: kept only when that is past.
+            self._published = (stamp if now - stamp / 1e9 > _TICK else -1, found)
+        return tuple(each for each in found if each.certificate.not_valid_after_utc.timestamp() > now)
 
     def verify_key(self, key_id: str, now: float) -> VerifyKey | None:
         """A signing key of the gateway's by its id: an older one has signed tokens that still live, a newer one those of a process started later."""

@@ -4,6 +4,7 @@ A proxy proves itself on each connection, by a certificate of its own (a named t
 or by having opened a Unix socket whose mode keeps others out; never by its address. Two dialects of telling:
     rfc9440   `Client-Cert: :<base64 of DER>:`, a structured-field byte sequence; `::`, which Caddy sends, says that there was none
     nginx     `X-SSL-Client-Cert: <PEM, URL-encoded>`, nginx's `$ssl_client_escaped_cert`
+What a proven proxy says in `X-Forwarded-For` (one address, no list) counts as the source of a request, in the log and in what is counted by source.
 Invariant: only the exact field, once, in the head of a request of a proven proxy is believed; what else looks like it never reaches a door
 (`server.py` drops it). A request without it is one of a caller without a certificate.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +31,7 @@ UNREADABLE: Final = b""  # stands for a certificate that was told, but not in th
 Admits = Callable[[bytes | None], bool]
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)-----END CERTIFICATE-----\n?")
 _NAME: Final = "name:"
+_SOURCE: Final = b"x-forwarded-for"
 _log: Final = logging.getLogger("lgsp.edge")
 
 
@@ -112,6 +115,13 @@ def _dns_names(certificate: bytes) -> set[str]:
     return set(names.get_values_for_type(x509.DNSName))
 
 
+def _address(value: bytes) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value.strip().decode("ascii")))
+    except ValueError:
+        return None
+
+
 def by_socket(_certificate: None | bytes) -> bool:
     """Whoever could open the socket has proved itself by that: the mode of the file says who can."""
     return True
@@ -124,6 +134,7 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
     class EdgeProtocol(PeerProtocol):
         _trusted = False
         _told: list[bytes]
+        _sources: list[bytes]
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -131,7 +142,12 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._told = []
+            self._told, self._sources = [], []
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if self._trusted and self._in_head and name.lower() == _SOURCE:
+                self._sources.append(value)
+            super().on_header(name, value)
 
         def on_claim(self, name: bytes, value: bytes) -> None:
             if self._trusted and name.lower() == field:
@@ -141,6 +157,8 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
             told = self._told
             certificate = None if not told else read(told[0]) if len(told) == 1 else UNREADABLE
             self.scope["extensions"] = {"tls": {"client_cert_der": certificate}}
+            if len(self._sources) == 1 and (source := _address(self._sources[0])) is not None:
+                self.scope["client"] = (source, 0)
             super().on_headers_complete()
 
     return EdgeProtocol

@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -16,9 +17,10 @@ from lxml import etree
 from examples import messages
 from examples.clients.rest import Prepared
 from examples.story.exchange import ALERTS, INDICATOR, NS
-from tests.attacks.conftest import QUESTION, Judge
+from tests.attacks.conftest import QUESTION, Judge, rows
 from tests.attacks.raw import Told, of, read_one
 from tests.edge.conftest import Edged, rest_via, soap_via
+from tests.faults.load import until
 
 pytestmark = pytest.mark.server
 
@@ -127,8 +129,10 @@ def judge(edged: Edged) -> Judge:
 
 
 def settle(judge: Judge) -> None:
-    found = judge.log()
-    assert judge.told and {one: found[one] for one in judge.told} == {one: [code] for one, (code, _) in judge.told.items()}
+    """Each refusal is in the log, once, under the id that its answer named. An entry may be on its way from one table to the next as we look."""
+    expected = {transfer: [code] for transfer, (code, _) in judge.told.items()}
+    assert expected
+    until("each refusal in the log", lambda: judge.log() == expected, 5)
 
 
 def test_a_client_without_certificate_is_told_so(edge: str, edged: Edged, judge: Judge) -> None:
@@ -219,6 +223,32 @@ def test_one_connection_of_a_proxy_carries_each_client_apart(edged: Edged) -> No
             assert told is not None and not left
             codes.append(told.code)
     assert codes == ["token.malformed", "channel.no-certificate", "channel.unknown-system", "channel.no-certificate"]
+
+
+def source_of(edged: Edged, told: Told | None) -> str:
+    """Whom the log names as the source of a refusal."""
+    assert told is not None
+    query = " union all ".join(f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending"))
+    ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings.data / "lgsp.db", query, told.transfer), 5)
+    return str(json.loads(entry)["source"])
+
+
+def test_the_log_names_the_client_and_only_a_proxy_can_say_who_that_is(caddy: str, nginx: str, edged: Edged) -> None:
+    time.sleep(1.1)  # what a flood before added up to would be told of it, too
+    nobody, proxy = context_of(edged, None), context_of(edged, edged.folder / "edge")
+    forged = [("X-Forwarded-For", "192.0.2.9")]
+    for site in (caddy, nginx):
+        assert source_of(edged, ask(port_of(site), nobody, of(prepared(edged), forged))) == "127.0.0.1"
+    for port in (edged.settings.exchange_port, edged.settings.edge_port):
+        assert source_of(edged, ask(port, nobody, of(prepared(edged), forged))) == "127.0.0.1"
+    for value, source in (
+        ("192.0.2.9", "192.0.2.9"),
+        ("2001:db8::9", "2001:db8::9"),
+        ("192.0.2.9, 192.0.2.8", "127.0.0.1"),
+        ("x", "127.0.0.1"),
+    ):
+        told = ask(edged.settings.edge_port, proxy, of(prepared(edged), [("X-Forwarded-For", value)]))
+        assert source_of(edged, told) == source, value
 
 
 def test_the_socket_opens_for_the_owner_alone_and_speaks_its_own_dialect(edged: Edged, judge: Judge) -> None:

@@ -59,11 +59,12 @@ class Callers:
         self.held: dict[str, int] = {}
         self.lost: list[str] = []
         self.clients: list[RestClient | SoapClient] = []
-        rest, asks, soap = (Identity.load(settings.identities / name) for name in ("bao-chay", "y-te", "canh-bao"))
+        rest, asks, soap, dossiers = (Identity.load(settings.identities / name) for name in ("bao-chay", "y-te", "canh-bao", "mot-cua"))
         kinds = {
             "alert by REST": self._rest(rest, lambda client: client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm())),
             "question to a provider": self._rest(asks, lambda client: client.call("GET", QUESTION)),
             "alert by SOAP": self._soap(soap),
+            "dossier, encrypted for the first key": self._rest(dossiers, _dossier),
         }
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=item, daemon=True) for item in kinds.items()]
@@ -100,6 +101,13 @@ class Callers:
         self._stop.set()
         for thread in self._threads:
             thread.join(30)
+
+
+def _dossier(client: RestClient) -> Any:
+    """By a client that knows only the encryption key that it was handed at the beginning."""
+    event = str(uuid.uuid4())
+    status = messages.dossier_status(event=event)
+    return client.call("POST", "/dossier-status/v1/statuses", status, message_id=event, encrypt_it=True)
 
 
 def published(world: World) -> dict[str, list[dict[str, Any]]]:
