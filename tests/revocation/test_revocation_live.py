@@ -246,10 +246,10 @@ def test_the_status_is_kept_with_the_evidence(world: World, outside: Outside, li
 def test_what_ends_while_a_connection_lives(world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path) -> None:
     """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed, and says so."""
     since = time.time() - outside.now
-    lists["/issuer.crl"] = outside.crl(begins=since, lasts=10.0, number=9)
-    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 7) / 86400)
+    lists["/issuer.crl"] = outside.crl(begins=since, lasts=13.0, number=9)
+    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 11) / 86400)
     silent, _ = enrolled(world, outside, tmp_path, "bao-chay")
-    world.wait("their standing is known", lambda: believed(ending) and believed(silent), 6)
+    world.wait("their standing is known", lambda: believed(ending) and believed(silent), 9)
     lists.pop("/issuer.crl")
     world.wait("it has ended", lambda: code(ending.call("GET", FEED)) == "channel.expired", 12)
     world.wait("nobody knows", lambda: code(silent.call("GET", FEED)) == "channel.status-unknown", 12)
