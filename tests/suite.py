@@ -1,4 +1,4 @@
-"""All checks of the project in one run: style, types, the import rule, then the tests. `./lgsp test` calls it.
+"""All checks of the project in one run: style and unsafe calls (ruff, its S rules), types, the import rule, known weaknesses, then the tests. `./lgsp test` calls it.
 
 Pure tests run in parallel; tests that start real servers (marker `server`) run after them, one at a time, so that they
 share a server and their time bounds mean something. Every step runs even when one before it failed; the last line counts
@@ -9,6 +9,7 @@ Invariant: the exit code is 0 only if every step passed and at least one test of
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ CHECKS: dict[str, list[str]] = {
     "import rule": [PYTHON, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
     "mypy --strict": [PYTHON, "-m", "mypy"],
 }
+LOCKS = ("requirements.lock", "requirements-test.lock")
 TESTS: dict[str, list[str]] = {
     "tests, pure": ["-m", "not server", "-n", "2", "--dist", "loadfile"],
     "tests, servers": ["-m", "server"],
@@ -47,6 +49,46 @@ def run(name: str, command: list[str]) -> Step:
     return Step(name, code == 0, time.monotonic() - start)
 
 
+def audit(lock: str) -> Step:
+    """The known weaknesses of what a lock pins. Where the advisories cannot be reached pip-audit says "no known vulnerabilities" all the
+    same, and names each package as passed over: that is told as what it is, a check that was not made."""
+    name = f"pip-audit, {lock}"
+    print(f"\n--- {name}", flush=True)
+    start = time.monotonic()
+    command = [
+        PYTHON,
+        "-m",
+        "pip_audit",
+        "-r",
+        lock,
+        "--no-deps",
+        "--disable-pip",
+        "--progress-spinner",
+        "off",
+        "--timeout",
+        "5",
+        "-f",
+        "json",
+    ]
+    step = Step(name, True, 0.0)
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        packages = json.loads(done.stdout)["dependencies"]
+    except (subprocess.TimeoutExpired, ValueError, KeyError):
+        packages = []
+    weak = [f"{each['name']} {each['version']}: {found['id']}" for each in packages for found in each.get("vulns", ())]
+    passed_over = [each["name"] for each in packages if "skip_reason" in each]
+    looked_at = len(packages) - len(passed_over)
+    for line in weak:
+        print(line)
+    step.ok = not weak
+    step.counts.update(failed=len(weak), passed=int(looked_at > 0 and not weak), skipped=int(not looked_at or bool(passed_over)))
+    told = f"{looked_at} packages looked at" + (f", {len(passed_over)} not: {', '.join(passed_over[:5])}…" if passed_over else "")
+    print(told if looked_at else "SKIPPED: the database of advisories cannot be reached from here; nothing was looked at")
+    step.seconds = time.monotonic() - start
+    return step
+
+
 def run_tests(name: str, options: list[str], folder: Path) -> Step:
     report = folder / f"{len(list(folder.iterdir()))}.xml"
     step = run(name, [PYTHON, "-m", "pytest", "tests", "-q", "--durations=5", f"--junitxml={report}", *options])
@@ -61,6 +103,7 @@ def run_tests(name: str, options: list[str], folder: Path) -> Step:
 def main() -> int:
     start = time.monotonic()
     steps = [run(name, command) for name, command in CHECKS.items()]
+    steps += [audit(lock) for lock in LOCKS]
     with tempfile.TemporaryDirectory() as folder:
         steps += [run_tests(name, options, Path(folder)) for name, options in TESTS.items()]
     total: Counter[str] = Counter()
@@ -68,7 +111,7 @@ def main() -> int:
     for step in steps:
         total.update(step.counts)
         counted = ", ".join(f"{count} {what}" for what, count in step.counts.items() if count)
-        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<16} {step.seconds:6.1f} s  {counted}")
+        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<33} {step.seconds:6.1f} s  {counted}")
         if not step.ok and not step.counts["failed"] + step.counts["errors"]:
             total["failed"] += 1  # a check, or a run that broke before its tests
     words = [f"{total[what]} {what}" for what in ("failed", "errors", "passed", "skipped") if total[what] or what == "passed"]
