@@ -7,15 +7,31 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 READY: Final = b"ready\n"
 
 
+class PlainTraces(logging.Formatter):
+    """Traces without what the exceptions say: that may quote what a stranger sent, or what is nobody's business but a citizen's."""
+
+    def formatException(self, ei: Any) -> str:
+        lines: list[str] = []
+        each: BaseException | None = ei[1]
+        while each is not None and len(lines) < 200:
+            lines += [*traceback.format_tb(each.__traceback__), f"{type(each).__module__}.{type(each).__qualname__}\n"]
+            each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+            lines += ["because of\n"] if each is not None else []
+        return "".join(lines).rstrip()
+
+
 def set_up_logging() -> None:
     """One line an event on standard error; bodies, tokens and keys are never logged by anything that calls this."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainTraces("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("alembic", "connexion", "httpx", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -75,7 +75,7 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, se
     """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        raise Theirs("body.encoded", got=encoding)
+        raise Theirs("body.encoded", got=encoding[:40])
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > limit:
         raise Theirs("body.too-large", limit=limit)

@@ -248,6 +248,7 @@ def make_server(
         ws="none",
         lifespan="off",
         access_log=False,
+        log_config=None,  # ours, which tells no values
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # no edge is trusted by its address

@@ -32,13 +32,15 @@ def open_engine(url: str) -> Engine:
     """An engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too)."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False})
+        engine = create_engine(
+            parsed, hide_parameters=True, connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False}
+        )
         event.listen(engine, "connect", _on_connect_sqlite)
         event.listen(engine, "begin", _on_begin_sqlite)
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed, pool_pre_ping=True, pool_recycle=1800)
+    engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_recycle=1800)
     event.listen(engine, "connect", _on_connect_postgresql)
     return engine
 
