@@ -127,6 +127,7 @@ def certificate(settings: Settings, system: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert(text)
 
 
+@pytest.mark.attack("limits")
 @pytest.mark.parametrize("who", ["no certificate", "a certificate that is not registered", "bytes that are none", "one that has expired"])
 async def test_an_unproven_caller_buys_nothing(door: DoorParts, settings: Settings, work: Counter[str], who: str) -> None:
     shown = {
@@ -143,6 +144,7 @@ async def test_an_unproven_caller_buys_nothing(door: DoorParts, settings: Settin
         assert code in (refused, "address.unknown") and not +work, (name, code, work)
 
 
+@pytest.mark.attack("limits")
 async def test_what_a_registered_caller_buys_comes_in_order_of_cost(door: DoorParts, settings: Settings, work: Counter[str]) -> None:
     """The counters count; and a token that is none costs no signature, an envelope that is none no canonical form."""
     known = certificate(settings, "bao-chay")

@@ -43,6 +43,7 @@ def chunked(prepared: Prepared, trailer: bytes = b"", end: bytes = b"0\r\n") -> 
     return of(bare, [("transfer-encoding", "chunked")]) + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + end + trailer + b"\r\n"
 
 
+@pytest.mark.attack("path traversal")
 @pytest.mark.parametrize(
     ("target", "code"),
     [
@@ -77,6 +78,7 @@ def test_an_address_that_does_not_exist(world: World, judge: Judge, target: str,
         assert told.status == (500 if target.startswith("/soap/") else 404)
 
 
+@pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND"])
 def test_a_method_that_the_address_does_not_have(world: World, judge: Judge, method: str) -> None:
     for target, status in ((ALERTS, 405), (QUESTION, 405), (SOAP_INDICATOR, 500), ("/feeds/incident-alert/v1", 405), ("/oauth/token", 405)):
@@ -109,6 +111,7 @@ def test_who_waits_for_100_continue_gets_it(world: World) -> None:
         assert told is not None and told.status == 200
 
 
+@pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
     "name", ["signature", "signature-input", "authorization", "content-digest", "idempotency-key", "content-type", "host"]
 )
@@ -117,6 +120,7 @@ def test_a_header_that_stands_twice(world: World, judge: Judge, name: str) -> No
     judge.refused(send(world, prepared, [(name, prepared.headers.get(name, "localhost"))]), "request.header-twice", 400)
 
 
+@pytest.mark.attack("request smuggling")
 @pytest.mark.parametrize(
     "more",
     [
@@ -136,6 +140,7 @@ def test_a_length_that_can_be_read_in_two_ways_is_not_read_at_all(world: World, 
     assert told is not None and told.status == 400 and told.headers["connection"] == "close"
 
 
+@pytest.mark.attack("request smuggling")
 def test_two_requests_in_one_are_never_made_of_one(world: World, judge: Judge) -> None:
     """A request hidden behind a chunked end that others would read differently."""
     hidden = of(post(world))
@@ -170,6 +175,7 @@ def test_a_chunked_body_is_taken_and_its_trailers_count_for_nothing(world: World
         assert json.loads(told.body)["messageId"] == prepared.headers["idempotency-key"].strip('"')
 
 
+@pytest.mark.attack("HTTP misused")
 def test_bodies_that_are_not_to_be_there(world: World, judge: Judge) -> None:
     client, identity = world.rest("y-te"), world.identity("y-te")
     judge.refused(ask(identity, of(client.prepare("GET", QUESTION, b"{}"))), "body.unexpected", 400)
@@ -180,6 +186,7 @@ def test_bodies_that_are_not_to_be_there(world: World, judge: Judge) -> None:
     judge.refused(send(world, post(world, content_type="text/xml")), "body.media-type", 415)
 
 
+@pytest.mark.attack("limits")
 def test_a_body_over_the_limit(world: World, judge: Judge) -> None:
     """Told in advance, or found on the way in chunks: either way refused, and the announced one before it was sent."""
     prepared = post(world)
@@ -190,6 +197,7 @@ def test_a_body_over_the_limit(world: World, judge: Judge) -> None:
     judge.refused(ask(world.identity("bao-chay"), of(big, [("transfer-encoding", "chunked")]) + piece * 80), "body.too-large", 413)
 
 
+@pytest.mark.attack("limits")
 def test_a_head_over_the_limit(world: World, judge: Judge) -> None:
     for more in ([(f"x{number}", "a") for number in range(20_000)], [("x", "a" * 300_000)]):
         told = send(world, post(world), more)
@@ -211,6 +219,7 @@ def endless_head(world: World) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
     "data",
     [b"\x16\x03\x01\x00", b"GET\r\n\r\n", b"\r\n\r\nX", b"GET /\xff HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0" * 100],
@@ -220,6 +229,7 @@ def test_what_is_not_http(world: World, judge: Judge, data: bytes) -> None:
     assert told is not None and told.status == 400
 
 
+@pytest.mark.attack("HTTP misused")
 def test_no_tls_at_all(world: World, judge: Judge) -> None:
     port = int(world.identity("y-te").gateway.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
@@ -244,6 +254,7 @@ def test_the_host_header_says_nothing(world: World) -> None:
     assert told is not None and b"evil.example" not in told.body
 
 
+@pytest.mark.attack("path traversal")
 def test_what_was_signed_is_the_raw_address(world: World, judge: Judge) -> None:
     for target in ("/incident-alert/v1/%61lerts", ALERTS + "?", ALERTS + "?x=1"):
         told = send(world, post(world), target=target)
@@ -253,6 +264,7 @@ def test_what_was_signed_is_the_raw_address(world: World, judge: Judge) -> None:
             judge.refused(told, "signature.wrong", 401)
 
 
+@pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -275,6 +287,7 @@ def test_query_strings(world: World, judge: Judge, query: str, code: str) -> Non
     judge.refused(ask(world.identity("y-te"), of(prepared)), code)
 
 
+@pytest.mark.attack("HTTP misused")
 @pytest.mark.parametrize(
     "key", ['""', '"' + "a" * 129 + '"', '"a"b"', '"a\\\\b"', '"a b"', "abc", "'abc'", '"a";x=1', '"a", "b"', '"a', "?1", ":YQ==:"]
 )
@@ -323,6 +336,7 @@ def json_bodies() -> dict[str, tuple[bytes, str]]:
     }
 
 
+@pytest.mark.attack("JSON: fields twice, NaN, depth, numbers")
 @pytest.mark.parametrize("name", list(json_bodies()))
 def test_json_bodies(world: World, judge: Judge, name: str) -> None:
     body, code = json_bodies()[name]

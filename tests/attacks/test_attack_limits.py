@@ -19,6 +19,7 @@ from tests.attacks.raw import head, port_of
 pytestmark = pytest.mark.server
 
 
+@pytest.mark.attack("limits")
 async def test_calls_of_one_agency_at_once(world: World, instance: Settings) -> None:
     """A slow provider: one agency's calls pile up until its places are taken, and another's are answered all the while."""
     places = instance.agency_calls * instance.door_count
@@ -42,6 +43,7 @@ async def test_calls_of_one_agency_at_once(world: World, instance: Settings) -> 
     assert world.rest("y-te").call("GET", QUESTION).ok, "places are given back"
 
 
+@pytest.mark.attack("limits")
 async def test_connections_of_an_address_that_shows_no_certificate(world: World, instance: Settings) -> None:
     identity = world.identity("y-te")
     context = identity.client_context(with_certificate=False)
@@ -67,6 +69,7 @@ async def test_connections_of_an_address_that_shows_no_certificate(world: World,
         writer.close()
 
 
+@pytest.mark.attack("limits")
 async def test_a_flood_of_refusals_is_summed_up_in_the_log(world: World) -> None:
     """Each is answered and each is accounted for, but not each buys a row."""
     identity = world.identity("y-te")

@@ -68,6 +68,7 @@ async def held(port: int, first: bytes, drip: bytes, seconds: float = 3.0) -> tu
     return time.monotonic() - began, told
 
 
+@pytest.mark.attack("limits")
 @pytest.mark.parametrize(
     ("first", "drip"),
     [
@@ -83,12 +84,14 @@ async def test_a_head_that_does_not_come(port: int, first: bytes, drip: bytes) -
     assert ALLOWED - 0.1 < seconds < ALLOWED + 1 and not told
 
 
+@pytest.mark.attack("limits")
 @pytest.mark.parametrize("drip", [b"\r\n", b"GET", b"POST / HTTP/1.1\r\n"])
 async def test_the_head_of_a_second_request(port: int, drip: bytes) -> None:
     seconds, told = await held(port, HEAD + b"\r\n", drip)
     assert seconds < ALLOWED + 1 and told.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.attack("limits")
 async def test_what_is_left_of_a_refused_body(port: int) -> None:
     seconds, told = await held(port, HEAD + b"content-length: 100000\r\n\r\n", b"x")
     assert seconds < ALLOWED + 1 and told.startswith(b"HTTP/1.1 413 ")

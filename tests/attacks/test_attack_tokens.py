@@ -214,7 +214,11 @@ def test_assertion_over_the_certificate_of_another(world: World, judge: Judge) -
 
 
 @pytest.mark.attack("algorithm confusion")
-@pytest.mark.parametrize("changed", [{"grant_type": "password"}, {"grant_type": "authorization_code"}, {"client_assertion_type": "x"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"grant_type": "password"}, {"grant_type": "authorization_code"}, {"client_assertion_type": "x"}],
+    ids=lambda changed: "=".join(*changed.items()),
+)
 def test_another_way_to_a_token(world: World, judge: Judge, changed: dict[str, str]) -> None:
     who = world.identity(WHO)
     assert_told(

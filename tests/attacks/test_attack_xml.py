@@ -47,6 +47,9 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut in half": (lambda body: body[: len(body) // 2], "xml.malformed"),
     "trailing element": (lambda body: body + b"<x/>", "xml.malformed"),
     "DOCTYPE in UTF-16": (lambda body: in_utf16(body, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'), "xml.doctype"),
+    "external DTD": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a SYSTEM "http://127.0.0.1:1/evil.dtd">', 1), "xml.doctype"),
+    "XXE": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>', 1).replace(NOTE, NOTE + b"&x;", 1), "xml.doctype"),
+    "parameter entity": (lambda body: body.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x"> %x;]>', 1), "xml.doctype"),
     "billion laughs": (lambda body: f"{LAUGHS}<a>&j;</a>".encode(), "xml.doctype"),
     "UTF-7": (lambda body: b'<?xml version="1.0" encoding="UTF-7"?>' + body.split(b"?>", 1)[1], "xml.malformed"),
     "another encoding than declared": (lambda body: b'<?xml version="1.0" encoding="ISO-8859-1"?>' + body.split(b"?>", 1)[1], "signature.digest-mismatch"),
@@ -80,6 +83,7 @@ def send(world: World, spoil: Callable[[bytes], bytes] = bytes, headers: dict[st
     return ask(world.identity("canh-bao"), of(changed))
 
 
+@pytest.mark.attack("XML: DOCTYPE, entities, XInclude, depth")
 @pytest.mark.parametrize("name", list(SPOILED))
 def test_spoiled_envelopes(world: World, judge: Judge, name: str) -> None:
     spoil, code = SPOILED[name]
@@ -88,6 +92,7 @@ def test_spoiled_envelopes(world: World, judge: Judge, name: str) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.attack("SOAP misused")
 @pytest.mark.parametrize(
     ("how", "code"),
     [
@@ -124,6 +129,7 @@ def test_what_changes_nothing_of_the_meaning_is_taken(world: World) -> None:
         assert told is not None and told.status == 200, told
 
 
+@pytest.mark.attack("SOAP misused")
 def test_a_header_that_must_be_understood_is_not_passed_over(world: World, judge: Judge) -> None:
     """SOAP 1.1 §4.2.3. One that need not be understood is."""
     block = b'<x:pay xmlns:x="urn:x" soap:mustUnderstand="%s"/></soap:Header>'
@@ -132,6 +138,7 @@ def test_a_header_that_must_be_understood_is_not_passed_over(world: World, judge
     assert told is not None and told.status == 200
 
 
+@pytest.mark.attack("SOAP misused")
 @pytest.mark.parametrize(
     ("role", "code"),
     [

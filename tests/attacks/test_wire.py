@@ -25,6 +25,7 @@ def problem(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.problem["code"]
 
 
+@pytest.mark.attack("a certificate of another agency with a valid token")
 def test_a_token_is_good_for_its_own_certificate_only(world: World) -> None:
     stolen = world.rest("y-te").token()
     thief = world.rest("phan-anh")
@@ -32,6 +33,7 @@ def test_a_token_is_good_for_its_own_certificate_only(world: World) -> None:
     assert problem(answer) == (401, "token.other-certificate")
 
 
+@pytest.mark.attack("a certificate of another agency with a valid token")
 def test_certificate_and_token_of_one_with_the_signature_of_another(world: World) -> None:
     victim, thief = world.rest("y-te"), world.rest("thuc-phan")
     prepared = thief.prepare("GET", VALUES, token=victim.token())
@@ -45,6 +47,7 @@ def test_an_envelope_signed_by_another_than_the_connection(world: World) -> None
     assert answer.fault is not None and answer.fault.problem == "channel.mismatch"
 
 
+@pytest.mark.attack("replay")
 def test_the_same_bytes_on_many_connections_are_taken_once(world: World) -> None:
     client = world.rest("y-te")
     prepared = client.prepare("GET", VALUES)
@@ -94,6 +97,7 @@ def test_vietnamese_text_reaches_the_feed_as_it_was_sent(form: Any, world: World
     assert event["data"]["info"][0]["description"] == letters
 
 
+@pytest.mark.attack("replay")
 def test_an_assertion_is_good_once(world: World) -> None:
     client = world.rest("y-te")
     request = client.token_request()

@@ -1,0 +1,33 @@
+"""The page of attacks says what the tests try, and the issue's list is all there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from tests.attacks.table import PAGE, ROOT
+
+# What must be shown, in the words of the task: each is a kind, or stands in the name of a case.
+LISTED = [
+    "signature wrapping", "signature exclusion", "none", "HMAC with the public key", "RSA-SHA1", "RSA-MD5", "jku", "x5u", "an embedded jwk", "kid with a path",
+    "kid with SQL", "(r, n - s)", "thin component lists", "digest mismatch", "replay", "test_across_a_restart", "expired and future", "DOCTYPE", "billion laughs",
+    "XInclude", "XSLT", "file:", "field twice", "NaN", "deep", "decompression bombs", "PBES2", "RSA-1.5", "AES-256-CBC", "path traversal", "Client-Cert", "Client_Cert",
+    "SSRF", "a certificate of another agency with a valid token", "revoked certificates", "expired", "an unknown path of the own APIs", "secrets", "zip",
+]  # fmt: skip
+
+
+def test_the_page_is_made_from_the_tests() -> None:
+    """In a process of its own: pytest does not like to be called from within."""
+    code = "from tests.attacks.table import page; print(page(), end='')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == PAGE.read_text("utf-8"), "run: python -m tests.attacks.table"
+
+
+def test_everything_that_must_be_shown_is_there() -> None:
+    text = PAGE.read_text("utf-8")
+    assert [each for each in LISTED if each not in text] == []
+    number = re.search(r"^(\d+) cases of", text, re.M)
+    assert number is not None and int(number[1]) >= 80
+    wrapping = text.split("## signature wrapping")[1].split("## ")[0]
+    assert wrapping.count("1.1") >= 8 and wrapping.count("1.2") >= 8
