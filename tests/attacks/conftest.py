@@ -43,7 +43,16 @@ class Judge:
         return {name: rows(self.world.data / "run" / f"{name}.sqlite", "select count(*) from calls")[0][0] for name in PROVIDERS}
 
     def log(self) -> dict[str, list[str]]:
-        """The failures that the log holds of each gathered transfer."""
+        """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a second later."""
+        found = self._logged()
+        for _ in range(30):
+            if all(found.values()):
+                break
+            time.sleep(0.1)
+            found = self._logged()
+        return found
+
+    def _logged(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for transfer in self.told:
             # In one statement: the keeper moves entries from the one table to the other.
@@ -96,11 +105,6 @@ def judge(world: World, some_refused: dict[str, str], shown: None) -> Iterator[J
     yield made
     assert made.seen() == before, "something of a refused message reached a provider"
     found = made.log()
-    for _ in range(30):  # what a flood of strangers adds up to is written a second later
-        if all(found.values()):
-            break
-        time.sleep(0.1)
-        found = made.log()
     assert {transfer: found[transfer] for transfer in made.told} == {transfer: [code] for transfer, (code, _) in made.told.items()}
     some_refused.update({transfer: code for transfer, (code, _) in list(made.told.items())[:1]})
     if time.monotonic() - began > 0.5 or len(some_refused) % 10 == 0:
