@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from getpass import getpass
 from pathlib import Path
 from typing import Any, Final
 
@@ -192,7 +193,9 @@ def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> st
             "Sign with --key FILE, or bring a signature made elsewhere.",
             as_json,
         )
-    return approvals.approve(content, officer, _read(key, "an officer's key", as_json))
+    private = _read(key, "an officer's key", as_json)
+    password = getpass(f"Mật khẩu của / password of {key}: ").encode() if b"ENCRYPTED" in private else None
+    return approvals.approve(content, officer, private, password)
 
 
 def _read(file: Path, what: str, as_json: bool) -> bytes:

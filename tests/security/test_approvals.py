@@ -120,6 +120,15 @@ def test_who_left() -> None:
         assert caught.value.code == "approval.not-in-office"
 
 
+def test_a_key_behind_a_password() -> None:
+    behind = private_pem(KEYS["an"], b"mat khau dai")
+    assert holds(CONTENT, approve(CONTENT, "an", behind, b"mat khau dai"), OFFICERS["an"])
+    for password in (None, b"sai"):
+        with pytest.raises(Theirs) as caught:
+            approve(CONTENT, "an", behind, password)
+        assert caught.value.code == "key.unacceptable"
+
+
 def test_keys_that_may_approve() -> None:
     weak = rsa.generate_private_key(65537, 2048)
     other = ec.generate_private_key(ec.SECP384R1())
