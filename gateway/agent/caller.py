@@ -38,6 +38,7 @@ JSON: Final = "application/json"
 _ID_MOST: Final = {"rest": 128, "soap": 256}
 _VERSIONS: Final = {"text/xml": soap.V11, "application/xml": soap.V11, "application/soap+xml": soap.V12}
 _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?|\[[0-9a-f:]{2,45}\](?::\d{1,5})?")
 _MARKED_ID: Final = "idempotency-key"
 
 
@@ -95,10 +96,14 @@ class Caller:
 
     async def _document(self, head: Head) -> Reply:
         """The gateway's own document, where its address stands our own: a stack that is made from it calls here."""
-        found = await self.directory.document(head.target)
+        target = head.path  # without its query: what is kept on disk is what the gateway has, and not what callers can think of
+        if target.startswith(SOAP_PREFIX):
+            target += "?" + head.query.lower()[:4].rstrip("=")
+        found = await self.directory.document(target)
         if found is None:
-            raise Ours("agent.unreachable", reason=head.target[:120], retry_after=30)
-        return documents.local(found, self.base, f"http://{self.side.listen}")
+            raise Ours("agent.unreachable", reason=target[:120], retry_after=30)
+        asked = head.headers.get("host", "")
+        return documents.local(found, self.base, f"http://{asked if _HOST.fullmatch(asked) else self.side.listen}")
 
     # --- REST -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +186,7 @@ def _shown(told: Passed) -> dict[str, str]:
 
 
 def _is_document(head: Head, name: str | None) -> bool:
-    if name is None:
+    if name is None or "%" in head.path:
         return False
     if head.path.startswith(SOAP_PREFIX):
         return head.query.lower() in ("wsdl", "xsd") or head.query.lower().startswith("xsd=")

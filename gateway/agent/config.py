@@ -155,7 +155,9 @@ def _provider(section: _Section) -> ProviderSide:
     listen = section.address("listen")
     assert listen is not None
     system = section.url("system")
-    base = section.text("base", "").rstrip("/") or f"https://localhost:{listen.port}"
+    base = section.text("base", f"https://localhost:{listen.port}").rstrip("/")
+    if urlsplit(base).path or not base.startswith("https://"):  # paths come with the calls
+        _wrong(section.at("base"), f"{base!r}: https://host:port")
     made = ProviderSide(
         listen,
         system.rstrip("/"),

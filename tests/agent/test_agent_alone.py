@@ -123,6 +123,8 @@ GOOD = "identity: i\nsecret: s\ncaller: {listen: '127.0.0.1:8181', contracts: [i
         (GOOD + "connect: here\n", "connect"),
         (GOOD + "provider: {listen: '0.0.0.0:1', system: 'ftp://x', kind: rest}\n", "system"),
         (GOOD + "provider: {listen: '0.0.0.0:1', system: 'http://x', kind: files}\n", "kind"),
+        (GOOD + "provider: {listen: '0.0.0.0:1', base: 'https://x/nhan', system: 'http://x', kind: rest}\n", "base"),
+        (GOOD + "provider: {listen: '0.0.0.0:1', base: 'http://x', system: 'http://x', kind: rest}\n", "base"),
         (GOOD + "provider: {listen: '0.0.0.0:1', system: 'http://x', kind: rest, knows_ids: 1}\n", "knows_ids"),
     ],
 )

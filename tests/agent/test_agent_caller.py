@@ -148,6 +148,12 @@ def test_a_question_by_rest_and_the_documents_with_the_agents_own_address(centre
     assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"] and operation["security"][0] == {"agentSecret": []}
     wsdl = centre.call("GET", "/soap/indicator/v1?wsdl", secret="")
     assert f'location="{centre.base}/soap/indicator/v1"'.encode() in wsdl.body and instance.base.encode() not in wsdl.body
+    kept = set((centre.folder / "state" / "documents").iterdir())
+    for query in ("?lang=a", "?lang=b", "?x"):
+        assert centre.call("GET", f"/contracts/indicator/v1/openapi.json{query}", secret="", Host="may-chu:8181").json()["servers"] == [
+            {"url": "http://may-chu:8181/indicator/v1"}
+        ]
+    assert set((centre.folder / "state" / "documents").iterdir()) == kept, "whoever asks without the secret fills no disk"
 
 
 @pytest.mark.parametrize("shown", ["", "sai", "bi-mat-noi-bo-de-thu-nghie", "bi-mật"])
