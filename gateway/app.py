@@ -167,6 +167,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
         watch.cancel()
+        await parts.app.exchange.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contracts.base.errors import Branch, Failure, Language, Ours
 from gateway.agent.config import Address, Config
-from gateway.client import Answer, AsyncClient, BadIdentity, Identity, LogObjection, NoConnection, NotProven, Refused
+from gateway.client import Answer, AsyncClient, BadIdentity, BadState, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.client.transport import HttpTransport
 
 log = logging.getLogger("lgsp.agent")
@@ -112,6 +112,9 @@ class Link:
         except (NotProven, LogObjection) as no:
             log.error("%s: %s", no.code, no.what("en"))
             return Away(Ours("agent.bad-answer", reason=no.code), f"{no.code}: {no.facts.get('reason', '')}"[:200])
+        except BadState as full:  # our own disk: the gateway answered, and answers a repeat of the message alike
+            log.error("%s: %s", full.code, full.what("en"))
+            return Away(full, f"{full.code}: {full.facts.get('reason', '')}"[:200])
         except BadIdentity as wrong:  # no key to encrypt with, say: for people to mend, and what is handed in waits for it
             reason = str(wrong.facts.get("reason", wrong.code))
             return Away(Ours("agent.identity", reason=reason), f"agent.identity: {reason}")

@@ -134,9 +134,11 @@ class Witness:
     def _read(self) -> str | None:
         """What is kept; a damaged file is an objection, for nothing is ever silently begun anew."""
         try:
-            note = self._file.read_text("utf-8")
+            note = self._file.read_text("utf-8", "replace")
         except FileNotFoundError:
             return None
+        except OSError as wrong:
+            raise self._bad(wrong.strerror) from None
         self._seen = None
         self._open(note)
         return note
@@ -158,16 +160,19 @@ class Witness:
                 os.fsync(file.fileno())
             Path(part).replace(place)
         except OSError as wrong:
-            raise BadState("client.state", folder=self._folder, reason=wrong.strerror or type(wrong).__name__) from None
+            raise self._bad(wrong.strerror) from None
 
     def _make_folder(self) -> None:
         """Before anything is sent: an answer whose checkpoint cannot be kept comes too late to be told so."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as wrong:
-            raise BadState("client.state", folder=self._folder, reason=wrong.strerror or type(wrong).__name__) from None
+            raise self._bad(wrong.strerror) from None
         if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise BadState("client.state", folder=self._folder, reason=os.strerror(errno.EACCES))
+            raise self._bad(os.strerror(errno.EACCES))
+
+    def _bad(self, reason: str | None) -> BadState:
+        return BadState("client.state", folder=self._folder, reason=reason or "?")
 
 
 def _size(note: str | None) -> str:

@@ -334,13 +334,20 @@ class Exchange:
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
 
     def _end_flood(self, flood: Sum) -> None:
-        self.floods.end(flood)
+        if not self.floods.end(flood):
+            return
         entry = entries.refusal(
             flood.received, flood.snapshot, flood.failure, None, None, None, self.clock(), self.hash_id, count=flood.count
         )
         task = asyncio.ensure_future(self._log(entry))
         self._writing.add(task)
         task.add_done_callback(self._flood_written)
+
+    async def close(self) -> None:
+        """Write what is still being summed up; no call comes any more."""
+        for flood in self.floods.under_way():
+            self._end_flood(flood)
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
     def _flood_written(self, task: asyncio.Future[None]) -> None:
         self._writing.discard(task)

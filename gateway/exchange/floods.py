@@ -1,7 +1,8 @@
 """Refusals of callers who proved nothing: a few of a source and second stand in the log one by one, the rest as one entry with their number.
 
 So a flood costs its sender as much as before, and the log one row a second and reason.
-Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is written a second later.
+Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is written a second later, or when the process
+stops; of one that was killed, that last second is missing.
 """
 
 from __future__ import annotations
@@ -54,5 +55,12 @@ class Floods:
         found.count += 1
         return found
 
-    def end(self, of: Sum) -> None:
+    def under_way(self) -> list[Sum]:
+        return list(self._sums.values())
+
+    def end(self, of: Sum) -> bool:
+        """True if it was under way: then its entry is to be written now."""
+        if self._sums.get(of.key) is not of:
+            return False
         del self._sums[of.key]
+        return True

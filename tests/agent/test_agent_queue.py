@@ -78,6 +78,24 @@ def test_questions_are_never_queued_and_a_full_queue_says_so(make: Callable[...,
         assert agent.count("queued") == 2
 
 
+def test_an_answer_whose_checkpoint_cannot_be_kept_is_asked_for_again(
+    make: Callable[..., Agent], alerts: Alerts, sample: dict[str, Any]
+) -> None:
+    """The gateway took the message; that our own disk fails makes it neither lost nor dead."""
+    agent = make("quan-trac", ["incident-alert/v1"])
+    name = f"QT-{uuid.uuid4()}"
+    with running(agent):
+        folder = agent.folder / "state" / "checkpoints"
+        folder.rmdir()
+        told = agent.call("POST", ALERTS, sample | {"identifier": name}, Idempotency_Key=name)
+        assert told.status == 202, told
+        wait("a try of the queue", lambda: agent.rows("select 1 from message where tries > 0 and why like 'client.state%'"))
+        assert (agent.count("queued"), agent.count("dead")) == (1, 0)
+        folder.mkdir(mode=0o700)
+        wait("its delivery", lambda: agent.count("sent") == 1)
+    assert len(alerts(name)) == 1
+
+
 def test_soap_waits_too_and_a_refusal_makes_a_dead_letter(make: Callable[..., Agent], road: Road, alerts: Alerts) -> None:
     agent = make("canh-bao", ["incident-alert/v1"], connect=road.at)
     prefix = f"NCHMF-{uuid.uuid4()}"

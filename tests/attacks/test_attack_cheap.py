@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import jwt.api_jws
 import pytest
 from lxml import etree
+from sqlalchemy import select
 
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
@@ -22,6 +23,7 @@ from gateway.app import DoorParts, assemble
 from gateway.commands import run
 from gateway.commands.demo import demo_settings
 from gateway.doors.body import TARGET
+from gateway.journal import tables
 from gateway.settings import Settings
 from security import httpsig, keys, tokens
 
@@ -154,6 +156,20 @@ async def test_what_a_registered_caller_buys_comes_in_order_of_cost(door: DoorPa
     assert work.pop("body read") and work.pop("XML parsed") and not +work
     assert await ask(door, known, *REQUESTS["a token"], work) == "token.assertion-type"
     assert work.pop("body read") and not +work
+
+
+async def test_a_door_that_stops_writes_what_it_was_still_summing_up(door: DoorParts, work: Counter[str]) -> None:
+    def counts() -> dict[str, int]:
+        with door.engine.connect() as connection:
+            entries = [json.loads(text) for text in connection.scalars(select(tables.log_pending.c.entry))]
+        return {each["transfer"]: each.get("count", 1) for each in entries}
+
+    before = counts()
+    for _ in range(50):
+        await ask(door, None, *REQUESTS["REST"], work)
+    await door.app.exchange.close()
+    ours = [count for transfer, count in counts().items() if transfer not in before]
+    assert sum(ours) == 50 and max(ours) > 1, ours
 
 
 def test_the_instance_of_these_tests_is_their_own(settings: Settings) -> None:
