@@ -21,6 +21,8 @@ import aiohttp
 from yarl import URL
 
 from adapters.failures import Acted, ProviderFailure
+from contracts.wire.headers import joined
+from security.channel import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
 KEEP_ALIVE: Final = 4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
@@ -45,7 +47,7 @@ def client_context(authority: Path, certificate: Path, key: Path, password: byte
     """TLS as a client that shows its certificate and trusts the given authorities only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_ciphers(SUITES_12)
     context.load_verify_locations(authority)
     context.load_cert_chain(certificate, key, password or b"")  # without one, OpenSSL would ask at the terminal
     return context
@@ -106,7 +108,7 @@ async def send(
                 + content
             )
             return HttpAnswer(
-                response.status, _joined(response.raw_headers), content, evidence_out, evidence_in, time.perf_counter() - started
+                response.status, joined(response.raw_headers), content, evidence_out, evidence_in, time.perf_counter() - started
             )
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
         raise ProviderFailure(
@@ -139,14 +141,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
-
-
-def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name_bytes, value_bytes in raw:
-        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def _reason(trouble: BaseException) -> str:

@@ -16,6 +16,7 @@ from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, send
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
+from contracts.wire.headers import media_type
 from security import jose
 from security.encryptkeys import EncryptKey, newest
 from security.httpsig import HttpRequest, sign_request, verify_response
@@ -73,7 +74,7 @@ class RestAdapter:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
             raise _failed("provider.bad-signature", endpoint, answer, reason=why)
-        if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != media or "content-encoding" in answer.headers:
+        if media_type(answer.headers) != media or "content-encoding" in answer.headers:
             raise _failed("provider.bad-answer", endpoint, answer, reason=f"not {media}")
         content = answer.body
         if outgoing.encrypted:

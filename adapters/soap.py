@@ -19,6 +19,7 @@ from adapters.http import ANSWER_LIMIT, HttpAnswer, send
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
+from contracts.wire.headers import media_type
 from security.encryptkeys import EncryptKey, newest
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
@@ -99,7 +100,7 @@ class SoapAdapter:
     ) -> tuple[HttpAnswer, VerifiedEnvelope, etree._Element]:
         """The envelope and the element in its verified Body; a failure for everything else that may have come."""
         version = _VERSIONS[endpoint.version]
-        media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media = media_type(answer.headers)
         if media not in _MEDIA[version] or "content-encoding" in answer.headers:
             raise _plain_failure(endpoint, answer, f"not {version.media_type}")
         try:

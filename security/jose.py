@@ -25,6 +25,7 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from contracts.base.errors import Theirs
+from contracts.wire.jsontext import once
 from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import JOSE, SigningKey, VerifyKey
 
@@ -143,7 +144,7 @@ def _header(encoded: bytes, known: frozenset[str], where: str) -> dict[str, Any]
     if len(encoded) > MAX_HEADER:
         raise _wrong(where, f"header <= {MAX_HEADER}")
     try:
-        header = json.loads(_decoded(encoded).decode("utf-8"), object_pairs_hook=_once)
+        header = json.loads(_decoded(encoded).decode("utf-8"), object_pairs_hook=once)
     except (ValueError, RecursionError):
         raise _wrong(where, "header: JSON, a name once") from None
     if not isinstance(header, dict):
@@ -177,13 +178,6 @@ def _expect(header: Mapping[str, Any], name: str, value: str, where: str) -> Non
 
 def _wrong(where: str, rule: str) -> Theirs:
     return Theirs("body.encryption-profile", where=where, rule=rule)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name stands twice")
-    return made
 
 
 def _encoded(raw: bytes) -> bytes:

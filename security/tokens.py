@@ -18,6 +18,7 @@ from jwt import api_jws
 from jwt.exceptions import DecodeError, InvalidAlgorithmError, InvalidSignatureError, PyJWTError
 
 from contracts.base.errors import Theirs
+from contracts.wire.jsontext import once
 from security.keys import JOSE, SigningKey, VerifyKey
 
 ISSUER: Final = "gateway"
@@ -164,19 +165,12 @@ def _verified(token: str, header: dict[str, Any], key: VerifyKey) -> dict[str, A
     except (DecodeError, PyJWTError, ValueError):
         raise Theirs("token.malformed", rule="JWS compact") from None
     try:
-        claims = json.loads(payload, object_pairs_hook=_once)
+        claims = json.loads(payload, object_pairs_hook=once)
     except (ValueError, RecursionError):
         raise Theirs("token.malformed", rule="JSON") from None
     if not isinstance(claims, dict):
         raise Theirs("token.malformed", rule="JSON {…}")
     return claims
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name stands twice")
-    return made
 
 
 def _text(claims: dict[str, Any], claim: str) -> str:

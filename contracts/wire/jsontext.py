@@ -31,7 +31,8 @@ class _Refused(ValueError):
     pass
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names stand once each (`object_pairs_hook`); ValueError for any other."""
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
@@ -68,7 +69,7 @@ def _constant(text: str) -> Any:
     raise _Refused(f"{text} is not a number of JSON")
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=once, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
 
 
 def read_json(raw: bytes) -> Any:

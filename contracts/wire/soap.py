@@ -169,6 +169,11 @@ def parse_envelope(raw: bytes, version: Version = V11, *, max_bytes: int = MAX_B
     return root
 
 
+def canonical(element: etree._Element) -> bytes:
+    """Exclusive C14N without comments: a document of its own, whatever stood around it."""
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+
+
 def body_child(root: etree._Element) -> etree._Element:
     """The one element in the Body of an envelope of either version; Theirs("soap.malformed") for any other shape."""
     version = VERSIONS.get(str(root.tag))

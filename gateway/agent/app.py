@@ -26,6 +26,7 @@ from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Store, hold, seal_key
 from gateway.client import Identity, NoConnection
 from gateway.client.trusted import TrustedKeys
+from security.channel import SUITES_12
 
 log = logging.getLogger("lgsp.agent")
 _FAREWELL: Final = 5.0
@@ -110,7 +111,7 @@ def server_context(identity: Identity) -> ssl.SSLContext:
     """As a provider: whoever calls shows a certificate of the exchange's authority, or the handshake fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_ciphers(SUITES_12)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(identity.folder / "tls.crt", identity.folder / "tls.key", password=identity.passphrase or b"")
     context.verify_mode = ssl.CERT_REQUIRED

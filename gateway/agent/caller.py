@@ -22,6 +22,7 @@ from lxml import etree
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import faults, problems, soap
+from contracts.wire.headers import media_type
 from contracts.wire.jsontext import text_of
 from contracts.wire.xmltext import escape_text
 from gateway.agent import documents
@@ -68,7 +69,7 @@ class Caller:
 
     def refuse(self, head: Head, failure: Failure) -> Reply:
         if head.path.startswith(SOAP_PREFIX):
-            version = _VERSIONS.get(_media(head.headers), soap.V11)
+            version = _VERSIONS.get(media_type(head.headers), soap.V11)
             body = soap.plain_envelope(faults.fault(failure, "", version), version)
             sent = {"content-type": f"{version.media_type}; charset=utf-8"}
             if failure.retry_after is not None:
@@ -133,7 +134,7 @@ class Caller:
     # --- SOAP -------------------------------------------------------------------------------------------------------
 
     async def _soap(self, head: Head, name: str, body: bytes) -> Reply:
-        media = _media(head.headers)
+        media = media_type(head.headers)
         version = _VERSIONS.get(media)
         if version is None:
             raise Theirs("agent.media-type", got=media or "—", expected="text/xml, application/soap+xml")
@@ -143,7 +144,7 @@ class Caller:
         given, said = _headers(header, version) if header is not None else (None, None)
         message_id = f"urn:uuid:{new_id()}" if given is None else _plain_id(given, "wsa:MessageID", "soap")
         action = _action(head.headers, version) or said or element.tag.replace("{", "").replace("}", ":")
-        content = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+        content = soap.canonical(element)
         operation = await self._known(lambda: self.directory.soap(name, str(element.tag)))
         if operation is None or not operation.submits:
             told: Passed | Away | str = await self.link.soap(name, content, message_id, action, version.number)
@@ -158,7 +159,7 @@ class Caller:
             return Reply(202, sent, soap.plain_envelope(inside.encode(), version, [_relates_to(message_id)]))
         if told.body[:1] in (b"{", b"["):  # a refusal so early that it is no envelope
             return Reply(told.status, _shown(told), told.body)
-        answer = etree.tostring(soap.parse_xml(told.body), method="c14n", exclusive=True, with_comments=False)
+        answer = soap.canonical(soap.parse_xml(told.body))
         return Reply(told.status, _shown(told) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)]))
 
     # --- both -------------------------------------------------------------------------------------------------------
@@ -191,10 +192,6 @@ def _is_document(head: Head, name: str | None) -> bool:
     if head.path.startswith(SOAP_PREFIX):
         return head.query.lower() in ("wsdl", "xsd") or head.query.lower().startswith("xsd=")
     return head.path.startswith("/contracts/")
-
-
-def _media(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _action(headers: Mapping[str, str], version: soap.Version) -> str:

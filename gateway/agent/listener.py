@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from aiohttp import web
 
 from contracts.base.errors import Failure, Ours, Theirs
+from contracts.wire.headers import joined
 from gateway.agent.config import Address
 
 log = logging.getLogger("lgsp.agent")
@@ -129,10 +130,8 @@ class Listener:
 
 
 def _head(request: web.BaseRequest) -> Head:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in request.raw_headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     transport = request.transport
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    return Head(request.method, request.raw_path, headers, tls.getpeercert(binary_form=True) if tls is not None else None)
+    return Head(
+        request.method, request.raw_path, joined(request.raw_headers), tls.getpeercert(binary_form=True) if tls is not None else None
+    )

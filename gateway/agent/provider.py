@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
 import aiohttp
-from lxml import etree
 from yarl import URL
 
 from contracts.base.errors import Failure, Ours, Theirs
@@ -138,12 +137,12 @@ class Provider:
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) != 1:
             raise Theirs("agent.envelope", why=f"{len(children)} elements in the Body")
-        plain = soap.plain_envelope(_canonical(children[0]))
+        plain = soap.plain_envelope(soap.canonical(children[0]))
         told = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{envelope.action}"', "accept": "text/xml"}
         question = Question(envelope.message_id, envelope.replay_key, envelope.expires, "POST", head.target, told, plain)
         try:
             answer = await self._once(question, head)
-            content = _canonical(soap.body_child(soap.parse_xml(answer.body)))
+            content = soap.canonical(soap.body_child(soap.parse_xml(answer.body)))
         except Failure as failure:
             _not_a_replay(failure)
             if not failure.code.startswith("agent."):  # what the old system sent is no envelope
@@ -283,7 +282,3 @@ def _fresh(proof: Verified) -> tuple[bytes, float]:
 
 def _unquoted(text: str | None) -> str | None:
     return None if text is None else text.strip().strip('"')
-
-
-def _canonical(element: etree._Element) -> bytes:
-    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)

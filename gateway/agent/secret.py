@@ -27,15 +27,6 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """A file that only its owner can read; it must not exist yet."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def check_private(path: Path) -> None:
     """Theirs("agent.configuration") where others may read the file. Windows has no such modes."""
     try:

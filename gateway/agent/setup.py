@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gateway.agent.secret import new_secret, write_private
+from gateway.agent.secret import new_secret
+from gateway.client.identity import write_private
 
 CONFIG: Final = "agent.yaml"
 SECRET: Final = "local.secret"

@@ -7,7 +7,6 @@ certificate is put in only beside the key that it is for, in the name of this sy
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
-from gateway.client.identity import ABOUT, Identity
+from gateway.client.identity import ABOUT, Identity, write_private
 from security import authority
 from security.authority import KeyType, system_of
 
@@ -47,7 +46,7 @@ def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: 
     requests = []
     for use, kind in USES.items():
         private = authority.new_private(kind)
-        _write_secret(folder / f"{use}.key", authority.private_pem(private, passphrase))
+        write_private(folder / f"{use}.key", authority.private_pem(private, passphrase))
         request = folder / f"{use}.csr"
         request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
         requests.append(request)
@@ -139,12 +138,6 @@ def _certificate(folder: Path, file: Path) -> tuple[x509.Certificate, bytes]:
         return x509.load_pem_x509_certificates(pem)[0], pem
     except (OSError, ValueError) as wrong:
         raise _bad(folder, f"{file}: {str(wrong)[:120]}") from None
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
 
 
 def _bad(folder: Path, reason: str) -> BadIdentity:

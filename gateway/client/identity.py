@@ -29,14 +29,13 @@ from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
 from security.authority import system_of
+from security.channel import SUITES_12
 from security.checkpoint import NoteError, NoteKey
 from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 ABOUT: Final = "system.json"
 GATEWAY: Final = "gateway"  # as its certificates name it: urn:lgsp:system:gateway
-# TLS 1.3 has none but good ones; for 1.2 only AEAD with forward secrecy
-_CIPHERS_12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
 
 
@@ -87,7 +86,7 @@ class Identity:
         """TLS towards the gateway: our certificate, and the exchange's authorities alone."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers(_CIPHERS_12)
+        context.set_ciphers(SUITES_12)
         try:
             context.load_verify_locations(self.folder / "ca.crt")
             # never asked for at a terminal: without a passphrase an encrypted key is an error
@@ -176,6 +175,15 @@ def check_mode(path: Path, forbidden: int, wanted: str) -> None:
         raise _bad(path.parent, f"{path.name}: {_short(wrong)}") from None
     if os.name == "posix" and mode & forbidden:
         raise BadIdentity("client.identity-mode", file=path, mode=f"{mode:o}", wanted=wanted)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """A file that only its owner can read; it must not exist yet."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _about(place: Path) -> dict[str, str]:

@@ -74,7 +74,7 @@ def prepare(
     version: soap.Version = soap.V11,
     encrypt_for: EncryptKey | None = None,
 ) -> PreparedSoap:
-    body = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
         envelope = sign_envelope(content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)

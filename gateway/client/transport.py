@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from contracts.wire.headers import joined
 from gateway.client.errors import NoConnection
 
 _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -58,7 +59,7 @@ class HttpTransport:
                     content += part
                     if len(content) > _LIMIT:
                         raise NoConnection(sent=True, method=method, url=url, reason=f"> {_LIMIT} bytes")
-                return RawAnswer(response.status, _joined(response.raw_headers), bytes(content))
+                return RawAnswer(response.status, joined(response.raw_headers), bytes(content))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
             raise NoConnection(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
         except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as trouble:
@@ -81,14 +82,6 @@ class HttpTransport:
                 skip_auto_headers=_SKIP,
             )
         return self._session
-
-
-def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name_bytes, value_bytes in raw:
-        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def _reason(trouble: BaseException) -> str:

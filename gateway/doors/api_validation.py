@@ -16,6 +16,7 @@ import jsonschema_rs
 
 import gateway.doors.api_failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
+from contracts.wire.headers import media_type
 
 FORM: Final = "application/x-www-form-urlencoded"
 RECEIVED, PARAMS, FORM_DATA = "lgsp.received", "lgsp.params", "lgsp.form"
@@ -102,7 +103,7 @@ class Checks:
         received = scope[RECEIVED]
         findings: list[Finding] = []
         values: dict[str, str] = {}
-        media = received.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media = media_type(received.headers)
         if media != FORM:
             raise Theirs("body.media-type", got=media or "—", expected=FORM)
         try:

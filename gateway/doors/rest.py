@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from contracts.base.errors import Failure, Policy, Theirs
 from contracts.model import Pattern
 from contracts.wire import problems
+from contracts.wire.headers import media_type
 from gateway.doors.channel import Channel, identify
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reply import Reply
@@ -136,7 +137,7 @@ class RestDoor:
     def _opened(self, who: Authenticated) -> tuple[Authenticated, bytes]:
         """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all else."""
         received, contract, snapshot = who.received, who.addressed.contract.contract, who.addressed.snapshot
-        media = _media(received)
+        media = media_type(received.headers)
         if contract.protection == "signed":
             if media == jose.MEDIA_TYPE:
                 raise Theirs("body.encryption-unexpected", contract=contract.name, got=media)
@@ -157,8 +158,8 @@ class RestDoor:
         received = who.received
         if who.operation.method == "GET":
             return who.codec.read_query(who.request, received.query, received.at)
-        if not who.authenticated.opened and _media(received) != JSON:
-            raise Theirs("body.media-type", got=_media(received) or "—", expected=JSON)
+        if not who.authenticated.opened and media_type(received.headers) != JSON:
+            raise Theirs("body.media-type", got=media_type(received.headers) or "—", expected=JSON)
         return who.codec.read_json(who.request, who.content, received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -212,10 +213,6 @@ class RestDoor:
 
 def _receiver(who: Authenticated) -> EncryptKey | None:
     return answers_for(who.addressed.contract.contract, who.addressed.snapshot, who.caller, who.received.at)
-
-
-def _media(received: Received) -> str:
-    return received.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _payload_digest(received: Received, content: bytes) -> bytes:

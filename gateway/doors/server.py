@@ -30,8 +30,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.doors.body import TARGET
 from gateway.doors.limits import Strangers
+from security.channel import SUITES_12
 
-_SUITES_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it was told
@@ -221,7 +221,7 @@ def tls_context(certificate: Path, key: Path, client_authorities: Path, password
     """A server's context: `certificate` with its chain, and the authorities whose client certificates are understood."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES_12)
+    context.set_ciphers(SUITES_12)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(certificate, key, password or b"")  # without one, OpenSSL would ask at the terminal
     context.verify_mode = ssl.CERT_OPTIONAL

@@ -18,6 +18,7 @@ from contracts.base.ids import new_id
 from contracts.model import Contract
 from contracts.wire import faults
 from contracts.wire import soap as wire
+from contracts.wire.headers import media_type
 from gateway.doors.channel import identify
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reply import Reply
@@ -46,7 +47,7 @@ class SoapDoor:
     def authenticate(self, addressed: Addressed) -> Authenticated:
         received, snapshot = addressed.received, addressed.snapshot
         channel = identify(received.certificate, snapshot, received.at)
-        media = _media(received.headers)
+        media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
             raise Theirs("body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
@@ -140,7 +141,7 @@ class SoapDoor:
 
     def unproven(self, failure: Failure, transfer: str, headers: Mapping[str, str]) -> Reply:
         """A Fault for a caller who proved nothing: unsigned, in the version of its media type."""
-        version = _VERSIONS.get(_media(headers), wire.V11)
+        version = _VERSIONS.get(media_type(headers), wire.V11)
         sent = {"content-type": f"{version.media_type}; charset=utf-8"} | ({"lgsp-transfer": transfer} if transfer else {})
         return Reply(faults.status(failure, version), sent, wire.plain_envelope(faults.fault(failure, transfer, version), version))
 
@@ -162,10 +163,6 @@ class SoapDoor:
             envelope = encrypt_envelope(envelope, receiver, version)
         media = MEDIA_TYPE if version is wire.V11 else f'{version.media_type}; charset=utf-8; action="{action}"'
         return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
-
-
-def _media(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _action(headers: Mapping[str, str], version: wire.Version) -> str:

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from gateway.agent.secret import new_secret, write_private
+from gateway.agent.secret import new_secret
 from gateway.agent.setup import CONFIG, SECRET
+from gateway.client.identity import write_private
 from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
 

@@ -25,9 +25,10 @@ from gateway.agent import listener
 from gateway.agent.config import Address, QueueBounds, load
 from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import pause
-from gateway.agent.secret import LocalSecret, write_private
+from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
 from gateway.agent.store import Message, Store, Taken, hold, seal_key
+from gateway.client.identity import write_private
 from tests.agent.agents import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

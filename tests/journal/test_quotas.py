@@ -11,7 +11,9 @@ from lgsp_test_databases import log_row, submission
 from sqlalchemy import Engine, select, text
 
 from gateway.journal import tables
+from gateway.journal.batch import one_by_one
 from gateway.journal.database import lock_of
+from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal
 
@@ -93,6 +95,21 @@ def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journa
     reads = [Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=FIVE) for n in range(7)]
     assert [journal.commit_blocking(each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert count(database, "log_pending") == 5 == count(database, "replay")
+
+
+def test_rows_of_quotas_are_taken_last_and_in_one_order(database: Engine) -> None:
+    """Processes wait for each other's rows of `quota_use`; in any other order two of them could wait for ever."""
+    later, sooner = FIVE._replace(grant_id="G-2"), FIVE
+    units = [call(later, id="a"), submission("door-1", id="b"), call(sooner, id="c"), call(later, id="d")]
+    sql = Statements(database.dialect.name)
+    with database.begin() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        results = one_by_one(sql, driver.cursor() if sql.sqlite else driver.cursor(binary=True), units)
+    assert all(isinstance(one, Written) and one.verdict is Verdict.COMMITTED for one in results)
+    with database.connect() as connection:
+        written = connection.scalars(select(tables.log_pending.c.transfer).order_by(tables.log_pending.c.id))
+        assert list(dict.fromkeys(written)) == ["b", "c", "a", "d"]
 
 
 def test_exact_over_doors_and_a_restart(database: Engine) -> None:
