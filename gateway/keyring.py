@@ -30,7 +30,7 @@ from security.authority import Authority
 from security.encryptkeys import DecryptKey
 from security.keys import PublicKey, SigningKey, VerifyKey, load_certificate
 
-SYSTEM: Final = "gateway"
+SYSTEM: Final = authority.GATEWAY
 _TICK: Final = 1.0  # seconds
 SIGN_KEY_ID: Final = "gateway.sign-1"
 DECRYPT_KEY_ID: Final = "gateway.encrypt-1"
@@ -270,7 +270,9 @@ def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequenc
 def next_generation(keyring: Keyring, name: str, now: float, in_token: str | None = None) -> Prepared:
     """What is to follow the current generation, under the same names of hosts."""
     current = keyring.current(name)
-    newest = max(int(path.stem.rpartition("-")[2]) if "-" in path.stem else 1 for path in current.key.parent.glob(f"{name}*.*"))
+    pattern = re.compile(rf"{name}(?:-(\d+))?\..*")  # withdrawn and half-made ones too: no number comes twice
+    found = [match for path in current.key.parent.iterdir() if (match := pattern.fullmatch(path.name))]
+    newest = max(int(match[1] or 1) for match in found)
     return prepare(keyring, name, newest + 1, now, hosts_of(current.pem()), in_token)
 
 

@@ -15,15 +15,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contracts.base.errors import Theirs
-from security.keys import PrivateKey, PublicKey, natural_algorithm
+from security.keys import UNREADABLE, PrivateKey, PublicKey, natural_algorithm
 
 URI: Final = "urn:lgsp:system:"
+GATEWAY: Final = "gateway"  # the gateway's own name in its certificates: no system may bear it
 TLS_DAYS: Final = 90
 SIGNING_DAYS: Final = 365
 ISSUED_RSA_BITS: Final = 3072  # of keys that we vouch for; those of outside authorities have 2048 at least
@@ -102,7 +103,7 @@ def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, org
 
 def issue_server(issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS) -> bytes:
     """The gateway's TLS certificate: it serves under `hosts`, and is the client of providers."""
-    return issue_tls(issuer, "gateway", public, now, days=days, hosts=hosts)
+    return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
 
 
 def issue_tls(
@@ -156,7 +157,7 @@ def read_request(pem: bytes) -> Requested:
         if not request.is_signature_valid:
             raise Theirs("key.unacceptable", rule="PKCS#10 signature")
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+    except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
         raise Theirs("key.unacceptable", rule=f"PKCS#10, subjectAltName {URI}…") from None
     natural_algorithm(public)
     assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
@@ -167,19 +168,28 @@ def read_request(pem: bytes) -> Requested:
 
 
 def system_of(certificate: x509.Certificate) -> str | None:
-    """The system that a certificate names, or None when it names none."""
+    """The system that a certificate names, or None when it names none; `Theirs` where it names several, or cannot be read."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return _system(names)
-    except (x509.ExtensionNotFound, Theirs):
+    except x509.ExtensionNotFound:
         return None
+    except UNREADABLE:
+        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+    return _system(names) if _systems(names) else None
 
 
 def _system(names: x509.SubjectAlternativeName) -> str:
-    found = [u for u in names.get_values_for_type(x509.UniformResourceIdentifier) if u.startswith(URI) and len(u) > len(URI)]
+    found = _systems(names)
     if len(found) != 1:
         raise Theirs("key.unacceptable", rule=f"subjectAltName {URI}… × 1")
-    return found[0][len(URI) :]
+    return found[0]
+
+
+def _systems(names: x509.SubjectAlternativeName) -> list[str]:
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return [
+        each[len(URI) :] for each in uris if each.lower().startswith(URI) and len(each) > len(URI)
+    ]  # RFC 8141: its first parts in any case
 
 
 def _within(days: int, most: int) -> None:

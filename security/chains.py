@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from contracts.base.errors import Theirs
+from security.keys import UNREADABLE
 
 ANY_USE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
@@ -61,7 +62,7 @@ def _check_use(certificate: x509.Certificate, use: str) -> None:
     """Where a certificate says what it is for, it says this."""
     try:
         found = certificate.extensions
-    except ValueError:
+    except UNREADABLE:
         raise Theirs("key.unacceptable", rule="X.509 extensions") from None
     for extension in found:
         value = extension.value

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -41,6 +41,17 @@ JOSE: Final = {ECDSA_P256: "ES256", ED25519: "EdDSA", RSA_PKCS1: _PS256, RSA_PSS
 MIN_RSA_BITS: Final = 2048
 # The order of P-256's group: r and s lie in 1..n-1.
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+# All that reading strangers' certificates, requests and lists may raise.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
@@ -80,7 +91,7 @@ def load_certificate(certificate: bytes | str) -> x509.Certificate:
         if raw.lstrip().startswith(b"-----"):
             return x509.load_pem_x509_certificate(raw)
         return x509.load_der_x509_certificate(raw)
-    except ValueError:
+    except UNREADABLE:
         raise Theirs("key.unacceptable", rule="X.509 PEM/DER") from None
 
 
@@ -107,7 +118,7 @@ class VerifyKey:
         parsed = load_certificate(certificate)
         try:
             public = parsed.public_key()
-        except ValueError:
+        except UNREADABLE:
             raise Theirs("key.unacceptable", rule="SubjectPublicKeyInfo") from None
         chosen = _chosen(public, algorithm)
         assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)

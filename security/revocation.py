@@ -21,19 +21,10 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from security.authority import Authority
+from security.keys import UNREADABLE
 
 AHEAD: Final = 300.0  # seconds that the authority's clock may be ahead of ours
 UNDATED: Final = 3600.0  # seconds for which an OCSP answer without nextUpdate is taken
-# All that reading strangers' bytes may raise.
-_UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -79,7 +70,7 @@ def read_crl(data: bytes, authority: Iterable[x509.Certificate], now: float) -> 
         _check_dates("list", crl.last_update_utc, crl.next_update_utc, now)
     except Unproven:
         raise
-    except _UNREADABLE as trouble:
+    except UNREADABLE as trouble:
         raise Unproven(f"not a revocation list: {trouble}") from None
     return RevocationList(crl, issuer, hashlib.sha256(crl.public_bytes(Encoding.DER)).hexdigest(), partition, kinds)
 
@@ -98,7 +89,7 @@ def listed(found: RevocationList, certificate: x509.Certificate) -> Status | Non
         return Status("crl", True, *dates, found.digest)
     try:
         reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except (x509.ExtensionNotFound, *_UNREADABLE):  # for whatever reason, it is revoked
+    except (x509.ExtensionNotFound, *UNREADABLE):  # for whatever reason, it is revoked
         reason = x509.ReasonFlags.unspecified.value
     return Status("crl", False, *dates, found.digest, entry.revocation_date_utc.timestamp(), reason)
 
@@ -180,7 +171,7 @@ def read_ocsp(data: bytes, certificate: x509.Certificate, issuer: x509.Certifica
         _check_dates("answer", start, end or datetime.fromtimestamp(start.timestamp() + UNDATED, UTC), now)
     except Unproven:
         raise
-    except _UNREADABLE as trouble:
+    except UNREADABLE as trouble:
         raise Unproven(f"not an OCSP answer: {trouble}") from None
     until = end.timestamp() if end is not None else start.timestamp() + UNDATED
     digest = hashlib.sha256(data).hexdigest()

@@ -40,6 +40,7 @@ _ID_MOST: Final = {"rest": 128, "soap": 256}
 _VERSIONS: Final = {"text/xml": soap.V11, "application/xml": soap.V11, "application/soap+xml": soap.V12}
 _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?|\[[0-9a-f:]{2,45}\](?::\d{1,5})?")
+_PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MARKED_ID: Final = "idempotency-key"
 
 
@@ -187,7 +188,7 @@ def _shown(told: Passed) -> dict[str, str]:
 
 
 def _is_document(head: Head, name: str | None) -> bool:
-    if name is None or "%" in head.path:
+    if name is None or not _PLAIN_PATH.fullmatch(head.path):
         return False
     if head.path.startswith(SOAP_PREFIX):
         return head.query.lower() in ("wsdl", "xsd") or head.query.lower().startswith("xsd=")

@@ -20,7 +20,7 @@ import tenacity
 from contracts.base.errors import Failure, Ours
 from gateway.agent.config import DAY, QueueBounds
 from gateway.agent.link import Away, Link, Passed
-from gateway.agent.store import Message, Store
+from gateway.agent.store import LONGEST_PAUSE, Message, Store
 
 log = logging.getLogger("lgsp.agent")
 _LANES: Final = 8  # sent at the same time
@@ -36,7 +36,7 @@ def pause(tries: int, retry_after: int | None, rng: random.Random) -> float:
     state = tenacity.RetryCallState(_STATE, None, (), {})
     state.attempt_number = max(1, min(tries, 12))
     widest = float(_GROWING(state))
-    return max(0.2, rng.uniform(0.0, widest), float(min(retry_after or 0, 600)))
+    return max(0.2, rng.uniform(0.0, widest), min(float(retry_after or 0), LONGEST_PAUSE))
 
 
 class Queue:

@@ -25,6 +25,8 @@ from gateway.client.identity import write_private
 from security.seal import seal, unseal
 
 KEEP_ENDED: Final = 7 * DAY
+LONGEST_PAUSE: Final = 600.0
+_SEEN_GRACE: Final = 600.0  # signatures are remembered for so long after they ended, in case the clock is put back
 _TABLES: Final = """
 create table if not exists message(
   number integer primary key, id text not null unique, lane text not null, call text not null, body blob not null, digest blob not null,
@@ -153,11 +155,13 @@ class Store:
         return self._one("select 1 from message where state = 'queued' and lane = ? limit 1", lane) is not None
 
     def due(self, now: float, limit: int, busy: frozenset[str] = frozenset()) -> list[Message]:
-        """The first message of each lane whose time has come, but for lanes that are busy."""
+        """The first message of each lane whose time has come, but for lanes that are busy. A time further away than any pause was set by a clock
+        that has been put back since."""
         rows = self._all(
             "select * from message where number in (select min(number) from message where state = 'queued' group by lane)"
-            " and next <= ? order by number limit ?",
+            " and (next <= ? or next > ?) order by number limit ?",
             now,
+            now + LONGEST_PAUSE,
             limit,
         )
         return [
@@ -245,7 +249,7 @@ class Store:
         What the message's first call was answered, if it was; agent.replayed, agent.other-body, or agent.in-doubt unless it may be handed over `again`.
         """
         with self._writing() as base:
-            base.execute("delete from seen where until < ?", (now,))
+            base.execute("delete from seen where until < ?", (now - _SEEN_GRACE,))
             if base.execute("insert into seen values (?, ?) on conflict do nothing", (replay_key, until)).rowcount == 0:
                 raise Theirs("agent.replayed")
             if message_id is None:

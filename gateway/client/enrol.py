@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
-from gateway.client.identity import ABOUT, Identity, write_private
+from gateway.client.identity import ABOUT, Identity, named, write_private
 from security import authority
-from security.authority import KeyType, system_of
+from security.authority import KeyType
 
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
 # What the operator hands over beside the certificates, by a way that both trust.
@@ -74,8 +74,8 @@ def install(
         use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
         if use is None:
             raise _bad(folder, f"{file.name} ∌ {', '.join(f'{each}.key' for each in keys) or '*.key'}")
-        if system_of(leaf) not in (None, about["system"]):
-            raise _bad(folder, f"{file.name}: {system_of(leaf)} ≠ {about['system']}")
+        if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
+            raise _bad(folder, f"{file.name}: {system} ≠ {about['system']}")
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
             raise BadIdentity("client.identity-expired", file=file, valid_from=rfc3339(start), valid_until=rfc3339(end), now=rfc3339(now))

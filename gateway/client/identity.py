@@ -28,14 +28,13 @@ from cryptography.exceptions import InvalidSignature
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
-from security.authority import system_of
+from security.authority import GATEWAY, system_of
 from security.channel import SUITES_12
 from security.checkpoint import NoteError, NoteKey
 from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 ABOUT: Final = "system.json"
-GATEWAY: Final = "gateway"  # as its certificates name it: urn:lgsp:system:gateway
 _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
 
 
@@ -146,6 +145,14 @@ class Identity:
         return _name(issuer) == _name(self.issuer) and _is_authority(issuer) and any(_issued(issuer, each) for each in above)
 
 
+def named(folder: Path, file: str, certificate: x509.Certificate) -> str | None:
+    """The system that a certificate names; `BadIdentity` where it names several."""
+    try:
+        return system_of(certificate)
+    except Failure as failure:
+        raise _bad(folder, f"{file}: {failure.facts.get('rule', failure.code)}") from None
+
+
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -227,7 +234,7 @@ def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -
     key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
     if not key_id:
         raise _bad(place, f"{ABOUT}: gateway_encrypt_key_id")
-    if system_of(leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
+    if named(place, "gateway-encrypt.crt", leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
         raise _bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
     try:
         return EncryptKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-encrypt.crt"))
@@ -238,7 +245,7 @@ def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -
 def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
     """The gateway's pinned key, and the authority that issued it: one of `ca.crt`, or one below these that the file brings along."""
     leaf, *rest = _certificates(place, "gateway-sign.crt")
-    if system_of(leaf) not in (None, GATEWAY) or not _signs(leaf):
+    if named(place, "gateway-sign.crt", leaf) not in (None, GATEWAY) or not _signs(leaf):
         raise _bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
     anchors = _certificates(place, "ca.crt")
     between = [each for each in rest if _is_authority(each) and any(_issued(each, anchor) for anchor in anchors)]

@@ -67,6 +67,9 @@ def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: 
     if in_token is not None and list(names) != ["sign"]:
         what = "only the key `sign` can lie in a token / chỉ khóa `sign` đặt được trong thiết bị"
         fail(Exit.USAGE, "not-in-token", what, "Name `sign` alone with --token.", as_json)
+    if at_once and not reload_too and is_running(settings):
+        what = "a key cannot be withdrawn while processes go on with it / không thể thu hồi khóa khi tiến trình còn dùng"
+        fail(Exit.USAGE, "withdraw-later", what, "Leave out --no-reload. / Bỏ --no-reload.", as_json)
     keyring, now = Keyring(settings), time.time()
     with _alone_with_keys(settings):
         made = [keys.next_generation(keyring, name, now, in_token) for name in dict.fromkeys(names)]

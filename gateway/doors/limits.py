@@ -1,6 +1,6 @@
 """How many calls may be under way at once, counted before anything is done for one of them.
 
-Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address, for everybody else;
+Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address (of IPv6 by /64), for everybody else;
 connections by source address, for whoever shows no certificate at all. One agency that calls a slow provider, or one address that proves
 nothing, fills its own places and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`).
 Invariant: a place that was taken is given back, whatever became of the call.
@@ -14,6 +14,7 @@ from typing import Any, Final
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Policy, Theirs
 from gateway.doors.channel import mark_of
+from gateway.exchange.floods import block_of
 from gateway.registry.snapshot import Snapshot
 
 RETRY_SECONDS: Final = 1
@@ -28,14 +29,15 @@ class Strangers:
 
     def enter(self, source: str) -> bool:
         """False where all places of this address are taken."""
-        found = self._open.get(source, 0)
+        block = block_of(source)
+        found = self._open.get(block, 0)
         if found >= self.most:
             return False
-        self._open[source] = found + 1
+        self._open[block] = found + 1
         return True
 
     def leave(self, source: str) -> None:
-        _less(self._open, source)
+        _less(self._open, block_of(source))
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Limits:
             agency = snapshot.systems[key.system].agency
             place, most = ("agency", agency), self.agency_calls
         else:
-            place, most = ("source", source), self.source_calls
+            place, most = ("source", block_of(source)), self.source_calls
         taken = self._taken.get(place, 0)
         if taken >= most:
             raise self._full(place, most)

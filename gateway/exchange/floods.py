@@ -7,7 +7,9 @@ stops; of one that was killed, that last second is missing.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from contracts.base.errors import Failure
@@ -16,6 +18,18 @@ from gateway.registry.snapshot import Snapshot
 
 SINGLE: Final = 20
 SECONDS: Final = 1.0
+
+
+@lru_cache(maxsize=4096)
+def block_of(source: str) -> str:
+    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all of these."""
+    try:
+        address = ipaddress.ip_address(source.partition("%")[0])
+    except ValueError:  # a Unix socket
+        return source
+    if isinstance(address, ipaddress.IPv4Address):
+        return source
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address, 64), strict=False))
 
 
 @dataclass(slots=True)
@@ -29,7 +43,7 @@ class Sum:
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.received.source, self.failure.code
+        return block_of(self.received.source), self.failure.code
 
 
 @dataclass(slots=True)
@@ -45,10 +59,11 @@ class Floods:
         second = int(received.at)
         if second != self._second:
             self._second, self._seen = second, {}
-        self._seen[received.source] = seen = self._seen.get(received.source, 0) + 1
+        source = block_of(received.source)
+        self._seen[source] = seen = self._seen.get(source, 0) + 1
         if seen <= SINGLE:
             return None
-        found = self._sums.get((received.source, failure.code))
+        found = self._sums.get((source, failure.code))
         if found is None:
             found = Sum(received, snapshot, failure)
             self._sums[found.key] = found

@@ -7,7 +7,7 @@ and everything wrong with it is reported at once, each with its path; nothing he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,8 @@ def parse_grants(
 def _load(text: str | bytes) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except RecursionError:
+        raise Theirs("registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]) from None
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "document"
@@ -79,12 +81,22 @@ def _load(text: str | bytes) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: the second would silently win."""
+    """Refuses a key that stands twice: the second would silently win. A value that looks like a day or a number and is none is told with its line."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as wrong:  # 2026-02-30
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{str(node.value)[:40]!r} is no such value: {wrong}", node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a text", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
             seen.add(key)

@@ -20,6 +20,7 @@ from contracts.base.errors import Theirs
 from gateway.journal import tables
 from gateway.registry.officers import officers, set_officer
 from gateway.registry.records import ACTIVE, REVOKED, Change
+from gateway.registry.revisions import alone
 from security.approvals import Approval, Officer, check, counted
 from security.grants import OFFICERS, Grant, digest
 
@@ -76,6 +77,7 @@ def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: flo
 
 def propose(connection: Connection, proposal: Proposal, now: float, source: Source = "proposal") -> list[Change]:
     """Put a grant in, or in place of one with other contents, which gives up that one's approvals. The same content again changes nothing."""
+    alone(connection)
     grant, table = proposal.grant, tables.access_grant
     body = grant.canonical().decode()
     before = connection.execute(select(table.c.body, table.c.state).where(table.c.id == grant.id)).first()
@@ -106,12 +108,14 @@ def content_of(connection: Connection, name: str) -> Grant:
 
 def approve_grant(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
     """Take in an officer's signature. The same officer's again changes nothing."""
+    alone(connection)  # else a signature could come in for a content that is being given up
     grant = content_of(connection, name)
     return _take(connection, GRANT, name, grant.canonical(), grant.proposed_by, officer, signature, now)
 
 
 def approve_officer(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
     """A signature for somebody who is to become an officer; the second one makes it so."""
+    alone(connection)
     known = officers(connection)
     candidate = known.get(name)
     if candidate is None or candidate.state != "proposed":
@@ -127,6 +131,7 @@ def approve_officer(connection: Connection, name: str, officer: str, signature: 
 
 def revoke(connection: Connection, name: str, now: float) -> list[Change]:
     """For good: what comes back must be proposed and approved anew, under another edition."""
+    alone(connection)
     content_of(connection, name)
     _void(connection, name, now)
     connection.execute(update(tables.access_grant).where(tables.access_grant.c.id == name).values(state=REVOKED))

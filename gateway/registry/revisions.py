@@ -17,7 +17,13 @@ def revision(connection: Connection) -> int:
     return int(value) if value is not None else 0
 
 
+def alone(connection: Connection) -> None:
+    """Until this transaction ends no other changes the registry: what is read of it from here on stays true, and no two changes bear one number."""
+    connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())
+
+
 def raise_revision(connection: Connection) -> None:
+    alone(connection)
     remember(connection, REVISION, str(revision(connection) + 1))
 
 

@@ -29,7 +29,7 @@ from gateway.registry.granting import apply_grants
 from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.officers import apply_officers
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
-from gateway.registry.revisions import raise_revision, remember, revision
+from gateway.registry.revisions import alone, raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
 from security.chains import Trust
 
@@ -48,6 +48,7 @@ def _text(value: object) -> str:
 def apply(document: Document, connection: Connection, now: float, embedded: Trust | None = None) -> list[Change]:
     """Bring the registry to what the document declares; what was changed, in order. `now` is when officers and approvals came in, `embedded` our own
     authority, where keys are stated."""
+    alone(connection)
     changes: list[Change] = []
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
     settled = _settled(connection, document)

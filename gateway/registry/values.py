@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from contracts.base.errors import Finding, Words
 from security.windows import VIETNAM
+
+_FIRST_YEAR: Final = 1970
 
 
 class Values:
@@ -42,6 +45,8 @@ class Values:
             return ""
         if pattern and not pattern.fullmatch(value):
             self._wrong(path, "pattern", pattern.pattern, value)
+        if (unseen := next((each for each in value if _is_unseen(each)), None)) is not None:
+            self._wrong(path, "characters", "a text without control characters or marks that nobody sees", f"U+{ord(unseen):04X}")
         if len(value) > limit:
             self._wrong(path, "length", f"at most {limit} characters", f"{len(value)} characters")
         if choice and value not in choice:
@@ -57,7 +62,15 @@ class Values:
         if not isinstance(value, date) or isinstance(value, datetime):
             self._wrong(path, "required" if value is None else "type", "a day (YYYY-MM-DD)", kind(value))
             return 0.0
+        if value.year < _FIRST_YEAR:
+            self._wrong(path, "range", f"a day from {_FIRST_YEAR} on", value.isoformat())
+            return 0.0
         return datetime(value.year, value.month, value.day, tzinfo=VIETNAM).timestamp()
+
+
+def _is_unseen(character: str) -> bool:
+    """What an officer who approves a text would not see: it could read otherwise than it is (direction overrides), or speak to a terminal."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\r\t"
 
 
 def kind(value: Any) -> str:

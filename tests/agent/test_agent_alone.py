@@ -15,6 +15,8 @@ import tomllib
 from collections.abc import Awaitable, Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -22,12 +24,14 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Ours, Theirs
 from gateway.agent import listener
-from gateway.agent.config import Address, QueueBounds, load
+from gateway.agent.caller import Caller
+from gateway.agent.config import Address, CallerSide, QueueBounds, load
+from gateway.agent.directory import Directory
 from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import pause
 from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
-from gateway.agent.store import Message, Store, Taken, hold, seal_key
+from gateway.agent.store import LONGEST_PAUSE, Message, Store, Taken, hold, seal_key
 from gateway.client.identity import write_private
 from tests.agent.agents import free_port
 
@@ -290,7 +294,48 @@ def test_a_signature_is_used_up_and_a_message_is_handed_over_once(tmp_path: Path
         store.begin("m", b"y", b"k4", 100.0, 1.0, again=True)
     assert store.settle("m") and not store.settle("m")
     assert store.begin(None, b"", b"k5", 50.0, 1.0, again=False) is None
-    assert store.begin(None, b"", b"k5", 200.0, 60.0, again=False) is None, (
-        "an expired signature need not be remembered: it is refused as expired"
+    assert store.begin(None, b"", b"k5", 2000.0, 1000.0, again=False) is None, (
+        "a signature that expired long ago need not be remembered: it is refused as expired"
     )
     store.close()
+
+
+def test_a_clock_that_is_put_back_makes_no_signature_new_and_holds_up_no_lane(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    assert store.begin(None, b"", b"k1", 60.0, 1.0, again=False) is None
+    assert store.begin(None, b"", b"k2", 400.0, 300.0, again=False) is None  # the clock ran ahead, and is put back
+    with pytest.raises(Theirs, match="agent.replayed"):
+        store.begin(None, b"", b"k1", 60.0, 2.0, again=False)
+    message = _message(store, "m")
+    store.put(message, QueueBounds())
+    store.later(message.number, 50_000_000.0 + LONGEST_PAUSE, "away")
+    assert not store.due(50_000_000.0, 8), "it waits for its time"
+    assert [each.id for each in store.due(100.0, 8)] == ["m"], "no pause is that long"
+    store.close()
+
+
+async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
+    """Documents are given to whoever is on the host, secret or not: other spellings of an address must not fill the disk."""
+
+    class Gateway:
+        async def send(self, method: str, url: str, headers: object, body: object) -> Any:
+            return type("Raw", (), {"status": 200, "body": b"{}"})
+
+        async def close(self) -> None: ...
+
+    side = CallerSide(Address("127.0.0.1", 1), ("incident-alert/v1",), 1.0, QueueBounds())
+    directory = Directory(Gateway(), "https://lgsp.example", tmp_path / "documents", side.contracts)  # type: ignore[arg-type]
+    caller = Caller(side, LocalSecret("x" * 32), "https://lgsp.example", None, directory, None)  # type: ignore[arg-type]
+
+    async def nothing() -> bytes:
+        raise AssertionError("no body is read")
+
+    at, soap = "/contracts/incident-alert/v1", "/soap/incident-alert/v1"
+    for target in (at, f"{at}?lang=en", f"{at}?{'x' * 9000}", f"{at}/openapi.json", f"{soap}?xsd=a", f"{soap}?XSD=b", f"{soap}?wsdl"):
+        assert (await caller.handle(Head("GET", target, {}, None), nothing)).status == 200
+    kept = {unquote(each.name) for each in (tmp_path / "documents").iterdir()}
+    assert kept == {at, f"{at}/openapi.json", f"{soap}?xsd", f"{soap}?wsdl"}
+    for target in (f"{at}/", f"{at}//", f"{at}/%6fpenapi.json", f"{at}/../v1", f"{at}/%2e%2e/%2e%2e/keys", f"/{at}"):
+        with pytest.raises(Theirs, match="agent.secret"):  # no document, so the secret is asked for
+            await caller.handle(Head("GET", target, {}, None), nothing)
+    assert len(list((tmp_path / "documents").iterdir())) == len(kept)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
 from gateway.doors.body import MAX_HEADERS, headers_of
-from gateway.doors.limits import Limits
+from gateway.doors.limits import Limits, Strangers
 from gateway.exchange.floods import SINGLE, Floods
 
 
@@ -67,6 +67,29 @@ def test_each_has_its_own_places_and_gives_them_back(steps: list[Any]) -> None:
     for place in held:
         limits.leave(place)
     assert not limits._taken, "a stranger's address stays in memory"
+
+
+def test_all_addresses_of_one_network_are_one_source() -> None:
+    """Whoever has one address of IPv6 has 2^64; each with places of its own would be no limit at all."""
+    strangers, limits = Strangers(2), Limits(3, 2)
+    many = [f"2001:db8:1:2::{number:x}" for number in range(1, 6)]
+    assert [strangers.enter(each) for each in many] == [True, True, False, False, False]
+    assert strangers.enter("2001:db8:1:3::1") and strangers.enter("192.0.2.1") and strangers.enter("::ffff:192.0.2.2")
+    strangers.leave(many[4])  # whichever of them leaves
+    assert strangers.enter(many[3])
+    held = [limits.enter(None, each, SNAPSHOT, 0.0) for each in many[:2]]
+    with pytest.raises(Failure):
+        limits.enter(None, many[2], SNAPSHOT, 0.0)
+    for place in held:
+        limits.leave(place)
+    assert not limits._taken
+    floods = Floods()
+    alone = [floods.sum_of(_from(f"fe80::{number:x}%eth0"), SNAPSHOT, Theirs("channel.no-certificate")) for number in range(3 * SINGLE)]
+    assert alone.count(None) == SINGLE and len(set(map(id, alone))) == 2
+
+
+def _from(source: str) -> Any:
+    return type("Received", (), {"source": source, "at": 0.0})
 
 
 @given(

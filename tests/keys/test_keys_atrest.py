@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import secrets
 import shutil
 import ssl
@@ -184,3 +186,30 @@ def test_what_is_sealed_is_read_back_under_its_own_name_and_unchanged_only(plain
         for name in ("b.key", "c.key"):
             with pytest.raises(Ours, match="keys.locked"):
                 at_rest.read(place / name)
+
+
+def test_a_stolen_key_is_not_withdrawn_for_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lgsp reload` would not withdraw it: it would be believed on, and the log would say otherwise."""
+    settings = made(tmp_path, None)
+    settings.run.mkdir(exist_ok=True)
+    before = Keyring(settings).current("sign").key_id
+    up = os.open(settings.run, os.O_RDONLY)
+    try:
+        fcntl.flock(up, fcntl.LOCK_EX)  # as a running instance holds it
+        with pytest.raises(SystemExit) as refused:
+            command.rotate(settings, ["sign"], True, False, True)
+    finally:
+        os.close(up)
+    assert refused.value.code == 2 and json.loads(capsys.readouterr().out)["error"]["code"] == "withdraw-later"
+    assert Keyring(settings).current("sign").key_id == before
+
+
+def test_files_that_others_left_among_the_keys_do_not_stop_a_rotation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A copy that somebody made, and what a rotation that was killed had written: neither is used, and no number comes twice."""
+    settings = made(tmp_path, None)
+    for name in ("sign-old.key", "sign-2024.key.bak", "sign-2.key"):
+        (settings.keys / name).write_bytes(b"-----BEGIN PRIV")
+    with pytest.raises(SystemExit) as done:
+        command.rotate(settings, ["sign"], False, True, True)
+    assert done.value.code == 0 and json.loads(capsys.readouterr().out)["rotated"] == ["gateway.sign-2025"]
+    assert Keyring(settings).signing_key().key_id == "gateway.sign-2025"

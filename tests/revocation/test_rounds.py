@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from gateway.audit import lease as leases
 from gateway.authority import EmbeddedAuthority
 from gateway.doors.channel import identify
 from gateway.journal import tables
@@ -231,6 +232,23 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
     with writing(database) as connection:
         connection.execute(update(tables.system_key).values(valid_until=NOW))  # what has ended leaves the list
     assert not list(renewed(NOW + 86400 + 300)["tls-1"])
+
+
+def test_a_list_from_a_clock_that_ran_ahead_is_made_anew(database: Engine, tmp_path: Path) -> None:
+    """Whoever fetched it would refuse it as one from the future, until that came."""
+    settings = Settings(tmp_path / "instance")
+    make_keys(settings, NOW, hosts=["localhost"])
+    clock = [NOW + 300 * 86400]
+    lists = own.OwnLists(database, None, EmbeddedAuthority(settings), clock=lambda: clock[0])
+    with writing(database) as connection:
+        lease = leases.take(connection, "keeper-1", clock[0])
+    assert lease is not None
+    for now in (NOW + 300 * 86400, NOW):
+        clock[0] = now
+        lists._look(lease)
+        with database.connect() as connection:
+            found = x509.load_der_x509_crl(own.stored_list(connection, "tls") or b"")
+        assert found.last_update_utc.timestamp() == int(now)
 
 
 def issue(authority: EmbeddedAuthority, now: float) -> bytes:

@@ -22,6 +22,7 @@ from security.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}
+MOST_EDITIONS: Final = 1_000_000
 FEED: Final = "feed"  # the operation that a grant names to let its holder read a contract's feed
 T = TypeVar("T")
 
@@ -34,12 +35,12 @@ class Grants(Parties):
     def _grant(self, path: str, raw: Any) -> Proposal | None:
         item = self._mapping(path, raw, _NAMES)
         before = len(self.findings)
-        agency, role = item.get("agency"), item.get("role")
+        agency, role = (self._text(f"{path}.{name}", item[name]) if item.get(name) is not None else None for name in ("agency", "role"))
         if (agency is None) == (role is None):
             self._wrong(path, "choice", "either an agency or a role", "both" if agency else "neither")
-        if agency is not None and agency not in self._agencies:
+        if agency and agency not in self._agencies:
             self._wrong(f"{path}.agency", "reference", "the code of a registered agency", str(agency))
-        if role is not None and role not in {each for known in self._agencies.values() for each in known.roles}:
+        if role and role not in {each for known in self._agencies.values() for each in known.roles}:
             self._wrong(f"{path}.role", "reference", "a role of some agency", str(role))
         contract = self._text(f"{path}.contract", item.get("contract"))
         compiled = self._contract(f"{path}.contract", contract)
@@ -52,8 +53,8 @@ class Grants(Parties):
         denies, edition = item.get("denies", False), item.get("edition", 1)
         if not isinstance(denies, bool):
             self._wrong(f"{path}.denies", "type", "true or false", kind(denies))
-        if isinstance(edition, bool) or not isinstance(edition, int) or edition < 1:
-            self._wrong(f"{path}.edition", "type", "a whole number from 1", kind(edition))
+        if isinstance(edition, bool) or not isinstance(edition, int) or not 1 <= edition <= MOST_EDITIONS:
+            self._wrong(f"{path}.edition", "type", f"a whole number from 1 to {MOST_EDITIONS}", kind(edition))
         start = self._day(f"{path}.valid_from", item.get("valid_from"))
         end = self._day(f"{path}.valid_until", item.get("valid_until")) + 86400  # the last day counts
         if start and end > 86400 and end <= start:

@@ -17,6 +17,7 @@ from contracts.model import Pattern
 from gateway.registry.parts.identities import Identities
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
+from security.authority import GATEWAY
 
 SOAP_VERSIONS: Final = ("1.1", "1.2")
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
@@ -69,6 +70,8 @@ class Parties(Identities):
             drop = self._drop(f"{path}.endpoint", item["endpoint"])
         elif item.get("endpoint") is not None:
             endpoint = self._endpoint(f"{path}.endpoint", name, item["endpoint"])
+        if name == GATEWAY:
+            self._wrong(f"{path}.id", "reserved", "another id: certificates of this name speak for the gateway itself", name)
         if name in self._systems:
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
