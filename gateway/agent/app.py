@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 import time
 from collections.abc import Callable
@@ -87,18 +88,18 @@ async def _provider(
     config: Config, side: ProviderSide, secret: LocalSecret, identity: Identity, link: Link, store: Store, session: aiohttp.ClientSession
 ) -> Listener:
     keys = TrustedKeys(identity)
-    asked = 0.0
+    asked = -math.inf
 
     async def learn() -> bool:
         nonlocal asked
-        if time.time() - asked < _ASK_KEYS_AGAIN:
+        if time.monotonic() - asked < _ASK_KEYS_AGAIN:
             return False
-        asked = time.time()
+        asked = time.monotonic()
         try:
             raw = await link.transport.send("GET", f"{identity.gateway}/keys", {"accept": "application/json"}, None)
         except NoConnection:
             return False
-        return raw.status == 200 and keys.learn(raw.body, asked)
+        return raw.status == 200 and keys.learn(raw.body, time.time())
 
     face = Provider(side, identity, secret, keys, store, session, learn=learn)
     listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, tls=server_context(identity))

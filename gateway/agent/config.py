@@ -107,7 +107,7 @@ def load(file: Path) -> Config:
         found = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as trouble:
         _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
-    except yaml.YAMLError as trouble:
+    except (yaml.YAMLError, ValueError, RecursionError) as trouble:  # 2026-02-30, a number without end, brackets in brackets
         _wrong(str(file), " ".join(str(trouble).split())[:200])
     top = _Section(str(file), found, file.parent)
     caller, provider = top.section("caller"), top.section("provider")

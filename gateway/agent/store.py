@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import secrets
 import sqlite3
 import threading
@@ -64,7 +65,14 @@ class Carried:
 def seal_key(path: Path) -> bytes:
     """The agent's own key, made at its first start."""
     if not path.exists():
-        write_private(path, secrets.token_bytes(32))
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        write_private(draft, secrets.token_bytes(32))
+        try:
+            os.link(draft, path)  # whole or not at all, and never over another process's
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
     check_private(path)
     key = path.read_bytes()
     if len(key) != 32:

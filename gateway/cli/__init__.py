@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import NoReturn
 
 from gateway.cli import (  # noqa: F401  (declare their commands)
     access,
@@ -37,7 +38,16 @@ def main() -> None:
         if as_json and told is not None:
             fail(Exit.USAGE, "usage", told(), "See --help of this command. / Xem --help của lệnh này.", as_json)
         raise
+    except OSError as trouble:
+        if trouble.filename is None:
+            _unforeseen(as_json)
+        what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"
+        fail(Exit.USAGE, "file", what, "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này.", as_json)
     except Exception:
-        traceback.print_exc()
-        what = "this is a mistake of ours / lỗi của phần mềm"
-        fail(Exit.OURS, "unforeseen", what, "Report it with the lines above. / Hãy báo kèm các dòng trên.", as_json)
+        _unforeseen(as_json)
+
+
+def _unforeseen(as_json: bool) -> NoReturn:
+    traceback.print_exc()
+    what = "this is a mistake of ours / lỗi của phần mềm"
+    fail(Exit.OURS, "unforeseen", what, "Report it with the lines above. / Hãy báo kèm các dòng trên.", as_json)

@@ -48,8 +48,8 @@ def enrol(
         else:
             done = enrolment.by_certificate(connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now)
         append(connection, [_note(done.changes, now)] if done.changes else [])
-    if out is not None:
-        out.write_bytes(done.certificate)
+        if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
+            out.write_bytes(done.certificate)
     result = {
         "ok": True,
         "key": done.key_id,

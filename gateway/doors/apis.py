@@ -244,6 +244,7 @@ class ApiGate:
                 services.admit(received, snapshot)
             limit = min(BODY_LIMIT, services.settings.body_limit)
             body = await read_body(receive, headers, limit=limit, seconds=services.settings.body_seconds)
+            snapshot = services.registry.snapshot  # else whoever sends slowly outlives a suspension
             received = self._received(scope, headers, body)
             inner[RECEIVED], inner[_SNAPSHOT] = received, snapshot
             await self._app(inner, _replayed(body), watched)

@@ -86,15 +86,15 @@ class ExchangeApp:
     async def _addressed(self, scope: Scope, receive: Receive, send: Send, snapshot: Snapshot) -> Reply | None:
         path, method = scope["path"], scope["method"]
         if path.startswith(SOAP_PREFIX):
-            contract = snapshot.contract(path.removeprefix(SOAP_PREFIX))
+            contract, _ = self._target(Face.SOAP, scope, snapshot)
             if method == "GET":
                 found = await self._made(documents.soap_document, contract, scope["query_string"], self.base + path)
                 if found is not None:
                     return found
             return await self._carry(scope, receive, Face.SOAP, snapshot, contract, None)
-        target = snapshot.rest_operation(method, path)
-        if target is not None:
-            return await self._carry(scope, receive, Face.REST, snapshot, target[0], target[1])
+        contract, operation = self._target(Face.REST, scope, snapshot)
+        if contract is not None:
+            return await self._carry(scope, receive, Face.REST, snapshot, contract, operation)
         if documents.is_document(path):
             return await self._made(documents.document, snapshot, scope, self.base)
         if snapshot.names_contract(path):
@@ -103,6 +103,12 @@ class ExchangeApp:
             send = _closing(send)
         await self.apis(scope, receive, send)
         return None
+
+    def _target(self, face: Face, scope: Scope, snapshot: Snapshot) -> tuple[CompiledContract | None, Operation | None]:
+        """What an address means; of REST with the operation, which SOAP's body says."""
+        if face is Face.SOAP:
+            return snapshot.contract(scope["path"].removeprefix(SOAP_PREFIX)), None
+        return snapshot.rest_operation(scope["method"], scope["path"]) or (None, None)
 
     async def _made(self, make: Callable[..., T], *of: Any) -> T:
         """A document, in a thread of its own: the first one after a contract is published takes half a second, and no call waits for it."""
@@ -130,6 +136,11 @@ class ExchangeApp:
                     raise self._misaddressed(face, scope, snapshot)
                 identify(certificate, snapshot, at)
                 body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
+                if (newest := self.registry.snapshot) is not snapshot:  # else whoever sends slowly outlives a suspension
+                    snapshot = newest
+                    contract, operation = self._target(face, scope, snapshot)
+                    if contract is None:
+                        raise self._misaddressed(face, scope, snapshot)
         except Failure as failure:
             early = early or failure
         received = Received(

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,9 @@ GOOD = "identity: i\nsecret: s\ncaller: {listen: '127.0.0.1:8181', contracts: [i
         ("", "agent.yaml"),
         ("- a", "agent.yaml"),
         ("a: [", "agent.yaml"),
+        ("[" * 3000, "agent.yaml"),
+        ("identity: 2026-02-30\n", "agent.yaml"),
+        ("calls: " + "9" * 5000, "agent.yaml"),
         ("identity: i\nsecret: s\n", "agent.yaml"),
         (GOOD + "identiti: x\n", "identiti"),
         (GOOD.replace("identity: i\n", ""), "identity"),
@@ -281,6 +285,15 @@ def test_one_agent_a_state_folder_and_a_key_for_its_owner(tmp_path: Path) -> Non
     (tmp_path / "agent.key").chmod(0o644)
     with pytest.raises(Theirs, match="agent.configuration"):
         seal_key(tmp_path / "agent.key")
+
+
+def test_the_agents_key_is_made_once_and_whole(tmp_path: Path) -> None:
+    """`run` and `queue` may start at the same moment, and either may be killed while it writes."""
+    (tmp_path / "agent.key.0.part").write_bytes(b"half")  # left by one that was
+    with ThreadPoolExecutor(8) as many:
+        made = set(many.map(lambda _: seal_key(tmp_path / "agent.key"), range(16)))
+    assert len(made) == 1 and len(made.pop()) == 32
+    assert {each.name for each in tmp_path.iterdir()} == {"agent.key", "agent.key.0.part"}
 
 
 def test_a_signature_is_used_up_and_a_message_is_handed_over_once(tmp_path: Path) -> None:
