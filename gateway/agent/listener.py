@@ -80,10 +80,12 @@ class Listener:
         self._server = await loop.create_server(self._web, at.host, at.port, ssl=self._tls, backlog=128)
 
     async def close(self, seconds: float) -> None:
-        """No new connections; calls under way get their answers."""
+        """No new connections; calls under way get their answers, for so many seconds."""
         if self._server is not None:
             self._server.close()
         if self._web is not None:
+            await asyncio.sleep(0)  # what has come is being handled then, and is no idle connection
+            self._web.pre_shutdown()  # the others, which a gateway keeps open, end now
             await self._web.shutdown(seconds)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:

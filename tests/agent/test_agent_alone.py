@@ -218,6 +218,29 @@ async def test_calls_beyond_the_bound_are_turned_away_and_a_head_that_does_not_c
     await served.close(1.0)
 
 
+async def test_a_listener_that_closes_answers_what_it_took_and_waits_for_no_idle_connection() -> None:
+    slow, port = _Slow(), free_port()
+    served = listener.Listener(slow, limit=100, seconds=5.0, calls=9)
+    await served.open(Address("127.0.0.1", port))
+    call = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    idle, idle_out = await asyncio.open_connection("127.0.0.1", port)
+    slow.go.set()
+    idle_out.write(call)
+    assert b" 200 " in await idle.readline()
+    slow.go.clear()
+    busy, busy_out = await asyncio.open_connection("127.0.0.1", port)
+    busy_out.write(call)
+    await asyncio.sleep(0.1)
+    closing = asyncio.create_task(served.close(60.0))
+    await asyncio.wait_for(idle.read(), 20)
+    assert not closing.done()
+    slow.go.set()
+    assert b" 200 " in await busy.readline()
+    await asyncio.wait_for(closing, 20)
+    for writer in (idle_out, busy_out):
+        writer.close()
+
+
 # --- the store ----------------------------------------------------------------------------------------------------------
 
 
