@@ -115,6 +115,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
 
 def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
+    child.leave_no_cores()
     child.set_up_logging()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,8 +15,17 @@ from typing import Any, Final
 READY: Final = b"ready\n"
 
 
+# What would begin a line of its own in a log, or speak to the terminal of whoever reads it: control characters, line separators, marks of direction.
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 class PlainTraces(logging.Formatter):
-    """Traces without what the exceptions say: that may quote what a stranger sent, or what is nobody's business but a citizen's."""
+    """Traces without what the exceptions say: that may quote what a stranger sent, or what is nobody's business but a citizen's. A message is one line,
+    whatever the name of a file in it, say, would make of it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", record.message)
+        return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
         lines: list[str] = []
@@ -25,6 +35,14 @@ class PlainTraces(logging.Formatter):
             each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
             lines += ["because of\n"] if each is not None else []
         return "".join(lines).rstrip()
+
+
+def leave_no_cores() -> None:
+    """A process that crashes writes no memory to disk: its keys are in there. Windows has no such dumps unless told."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def set_up_logging() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import NoReturn
@@ -31,6 +32,11 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line. What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
     as_json = "--json" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a pipe on Windows has not every letter of Vietnamese; JSON is UTF-8 everywhere (RFC 8259 §8.1)
+            stream.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
     try:
         app(prog_name="lgsp")
     except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object

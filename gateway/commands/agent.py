@@ -32,6 +32,7 @@ def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:
 
 def run(file: Path, lifeline: int | None, ready: int | None) -> None:
     config = load(file)
+    child.leave_no_cores()
     child.set_up_logging()
 
     async def main() -> None:

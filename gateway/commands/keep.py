@@ -32,6 +32,7 @@ from gateway.vault.vault import Vault
 
 def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     """Keep until told to stop."""
+    child.leave_no_cores()
     child.set_up_logging()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, lifeline, ready))

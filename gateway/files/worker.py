@@ -141,6 +141,7 @@ class Files:
 
 def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     """Work until told to stop."""
+    child.leave_no_cores()
     child.set_up_logging()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, lifeline, ready))

@@ -27,7 +27,9 @@ from examples.story.world import World
 from gateway.child import PlainTraces
 from gateway.journal.database import open_engine
 from gateway.settings import Settings
+from gateway.supervisor import PID
 from tests.attacks.raw import ask, of
+from tests.faults.load import children
 
 MARK = "mat-ma-" + uuid.uuid4().hex
 ALERTS = "/incident-alert/v1/alerts"
@@ -155,3 +157,13 @@ def test_no_secret_in_what_people_read(world: World, instance: Settings) -> None
     found = [f"{what} in {where}" for where, data in read.items() for what, secret in secrets.items() if secret in data]
     assert not found, found
     assert all(read.values()) or not read["the processes' log"], [name for name, data in read.items() if not data]
+
+
+@pytest.mark.server
+def test_a_process_that_crashes_leaves_no_memory_on_disk(instance: Settings) -> None:
+    own = children(int((instance.run / PID).read_text("ascii")))
+    found = {kind: pid for pid, words in own.items() for kind in ("door", "keeper", "desk", "files") if kind in words}
+    assert len(found) == 4
+    for pid in found.values():
+        (line,) = [each for each in Path(f"/proc/{pid}/limits").read_text("ascii").splitlines() if each.startswith("Max core file size")]
+        assert line.split()[4:6] == ["0", "0"]

@@ -1,8 +1,11 @@
-"""Files that a command is given and cannot use are told as such, and are no mistake of ours."""
+"""What a command or a process tells: of files that it cannot use, on terminals that have not every letter, in lines of a log."""
 
 from __future__ import annotations
 
 import json
+import logging
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway import cli
+from gateway.child import PlainTraces
 from gateway.commands import identities
 from gateway.journal import tables
 from gateway.journal.database import open_engine
@@ -45,3 +49,24 @@ def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: 
     with pytest.raises(IsADirectoryError):
         identities.enrol(settings, "y-te", "tls", request, None, None, tmp_path, True)
     assert enrolled() == before
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_every_letter_is_told_where_a_terminal_or_a_pipe_has_not_all_of_them(tmp_path: Path, encoding: str) -> None:
+    missing = f"{tmp_path}/đặc tả \udcff"  # and a name of a file that is no UTF-8
+    for json_or_not in ((), ("--json",)):
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "agent", "check", missing, *json_or_not],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert done.returncode == 1 and b"Traceback" not in done.stderr
+        if json_or_not:
+            assert "đặc tả" in json.loads(done.stdout)["error"]["what"]
+
+
+def test_a_message_in_the_log_of_a_process_is_one_line() -> None:
+    """A file that was dropped may bear any name, and would write lines of its own into the log, or into the terminal of whoever reads it."""
+    record = logging.LogRecord("lgsp.files", logging.INFO, "", 0, "%s: taken", ("phản ánh\n2026-11-25 CRITICAL\x1b[2J\u202e.csv",), None)
+    told = PlainTraces("%(levelname)s %(message)s").format(record)
+    assert told == "INFO phản ánh\\u000a2026-11-25 CRITICAL\\u001b[2J\\u202e.csv: taken"
