@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.client import BadIdentity, Client, Identity, enrol
+from gateway.client.trusted import TrustedKeys
 from security import authority
 from security.authority import Authority
 from security.checkpoint import vkey
@@ -170,3 +171,18 @@ def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path
         with pytest.raises(BadIdentity):
             enrol.install(folder, [good, wrong], now, facts={})
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_what_is_published_adds_keys_and_never_replaces_the_pinned_one(folder: Path, operator: Operator) -> None:
+    identity, now = Identity.load(folder), time.time()
+    keys = TrustedKeys(identity)
+
+    def offered(key_id: str) -> bytes:
+        made = authority.issue_signing(operator.sign, "gateway", authority.new_private().public_key(), now)
+        return json.dumps({"sign": [{"id": key_id, "certificate": made.decode(), "chain": []}], "encrypt": []}).encode()
+
+    assert not keys.learn(offered("gateway.sign-1"), now)
+    assert keys.by_id("gateway.sign-1") == identity.gateway_key
+    newer = offered("gateway.sign-2")
+    assert keys.learn(newer, now) and not keys.learn(newer, now)
+    assert keys.by_id("gateway.sign-2") and keys.by_id("gateway.sign-1") == identity.gateway_key

@@ -104,15 +104,17 @@ class Outside:
         unknown: bool = False,
         nonce: bytes | None = None,
         algorithm: hashes.HashAlgorithm | None = None,
+        issuer: x509.Certificate | None = None,
     ) -> bytes:
-        """The answer to a question about `of`, by the issuing authority or by a responder (`by`: certificate and key)."""
+        """The answer to a question about `of`, by the issuing authority or by a responder (`by`: certificate and key). `issuer`: who is said to have
+        issued it."""
         asked = ocsp.load_der_ocsp_request(question)
         responder, own = by or (self.issuer, self.key)
         gone = of in revoked
         status = ocsp.OCSPCertStatus.UNKNOWN if unknown else ocsp.OCSPCertStatus.REVOKED if gone else ocsp.OCSPCertStatus.GOOD
         made = ocsp.OCSPResponseBuilder().add_response(
             cert=of,
-            issuer=self.issuer,
+            issuer=issuer or self.issuer,
             algorithm=hashes.SHA256() if algorithm is None else algorithm,
             cert_status=status,
             this_update=self.at(begins),

@@ -135,6 +135,7 @@ def test_answers_that_prove_nothing(outside: Outside, leaf: x509.Certificate) ->
         "another authority of the same name": liar.ocsp(question, of=leaf),
         "another question": outside.ocsp(question, of=leaf, nonce=b"x" * 16),
         "another certificate": outside.ocsp(question, of=other),
+        "the same number by another authority": outside.ocsp(question, of=leaf, issuer=liar.issuer),
         "unknown": outside.ocsp(question, of=leaf, unknown=True),
         "out of date": outside.ocsp(question, of=leaf, begins=-7200.0, lasts=7200.0),
         "of the future": outside.ocsp(question, of=leaf, begins=AHEAD + 60),
