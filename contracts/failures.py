@@ -66,7 +66,10 @@ register(
                 "Dạng {format} của {contract} nhận {expected}, không nhận {got}.",
                 "Format {format} of {contract} takes {expected}, not {got}.",
             ),
-            Words("Gửi đúng kiểu đã đăng ký cho hệ thống.", "Send the kind that is registered for the system."),
+            Words(
+                "Gửi đúng kiểu đã đăng ký cho hệ thống: JSON theo REST, XML theo SOAP (/soap/{contract}).",
+                "Send the kind that is registered for the system: JSON by REST, XML by SOAP (/soap/{contract}).",
+            ),
         ),
         Kind(
             "message.wrong-root",

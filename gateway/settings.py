@@ -118,6 +118,11 @@ class Settings:
         return self.data / "keys"
 
     @property
+    def is_made(self) -> bool:
+        """Whether there is an instance, or the copy of one without its keys; settings alone are none yet."""
+        return (self.data / FILE).exists() and any(each.name != FILE for each in self.data.iterdir())
+
+    @property
     def vault_keys(self) -> Path:
         return self.data / "keys" / "vault"
 

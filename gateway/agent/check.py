@@ -63,7 +63,7 @@ def _state(config: Config) -> Check:
     loose = os.name == "posix" and stat.S_IMODE(config.state.stat().st_mode) & 0o077
     writable = os.access(config.state, os.W_OK)
     then = f"chmod 700 {config.state}" if loose else "Chạy bằng đúng người dùng của dịch vụ / run it as the service's own user."
-    return Check("state", writable and not loose, f"{config.state}" + (" mode" if loose else ""), then)
+    return Check("state", writable and not loose, f"{config.state}" + (": người khác đọc được / others can read it" if loose else ""), then)
 
 
 def _certificates(config: Config) -> Iterator[Check]:
@@ -78,7 +78,7 @@ def _certificates(config: Config) -> Iterator[Check]:
             yield _failed(name, failure)
             continue
         days = int((until - now) // DAY)
-        then = "Xin gia hạn chứng thư ngay / have it renewed now: lgsp client enrol, or the centre."
+        then = "Xin gia hạn chứng thư ngay / have it renewed now: lgsp client keygen, then install (docs/client.md)."
         yield Check(name, until - now > _SOON, f"còn {days} ngày / {days} days left", then)
 
 

@@ -39,7 +39,7 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
 
 def load_instance(data: Path | None, as_json: bool) -> Settings:
     settings = load_settings(data, as_json)
-    if not (settings.data / settings_module.FILE).exists():
+    if not settings.is_made:
         fail(
             Exit.USAGE,
             "no-instance",

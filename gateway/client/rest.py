@@ -54,7 +54,9 @@ def content_of(body: Body | None) -> bytes | None:
     try:
         return write_json(body)
     except TypeError as wrong:  # a float: 0.1 is not what was meant
-        raise BadUsage("client.usage", what=f"{wrong}; int, Decimal") from None
+        raise BadUsage(
+            "client.usage", what=f"{wrong}; int, Decimal, or json.loads(…, parse_float=Decimal), or the JSON itself as bytes"
+        ) from None
 
 
 def url_of(base: str, path: str) -> str:

@@ -165,7 +165,8 @@ class Witness:
     def _make_folder(self) -> None:
         """Before anything is sent: an answer whose checkpoint cannot be kept comes too late to be told so."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` alone heeds no mode
+            self._folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as wrong:
             raise self._bad(wrong.strerror) from None
         if not os.access(self._folder, os.W_OK | os.X_OK):

@@ -98,7 +98,7 @@ def list_grants(settings: Settings, as_json: bool) -> None:
     people = [
         {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint} for each in known.values()
     ]
-    lines += [f"officer {each['id']:<20} {each['agency']:<8} {each['state']:<9} {each['name']}" for each in people]
+    lines += [f"officer {each['id']:<20} {each['agency']:<8} {each['state']:<9} {each['key']}  {each['name']}" for each in people]
     emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants")
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from gateway.commands.output import Exit, fail
 from gateway.journal.database import migrate, open_engine
 from gateway.sandbox import agents, live
-from gateway.sandbox.instance import exists, make_instance, readdress
+from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import Settings
 from gateway.supervisor import NotStarted, Supervisor
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
     """The instance of these settings, made if there is none. Progress goes to standard error."""
-    if exists(settings):
+    if settings.is_made:
         return
     if say_progress:
         _say(f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …")
@@ -36,7 +36,16 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     if unknown:
         known = ", ".join(names)
         fail(Exit.USAGE, "unknown-standin", f"there is no stand-in {', '.join(sorted(unknown))}", f"There are {known}.", as_json)
-    ensure_instance(settings)
+    try:
+        ensure_instance(settings)
+    except FolderTaken as trouble:
+        fail(
+            Exit.USAGE,
+            "folder-taken",
+            f"no instance can be made beside what lies in {trouble} / không tạo được phiên bản cạnh những gì đang có tại {trouble}",
+            "Name an empty folder with --data (settings.yaml may lie in it). / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
+            as_json,
+        )
     began = time.monotonic()
 
     def ready() -> None:
@@ -81,13 +90,12 @@ def addresses(settings: Settings) -> dict[str, str]:
         "exchange": settings.base,
         "desk": settings.desk,
         "contracts": f"{settings.base}/contracts",
-        "identities": str(settings.identities),
+        **({"identities": str(settings.identities)} if settings.kind == "sandbox" else {}),
         "data": str(settings.data),
     }
 
 
 def _welcome(settings: Settings, seconds: float) -> None:
-    python, identity = _short(Path(sys.executable)), _short(settings.identities / "y-te")
     print(
         f"""
   {settings.name} · {seconds:.1f} s
@@ -95,16 +103,29 @@ def _welcome(settings: Settings, seconds: float) -> None:
   Trang trạng thái / status page        {settings.desk}
   Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
   REST, SOAP (TLS, chứng thư/certificate) {settings.base}
-  Danh tính thử nghiệm / test identities {_short(settings.identities)}/
   Dữ liệu / data                        {_short(settings.data)}/
 
-  Lời gọi đầu tiên / first call:
-    {python} -m examples.clients.rest --identity {identity} GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
-
-{_plainly(settings)}  Ctrl-C để dừng / to stop
+{_to_try(settings) if settings.kind == "sandbox" else _what_next()}  Ctrl-C để dừng / to stop
 """,
         flush=True,
     )
+
+
+def _to_try(settings: Settings) -> str:
+    python, identities = _short(Path(sys.executable)), _short(settings.identities)
+    return f"""  Danh tính thử nghiệm / test identities {identities}/
+
+  Lời gọi đầu tiên / first call:
+    {python} -m examples.clients.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+
+{_plainly(settings)}"""
+
+
+def _what_next() -> str:
+    return """  Việc còn phải làm / what is left to do: lgsp doctor
+  Đăng ký đơn vị, hệ thống, cán bộ / register agencies, systems, officers: lgsp registry apply (docs/operating.md)
+
+"""
 
 
 def _plainly(settings: Settings) -> str:

@@ -100,20 +100,6 @@ register(
             ),
         ),
         Kind(
-            "channel.suspended",
-            Branch.POLICY,
-            403,
-            Words("Đang bị tạm dừng", "Suspended"),
-            Words(
-                "{who} bị tạm dừng trao đổi từ {since}{until}. Lý do: {reason}.",
-                "{who} is suspended from exchange since {since}{until}. Reason: {reason}.",
-            ),
-            Words(
-                "Khắc phục lý do trên rồi liên hệ {ask} để được mở lại.",
-                "Mend what the reason says, then ask {ask} to be let in again.",
-            ),
-        ),
-        Kind(
             "file.no-rule",
             Branch.THEIRS,
             422,

@@ -23,7 +23,24 @@ register(
             404,
             Words("Không có trong sổ đăng ký", "Not in the registry"),
             Words("Không có {what} nào mang mã {id} trong sổ đăng ký.", "The registry has no {what} with the id {id}."),
-            Words("Xem danh sách bằng lệnh `lgsp registry show`.", "See the list with `lgsp registry show`."),
+            Words(
+                "Xem danh sách: `lgsp registry show` (đơn vị, hệ thống), `lgsp registry keys` (khóa), `lgsp access list` (quyền, cán bộ).",
+                "See the list: `lgsp registry show` (agencies, systems), `lgsp registry keys`, `lgsp access list` (grants, officers).",
+            ),
+        ),
+        Kind(
+            "channel.suspended",
+            Branch.POLICY,
+            403,
+            Words("Đang bị tạm dừng", "Suspended"),
+            Words(
+                "{who} bị tạm dừng trao đổi từ {since}{until}. Lý do: {reason}.",
+                "{who} is suspended from exchange since {since}{until}. Reason: {reason}.",
+            ),
+            Words(
+                "Khắc phục lý do trên rồi liên hệ {ask} để được mở lại.",
+                "Mend what the reason says, then ask {ask} to be let in again.",
+            ),
         ),
         Kind(
             "approval.given-up",

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
 
+import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import Endpoint
 from contracts.base.errors import Policy, Words
 from contracts.compiled import Codec, CompiledContract, compile_bundle

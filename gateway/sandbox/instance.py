@@ -1,7 +1,7 @@
 """Making an instance: its folder, keys, database, contracts; and for a sandbox a whole province with an identity for each system.
 
 Invariant: an instance is made whole or not at all. It is built beside its place and moved there by one rename, so that a Ctrl-C or a full disk
-leaves nothing that looks like one.
+leaves nothing that looks like one. Settings may lie in its place before it is made, and nothing else.
 """
 
 from __future__ import annotations
@@ -39,12 +39,8 @@ STRANGER: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
 
-class InstanceExists(FileExistsError):
-    """There is an instance in this folder already."""
-
-
-def exists(settings: Settings) -> bool:
-    return (settings.data / FILE).exists()
+class FolderTaken(FileExistsError):
+    """There is an instance in this folder already, or something that is none of an instance's."""
 
 
 def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, *, province: bool) -> None:
@@ -53,8 +49,9 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     `endpoints` gives the address of each stand-in system, by the system's id.
     """
     place = settings.data
-    if exists(settings):
-        raise InstanceExists(str(place))
+    others = sorted(each.name for each in place.iterdir() if each.name != FILE) if place.exists() else []
+    if others:
+        raise FolderTaken(f"{place}: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}")
     building = place.with_name(f".{place.name}.new")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True, mode=0o700)
@@ -75,7 +72,8 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
         agents.prepare(settings, building, endpoints)
     save(made)
     if place.exists():
-        place.rmdir()  # an empty folder may stand there; anything else is somebody's
+        (place / FILE).unlink(missing_ok=True)  # they were read, and stand in the new folder
+        place.rmdir()
     building.rename(place)
 
 

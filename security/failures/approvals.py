@@ -14,8 +14,8 @@ APPROVAL = (
             "The signature that names {officer} was not made by that officer's registered key over {subject} as it stands.",
         ),
         (
-            "Xem nội dung bằng `lgsp access show {subject}` rồi ký lại bằng `lgsp access approve`.",
-            "Read the content with `lgsp access show {subject}`, then sign it with `lgsp access approve`.",
+            "Xem nội dung bằng `lgsp access show` rồi ký lại bằng `lgsp access approve`.",
+            "Read the content with `lgsp access show`, then sign it with `lgsp access approve`.",
         ),
     ),
     theirs(

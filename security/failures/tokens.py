@@ -47,7 +47,7 @@ TOKEN = (
         "token.claim",
         401,
         ("Trường của mã không hợp lệ", "Unacceptable token claim"),
-        ("Trường {claim} của mã thiếu hoặc sai: {rule}.", "The token's claim {claim} is missing or wrong: {rule}."),
+        ("Trường {claim} của mã thiếu hoặc sai; cần {rule}.", "The token's claim {claim} is missing or wrong; {rule} is wanted."),
         ("Sửa trường được nêu rồi ký lại mã.", "Correct the claim named and sign the token again."),
     ),
     theirs(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
@@ -83,6 +86,25 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     assert {(each["agency"], each["operation"]) for each in cells if each["contract"] == "indicator/v1" and each["allowed"]} == {
         ("H14.0", "getValue"), ("H14.0", "feed"), ("H14.4", "submitValues"), ("H14.7", "getValue"),
     }  # fmt: skip
+
+
+def test_a_suspended_agency_is_explained(sandbox: Settings) -> None:
+    for words in (
+        ("suspend", "agency", "H14.7", "--reason-vi", "Nghi lộ khóa ký", "--reason-en", "A key may have leaked"),
+        ("resume", "agency", "H14.7"),
+    ):
+        assert told(sandbox, "registry", *words)["ok"]
+        said = lgsp("access", "explain", "H14.7", "indicator/v1", "getValue", "--data", str(sandbox.data))
+        assert ("A key may have leaked" in said) is (words[0] == "suspend")
+
+
+def test_the_key_of_each_officer_can_be_compared(sandbox: Settings) -> None:
+    listed = lgsp("access", "list", "--data", str(sandbox.data))
+    for officer in told(sandbox, "access", "list")["officers"]:
+        public = load_pem_public_key((sandbox.identities / officer["id"] / "officer.pub").read_bytes())
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        own = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")  # as docs/access.md has it be computed
+        assert officer["key"] == own and own in listed
 
 
 @pytest.mark.parametrize(

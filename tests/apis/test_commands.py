@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.run import _alone
-from gateway.sandbox.instance import make_instance, readdress
+from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import Settings, load
 from gateway.supervisor import NotStarted
 
@@ -66,3 +66,28 @@ def test_identities_follow_the_port(sandbox: Settings) -> None:
     assert len(files) >= 12 and {json.loads(each.read_text("utf-8"))["gateway"] for each in files} == {"https://localhost:9553"}
     readdress(sandbox)
     assert json.loads(files[0].read_text("utf-8"))["gateway"] == sandbox.base
+
+
+def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    (place / "settings.yaml").write_text("# của tỉnh\nkind: production\norigin: tinh.example/lgsp\n", "utf-8")
+    for words in ("doctor", "ca show", "registry show"):
+        command = [sys.executable, "-m", "gateway", *words.split(), "--data", str(place), "--json"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (2, "no-instance")
+    settings = load(place, environment={})
+    make_instance(settings, {}, time.time(), province=False)
+    made = load(place, environment={})
+    assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
+    with pytest.raises(FolderTaken, match="data: ca, "):
+        make_instance(settings, {}, time.time(), province=False)
+
+
+def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
+    (tmp_path / "thư riêng.txt").write_text("của người khác", "utf-8")
+    command = [sys.executable, "-m", "gateway", "up", "--data", str(tmp_path), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
+    assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,3 +119,10 @@ def test_two_logs_are_kept_apart(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.checkpoint"))) == 2
     with pytest.raises(LogObjection):
         asyncio.run(witness(tmp_path).see(note, HONEST.fetch))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows files have no modes")
+def test_the_folders_made_on_the_way_are_nobody_elses(tmp_path: Path) -> None:
+    """As the agent keeps them: in a folder of its state, which need not be there yet."""
+    see(witness(tmp_path / "state" / "checkpoints"), HONEST, 3)
+    assert {stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("state", "state/checkpoints")} == {0o700}
