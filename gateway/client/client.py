@@ -287,7 +287,7 @@ class AsyncClient:
         """Ask for newer keys of the gateway; what does not come now, comes with a later answer."""
         async with self._keys_lock:
             now = self._clock()
-            if now - self._asked_keys < _ASK_KEYS_AGAIN:
+            if 0 <= now - self._asked_keys < _ASK_KEYS_AGAIN:  # a clock that was put back counts as none
                 return
             self._asked_keys = now
             try:

@@ -3,6 +3,7 @@
     <origin>.checkpoint      the newest checkpoint that was proved, a signed note as it came (`lgsp audit verify --checkpoint` takes it)
     <origin>.pending         notes that could not be proved yet, each with the time at which it was first seen
     <origin>.objection-…     evidence: both notes and what the log said, where it took something back
+    <origin>.lock            empty; processes of one identity take turns by it
 
 Invariant: a note is kept only when its signature held; what is kept is replaced only by what was proved to go on from it; once a log was
 objected to, the older checkpoint stays, so that every later call objects too until a person decides.
@@ -15,8 +16,10 @@ import errno
 import hashlib
 import json
 import os
+import sqlite3
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -75,21 +78,33 @@ class Witness:
                 return
             self._seen = self._read()  # another process of this identity may have moved on
             seen = {note: self._clock()} | self.pending
+            proved: set[str] = set()
             for each in sorted(seen, key=lambda text: self._open(text).size):
                 if await self._proved(each, fetch):
-                    del seen[each]
+                    proved.add(each)
                 elif self._clock() - seen[each] > PATIENCE:
                     self._object("client.log-unproven", each, hours=round((self._clock() - seen[each]) / 3600, 1))
-            if seen:
-                self._write(self._beside("pending"), json.dumps(seen))
+            self._await(seen, proved)
+
+    def _await(self, seen: dict[str, float], proved: set[str]) -> None:
+        """Keep what is not proved yet, and what another process awaits."""
+        with self._alone():
+            left = {text: at for text, at in (self.pending | seen).items() if text not in proved}
+            if left:
+                self._write(self._beside("pending"), json.dumps(left))
             else:
                 self._beside("pending").unlink(missing_ok=True)
 
     async def _proved(self, note: str, fetch: Fetch) -> bool:
         """True if this note and the kept one are of one log; False if that cannot be told yet."""
+        while (said := await self._compared(note, fetch)) and self._open(note).size > (self.kept.size if self.kept else -1):
+            if self._keep(note):
+                break  # else another process has moved on: proved anew, from where that is
+        return said
+
+    async def _compared(self, note: str, fetch: Fetch) -> bool:
         kept, found = self.kept, self._open(note)
         if kept is None:
-            self._keep(note)
             return True
         older, newer = sorted((kept, found), key=lambda each: each.size)
         hashes: Sequence[bytes] | None = ()
@@ -106,8 +121,6 @@ class Witness:
             verify_consistency(older.size, newer.size, older.root, newer.root, hashes)
         except ProofError as wrong:
             self._object("client.log-forked", note, reason=str(wrong))
-        if found.size > kept.size:
-            self._keep(note)
         return True
 
     def _open(self, note: str) -> Checkpoint:
@@ -143,12 +156,31 @@ class Witness:
         self._open(note)
         return note
 
-    def _keep(self, note: str) -> None:
-        newest = self._read()  # another process may have come further meanwhile
-        if newest is None or self._open(newest).size < self._open(note).size:
-            self._write(self._file, note)
-            newest = note
-        self._seen = newest
+    def _keep(self, note: str) -> bool:
+        """In the place of the note that it was compared with; False where that is no longer the one that is kept."""
+        with self._alone():
+            compared_with, newest = self._seen, self._read()
+            if newest == compared_with:
+                self._write(self._file, note)
+                newest = note
+            self._seen = newest
+            return newest == note
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: by a lock of SQLite's, which ends with its process and is the same on every platform."""
+        lock = None
+        try:
+            lock = sqlite3.connect(self._beside("lock"), timeout=10.0, isolation_level=None)
+            lock.execute("begin exclusive")
+        except sqlite3.Error as wrong:
+            if lock is not None:
+                lock.close()
+            raise self._bad(str(wrong)) from None
+        try:
+            yield
+        finally:
+            lock.close()
 
     def _write(self, place: Path, text: str) -> None:
         """Whole or not at all."""

@@ -94,6 +94,38 @@ def test_what_could_not_be_proved_is_proved_later_and_in_between_nothing_is_forg
         see(witness(tmp_path), HONEST, 9)  # the fork that was shown meanwhile is found now
 
 
+def test_two_processes_are_not_shown_two_logs(tmp_path: Path) -> None:
+    """Each of two checkpoints goes on from the one that was kept, and they are not of one log: whoever comes second has to see that."""
+    forged = Log(*(f"entry {number}" if number < 8 else "forged" for number in range(MOST)))
+    see(witness(tmp_path), HONEST, 5)
+    slow = witness(tmp_path)
+
+    async def while_another_moves_on(older: int, newer: int) -> Sequence[bytes] | None:
+        if older == 5:
+            await witness(tmp_path).see(HONEST.note(10), HONEST.fetch)
+        return await forged.fetch(older, newer)
+
+    with pytest.raises(LogObjection) as objected:
+        asyncio.run(slow.see(forged.note(12), while_another_moves_on))
+    assert objected.value.code == "client.log-forked" and witness(tmp_path).note == HONEST.note(10)
+    other = tmp_path / "honest"
+    see(witness(other), HONEST, 5)
+    slow = witness(other)
+
+    async def honest(older: int, newer: int) -> Sequence[bytes] | None:
+        if older == 5:
+            await witness(other).see(HONEST.note(10), HONEST.fetch)
+            await witness(other).see(HONEST.note(20), silent)  # cannot be proved now
+        return await HONEST.fetch(older, newer)
+
+    async def silent(older: int, newer: int) -> Sequence[bytes] | None:
+        return None
+
+    asyncio.run(slow.see(HONEST.note(12), honest))
+    assert witness(other).kept == witness(other)._open(HONEST.note(12))
+    assert list(witness(other).pending) == [HONEST.note(20)], "what another process waits for is not forgotten"
+
+
 def test_a_damaged_file_is_not_begun_anew(tmp_path: Path) -> None:
     see(witness(tmp_path), HONEST, 3)
     (file,) = tmp_path.glob("*.checkpoint")
