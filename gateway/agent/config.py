@@ -183,7 +183,7 @@ class _Section:
 
     def end(self) -> None:
         if self._left:
-            _wrong(self.at(str(next(iter(self._left)))), "?")
+            _wrong(self.at(str(next(iter(self._left)))), "không có từ này / there is no such word (docs/agent.md)")
 
     def _take(self, name: str, default: Any) -> Any:
         value = self._left.pop(name, default)

@@ -24,7 +24,8 @@ def examine(settings: Settings, clock: Callable[[], float]) -> list[Found]:
 
 def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     now = clock()
-    yield from files(settings)
+    lying = list(files(settings))
+    yield from lying
     yield from store.weak_settings(settings)
     yield from store.disk(settings)
     yield from network.addresses(settings)
@@ -33,7 +34,8 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     try:
         yield from certificates.own_certificates(settings, now)
     except Failure as failure:
-        yield found("keys.locked", name="—", reason=failure.what("en"))
+        if not any(each.kind.code == "keys.locked" for each in lying):  # else it is told
+            yield found("keys.locked", name=str(settings.keys), reason=failure.what("en").rstrip("."))
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:

@@ -68,7 +68,7 @@ def _opens(settings: Settings) -> Iterator[Found]:
     try:
         keyring = Keyring(settings)
     except Failure as failure:
-        yield found("keys.locked", name="secret_file", reason=failure.what("en"))
+        yield found("keys.locked", name="secret_file", reason=failure.what("en").rstrip("."))
         return
     openings: dict[str, Callable[[], object]] = {
         "sign": keyring.signing_key,

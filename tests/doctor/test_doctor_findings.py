@@ -220,3 +220,9 @@ def test_the_command_ends_with_one_where_something_is_grave(settings: Settings) 
     (finding,) = [each for each in after["findings"] if each["code"] == "files.modes"]
     assert (code, after["ok"], finding["grave"]) == (1, False, True)
     assert str(settings.keys / "sign.key") in finding["vi"]["what"] and finding["en"]["next"]
+
+
+def test_a_secret_that_is_not_there_is_told_once(settings: Settings) -> None:
+    away = replace(settings, secret_file=str(settings.data.parent / "no-secret"))
+    found = [each for each in examine(away, time.time) if each.kind.code == "keys.locked"]
+    assert [(each.facts["name"], each.facts["reason"][-1] != ".") for each in found] == [("secret_file", True)]
