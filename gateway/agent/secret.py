@@ -54,7 +54,7 @@ class LocalSecret:
         """Theirs("agent.secret") unless the header, or the password of Basic, is the secret."""
         shown = headers.get(HEADER, "").encode("utf-8", "replace")
         scheme, _, value = headers.get("authorization", "").partition(" ")
-        if not shown and scheme.lower() == "basic":
+        if not shown and scheme.lower() == "basic" and not _from_a_page(headers):
             try:
                 shown = base64.b64decode(value.strip(), validate=True).partition(b":")[2]
             except (binascii.Error, ValueError):
@@ -65,3 +65,8 @@ class LocalSecret:
     def headers(self) -> dict[str, str]:
         """What the agent shows to the old system: both forms, so that a plain server needs no code for it."""
         return {HEADER: self._bytes.decode("ascii"), "authorization": self._basic}
+
+
+def _from_a_page(headers: Mapping[str, str]) -> bool:
+    """Whether a web page of somebody else has a browser ask: it would send a password of Basic along that somebody typed once (Fetch §3.2, Fetch Metadata)."""
+    return "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")

@@ -375,3 +375,15 @@ async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
         with pytest.raises(Theirs, match="agent.secret"):  # no document, so the secret is asked for
             await caller.handle(Head("GET", target, {}, None), nothing)
     assert len(list((tmp_path / "documents").iterdir())) == len(kept)
+
+
+def test_no_page_in_a_browser_uses_a_password_that_somebody_typed() -> None:
+    """A browser that knows the password of Basic sends it with whatever a page of a stranger has it ask for."""
+    secret = LocalSecret("x" * 32)
+    basic = {"authorization": secret.headers()["authorization"]}
+    for good in ({}, {"sec-fetch-site": "none"}, {"sec-fetch-site": "same-origin"}):
+        secret.check(basic | good)
+    for page in ({"origin": "https://la.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+        with pytest.raises(Theirs, match="agent.secret"):
+            secret.check(basic | page)
+        secret.check({"lgsp-agent-secret": "x" * 32} | page)  # no page can have that sent without the agent's leave, which it does not give
