@@ -56,8 +56,8 @@ register(
                 "The database is at revision {found}, this program needs {expected}.",
             ),
             Words(
-                "Chạy `lgsp migrate`, hoặc dùng đúng phiên bản chương trình.",
-                "Run `lgsp migrate`, or use the matching version of the program.",
+                "Khởi động bằng `lgsp up` của chương trình mới: nó tự nâng cấp bảng; hoặc dùng đúng phiên bản chương trình.",
+                "Start it with `lgsp up` of the newer program, which brings the tables up to date, or use the matching version.",
             ),
         ),
         Kind(

@@ -177,14 +177,18 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 
 
 def save(settings: Settings) -> None:
-    """Write what differs from the defaults into the data folder."""
+    """Write what differs from the defaults into the data folder; for its owner alone, since the database's password may be in it."""
     plain = Settings(settings.data)
     changed = {
         item.name: getattr(settings, item.name)
         for item in fields(Settings)
         if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
     }
-    (settings.data / FILE).write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
+    draft = settings.data / f".{FILE}.part"
+    draft.touch()
+    draft.chmod(0o600)
+    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
+    draft.replace(settings.data / FILE)
 
 
 def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:

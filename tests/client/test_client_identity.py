@@ -186,3 +186,17 @@ def test_what_is_published_adds_keys_and_never_replaces_the_pinned_one(folder: P
     newer = offered("gateway.sign-2")
     assert keys.learn(newer, now) and not keys.learn(newer, now)
     assert keys.by_id("gateway.sign-2") and keys.by_id("gateway.sign-1") == identity.gateway_key
+
+
+def test_nobody_leads_back_to_an_older_key_for_encryption(folder: Path, operator: Operator) -> None:
+    """Whoever can put an old page in the way may hold a key that the gateway has given up."""
+    keys, now = TrustedKeys(Identity.load(folder)), time.time()
+
+    def offered(number: int, begins: float) -> bytes:
+        made = authority.issue_encryption(operator.sign, "gateway", authority.new_private("RSA-3072").public_key(), begins)
+        listed = {"id": f"gateway.encrypt-{number}", "certificate": made.decode(), "chain": [], "current": True}
+        return json.dumps({"sign": [], "encrypt": [listed]}).encode()
+
+    older, newer = offered(1, now - 86_400), offered(2, now)
+    assert keys.learn(older, now) and keys.learn(newer, now) and not keys.learn(older, now)
+    assert keys.encrypt is not None and keys.encrypt.key_id == "gateway.encrypt-2"

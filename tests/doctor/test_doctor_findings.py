@@ -28,7 +28,7 @@ from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, save
+from gateway.settings import Settings, load, save
 from security import authority
 
 DAY = 86_400.0
@@ -226,3 +226,10 @@ def test_a_secret_that_is_not_there_is_told_once(settings: Settings) -> None:
     away = replace(settings, secret_file=str(settings.data.parent / "no-secret"))
     found = [each for each in examine(away, time.time) if each.kind.code == "keys.locked"]
     assert [(each.facts["name"], each.facts["reason"][-1] != ".") for each in found] == [("secret_file", True)]
+
+
+def test_settings_are_saved_for_their_owner_alone(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, database="postgresql://lgsp:mat-khau@db/lgsp")
+    (tmp_path / "settings.yaml").touch(0o644)
+    save(settings)
+    assert (tmp_path / "settings.yaml").stat().st_mode & 0o777 == 0o600 and load(tmp_path, {}) == settings

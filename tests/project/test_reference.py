@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from contracts.base.errors import KINDS
 from gateway import reference
+from gateway.cli import app
 from gateway.exchange import states
 from gateway.settings import Settings
 
@@ -43,3 +46,14 @@ def test_every_setting_is_explained() -> None:
 
 def test_the_drawing_of_the_states_is_made_from_the_table() -> None:
     assert f"```mermaid\n{states.drawing()}```" in (DOCS / "architecture.md").read_text("utf-8")
+
+
+def test_no_text_names_a_command_that_there_is_not() -> None:
+    top: Any = typer.main.get_command(app)
+    within = {name: set(getattr(found, "commands", {})) for name, found in top.commands.items()}
+    texts = [path for room in ("gateway", "contracts", "adapters", "security", "examples") for path in (ROOT / room).rglob("*.py")]
+    texts += [*DOCS.rglob("*.md"), *ROOT.glob("README*.md"), *(ROOT / "openapi").glob("*.yaml")]
+    for path in texts:
+        for first, second in re.findall(r"(?:`|--|: |[/(] ?)lgsp ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?", path.read_text("utf-8")):
+            assert first in {*within, "test", "and"}, (path, first)  # `./lgsp test` is the checkout's own, "and" is prose
+            assert not second or not within.get(first) or second in within[first], (path, first, second)
