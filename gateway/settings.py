@@ -106,10 +106,6 @@ class Settings:
         return Path(self.secret_file)
 
     @property
-    def lock_file(self) -> Path:
-        return self.data / "journal.lock"
-
-    @property
     def authority(self) -> Path:
         return self.data / "ca"
 
