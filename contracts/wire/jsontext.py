@@ -1,7 +1,7 @@
 """Exact JSON (RFC 8259, I-JSON of RFC 7493): numbers kept as int and Decimal, never through a float.
 
 Refused: a field twice, NaN and Infinity, bytes that are not UTF-8, text that XML 1.0 cannot carry (so that both faces
-agree), numbers of more than 1,000 digits once written out, nesting deeper than 64, more than 300,000 values (they are counted before anything
+agree), numbers of more than 1,000 digits once written out, nesting deeper than 64, more than 500,000 values (they are counted before anything
 is read, since each costs far more than its bytes). The writer emits a Decimal's digits as they are.
 """
 
@@ -19,7 +19,7 @@ from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
-MAX_VALUES: Final = 300_000
+MAX_VALUES: Final = 500_000  # more than a message of any contract holds within the body limit: `check` tries the largest ones
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 

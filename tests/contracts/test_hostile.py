@@ -44,9 +44,12 @@ def test_as_many_wrong_items_as_are_read_cost_little(catalogue: Any, item: bytes
     """What one finding costs, times a few, and not times the items: a door has one loop, and others wait for it."""
     raw = b'{"info":[' + b",".join([item] * ((MAX_VALUES - 2) // (1 + sum(item.count(sign) for sign in (b",", b"[", b"{"))))) + b"]}"
     began = time.process_time()
+    read_json(raw)
+    plain = time.process_time() - began
+    began = time.process_time()
     failure = refused(catalogue["incident-alert/v1"].codec("canonical"), raw)
     assert failure.code == "message.invalid" and failure.findings
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 8 * plain
 
 
 @pytest.mark.parametrize("item", [b"{}", b"0", b"[]", b'""', b"1.5", b'{"a":1}'])

@@ -202,5 +202,6 @@ def test_a_new_process_that_does_not_come_up_leaves_the_old_ones(settings: Setti
 
 def test_where_nothing_runs_there_is_nothing_to_replace(tmp_path: Path, world: World) -> None:
     (tmp_path / "settings.yaml").write_text("")
+    (tmp_path / "keys").mkdir()
     told = world.lgsp("reload", "--data", str(tmp_path))
     assert told["error"]["code"] == "not-running"
