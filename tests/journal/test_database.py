@@ -37,7 +37,7 @@ def test_migrating_twice_changes_nothing_and_many_may_do_it_at_once(database: En
     for thread in threads:
         thread.join()
     with database.connect() as connection:
-        assert revision(connection) == "0004"
+        assert revision(connection) == "0008"
 
 
 def test_a_commit_is_a_sync(database: Engine) -> None:

@@ -1,0 +1,12 @@
+"""Search over the audit log."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
