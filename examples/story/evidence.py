@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -70,9 +73,28 @@ def one_byte(world: World) -> str:
     return str(found["first_wrong"])
 
 
+def stranger(world: World) -> str:
+    """The package of the report that was dispatched, checked by a program that knows nothing of the gateway."""
+    transfer, vkey = world.remembered["dispatch-receipt"].transfer, str(world.identities / "dieu-hanh" / "log.vkey")
+    with tempfile.TemporaryDirectory(prefix="lgsp-package-") as folder:
+        package = Path(folder) / "package"
+        reason = ("--reason", "Thanh tra hỏi về một phản ánh", "--data", str(world.data))
+        made = world.lgsp("audit", "package", transfer, str(package), *reason)
+        check(made["ok"], f"lgsp audit package: {made}")
+        command = [sys.executable, "-I", str(package / "check.pyz"), str(package), "--json", "--vkey", vkey]
+        command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.pem")]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+        check(found["ok"], f"what the stranger found: {found}")
+        (package / "messages" / "request.http").write_bytes(b"POST / HTTP/1.1\r\n\r\n")
+        after = subprocess.run(command, capture_output=True, check=False).returncode
+    same(after, 1, "what the stranger says of a package that was altered")
+    return f"{len(found['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, certificates; an altered one was refused"
+
+
 STEPS: tuple[Telling, ...] = (
     ("every refusal stands in the log", refusals_logged),
     ("receipts become proofs", receipts),
+    ("a stranger checks the package of one transfer", stranger),
     ("the log verifies", verifies),
     ("one changed byte is found and named", one_byte),
 )

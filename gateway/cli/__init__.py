@@ -20,6 +20,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     handout,
     identities,
     keys,
+    package,
     registry,
     run,
 )

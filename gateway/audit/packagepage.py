@@ -1,0 +1,148 @@
+"""The page in a package of evidence that explains how to check it, in English and in Vietnamese; made for people who have never seen the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the page names."""
+
+    transfer: str
+    note: str
+    files: tuple[str, ...]
+    missing: Mapping[str, str]
+    actor: str
+    reason: str
+    made: str
+
+    @property
+    def origin(self) -> str:
+        return self.note.split("\n", 1)[0]
+
+    def first(self, ending: str) -> str:
+        return next((name for name in self.files if name.endswith(ending)), f"entries/…{ending}")
+
+
+def english(facts: Facts) -> str:
+    missing = "".join(f"- `{part}` is not here: {why}\n" for part, why in facts.missing.items()) or "- nothing\n"
+    entry = facts.first(".json")
+    stamp = (
+        "\n**When the checkpoint existed at the latest**, by a time-stamp authority that you trust:\n\n"
+        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile tsa-authorities.pem\n```\n"
+        if "log/checkpoint.tsr" in facts.files
+        else ""
+    )
+    return f"""# Evidence of transfer {facts.transfer}
+
+Log: `{facts.origin}`. Made {facts.made} by {facts.actor}; reason given: {facts.reason}. That it was made stands in the log, too.
+
+What belongs to the transfer and is missing:
+{missing}
+## What you must have from elsewhere
+
+1. The **key of the log** (`log.vkey`), from the gateway's operator, an agency or a print-out: not the copy in `log/`.
+2. The **authorities** that issue certificates to the systems: not the copy in `certificates/`.
+3. If you can: a **checkpoint** that an agency kept. Each answer of the gateway carried one; the log must go on from it.
+
+## In one step
+
+```sh
+python3 -m pip install cryptography lxml      # once
+python3 check.pyz . --vkey log.vkey-from-elsewhere --authorities authorities-from-elsewhere.pem
+```
+
+`check.pyz` is a zip file of a few readable modules; read it before you believe it, take it from the published source, or do without it:
+
+## By hand
+
+**The entry stands in the log** (C2SP tlog-proof; Debian package `litetlog`):
+
+```sh
+for name in entries/*.json; do cp $name ${{name%.json}}; spicy-litetlog -verify "$(cat log.vkey-from-elsewhere)" ${{name%.json}}; done
+```
+
+Without that tool: the leaf is SHA-256 of a zero octet and the entry's octets; hash it with the lines of its `.tlog-proof` upwards (RFC 9162 §2.1.3.2), and compare with the third
+line of `log/checkpoint`, which the log's key signed (Ed25519 over the text up to and with the line end before the empty line).
+
+```sh
+(printf '\\000'; cat {entry}) | openssl dgst -sha256 -binary | base64
+```
+
+**The messages are those of the entry**: SHA-256 of the salt and the octets. `in` is of the request's body (all after the first empty line), `sent` and `back` are of
+`forwarded.http` and `provider-answer.http` whole, `out` is of `answer.json`, the answer before fields were hidden from the caller.
+
+```sh
+(xxd -r -p messages/salt; cat messages/answer.json) | sha256sum
+```
+
+**Who signed**: REST messages bear RFC 9421 signatures (`signature-input`, `signature`), SOAP messages WS-Security (`xmlsec1 --verify` takes them); of encrypted ones `….opened` holds what was
+signed inside. The certificates are in `certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the request what was known at that moment.
+
+```sh
+openssl verify -CAfile authorities-from-elsewhere.pem -attime $(date -d '{facts.made}' +%s) certificates/*.crt
+```
+{stamp}
+## What this cannot show
+
+That the gateway handed the answer to the caller (the caller holds that: a signed answer with a receipt), and what never passed the gateway.
+"""
+
+
+def vietnamese(facts: Facts) -> str:
+    missing = "".join(f"- `{part}` không có ở đây: {why}\n" for part, why in facts.missing.items()) or "- không thiếu gì\n"
+    stamp = (
+        "\n**Điểm kiểm tra có muộn nhất vào lúc nào**, theo một tổ chức cấp dấu thời gian mà anh/chị tin:\n\n"
+        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile tsa-authorities.pem\n```\n"
+        if "log/checkpoint.tsr" in facts.files
+        else ""
+    )
+    return f"""# Chứng cứ của giao dịch {facts.transfer}
+
+Nhật ký: `{facts.origin}`. Lập lúc {facts.made}, người lập: {facts.actor}; lý do: {facts.reason}. Việc lập gói này cũng được ghi vào nhật ký.
+
+Phần thuộc giao dịch nhưng không có trong gói:
+{missing}
+## Những thứ phải lấy từ nơi khác
+
+1. **Khóa của nhật ký** (`log.vkey`): lấy từ đơn vị vận hành, một cơ quan khác hoặc bản in; không dùng bản sao trong `log/`.
+2. **Các cơ quan chứng thực** đã cấp chứng thư cho các hệ thống; không dùng bản sao trong `certificates/`.
+3. Nếu có: một **điểm kiểm tra** mà một cơ quan đã giữ. Mỗi câu trả lời của cổng đều kèm một điểm kiểm tra; nhật ký phải nối tiếp điểm đó.
+
+## Kiểm tra bằng một lệnh
+
+```sh
+python3 -m pip install cryptography lxml      # một lần
+python3 check.pyz . --vkey khoa-nhat-ky.vkey --authorities co-quan-chung-thuc.pem
+```
+
+`check.pyz` là một tệp zip gồm vài mô-đun đọc được; hãy đọc trước khi tin, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra không cần nó:
+
+## Kiểm tra bằng tay
+
+**Mục nhật ký có trong nhật ký** (gói Debian `litetlog`):
+
+```sh
+for name in entries/*.json; do cp $name ${{name%.json}}; spicy-litetlog -verify "$(cat khoa-nhat-ky.vkey)" ${{name%.json}}; done
+```
+
+**Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte. `in` là thân của yêu cầu (tất cả sau dòng trống đầu tiên), `sent` và `back` là cả tệp `forwarded.http` và
+`provider-answer.http`, `out` là `answer.json`, câu trả lời trước khi các trường bị che.
+
+```sh
+(xxd -r -p messages/salt; cat messages/answer.json) | sha256sum
+```
+
+**Ai đã ký**: thông điệp REST có chữ ký RFC 9421, thông điệp SOAP có WS-Security (`xmlsec1 --verify`); của thông điệp đã mã hóa, tệp `….opened` giữ phần được ký bên trong. Chứng thư ở
+`certificates/`, đặt tên theo mã khóa; `status.json` cho biết tình trạng của từng chứng thư, các dòng `lgsp-certificate-status` trong yêu cầu cho biết tình trạng vào đúng lúc đó.
+
+```sh
+openssl verify -CAfile co-quan-chung-thuc.pem -attime $(date -d '{facts.made}' +%s) certificates/*.crt
+```
+{stamp}
+## Điều mà gói này không chứng minh được
+
+Rằng cổng đã trao câu trả lời cho bên gọi (bên gọi giữ điều đó: câu trả lời có chữ ký kèm biên nhận), và những gì không đi qua cổng.
+"""

@@ -1,0 +1,92 @@
+"""`lgsp audit package`: the evidence of one transfer, for somebody who has nothing of the gateway."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+from gateway.audit import package as packages
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+from security.entry import Json
+
+REASON: Final = 10  # characters: what is given away must be accounted for
+_OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
+
+
+def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: bool) -> None:
+    """Noted in the log first, then written; whole or not at all."""
+    if len(reason.strip()) < REASON:
+        what = (
+            f"a reason has {REASON} characters or more; it stands in the log / lý do phải có ít nhất {REASON} ký tự và được ghi vào nhật ký"
+        )
+        fail(Exit.USAGE, "no-reason", what, "Say who wants the package and what for. / Ghi rõ ai cần và để làm gì.", as_json)
+    if out.exists():
+        fail(Exit.USAGE, "there-already", f"{out} is there already / {out} đã có", _OUT_NEXT, as_json)
+    keyring, engine = Keyring(settings), open_engine(settings.database_url)
+    asked = packages.Asked(f"{getpass.getuser()}, command line", reason.strip(), time.time())
+    with engine.connect() as connection:
+        made = packages.make(connection, Vault(settings.vault_keys, at_rest=keyring.at_rest), keyring, transfer, asked)
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write(made, draft, out)
+        facts: dict[str, Json] = {
+            "of": transfer,
+            "reason": asked.reason,
+            "messages": sum(name.startswith("messages/") for name in made.files),
+        }
+        with writing(engine) as connection:
+            append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
+        draft.rename(out)
+    except OSError as trouble:
+        what = f"{out} cannot be written: {trouble.strerror} / không ghi được {out}"
+        fail(Exit.OURS, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
+    finally:
+        _remove(draft)
+    result = {
+        "ok": True,
+        "package": str(out),
+        "transfer": transfer,
+        "entries": made.entries,
+        "files": len(made.files),
+        "missing": dict(made.missing),
+    }
+    lines = [
+        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all",
+        *(f"  missing: {part}: {why}" for part, why in made.missing.items()),
+        "Whoever gets it needs the log's key and the authorities from elsewhere; its README says how to check it.",
+        "Người nhận cần khóa nhật ký và các cơ quan chứng thực từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",
+    ]
+    emit(result, as_json, "\n".join(lines))
+
+
+def _write(made: packages.Package, draft: Path, out: Path) -> None:
+    """Bodies are personal: for their owner alone."""
+    if out.suffix == ".zip":
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(packages.as_zip(made, out.stem))
+            file.flush()
+            os.fsync(file.fileno())
+        return
+    draft.mkdir(mode=0o700)
+    for name, data in made.files.items():
+        target = draft / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)
