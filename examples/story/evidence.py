@@ -82,7 +82,7 @@ def stranger(world: World) -> str:
         made = world.lgsp("audit", "package", transfer, str(package), *reason)
         check(made["ok"], f"lgsp audit package: {made}")
         command = [sys.executable, "-I", str(package / "check.pyz"), str(package), "--json", "--vkey", vkey]
-        command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.pem")]
+        command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.crt")]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
         check(found["ok"], f"what the stranger found: {found}")
         (package / "messages" / "request.http").write_bytes(b"POST / HTTP/1.1\r\n\r\n")

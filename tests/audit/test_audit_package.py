@@ -107,9 +107,9 @@ def test_that_it_was_made_is_in_the_log(world: World, packages: dict[str, Path])
     assert [row["facts"]["reason"] for row in rows if row["facts"]["of"] == transfer] == [REASON]
 
 
-def _altered(part: str, change: Callable[[bytes], bytes]) -> Callable[[Files], None]:
+def _altered(part: str, change: Callable[[bytes], bytes], ending: str = "") -> Callable[[Files], None]:
     def alter(files: Files) -> None:
-        name = next(each for each in files if each.startswith(part))
+        name = next(each for each in files if each.startswith(part) and each.endswith(ending))
         files[name] = change(files[name])
 
     return alter
@@ -124,6 +124,12 @@ def _signature_off(data: bytes) -> bytes:
     return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"signature")) + parted + body
 
 
+def _other_hash(data: bytes) -> bytes:
+    lines = data.split(b"\n")
+    lines[2] = bytes(reversed(lines[2][:-1])) + lines[2][-1:]
+    return b"\n".join(lines)
+
+
 def _other_target(data: bytes) -> bytes:
     return data.replace(b"/field-report/v1/requests", b"/field-report/v1/requestz", 1)
 
@@ -133,7 +139,8 @@ ATTACKS: dict[str, tuple[Callable[[Files], None], str]] = {
         _altered("entries/0", lambda data: data.replace(b'"status":200', b'"status":201').replace(b'"v":1', b'"v":2', 1)),
         "entries/",
     ),
-    "a proof's hash": (_altered("log/checkpoint", lambda data: data.replace(b"\n1", b"\n2", 1)), "log/checkpoint"),
+    "a proof's hash": (_altered("entries/", _other_hash, ".tlog-proof"), "entries/"),
+    "the checkpoint's size": (_altered("log/checkpoint", lambda data: data.replace(b"\n", b"\n1", 1)), "log/checkpoint"),
     "the request's body": (_altered("messages/request.http", _last_digit), "messages/request.http"),
     "the request's target": (_altered("messages/request.http", _other_target), "messages/request.http, signature"),
     "the request's signature taken off": (_altered("messages/request.http", _signature_off), "messages/request.http, signature"),
