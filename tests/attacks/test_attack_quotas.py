@@ -20,30 +20,35 @@ pytestmark = pytest.mark.server
 
 CALLER, AGENCY = "canh-bao", "H14.2"  # whom nobody granted any indicator
 VALUES: Final = messages.indicator_question(**QUESTION)
-WIDE, NARROW = f"G-{uuid.uuid4().hex[:8]}", f"G-{uuid.uuid4().hex[:8]}"
+WIDE, NARROW, LAST = (f"G-{uuid.uuid4().hex[:8]}" for _ in range(3))
 FEED: Final = f"/feeds/{INDICATOR}"
 CALLS: Final = 2
 
 
-def granted(world: World, name: str, **terms: Any) -> None:
-    content = {"id": name, "agency": AGENCY, "contract": INDICATOR, "purpose": "x", "legal_basis": "y", **terms}
-    text = json.dumps({"grants": [content]})[:-3] + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}]}'
-    file = world.data / "run" / f"{name}.yaml"
-    file.write_text(text, "utf-8")
+def granted(world: World, *grants: dict[str, Any]) -> None:
+    common = {"agency": AGENCY, "contract": INDICATOR, "purpose": "x", "legal_basis": "y"}
+    texts = [json.dumps(common | each)[:-1] + ', "valid_from": 2026-01-01, "valid_until": 2030-12-31}' for each in grants]
+    file = world.data / "run" / f"{WIDE}.yaml"
+    file.write_text(f'{{"grants": [{", ".join(texts)}]}}', "utf-8")
     assert world.lgsp("access", "propose", str(file), "--data", str(world.data))["ok"]
-    for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
-        key = str(world.identities / officer / "officer.key")
-        assert world.lgsp("access", "approve", name, "--officer", officer, "--key", key, "--data", str(world.data))["ok"]
+    for each in grants:
+        for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
+            key = str(world.identities / officer / "officer.key")
+            assert world.lgsp("access", "approve", each["id"], "--officer", officer, "--key", key, "--data", str(world.data))["ok"]
 
 
 @pytest.fixture(scope="module")
 def grants(world: World) -> Iterator[None]:
-    granted(world, WIDE, operations=["getValue"], fields=["*"], quota={"calls": CALLS, "per": "month"})
-    granted(world, NARROW, operations=["getValue", "feed"], fields=["*", "!responsible"])
-    # Who knows the later one knows both; every door does, as far as ten connections can tell.
+    granted(
+        world,
+        {"id": WIDE, "operations": ["getValue"], "fields": ["*"], "quota": {"calls": CALLS, "per": "month"}},
+        {"id": NARROW, "operations": ["getValue"], "fields": ["*", "!responsible"]},
+        {"id": LAST, "operations": ["feed"], "fields": ["*"]},
+    )
+    # Who knows the last one knows all; every door does, as far as ten connections can tell.
     world.wait("the grants to be known", lambda: all(fresh(world, FEED).status == 200 for _ in range(10)), 20.0)
     yield
-    for name in (WIDE, NARROW):
+    for name in (WIDE, NARROW, LAST):
         world.lgsp("access", "revoke", name, "--data", str(world.data))
 
 
@@ -89,7 +94,8 @@ def test_by_another_grant_a_repeat_or_another_connection(world: World, grants: N
 @pytest.fixture
 def alone(world: World, grants: None) -> None:
     """The grant that has no quota is given up."""
-    assert world.lgsp("access", "revoke", NARROW, "--data", str(world.data))["ok"]
+    for name in (NARROW, LAST):
+        assert world.lgsp("access", "revoke", name, "--data", str(world.data))["ok"]
     world.wait("it to be known", lambda: all(fresh(world, FEED).status == 403 for _ in range(10)), 20.0)
 
 
