@@ -27,6 +27,7 @@ from security.channel import SUITES_12
 ANSWER_LIMIT: Final = 5_000_000
 KEEP_ALIVE: Final = 4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
 CONNECT_SECONDS: Final = 5.0
+KNOCK_SECONDS: Final = 2.0
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 
 
@@ -64,6 +65,25 @@ def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int =
         skip_auto_headers=_SKIP,
         raise_for_status=False,
     )
+
+
+class Knocker:
+    """Tells whether an address takes connections: TCP and TLS as a call would make them, then nothing is sent."""
+
+    def __init__(self, tls: ssl.SSLContext, seconds: float = KNOCK_SECONDS) -> None:
+        self._tls: Final = tls
+        self._seconds: Final = seconds
+
+    async def __call__(self, url: str) -> bool:
+        try:
+            address = URL(url, encoded=True)
+            tls = self._tls if address.scheme == "https" else None
+            async with asyncio.timeout(self._seconds):
+                _, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+        except (OSError, ValueError):  # also what TLS refuses, and a time that is over
+            return False
+        writer.transport.abort()  # nothing was begun that must be ended in order
+        return True
 
 
 @lru_cache(maxsize=4096)

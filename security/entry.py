@@ -53,7 +53,7 @@ class Caller(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A transfer is taken in, and will be sent on."""
+    """A transfer is taken in, and will be sent on. `also` are the ids of further grants that let it through, beside the deciding one."""
 
     transfer: str
     at: float
@@ -66,6 +66,7 @@ class Intent(NamedTuple):
     grant: str
     provider: str | None
     came_in: Digest
+    also: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -193,6 +194,7 @@ def _intent(entry: Intent) -> dict[str, Json]:
         "bundle": entry.bundle,
         "message": entry.message,
         "grant": entry.grant,
+        "also": list(entry.also) or None,
         "provider": entry.provider,
         "in": _digest(entry.came_in),
     }

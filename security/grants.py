@@ -1,16 +1,17 @@
 """Who may do what: a pure decision over rows that a security officer can read.
 
 Default deny; a denial in force beats every permission; what several permissions let be seen adds up. A refusal names the nearest miss, the grant
-that came closest, so that the answer can say what is lacking and whom to ask.
+that came closest, so that the answer can say what is lacking and whom to ask. A call counts against every grant that lets it through and has a quota; a
+grant whose quota is used up is as if it were not there (`Decision.without`).
 Invariants: `decide` reads nothing but its arguments, and allows only through a grant that it names; the order of rows means nothing; a permission
-more never allows less, nor shows less.
+more never allows less, nor shows less, whichever quotas are used up.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -162,14 +163,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`grant` is the one that allowed, whose quota counts; `nearest` the one that came nearest to it, or the prohibition. `views` are the fields of
-    every grant that allows: what one of them shows is seen."""
+    """`through` are the grants that allow, `grant` the first of them; `nearest` the one that came nearest to it, or the prohibition. `views` are the
+    fields of every grant that allows: what one of them shows is seen. `limited` are those of them that have a quota, which all count."""
 
     allowed: bool
     reason: Reason
     grant: Grant | None = None
     views: tuple[tuple[str, ...], ...] = ()
     nearest: Grant | None = None
+    through: tuple[Grant, ...] = ()
+    limited: tuple[Grant, ...] = ()
+
+    @classmethod
+    def by(cls, through: tuple[Grant, ...]) -> Decision:
+        """Allowed by these, in their order of rank."""
+        limited = tuple(grant for grant in through if grant.quota is not None)
+        return cls(True, Reason.GRANTED, through[0], tuple(sorted({grant.fields for grant in through})), through=through, limited=limited)
+
+    def without(self, used_up: Collection[str]) -> Decision | None:
+        """As it would be if these grants were not there; None where no grant is left that allows. Prohibitions have no quota."""
+        left = tuple(grant for grant in self.through if grant.id not in used_up)
+        return None if not left else self if len(left) == len(self.through) else Decision.by(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +236,7 @@ class Held:
             elif verdict is not None and (nearest is None or _NEARNESS[verdict] > _NEARNESS[reason]):
                 reason, nearest = verdict, grant
         if allowing:
-            return Decision(True, Reason.GRANTED, allowing[0], tuple(sorted({grant.fields for grant in allowing})))
+            return Decision.by(tuple(allowing))
         if nearest is None and contract in self._of_contract:
             return Decision(False, Reason.NO_OPERATION, nearest=self._of_contract[contract])
         if nearest is None and self._any is not None:
@@ -283,7 +297,7 @@ def refusal(decision: Decision, request: Request, ask: Words, now: float, notice
 
 
 def quota_refusal(grant: Grant, request: Request, ask: Words, now: float) -> Policy:
-    """The failure to raise where the quota of the grant that allowed is used up."""
+    """The failure to raise where no grant is left whose quota is not used up; this one counts anew first."""
     assert grant.quota is not None
     ends = grant.quota.window(now).ends
     return Policy(

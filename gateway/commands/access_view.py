@@ -8,13 +8,13 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, emit, fail
-from gateway.exchange.quotas import used
+from gateway.exchange.quotas import Asked, refused, used
 from gateway.journal.database import open_engine
 from gateway.registry.matrix import Cell, cell, matrix, operations, text
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from security.grants import Grant
-from security.windows import VIETNAM, civil
+from security.windows import VIETNAM, Quota, civil
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, at: str | None, as_json: bool) -> None:
@@ -33,24 +33,36 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
             )
         if operation not in operations(compiled):
             fail(Exit.USAGE, "unknown", f"{contract} has no operation {operation}", f"It has {', '.join(operations(compiled))}.", as_json)
-        found = cell(snapshot, agency, compiled, operation, now)
-        grant = found.decision.grant or found.decision.nearest
-        counted = used(connection, grant, agency, now) if grant is not None and grant.quota is not None else None
+        whole = snapshot.decide(agency, contract, operation, now)
+        nearest = (whole.nearest,) if whole.nearest is not None else ()
+        counts = [(each, each.quota, used(connection, each, agency, now)) for each in (*whole.limited, *nearest) if each.quota is not None]
+    used_up = {each.id for each, quota, count in counts if count >= quota.calls}
+    found = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
+    grant = found.decision.grant or found.decision.nearest
+    allowed = whole.without(used_up) is not None
     ask = snapshot.owner_of(compiled.contract)
-    result = _row(found) | {"ok": found.decision.allowed, "at": rfc3339(now), "ask": {"vi": ask.vi, "en": ask.en}}
-    lines = [f"{'yes' if found.decision.allowed else 'no '} {agency} {contract} {operation} at {civil(now)}"]
-    if found.decision.allowed:
+    result = _row(found) | {"ok": allowed, "allowed": allowed, "at": rfc3339(now), "ask": {"vi": ask.vi, "en": ask.en}}
+    lines = [f"{'yes' if allowed else 'no '} {agency} {contract} {operation} at {civil(now)}"]
+    if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
         lines += [f"      but {each.name} is suspended: {snapshot.suspension(each).what('en')}" for each in suspended]
         result["suspended"] = [each.id for each in suspended]
     else:
-        why = snapshot.refusal(found.decision, agency, compiled.contract, operation, now)
+        asked = Asked(snapshot, agency, compiled.contract, operation, now)
+        why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
+        result["reason"] = why.code.removeprefix("access.")
         result["messages"] = {each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")}
         lines += [f"why   {why.what('en')}", f"      {why.what('vi')}"]
     if grant is not None:
-        told, said = _limits(grant, counted, now)
+        told, said = _limits(grant, now)
         result |= told
         lines += said
+    if counts:
+        quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
+        result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
+        for each, quota, _ in counts:
+            state = "used up, as if the grant were not there" if each.id in used_up else f"{quotas[each.id]['left']} left"
+            lines.append(f"quota {quota} of {each.id}: {state} until {quotas[each.id]['until']}")
     lines += [f"{'sees ' if shown else 'hides'} {message}: {path}" for message, fields in found.seen for path, shown in fields]
     lines += [f"ask   {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
@@ -73,13 +85,14 @@ def _row(found: Cell) -> dict[str, Any]:
         "allowed": decision.allowed,
         "reason": decision.reason,
         "grant": decision.grant.id if decision.grant is not None else None,
+        "also": [each.id for each in decision.through[1:]],
         "nearest": decision.nearest.id if decision.nearest is not None else None,
         "visible": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if shown],
         "hidden": [f"{message}: {path}" for message, fields in found.seen for path, shown in fields if not shown],
     }
 
 
-def _limits(grant: Grant, counted: int | None, now: float) -> tuple[dict[str, Any], list[str]]:
+def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
     """Who the grant is for and what bounds it, for programs and for people."""
     holder = grant.agency or f"role {grant.role}"
     told: dict[str, Any] = {
@@ -98,11 +111,12 @@ def _limits(grant: Grant, counted: int | None, now: float) -> tuple[dict[str, An
         told["hours"] = {"window": str(grant.hours), "open": grant.hours.holds(now), "opens": rfc3339(grant.hours.next_open(now))}
         state = "open now" if grant.hours.holds(now) else f"closed, opens {civil(grant.hours.next_open(now))}"
         said.append(f"hours {grant.hours} (Vietnam): {state}")
-    if grant.quota is not None and counted is not None:
-        left, ends = max(0, grant.quota.calls - counted), grant.quota.window(now).ends
-        told["quota"] = {"calls": grant.quota.calls, "per": grant.quota.per, "used": counted, "left": left, "until": rfc3339(ends)}
-        said.append(f"quota {grant.quota}: {left} left until {civil(ends)}")
     return told, said
+
+
+def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:
+    left = max(0, quota.calls - counted)
+    return {"calls": quota.calls, "per": quota.per, "used": counted, "left": left, "until": rfc3339(quota.window(now).ends)}
 
 
 def _moment(text: str | None, as_json: bool) -> float:

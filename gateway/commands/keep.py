@@ -7,7 +7,7 @@ import time
 
 import uvloop
 
-from adapters.http import client_context, open_session
+from adapters.http import Knocker, client_context, open_session
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import CheckpointFile
@@ -15,6 +15,7 @@ from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.authority import EmbeddedAuthority
 from gateway.delivery.forwarder import forwarder_over
+from gateway.delivery.knocking import Knocking
 from gateway.delivery.worker import Deliverer
 from gateway.doors.anchors import Anchors
 from gateway.journal import processes
@@ -62,6 +63,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     )
     fetching = fetch.open_session()
     chores = (
+        ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
     )

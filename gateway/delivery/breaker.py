@@ -3,6 +3,7 @@
     closed --(n failures in a row)--> open --(rest over)--> half-open --(success)--> closed
                                         ^--------------------(failure)-----'   and the rest grows, up to a cap
 
+A rest ends early for a system that could not be reached and now takes connections again (`listens`); one that answers badly rests to the end.
 Invariants: pure but for its own fields, with the clock handed in; while half-open at most one call is out; a probe that never reports
 back does not block for ever (it is counted as lost after a rest).
 """
@@ -38,6 +39,7 @@ class Breaker:
     _rest: float = 0.0
     _until: float = 0.0
     _probe: float | None = None  # when the single call of a half-open breaker went out
+    _unreachable: bool = False  # the last failure was that no connection came about
 
     def position(self, now: float) -> Position:
         if self._rest == 0.0:
@@ -63,16 +65,22 @@ class Breaker:
         return left
 
     def succeeded(self) -> None:
-        self._failures, self._rest, self._until, self._probe = 0, 0.0, 0.0, None
+        self._failures, self._rest, self._until, self._probe, self._unreachable = 0, 0.0, 0.0, None, False
+
+    def listens(self, now: float) -> None:
+        """The system takes connections: if it rested since it did not, its rest is over. Whether it is well, a call must show."""
+        if self._unreachable:
+            self._until = min(self._until, now)
 
     def abandoned(self) -> None:
         """The call ended without saying anything of the system's health; another may probe."""
         self._probe = None
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, unreachable: bool = False) -> None:
+        if self._rest and self._probe is None:
+            return  # a call that went out before it opened: it says nothing new
+        self._unreachable = unreachable
         if self._rest:
-            if self._probe is None:
-                return  # a call that went out before it opened: it says nothing new
             self._rest = min(self._rest * self.rules.growth, self.rules.longest)
         else:
             self._failures += 1

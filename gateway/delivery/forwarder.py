@@ -33,7 +33,9 @@ from security.jose import Opener
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys
 
-_SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
+SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
+UNREACHABLE: Final = "provider.down"
+RESTING: Final = "provider.resting"
 
 
 class Forwarder:
@@ -90,7 +92,7 @@ class Forwarder:
         wait = breaker.admit(self._clock())
         if wait > 0:
             seconds = math.ceil(wait)
-            raise ProviderFailure("provider.resting", acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
+            raise ProviderFailure(RESTING, acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
         outgoing = Outgoing(transfer, caller, operation, codec, message, timeout, contract.contract.protection == "encrypted")
         adapter = self._adapters[endpoint.kind]
         try:
@@ -104,7 +106,7 @@ class Forwarder:
             if failure.code in SOUND:
                 breaker.succeeded()
             else:
-                breaker.failed(self._clock())
+                breaker.failed(self._clock(), unreachable=failure.code == UNREACHABLE)
             raise
         except BaseException:  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
             breaker.abandoned()
@@ -116,13 +118,19 @@ class Forwarder:
         """Whether calls to this system are held back just now."""
         return self.breakers.of(system).wait(self._clock()) > 0
 
+    def listens(self, system: str) -> None:
+        """It was seen to take connections."""
+        self.breakers.of(system).listens(self._clock())
+
     def positions(self) -> dict[str, Position]:
         return self.breakers.positions(self._clock())
 
     def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Failure, now: float, *, tries: int = 1) -> QueueRow:
-        """The row of a message that is put aside after its first try failed."""
-        at = self.policy.next_try(tries, now, now, self._rng, retry_after=failure.retry_after)
-        return QueueRow(transfer, provider, body_ref, max(now + _SOONEST, at or now), tries=tries, last_failure=failure.code)
+        """The row of a message that is put aside after its first try failed. How long this process leaves the system alone does not bind the
+        keeper, who has a breaker of its own, and looks whether the system is back."""
+        after = None if failure.code == RESTING else failure.retry_after
+        at = self.policy.next_try(tries, now, now, self._rng, retry_after=after)
+        return QueueRow(transfer, provider, body_ref, max(now + SOONEST, at or now), tries=tries, last_failure=failure.code)
 
 
 def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]) -> Forwarder:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, Engine, Select, func, select, update
+from sqlalchemy import Connection, Engine, Select, case, func, select, update
 
 import gateway.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
@@ -23,6 +23,7 @@ from gateway.journal.filelock import FileLock
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
+AWAY: Final = ("provider.down", "provider.resting")  # the last failures of messages that wait for a system to come back
 _FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEAD, "in-doubt": DEAD}
 _SALT_MARK: Final = b"Lgsp-Salt: "
 
@@ -79,20 +80,22 @@ def take_due(
     now: float,
     limit: int,
     resting: Collection[str] = (),
+    tried: Collection[str] = (),
     *,
     each: int = 8,
 ) -> list[Job]:
     """Take up to `limit` messages that are due, the longest waiting first, at most `each` of a provider: one that is slow must not hold up
-    the others. Those of `resting` providers stay where they are."""
+    the others. Those of `resting` providers stay where they are; of a provider that is `tried`, one goes ahead."""
     queue, transfer = tables.queue, tables.transfer
     due = [queue.c.state == WAITING, queue.c.next_at <= now]
     if resting:
         due.append(queue.c.provider.not_in(list(resting)))
     rank = func.row_number().over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer)).label("rank")
-    ranked = select(queue.c.transfer, queue.c.next_at, rank).where(*due).subquery()
+    ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
+    most = case((ranked.c.provider.in_(list(tried)), 1), else_=each) if tried else each
     with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
         first = connection.execute(
-            select(ranked.c.transfer).where(ranked.c.rank <= each).order_by(ranked.c.next_at, ranked.c.transfer).limit(limit)
+            select(ranked.c.transfer).where(ranked.c.rank <= most).order_by(ranked.c.next_at, ranked.c.transfer).limit(limit)
         )
         wanted = [row.transfer for row in first]
     if not wanted:
@@ -133,6 +136,25 @@ def take_due(
 
 def _locking(due: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
     return due.with_for_update(skip_locked=True, of=tables.queue)  # SQLite knows no row locks and leaves this out
+
+
+def providers_away(engine: Engine) -> list[str]:
+    """The providers that messages wait for since they could not be reached, or were left alone."""
+    queue = tables.queue
+    with engine.connect() as connection:
+        return list(connection.scalars(select(queue.c.provider).where(queue.c.state == WAITING, queue.c.last_failure.in_(AWAY)).distinct()))
+
+
+def bring_forward(engine: Engine, lock: FileLock | None, lease: Leading, provider: str, now: float) -> int:
+    """The messages that wait for this provider since it could not be reached are due now; how many they are."""
+    queue = tables.queue
+    waiting = (queue.c.provider == provider, queue.c.state == WAITING, queue.c.last_failure.in_(AWAY), queue.c.next_at > now)
+    with engine.connect() as connection:
+        if connection.scalar(select(queue.c.transfer).where(*waiting).limit(1)) is None:
+            return 0
+    with writing(engine, lock) as connection:
+        check_lease(connection, lease)
+        return int(connection.execute(update(queue).where(*waiting).values(next_at=now)).rowcount)
 
 
 def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:

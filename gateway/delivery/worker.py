@@ -30,7 +30,8 @@ from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
 from gateway.delivery import steps
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.breaker import Position
+from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Contents, Job, Leading, phase_of, read_contents, take_due
 from gateway.delivery.steps import Step
 from gateway.journal.filelock import FileLock
@@ -84,10 +85,12 @@ class Deliverer:
         """Take up what is due; how many messages that were."""
         room = self._at_once - len(self._tasks)
         if room > 0:
-            busy = {name for name in self._forwarder.positions() if self._forwarder.is_open(name)}
+            positions = self._forwarder.positions()
+            busy = {name for name in positions if self._forwarder.is_open(name)}
             busy.update(name for name, number in self._out.items() if number > 0)
+            tried = {name for name, position in positions.items() if position is Position.HALF_OPEN}
             jobs = await asyncio.to_thread(
-                take_due, self._engine, self._lock, lease, self._process, self._clock(), room, busy, each=A_PROVIDER
+                take_due, self._engine, self._lock, lease, self._process, self._clock(), room, busy, tried, each=A_PROVIDER
             )
         else:
             jobs = []
@@ -174,9 +177,8 @@ class Deliverer:
             vault = self._evidence(job, f"{phase}-", failure, now)
             change = self._change(job, steps.OUTCOME_UNKNOWN, status=failure.status, failure=failure.code)
             return Write(change=change, log=(entry,), vault=tuple(vault), queue=self._queue(job, DEAD, now, tries, failure.code))
-        if failure.code == "provider.resting":  # another message probes just now: this one was not tried
-            at = now + (failure.retry_after or 1)
-            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, at, job.tries, failure.code))
+        if failure.code == RESTING:  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
+            return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, now + SOONEST, job.tries, failure.code))
         lost = failure.code.startswith("vault.")  # what cannot be opened will not be opened later
         again = self._forwarder.policy.next_try(tries, job.first_at, now, self._rng, retry_after=failure.retry_after)
         if again is not None and not lost:

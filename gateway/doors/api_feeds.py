@@ -19,12 +19,13 @@ from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.exchange import entries
-from gateway.exchange.quotas import use_of
+from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.write import Verdict, Write
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Mask
 from security import jose
+from security.grants import Decision
 
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
@@ -35,36 +36,48 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     if contract is None or not submitted:
         raise Theirs("feed.unknown", contract=name)
     agency = caller.system.agency
-    decision = snapshot.decide(agency, name, FEED, received.at)
-    if not decision.allowed or decision.grant is None:
-        raise snapshot.refusal(decision, agency, contract.contract, FEED, received.at)
-    use, quotas = use_of(decision.grant, agency, received.at), services.exchange.quotas
-    if quotas.is_full(use):
-        raise quotas.full(snapshot, decision.grant, agency, contract.contract, FEED, received.at)
+    asked, quotas = Asked(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
+    decision = quotas.known(asked, decide(asked))
+    if decision is None:
+        raise refused(asked)
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
-    masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
-    codec = snapshot.codec(caller.system, contract)
-    if isinstance(codec, PinnedCodec):
-        masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
-    entry = entries.note(
-        "feed-read",
-        {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor},
-        services.clock(),
-        actor=caller.system.name,
-    )
-    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=use))
-    if written.verdict is Verdict.REPLAYED:
-        raise Theirs("api.replayed")
-    if written.verdict is Verdict.FULL:
-        raise quotas.full(snapshot, decision.grant, agency, contract.contract, FEED, received.at)
-    if written.verdict is not Verdict.COMMITTED:
-        raise Ours("journal.fenced", retry_after=1)
+    while True:
+        try:
+            events, cursor, more = await _counted(services, request, contract, submitted, decision)
+            break
+        except UsedUp as full:  # once a grant at most: what it alone shows is masked, and the page written anew
+            decision = quotas.narrowed(asked, decision, full)
     head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
     page, media = head.encode() + b",".join(events) + b"]}", "application/json"
     if receiver is not None:
         page, media = jose.seal(page, media, services.rest.signing_key, receiver)[0], jose.MEDIA_TYPE
     return Reply(200, {"content-type": media}, page)
+
+
+async def _counted(
+    services: Services, request: ApiRequest, contract: CompiledContract, submitted: list[Operation], decision: Decision
+) -> tuple[list[bytes], str, bool]:
+    """The page's events as this decision shows them, logged and counted."""
+    caller, snapshot, name = request.proven, request.snapshot, contract.contract.name
+    assert decision.grant is not None
+    masks = {each.name: snapshot.mask(contract, each.request, decision.views) for each in submitted}
+    codec = snapshot.codec(caller.system, contract)
+    if isinstance(codec, PinnedCodec):
+        masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
+    events, cursor, more = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
+    facts = {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor}
+    if len(decision.through) > 1:
+        facts["also"] = [each.id for each in decision.through[1:]]
+    entry = entries.note("feed-read", facts, services.clock(), actor=caller.system.name)
+    uses = uses_of(decision, caller.system.agency, request.received.at)
+    written = await services.journal.commit(Write(replay=caller.replay, log=(entry,), quota=uses))
+    if written.verdict is Verdict.REPLAYED:
+        raise Theirs("api.replayed")
+    if written.verdict is Verdict.FULL:
+        raise UsedUp(written.full)
+    if written.verdict is not Verdict.COMMITTED:
+        raise Ours("journal.fenced", retry_after=1)
+    return events, cursor, more
 
 
 def _page(

@@ -24,8 +24,8 @@ HashId = Callable[[str], str]
 def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, hash_id: HashId) -> LogRow:
     who = decoded.requested
     received, contract = who.received, who.contract
-    grant = decoded.authorised.decision.grant
-    assert grant is not None
+    decision = decoded.authorised.decision
+    assert decision.grant is not None
     return _row(
         form.Intent(
             transfer=received.transfer,
@@ -36,9 +36,10 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
             operation=who.operation.name,
             bundle=contract.digest,
             message=hash_id(who.message_id),
-            grant=grant.id,
+            grant=decision.grant.id,
             provider=provider.id if provider is not None else None,
             came_in=form.salted(salt, received.body or received.query.encode()),
+            also=tuple(each.id for each in decision.through[1:]),
         )
     )
 

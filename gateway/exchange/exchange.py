@@ -29,8 +29,8 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
 from gateway.exchange.evidence import pack, request_bytes
 from gateway.exchange.floods import SECONDS, Floods, Sum
-from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text
-from gateway.exchange.quotas import Quotas, use_of
+from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text, row_of
+from gateway.exchange.quotas import Quotas, UsedUp, asked_by, decide, refused, uses_of
 from gateway.exchange.stages import (
     Addressed,
     Answered,
@@ -45,7 +45,7 @@ from gateway.exchange.stages import (
     Requested,
 )
 from gateway.exchange.states import Event, State, after
-from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, VaultRow, Verdict, Write
+from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, TransferChange, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
@@ -80,7 +80,7 @@ class Exchange:
     provider_seconds: float
     floods: Floods = field(default_factory=Floods)
     quotas: Quotas = field(init=False)
-    _writing: set[asyncio.Future[None]] = field(default_factory=set)
+    _writing: set[asyncio.Future[Verdict]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
@@ -91,22 +91,21 @@ class Exchange:
         try:
             authenticated = door.authenticate(addressed)
             requested = door.request(authenticated)
-            authorised = self.authorise(requested)
-            await self.quotas.look(requested, authorised.decision.grant, requested.received.at)
+            authorised = await self.quotas.look(self.authorise(requested))
             decoded = Decoded(authorised, door.decode(authorised))
-            return await self._commit(decoded)
+            while True:
+                try:
+                    return await self._commit(decoded)
+                except UsedUp as full:  # once a grant at most
+                    decoded = self.quotas.anew(decoded, full)
         except Failure as failure:
             return await self.refuse(addressed.received, addressed.snapshot, failure, addressed, authenticated, requested)
 
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
-        snapshot = requested.snapshot
         if operation.name not in requested.codec.rest:
             raise Theirs("operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
-        decision = snapshot.decide(caller.agency, contract.name, operation.name, requested.received.at)
-        if not decision.allowed:
-            raise snapshot.refusal(decision, caller.agency, contract, operation.name, requested.received.at)
-        return Authorised(requested, decision)
+        return Authorised(requested, decide(asked_by(requested)))
 
     # --- intent -------------------------------------------------------------------------------------------------------
 
@@ -119,7 +118,7 @@ class Exchange:
         now = self.clock()
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
-        row = self._row(decoded, now, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
+        row = row_of(decoded, now, self.process, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
         stored = self._request(who, salt, now)
         if who.operation.pattern is Pattern.DISPATCH:
             stored.append(self._seal(who, "canonical", canonical(who, decoded.message), now))
@@ -129,9 +128,9 @@ class Exchange:
             log=(intent,),
             vault=tuple(stored),
             queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
-            quota=use_of(decoded.authorised.decision.grant, who.caller.agency, now),
+            quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
         )
-        done = await self._write_new(decoded, write, now)
+        done = await self._write_new(decoded, write)
         if done is not None:
             return done
         committed = Committed(decoded, row.id, provider, now, salt, intent.leaf)
@@ -162,7 +161,7 @@ class Exchange:
         receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
         write = Write(
             replay=who.authenticated.replay,
-            transfer=self._row(decoded, now, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
+            transfer=row_of(decoded, now, self.process, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
             log=(intent, outcome),
             vault=(
                 *self._request(who, salt, now),
@@ -170,12 +169,12 @@ class Exchange:
                 self._seal(who, "answer", answer_json, now),
             ),
             feed=FeedRow(who.contract.contract.name, transfer, event(decoded, now), f"{transfer}/canonical"),
-            quota=use_of(decoded.authorised.decision.grant, who.caller.agency, now),
+            quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
         )
-        done = await self._write_new(decoded, write, now)
+        done = await self._write_new(decoded, write)
         return done if done is not None else Answered(who, receipt, answer=answer)
 
-    async def _write_new(self, decoded: Decoded, write: Write, now: float) -> Answered | Refused | None:
+    async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commit a new transfer; None if it stands, else the end of the matter."""
         written = await self.journal.commit(write)
         if written.verdict is Verdict.COMMITTED:
@@ -184,13 +183,11 @@ class Exchange:
         if written.verdict is Verdict.REPLAYED:
             raise Theirs("message.replayed")
         if written.verdict is Verdict.FULL:
-            grant = decoded.authorised.decision.grant
-            assert grant is not None  # nothing is written without one
-            raise self.quotas.full(who.snapshot, grant, who.caller.agency, who.contract.contract, who.operation.name, now)
+            raise UsedUp(written.full)
         if written.verdict is Verdict.FENCED:
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
         assert written.existing is not None
-        return await self._repeat(decoded.authorised, who, written.existing)
+        return await self._repeat(who, written.existing)
 
     # --- forward and outcome ------------------------------------------------------------------------------------------
 
@@ -287,15 +284,17 @@ class Exchange:
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 
-    async def _repeat(self, authorised: Authorised, who: Requested, row: Mapping[str, Any]) -> Answered:
+    async def _repeat(self, who: Requested, row: Mapping[str, Any]) -> Answered:
         if row["payload_digest"] != who.authenticated.payload_digest:
             raise Theirs("message.other-body", message=who.message_id)
         first, state = str(row["id"]), State(row["state"])
         if state is State.FORWARDING:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else int(row["status"] or 502)
-        entry = entries.repeat(who, first, status, self.clock())
-        await self._log(entry)
+        now = self.clock()
+        authorised, uses = await self.quotas.again(who, first, now)
+        if await self._log(entries.repeat(who, first, status, now), uses) is Verdict.FULL:
+            raise refused(asked_by(who))
         receipt = receipt_of(first, row["receipt"])
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
@@ -349,16 +348,17 @@ class Exchange:
             self._end_flood(flood)
         await asyncio.gather(*self._writing, return_exceptions=True)
 
-    def _flood_written(self, task: asyncio.Future[None]) -> None:
+    def _flood_written(self, task: asyncio.Future[Verdict]) -> None:
         self._writing.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("refusals that were summed up could not be logged: %s", task.exception())
 
-    async def _log(self, entry: LogRow) -> None:
-        """Commit one entry. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
-        written = await self.journal.commit(Write(log=(entry,)))
-        if written.verdict is not Verdict.COMMITTED:
+    async def _log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = ()) -> Verdict:
+        """Commit one entry, unless what it counts against is used up. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
+        written = await self.journal.commit(Write(log=(entry,), quota=uses))
+        if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+        return written.verdict
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
@@ -371,29 +371,3 @@ class Exchange:
 
     def _seal(self, who: Requested, part: str, data: bytes, now: float) -> VaultRow:
         return self.vault.seal(who.received.transfer, part, data, now)
-
-    def _row(self, decoded: Decoded, now: float, *, state: State, provider: System | None, answered: Receipt | None = None) -> TransferRow:
-        who = decoded.requested
-        assert decoded.authorised.decision.grant is not None
-        return TransferRow(
-            id=who.received.transfer,
-            state=state.value,
-            pattern=who.operation.pattern.value,
-            caller_system=who.caller.id,
-            caller_agency=who.caller.agency,
-            contract=who.contract.contract.name,
-            bundle=who.contract.digest,
-            operation=who.operation.name,
-            message_id=who.message_id,
-            payload_digest=who.authenticated.payload_digest,
-            grant_id=decoded.authorised.decision.grant.id,
-            provider=provider.id if provider is not None else None,
-            process=self.process,
-            idempotent=who.operation.idempotent and who.operation.pattern is Pattern.DISPATCH,
-            received=who.received.at,
-            committed=now,
-            finished=now if answered is not None else None,
-            status=200 if answered is not None else None,
-            answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
-            receipt=receipt_text(answered) if answered is not None else None,
-        )

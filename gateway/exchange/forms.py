@@ -10,6 +10,9 @@ from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from contracts.base.times import rfc3339
 from contracts.model import Pattern
 from gateway.exchange.stages import Authorised, Decoded, Message, Receipt, Requested
+from gateway.exchange.states import State
+from gateway.journal.write import TransferRow
+from gateway.registry.records import System
 
 
 def masked(authorised: Authorised, answer: Message) -> Message:
@@ -19,6 +22,36 @@ def masked(authorised: Authorised, answer: Message) -> Message:
         return answer
     mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.views)
     return answer if mask is None else mask(answer)
+
+
+def row_of(
+    decoded: Decoded, now: float, process: str, *, state: State, provider: System | None, answered: Receipt | None = None
+) -> TransferRow:
+    """The row of a new transfer."""
+    who = decoded.requested
+    assert decoded.authorised.decision.grant is not None
+    return TransferRow(
+        id=who.received.transfer,
+        state=state.value,
+        pattern=who.operation.pattern.value,
+        caller_system=who.caller.id,
+        caller_agency=who.caller.agency,
+        contract=who.contract.contract.name,
+        bundle=who.contract.digest,
+        operation=who.operation.name,
+        message_id=who.message_id,
+        payload_digest=who.authenticated.payload_digest,
+        grant_id=decoded.authorised.decision.grant.id,
+        provider=provider.id if provider is not None else None,
+        process=process,
+        idempotent=who.operation.idempotent and who.operation.pattern is Pattern.DISPATCH,
+        received=who.received.at,
+        committed=now,
+        finished=now if answered is not None else None,
+        status=200 if answered is not None else None,
+        answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
+        receipt=receipt_text(answered) if answered is not None else None,
+    )
 
 
 def canonical(who: Requested, message: Message) -> bytes:

@@ -5,8 +5,8 @@ Whatever the batch holds, the result is that of its units one after the other:
 2. a replay key that stands already: REPLAYED, nothing is written;
 3. a message id (or transfer id) that stands already: DUPLICATE, the replay key is written and nothing else;
 4. a step whose guard fails: FENCED, nothing is written;
-5. a quota that is used up: FULL, nothing is written;
-6. else all rows of the unit are written, and it counts against its quota: COMMITTED.
+5. a quota that is used up: FULL, nothing is written, and the use that was one too many is told;
+6. else all rows of the unit are written, and it counts against each of its quotas: COMMITTED.
 `together` does so in a few statements for all units. Where units of one batch depend on each other it gives up before it has
 an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint.
 """
@@ -22,7 +22,6 @@ from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, ReplayKey
 COMMITTED: Final = Written(Verdict.COMMITTED)
 REPLAYED: Final = Written(Verdict.REPLAYED)
 FENCED: Final = Written(Verdict.FENCED)
-FULL: Final = Written(Verdict.FULL)
 
 # The rows of `gateway.journal.write` are tuples in the order of their columns, and go to the driver as they are.
 _REPLAY: Final = ReplayKey._fields
@@ -39,6 +38,10 @@ class Entangled(Exception):
 
 class _Full(Entangled):
     """A quota is used up by units of this batch: which of them still fit is told one by one."""
+
+    def __init__(self, use: QuotaUse) -> None:
+        super().__init__()
+        self.use: Final = use
 
 
 def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written]:
@@ -76,14 +79,20 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Wr
 def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written | Exception]:
     """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
     results: dict[int, Written | Exception] = {}
-    # Those that count against a quota come last, in one order for all processes, since they wait for each other's rows.
-    for number, unit in sorted(enumerate(units), key=lambda each: (each[1].quota is not None, each[1].quota or (), each[0])):
+    # Those that count against quotas come last, and the rows of all their quotas are taken before, in one order for all processes, since these
+    # wait for each other's rows.
+    ordered = sorted(enumerate(units), key=lambda each: (each[1].quota, each[0]))
+    first = next((number for number, unit in ordered if unit.quota), None)
+    for number, unit in ordered:
+        if number == first and not sql.sqlite:
+            for use in sorted({each for one in units for each in one.quota}):
+                cursor.execute(sql.use_quota, (*use[:-1], 0, use.limit))
         cursor.execute("SAVEPOINT unit")
         try:
             results[number] = together(sql, cursor, [unit])[0]
-        except _Full:
+        except _Full as full:
             cursor.execute("ROLLBACK TO SAVEPOINT unit")
-            results[number] = FULL
+            results[number] = Written(Verdict.FULL, full=full.use)
         except Exception as error:
             if not sql.fault_of_unit(error):
                 raise
@@ -185,14 +194,15 @@ def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: li
     """Count the calls of this batch, those of one window together; all of them fit, or `_Full`."""
     uses: dict[QuotaUse, int] = {}
     for unit, result in zip(units, results, strict=True):
-        if (use := unit.quota) is not None and result is COMMITTED:
-            uses[use] = uses.get(use, 0) + 1
+        if unit.quota and result is COMMITTED:
+            for use in unit.quota:
+                uses[use] = uses.get(use, 0) + 1
     for use in sorted(uses):
         count = uses[use]
         if count <= use.limit:
             cursor.execute(sql.use_quota, (*use[:-1], count, use.limit))
         if count > use.limit or cursor.fetchone() is None:
-            raise _Full
+            raise _Full(use)
 
 
 def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:

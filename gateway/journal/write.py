@@ -122,14 +122,14 @@ class Write(NamedTuple):
     vault: tuple[VaultRow, ...] = ()
     feed: FeedRow | None = None
     queue: QueueRow | None = None
-    quota: QuotaUse | None = None
+    quota: tuple[QuotaUse, ...] = ()  # all of them count, or none
 
 
 class Verdict(StrEnum):
     COMMITTED = "committed"
     REPLAYED = "replayed"  # the replay key stands already: the very same signed bytes came before
     DUPLICATE = "duplicate"  # the message id stands already: `existing` is that transfer's row; only the replay key was written
-    FULL = "full"  # the quota of its grant is used up: nothing was written
+    FULL = "full"  # the quota of one of its grants is used up, `full`: nothing was written
     FENCED = "fenced"  # the step no longer applies: the keeper took the transfer, or declared this process dead
 
 
@@ -137,3 +137,4 @@ class Verdict(StrEnum):
 class Written:
     verdict: Verdict
     existing: Mapping[str, object] | None = None
+    full: QuotaUse | None = None

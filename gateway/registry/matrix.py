@@ -5,14 +5,14 @@ Invariant: every row is the decision that a door would make at that moment; noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from contracts.compiled import CompiledContract
 from contracts.model import Pattern
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot, Views
-from security.grants import Decision
+from security.grants import Decision, Grant
 
 Fields = tuple[tuple[str, bool], ...]  # path, and whether it is seen with all below it
 
@@ -28,8 +28,10 @@ class Cell:
     seen: tuple[tuple[str, Fields], ...] = ()
 
 
-def cell(snapshot: Snapshot, agency: str, contract: CompiledContract, operation: str, now: float) -> Cell:
+def cell(snapshot: Snapshot, agency: str, contract: CompiledContract, operation: str, now: float, *, used_up: Collection[str] = ()) -> Cell:
+    """`used_up` are grants whose quota is; they are left out, if others allow."""
     decision = snapshot.decide(agency, contract.contract.name, operation, now)
+    decision = decision.without(used_up) or decision
     return Cell(agency, contract.contract.name, operation, decision, _seen(contract, operation, decision.views) if decision.allowed else ())
 
 
@@ -58,8 +60,7 @@ def text(cells: Sequence[Cell]) -> str:
         before = (each.agency, each.contract)
         decision = each.decision
         if decision.grant is not None:
-            limits = [str(limit) for limit in (decision.grant.hours, decision.grant.quota) if limit is not None]
-            lines.append(" ".join([f"    yes {each.operation}", f"by {decision.grant.id}", *limits]))
+            lines.append(f"    yes {each.operation} by " + " and ".join(_limited(grant) for grant in decision.through))
         else:
             nearest = f", nearest {decision.nearest.id}" if decision.nearest is not None else ""
             lines.append(f"    no  {each.operation}: {decision.reason}{nearest}")
@@ -67,6 +68,10 @@ def text(cells: Sequence[Cell]) -> str:
             lines.append(f"          {message}")
             lines += [f"            {'+' if shown else '-'} {path}" for path, shown in fields]
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _limited(grant: Grant) -> str:
+    return " ".join([grant.id, *(str(limit) for limit in (grant.hours, grant.quota) if limit is not None)])
 
 
 def _seen(contract: CompiledContract, operation: str, views: Views) -> tuple[tuple[str, Fields], ...]:

@@ -47,9 +47,10 @@ class Provider:
     script: Script | None = None
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
+    port: int = 0
     runner: web.AppRunner | None = None
 
-    async def start(self, house: House) -> None:
+    async def start(self, house: House, port: int = 0) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.identity.tls_files)
         context.load_verify_locations(house.anchors)
@@ -58,10 +59,10 @@ class Provider:
         app.router.add_route("*", "/{rest:.*}", self._handle)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=context)
+        site = web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=context)
         await site.start()
-        port = self.runner.addresses[0][1]
-        self.url = f"https://localhost:{port}/base"
+        self.port = self.runner.addresses[0][1]
+        self.url = f"https://localhost:{self.port}/base"
 
     async def stop(self) -> None:
         if self.runner is not None:
@@ -103,7 +104,11 @@ class Provider:
 
 
 def session_of(house: House, gateway: Identity) -> aiohttp.ClientSession:
-    return open_session(client_context(house.anchors, *gateway.tls_files))
+    return open_session(tls_of(house, gateway))
+
+
+def tls_of(house: House, gateway: Identity) -> ssl.SSLContext:
+    return client_context(house.anchors, *gateway.tls_files)
 
 
 async def never(request: web.Request, body: bytes) -> web.StreamResponse:

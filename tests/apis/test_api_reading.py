@@ -7,7 +7,7 @@ import hashlib
 import json
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from gateway.journal import tables
 from gateway.journal.database import writing
@@ -120,6 +120,25 @@ async def test_readings_count_against_the_quota(world: World) -> None:
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
     assert answers[3].json["code"] == "access.quota" and int(answers[3].headers["retry-after"]) > 0
     assert [entry["failure"] for entry in world.logged("refusal")] == ["access.quota"] * 2
+
+
+async def test_beyond_a_quota_a_reader_sees_what_its_other_grants_show(world: World) -> None:
+    table = tables.access_grant
+    with writing(world.engine) as connection:
+        row = connection.execute(select(table).where(table.c.id == "G-0004")).mappings().one()
+        second = json.loads(row["body"]) | {"id": "G-0999", "fields": ["*"], "quota": {"calls": 1, "per": "month"}}
+        connection.execute(insert(table).values({**row, "id": "G-0999", "body": json.dumps(second)}))
+    regrant(world, fields=["*", "!note"])
+    await world.hand_in(ONE, {"identifier": ONE, "note": "private"})
+    world.sequence()
+    answers = [await world.signed("dieu-hanh", FEED) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 200] and [b"private" in answer.body for answer in answers] == [
+        True,
+        False,
+        False,
+    ]
+    facts = [entry["facts"] for entry in world.logged("feed-read")]
+    assert [sorted([each["grant"], *each.get("also", [])]) for each in facts] == [["G-0004", "G-0999"], ["G-0004"], ["G-0004"]]
 
 
 async def test_a_transfer_for_its_parties_only(world: World) -> None:

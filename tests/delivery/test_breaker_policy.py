@@ -13,22 +13,32 @@ from gateway.delivery.breaker import Breaker, Breakers, Position, Rules
 from gateway.delivery.policy import RetryPolicy
 from gateway.exchange.states import TRANSITIONS, Event, State, after
 
-EVENTS = st.lists(st.tuples(st.sampled_from(["call-ok", "call-fail", "call-lost", "late-fail"]), st.floats(0, 30)), max_size=60)
+WHAT = ["call-ok", "call-fail", "call-lost", "late-fail", "call-away", "listens"]
+EVENTS = st.lists(st.tuples(st.sampled_from(WHAT), st.floats(0, 30)), max_size=60)
 
 
 @given(EVENTS)
 def test_the_breaker_keeps_its_rules(events: list[tuple[str, float]]) -> None:
     rules = Rules(failures=3, rest=5.0, growth=2.0, longest=20.0)
-    breaker, now, in_a_row, opened_at = Breaker(rules), 0.0, 0, None
+    breaker, now, in_a_row, opened_at, away = Breaker(rules), 0.0, 0, None, False
     for what, pause in events:
         now += pause
         before = breaker.position(now)
         if what == "late-fail":  # the report of a call that went out earlier
             if before is Position.CLOSED:
                 in_a_row += 1
+                away = False
+            elif breaker._probe is not None:  # it cannot be told from the lost probe's
+                away = False
             breaker.failed(now)
             if in_a_row >= 3 and before is Position.CLOSED:
                 opened_at = now
+            continue
+        if what == "listens":
+            breaker.listens(now)
+            ended = before is Position.OPEN and away
+            assert breaker.position(now) is (Position.HALF_OPEN if ended else before)
+            assert not ended or breaker.wait(now) == 0
             continue
         wait = breaker.admit(now)
         assert (wait > 0) or before is not Position.OPEN
@@ -38,14 +48,14 @@ def test_the_breaker_keeps_its_rules(events: list[tuple[str, float]]) -> None:
             continue
         if what == "call-ok":
             breaker.succeeded()
-            in_a_row, opened_at = 0, None
+            in_a_row, opened_at, away = 0, None, False
             assert breaker.position(now) is Position.CLOSED
         elif what == "call-lost":
             breaker.abandoned()
             assert breaker.position(now) is before
         else:
-            in_a_row += 1
-            breaker.failed(now)
+            in_a_row, away = in_a_row + 1, what == "call-away"
+            breaker.failed(now, unreachable=away)
             if before is Position.HALF_OPEN or in_a_row >= 3:
                 assert breaker.position(now) is Position.OPEN
                 opened_at = now
@@ -77,6 +87,16 @@ def test_the_rest_grows_up_to_its_cap() -> None:
     breaker.admit(now)
     breaker.succeeded()
     assert breaker.position(now) is Position.CLOSED
+
+
+def test_a_rest_ends_when_a_system_that_was_unreachable_listens_again() -> None:
+    breaker = Breaker(Rules(failures=1, rest=5.0, growth=2.0))
+    breaker.failed(0.0, unreachable=True)
+    breaker.listens(1.0)
+    assert breaker.position(1.0) is Position.HALF_OPEN and breaker.admit(1.0) == 0.0 and breaker.admit(1.0) > 0  # one call goes ahead
+    breaker.failed(1.0)  # it listens, and answers badly: a longer rest, to its end
+    breaker.listens(2.0)
+    assert breaker.position(2.0) is Position.OPEN and breaker.wait(2.0) == 9.0
 
 
 def test_one_breaker_a_system() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ import pytest_asyncio
 from aiohttp import web
 from sqlalchemy import Engine, select, update
 
+from adapters.http import Knocker
 from adapters.rest import RestAdapter
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
 from gateway.audit import lease as leases
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.knocking import Knocking
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.queue import take_due
 from gateway.delivery.worker import Deliverer
@@ -35,7 +38,7 @@ from gateway.registry.registry import Registry
 from gateway.vault.vault import Vault
 from security.entry import Note, freeze, salted
 from security.jose import Opener
-from tests.adapters.providers import Provider, Script, drop, session_of
+from tests.adapters.providers import Provider, Script, drop, session_of, tls_of
 from tests.registry.making import ENDPOINTS, House, bundles, contracts, filled, province
 
 SALT = b"0123456789abcdef"
@@ -58,6 +61,7 @@ class Post:
     deliverer: Deliverer
     lease: leases.Lease
     clock: list[float]
+    tls: ssl.SSLContext
     number: int = 0
     made: list[str] = field(default_factory=list)
 
@@ -128,7 +132,7 @@ async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[P
     deliverer = Deliverer(
         database, lock_of(database), journal, vault, registry, forwarder, "keeper-1", lambda: clock[0], timeout=4.0, rng=Random(7)
     )
-    yield Post(database, journal, vault, registry, provider, deliverer, lease, clock)
+    yield Post(database, journal, vault, registry, provider, deliverer, lease, clock, tls_of(keys, gateway))
     await session.close()
     await provider.stop()
     await asyncio.to_thread(journal.stop)
@@ -298,13 +302,54 @@ async def test_an_open_breaker_leaves_the_messages_where_they_are(post: Post) ->
     post.provider.script = answering(post.provider)
     others = [await post.put_aside() for _ in range(3)]
     post.clock[0] += 6.0
-    assert await post.run() == 4  # one probes; the others wait for it without losing a try
-    states = [post.row(each)["state"] for each in (transfer, *others)]
-    assert states.count("answered") >= 1 and set(states) <= {"answered", "queued"}
-    assert all(post.queued(each)["tries"] in (1, 2) for each in (transfer, *others))
-    post.clock[0] += 10.0
-    await post.run()
+    assert await post.run() == 1  # one goes ahead; the others wait for it where they are
+    assert sorted(post.row(each)["state"] for each in (transfer, *others)) == ["answered", "queued", "queued", "queued"]
+    assert await post.run() == 3
     assert {post.row(each)["state"] for each in (transfer, *others)} == {"answered"}
+
+
+async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_come_to(post: Post, keys: House) -> None:
+    knocking = Knocking(
+        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, Knocker(post.tls), lambda: post.clock[0]
+    )
+    post.provider.script = answering(post.provider)
+    port = post.provider.port
+    await post.provider.stop()
+    breaker = post.deliverer._forwarder.breakers.of("truong-ha")
+    breaker.rules = Rules(failures=1, rest=60.0)
+    transfers = [await post.put_aside(tries=2) for _ in range(3)]
+    assert await post.run() == 3
+    with writing(post.engine) as connection:  # as after many tries
+        connection.execute(update(tables.queue).values(next_at=post.clock[0] + 300.0))
+    assert {post.queued(each)["last_failure"] for each in transfers} <= {"provider.down", "provider.resting"}
+    for _ in range(3):
+        assert await knocking.run_once(post.lease) == 0  # it is still away
+        post.clock[0] += 2.0
+        assert await post.run() == 0
+    await post.provider.start(keys, port)
+    assert await knocking.run_once(post.lease) == 1
+    assert [await post.run(), await post.run()] == [1, 2]  # one ahead, then the others
+    assert {post.row(each)["state"] for each in transfers} == {"answered"} and len(post.provider.seen) == 3
+    post.clock[0] += 2.0
+    assert await knocking.run_once(post.lease) == 0  # nothing waits: nobody knocks
+
+
+async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(post: Post) -> None:
+    knocks: list[float] = []
+
+    async def knock(_url: str) -> bool:
+        knocks.append(post.clock[0])
+        return True
+
+    knocking = Knocking(post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0])
+    transfer = await post.put_aside()
+    for _ in range(300):
+        with writing(post.engine) as connection:  # each try finds nobody, though the address listens
+            connection.execute(update(tables.queue).values(last_failure="provider.down", next_at=post.clock[0] + 300.0))
+        await knocking.run_once(post.lease)
+        post.clock[0] += 1.0
+    assert 6 <= len(knocks) <= 10 and knocks[-1] - knocks[-2] >= 60.0
+    assert post.queued(transfer)["next_at"] > 0
 
 
 async def test_an_overtaken_keeper_takes_nothing(post: Post) -> None:

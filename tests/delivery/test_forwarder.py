@@ -159,3 +159,23 @@ def test_a_message_put_aside_waits_a_little(office: Office) -> None:
     assert (row.state, row.tries, row.last_failure) == ("waiting", 1, "provider.down") and 1000.5 <= row.next_at <= 1002.5
     slow = ProviderFailure("provider.fault", acted=Acted.NO, system="x", provider_status=503, retry_after=40)
     assert office.forwarder.queue_row(TRANSFER, "do-thi", "x", slow, 1000.0).next_at >= 1040.0
+
+
+def test_the_rest_that_a_door_allows_does_not_bind_the_keeper(office: Office) -> None:
+    resting = ProviderFailure("provider.resting", acted=Acted.NO, system="do-thi", seconds=60, retry_after=60)
+    assert office.forwarder.queue_row(TRANSFER, "do-thi", "x", resting, 1000.0).next_at <= 1002.0
+
+
+async def test_only_what_could_not_be_reached_is_called_as_soon_as_it_listens(office: Office) -> None:
+    fault = ProviderFailure("provider.fault", acted=Acted.NO, system="kinh-te", provider_status=503)
+    office.rest.results = [down(), fault]
+    for _ in range(2):
+        await office.failing()
+    office.forwarder.listens("kinh-te")
+    assert office.forwarder.is_open("kinh-te")
+    office.now += 5.0
+    office.rest.results = [down()]
+    await office.failing()
+    assert office.forwarder.is_open("kinh-te")
+    office.forwarder.listens("kinh-te")
+    assert not office.forwarder.is_open("kinh-te") and await office.ask() is INCOMING

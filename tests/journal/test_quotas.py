@@ -28,8 +28,8 @@ def journal(database: Engine) -> Iterator[Journal]:
     journal.stop()
 
 
-def call(quota: QuotaUse = FIVE, **options: Any) -> Write:
-    return submission("door-1", **options)._replace(quota=quota)
+def call(*quota: QuotaUse, **options: Any) -> Write:
+    return submission("door-1", **options)._replace(quota=tuple(sorted(quota)) or (FIVE,))
 
 
 def used(engine: Engine) -> dict[tuple[str, str, str, int], int]:
@@ -56,8 +56,8 @@ def test_so_many_and_no_more(database: Engine, journal: Journal) -> None:
 def test_a_full_quota_refuses_its_own_rows_and_never_its_batch(database: Engine, journal: Journal) -> None:
     units = [call() if number % 2 else submission("door-1") for number in range(40)]
     results = asyncio.run(all_at_once(journal, units))
-    assert all(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if unit.quota is None)
-    assert sum(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if unit.quota is not None) == 5
+    assert all(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if not unit.quota)
+    assert sum(one.verdict is Verdict.COMMITTED for unit, one in zip(units, results, strict=True) if unit.quota) == 5
     assert {one.verdict for one in results} == {Verdict.COMMITTED, Verdict.FULL}
     assert count(database, "transfer") == 25 and used(database) == {FIVE[:4]: 5}
 
@@ -76,7 +76,8 @@ def test_a_repeat_does_not_count_and_gets_its_row_when_the_quota_is_full(databas
 
 def test_repeats_and_replays_in_one_batch_with_a_full_quota(database: Engine, journal: Journal) -> None:
     """Whatever the batch holds, the result is that of its units one after the other."""
-    units = [call(message=f"m-{number % 4}", key=bytes([number % 9]) * 32, quota=FIVE._replace(limit=2)) for number in range(36)]
+    units = [call(message=f"m-{number % 4}", key=bytes([number % 9]) * 32) for number in range(36)]
+    units = [unit._replace(quota=(FIVE._replace(limit=2),)) for unit in units]
     results = asyncio.run(all_at_once(journal, units))
     assert sum(one.verdict is Verdict.COMMITTED for one in results) == 2 == count(database, "transfer")
     assert used(database) == {FIVE[:4]: 2}
@@ -87,12 +88,12 @@ def test_what_is_refused_can_come_again_in_the_next_window(database: Engine, jou
     journal.commit_blocking(call(one))
     refused = call(one, message="m-2", key=b"k" * 32)
     assert journal.commit_blocking(refused).verdict is Verdict.FULL
-    later = refused._replace(quota=one._replace(begins=one.begins + 60))
+    later = refused._replace(quota=(one._replace(begins=one.begins + 60),))
     assert journal.commit_blocking(later).verdict is Verdict.COMMITTED, "nothing of it was written, its replay key neither"
 
 
 def test_reading_counts_too_without_a_transfer(database: Engine, journal: Journal) -> None:
-    reads = [Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=FIVE) for n in range(7)]
+    reads = [Write(replay=ReplayKey(bytes([n]) * 32, 9e9), log=(log_row(f"n{n}", "feed-read"),), quota=(FIVE,)) for n in range(7)]
     assert [journal.commit_blocking(each).verdict for each in reads] == [Verdict.COMMITTED] * 5 + [Verdict.FULL] * 2
     assert count(database, "log_pending") == 5 == count(database, "replay")
 
@@ -137,3 +138,42 @@ def test_exact_over_doors_and_a_restart(database: Engine) -> None:
     for quota in quotas:
         assert sum(verdict is Verdict.COMMITTED for asked, verdict in verdicts if asked == quota) == quota.limit
     assert used(database) == {quota[:4]: quota.limit for quota in quotas}
+
+
+def test_all_quotas_of_a_unit_count_or_none_and_the_full_one_is_told(database: Engine, journal: Journal) -> None:
+    narrow, wide = FIVE._replace(grant_id="G-2", limit=2), FIVE
+    assert [journal.commit_blocking(call(wide, narrow)).verdict for _ in range(2)] == [Verdict.COMMITTED] * 2
+    refused = journal.commit_blocking(call(wide, narrow, message="m-1", key=b"k" * 32))
+    assert (refused.verdict, refused.full) == (Verdict.FULL, narrow) and used(database) == {wide[:4]: 2, narrow[:4]: 2}
+    # Decided anew without the full one, the very same message goes through: nothing of it was written before.
+    assert journal.commit_blocking(call(wide, message="m-1", key=b"k" * 32)).verdict is Verdict.COMMITTED
+    assert used(database) == {wide[:4]: 3, narrow[:4]: 2}
+    assert journal.commit_blocking(call(wide, narrow, message="m-1")).verdict is Verdict.DUPLICATE
+
+
+def test_several_quotas_are_exact_over_doors_that_take_them_in_any_order(database: Engine) -> None:
+    """Three doors at once, with units that count against one, two or three of three quotas: none waits for another in a circle, nothing is lost."""
+    quotas = [FIVE._replace(grant_id=f"G-{n}", limit=limit) for n, limit in ((1, 20), (2, 30), (3, 50))]
+    units: list[tuple[Write, Written]] = []
+
+    def door(name: str) -> None:
+        random_order = random.Random(name)
+        journal = Journal(database, lock_of(database), name)
+        journal.start()
+        asked = [call(*random_order.sample(quotas, random_order.randint(1, 3))) for _ in range(60)]
+        units.extend(zip(asked, asyncio.run(all_at_once(journal, asked)), strict=True))
+        journal.stop()
+
+    doors = [threading.Thread(target=door, args=(f"door-{n}",)) for n in range(3)]
+    for each in doors:
+        each.start()
+    for each in doors:
+        each.join()
+    assert len(units) == 180 and {one.verdict for _, one in units} == {Verdict.COMMITTED, Verdict.FULL}
+    counted = used(database)
+    for quota in quotas:
+        through = sum(quota in unit.quota and one.verdict is Verdict.COMMITTED for unit, one in units)
+        assert through == counted.get(quota[:4], 0) <= quota.limit
+    for unit, one in units:
+        assert one.verdict is Verdict.COMMITTED or one.full in unit.quota
+        assert one.full is None or counted[one.full[:4]] == one.full.limit

@@ -44,6 +44,13 @@ def test_an_intent_to_the_byte():
     assert (frozen.transfer, frozen.phase, frozen.leaf) == ("t-1", "intent", leaf_hash(frozen.entry))
 
 
+def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_where_that_is_one():
+    assert freeze(INTENT._replace(also=())) == freeze(INTENT)
+    several = freeze(INTENT._replace(also=("g-3", "g-2")))
+    assert several.entry == freeze(INTENT).entry.replace(b'"at":', b'"also":["g-3","g-2"],"at":', 1)
+    assert several.entry == jcs.encode(json.loads(several.entry))
+
+
 OTHERS = [
     (Outcome("t-1", AT, 200, "do-thi", None, DIGEST, DIGEST, DIGEST), "outcome", {"status", "provider", "sent", "back", "out"}),
     (Outcome("t-1", AT, 502, failure="provider.down"), "outcome", {"status", "failure"}),

@@ -36,7 +36,7 @@ CENTRE = Words("Trung tâm, ĐT 0206", "the centre, tel. 0206")
 
 
 def test_allowed_through_a_grant_that_is_named():
-    assert decide([GOOD], ASK, NOW) == Decision(True, Reason.GRANTED, GOOD, (("*", "!responsible"),))
+    assert decide([GOOD], ASK, NOW) == Decision(True, Reason.GRANTED, GOOD, (("*", "!responsible"),), through=(GOOD,))
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_who_decides_among_several_and_what_is_seen():
 
 
 grants = st.builds(
-    lambda id, holder, contract, operations, fields, valid, officers, denies, state, hours: Grant(
-        id, *holder, contract, operations, fields, "p", "b", *valid, hours=hours, approved_by=officers, denies=denies, state=state
+    lambda id, holder, contract, operations, fields, valid, officers, denies, state, hours, quota: Grant(
+        id, *holder, contract, operations, fields, "p", "b", *valid, hours, quota, approved_by=officers, denies=denies, state=state
     ),
     st.sampled_from("abc"),
     st.sampled_from([("H14.7", None), ("H14.3", None), (None, "department"), (None, "centre")]),
@@ -102,6 +102,7 @@ grants = st.builds(
     st.sampled_from([False, False, False, True]),
     st.sampled_from(["active", "suspended"]),
     st.sampled_from([None, OPEN, CLOSED]),
+    st.sampled_from([None, None, Quota(1, "day"), Quota(2, "hour")]),
 )
 
 
@@ -139,6 +140,47 @@ def test_a_permission_less_never_allows_more_nor_shows_more(rows, data):
     before, after = decide(rows, ASK, NOW), decide(rows[:number] + rows[number + 1 :], ASK, NOW)
     assert after.allowed <= before.allowed
     assert set(after.views) <= set(before.views)
+
+
+sets = st.lists(grants, max_size=6, unique_by=lambda row: row.id)
+used_up = st.sets(st.sampled_from("abc"))
+
+
+def decided(rows, used):
+    """As the exchange decides where the quotas of these grants are used up."""
+    decision = decide(rows, ASK, NOW)
+    return decision.without({grant.id for grant in decision.limited if grant.id in used})
+
+
+@given(sets, used_up)
+def test_a_used_up_grant_is_as_if_it_were_not_there(rows, used):
+    left = [row for row in rows if row.denies or row.quota is None or row.id not in used]
+    anew, decision = decide(left, ASK, NOW), decided(rows, used)
+    assert (decision is not None) is anew.allowed
+    assert decision is None or decision == anew
+
+
+@given(sets, used_up, st.data())
+def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(rows, used, data):
+    gone = data.draw(st.sampled_from(rows)) if rows else None
+    if gone is None or gone.denies:
+        return
+    before, after = decided(rows, used), decided([row for row in rows if row is not gone], used)
+    assert after is None or before is not None and set(after.views) <= set(before.views)
+
+
+@given(sets, used_up, used_up)
+def test_the_more_is_used_up_the_less_is_allowed_and_shown(rows, one, other):
+    less, more = decided(rows, one), decided(rows, one | other)
+    assert more is None or less is not None and set(more.views) <= set(less.views)
+
+
+@given(st.lists(grants, max_size=6))
+def test_every_grant_that_lets_a_call_through_and_has_a_quota_counts(rows):
+    decision = decide(rows, ASK, NOW)
+    assert set(decision.through) == ({row for row in rows if permits(row)} if decision.allowed else set())
+    assert decision.limited == tuple(row for row in decision.through if row.quota is not None)
+    assert not decision.allowed or decision.grant == decision.through[0]
 
 
 @given(st.lists(grants, max_size=6), grants)
