@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from security.merkle import HASH, At, node_hash, root_of
+from security.merkle import EMPTY_ROOT, HASH, At, node_hash, root_of
 
 WIDTH: Final = 256
 _PATH: Final = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
@@ -159,6 +159,15 @@ class Builder:
         grown = [Tile(level, number, b"".join(hashes)) for (level, number), hashes in self._changed.items()]
         self._changed = {}
         return grown
+
+
+def root_of_edge(builder: Builder) -> bytes:
+    """The root, from the last tile of each level: the unfinished subtree below is the last node of each."""
+    below: list[bytes] = []
+    for hashes in builder.edge:
+        nodes = [*hashes, *below]
+        below = [root_of(nodes)] if nodes else []
+    return below[0] if below else EMPTY_ROOT
 
 
 def split_hashes(raw: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
 """Proofs from the log, for those who hold a receipt or an older checkpoint (RFC 6962 §2.1, C2SP tlog-proof).
 
-Invariant: a proof leads to the newest signed checkpoint of the database and to nothing else.
+Invariant: a proof leads to a signed checkpoint of the database, the newest unless another is named, and to nothing else.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ def newest(connection: Connection) -> tuple[int, str] | None:
     return None if row is None else (int(row[0]), str(row[1]))
 
 
-def inclusions(connection: Connection, transfer: str) -> list[Inclusion]:
-    """A proof for each entry of a transfer, in order; `audit.not-logged` if it has none yet."""
-    table, top = tables.log_entry.c, newest(connection)
+def inclusions(connection: Connection, transfer: str, under: tuple[int, str] | None = None) -> list[Inclusion]:
+    """A proof for each entry of a transfer, in order; `audit.not-logged` if it has none yet. `under` a checkpoint (size and note) that the caller
+    has; else the newest."""
+    table, top = tables.log_entry.c, under or newest(connection)
     rows = (
         connection.execute(
             select(table.idx, table.phase, table.entry, table.leaf)

@@ -13,8 +13,10 @@ import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from gateway.journal import tables
 from security import tiles as form
-from security.merkle import EMPTY_ROOT, HASH, root_of
-from security.tiles import WIDTH, Builder, ReadTile
+from security.merkle import HASH
+from security.tiles import WIDTH, Builder, ReadTile, root_of_edge
+
+__all__ = ["BrokenTile", "read_path", "root_at", "root_of_edge", "size_of_log", "tile_reader"]
 
 
 class BrokenTile(ValueError):
@@ -33,15 +35,6 @@ def tile_reader(connection: Connection) -> ReadTile:
         return hashes[: width * HASH]
 
     return read
-
-
-def root_of_edge(builder: Builder) -> bytes:
-    """The root, from the last tile of each level: the unfinished subtree below is the last node of each."""
-    below: list[bytes] = []
-    for hashes in builder.edge:
-        nodes = [*hashes, *below]
-        below = [root_of(nodes)] if nodes else []
-    return below[0] if below else EMPTY_ROOT
 
 
 def root_at(connection: Connection, size: int) -> bytes:

@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 from gateway.cli.base import Data, Json, app, load_instance
-from gateway.commands.output import failures_told
+from gateway.commands.output import Exit, fail, failures_told
 
-audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export.")
+audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export, watch.")
 app.add_typer(audit, name="audit")
 
-Vkey = Annotated[str | None, typer.Option("--vkey", help="Trusted verifier key, or a file that holds it, from outside the instance.")]
+Vkey = Annotated[str | None, typer.Option("--vkey", help="Trusted verifier key, or a file that holds it, from outside what is checked.")]
 Origin = Annotated[str | None, typer.Option("--origin", help="Expected origin of the log.")]
+Url = Annotated[str | None, typer.Option("--url", help="Over HTTP: the gateway's address. Needs --vkey, or --identity with its log.vkey.")]
+Identity = Annotated[
+    Path | None, typer.Option("--identity", help="Over HTTP: identity folder of a system of the centre, by which entries may be read.")
+]
+Passphrase = Annotated[Path | None, typer.Option("--passphrase-file", help="File with the passphrase of that identity's private keys.")]
+Trust = Annotated[Path | None, typer.Option("--trust", help="Over HTTP: certificates that TLS trusts (PEM), if not those of this host.")]
 
 
 @audit.command("verify")
@@ -23,13 +29,33 @@ def audit_verify(
     json: Json = False,
     vkey: Vkey = None,
     origin: Origin = None,
-    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="A checkpoint kept outside, which the log must contain.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option("--checkpoint", help="A checkpoint kept outside, which the log must continue; may be repeated.")
+    ] = None,
+    export: Annotated[Path | None, typer.Option("--from", help="Check this export instead of the instance's database.")] = None,
+    url: Url = None,
+    identity: Identity = None,
+    passphrase: Passphrase = None,
+    trust: Trust = None,
+    first: Annotated[int | None, typer.Option("--from-index", min=0, help="Check only from this entry on.")] = None,
+    last: Annotated[int | None, typer.Option("--to-index", min=0, help="Check only up to this entry, itself included.")] = None,
 ) -> None:
-    """Derive the whole tree anew from the raw entries and compare it with the signed checkpoint."""
-    from gateway.commands import audit as command
+    """Derive the tree anew from the raw entries and compare it with the signed checkpoint; a range by the tiles that lead to its root."""
+    from gateway.commands import audit_verify as command
+    from gateway.commands.audit_remote import Place
 
+    sources = [name for name, given in (("--data", data), ("--from", export), ("--url or --identity", url or identity)) if given]
+    if len(sources) > 1:
+        what = f"{' and '.join(sources)} name two logs / chỉ ra hai nhật ký khác nhau"
+        fail(Exit.USAGE, "usage", what, "Give one of them. / Chỉ dùng một tham số.", json)
     with failures_told(json):
-        command.verify(load_instance(data, json), vkey, origin, checkpoint, json)
+        asked = command.Asked(origin, checkpoint or [], first, last, json)
+        if export is not None:
+            command.of_export(export, vkey, asked)
+        elif url is not None or identity is not None:
+            command.over_http(Place(url, identity, passphrase, trust, vkey), asked)
+        else:
+            command.of_database(load_instance(data, json), vkey, asked)
 
 
 @audit.command("show")
@@ -42,9 +68,19 @@ def audit_show(transfers: list[str], data: Data = None, json: Json = False) -> N
 
 
 @audit.command("export")
-def audit_export(folder: Path, data: Data = None, json: Json = False) -> None:
+def audit_export(
+    folder: Path,
+    data: Data = None,
+    json: Json = False,
+    first: Annotated[int | None, typer.Option("--from", min=0, help="Only from this entry on (rounded to a whole bundle of 256).")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=0, help="Only up to this entry (rounded to a whole bundle of 256).")] = None,
+    transfers: Annotated[
+        list[str] | None,
+        typer.Option("--transfer", help="Proofs of this transfer's entries, beside their bytes; without --from and --to nothing else."),
+    ] = None,
+) -> None:
     """Write entries, tiles and checkpoint as plain files, in the layout of tlog-tiles."""
-    from gateway.commands import audit as command
+    from gateway.commands import audit_export as command
 
     with failures_told(json):
-        command.export(load_instance(data, json), folder, json)
+        command.write(load_instance(data, json), folder, first, last, transfers or [], json)

@@ -1,14 +1,17 @@
 """The audit log for readers, in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
 
-Invariants: hashes and checkpoints are open to everybody; entries go to agencies with the role of the centre, and that they were read is
-logged; proofs of a transfer go to its sender and its receiver.
+Invariants: hashes and checkpoints are open to everybody and may be cached, each tile for good; entries go to agencies with the role of the centre,
+and are not cached, since each reading is logged; proofs of a transfer go to its sender and its receiver.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,19 +29,24 @@ from gateway.registry.snapshot import CENTRE
 
 _OCTETS: Final = "application/octet-stream"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
+_FOR_NOW: Final = "public, max-age=3600, immutable"  # a partial tile never changes either, but nobody asks for it once the log has grown
 
 
 async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
     note = services.newest_checkpoint.note()
     if not note:
         raise Ours("audit.no-checkpoint", retry_after=1)
-    return Reply(200, {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}, note.encode())
+    mark = f'"{hashlib.sha256(note.encode()).hexdigest()[:32]}"'
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache", "etag": mark}
+    if _is_known(mark, request.received.headers.get("if-none-match", "")):
+        return Reply(304, headers, b"")
+    return Reply(200, headers, note.encode())
 
 
 async def read_tile(services: Common, request: ApiRequest) -> Reply:
     path = f"tile/{request.params['level']}/{request.params['index']}"
     data = await asyncio.to_thread(_path, services.engine, path)
-    return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_EVER}, data)
+    return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_NOW if ".p/" in path else _FOR_EVER}, data)
 
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
@@ -59,7 +67,11 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
         raise Theirs("api.replayed")
     if written.verdict is not Verdict.COMMITTED:
         raise Ours("journal.fenced", retry_after=1)
-    return Reply(200, {"content-type": _OCTETS}, data)
+    headers = {"content-type": _OCTETS, "vary": "accept-encoding"}
+    if _takes_gzip(request.received.headers.get("accept-encoding", "")):
+        headers["content-encoding"] = "gzip"
+        data = await asyncio.to_thread(gzip.compress, data, 6, mtime=0)
+    return Reply(200, headers, data)
 
 
 async def read_proof(services: Services, request: ApiRequest) -> Reply:
@@ -79,6 +91,20 @@ HANDLERS: Final[dict[str, Handler]] = {
     "readTile": read_tile,
     "readConsistency": read_consistency,
 }
+
+
+def _is_known(mark: str, header: str) -> bool:
+    """If-None-Match (RFC 9110 §13.1.2), by weak comparison."""
+    return header.strip() == "*" or mark in (each.strip().removeprefix("W/") for each in header.split(","))
+
+
+def _takes_gzip(header: str) -> bool:
+    """Accept-Encoding (RFC 9110 §12.5.3) as those write it who mean gzip; a bundle that is not asked for so goes as it is."""
+    for each in header.split(","):
+        name, _, weight = each.partition(";")
+        if name.strip().lower() == "gzip":
+            return re.fullmatch(r"q=0(\.0*)?", weight.strip()) is None
+    return False
 
 
 def _path(engine: Engine, path: str) -> bytes:

@@ -308,7 +308,8 @@ def _replayed(body: bytes) -> Receive:
 
 async def send_reply(reply: Reply, scope: Scope, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
+    if reply.status != 304:  # its content is what the caller has (RFC 9110 §8.6)
+        headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
     if reply.status == LATE:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

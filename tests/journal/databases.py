@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from contracts.base import jcs
 from contracts.base.ids import new_id
 from gateway.journal.database import migrate, open_engine
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
@@ -73,7 +74,12 @@ def sqlite(tmp_path: Path) -> Iterator[Engine]:
 
 
 def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:
-    entry = b'{"phase":"%s","transfer":"%s"}' % (phase.encode(), transfer.encode()) + content
+    """An entry in the form that `lgsp audit verify` looks for; phases that no fixed form has are notes."""
+    kind = phase.partition("#")[0]
+    value = {"v": 1, "transfer": transfer, "at": "2026-11-25T00:00:00Z", "kind": kind, "content": content.decode() or None}
+    if kind not in ("intent", "outcome", "refusal", "repeat", "in-doubt"):
+        value |= {"kind": "note", "what": kind}
+    entry = jcs.encode({name: one for name, one in value.items() if one is not None})
     return LogRow(transfer, phase, entry, leaf_hash(entry))
 
 

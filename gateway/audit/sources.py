@@ -1,0 +1,164 @@
+"""Where a log that is to be checked comes from: one small protocol, and the database as its first source.
+
+`gateway.audit.folder` reads an export, `gateway.audit.remote` a gateway over HTTP. A source only hands over what it holds; what is true of it, `verify`
+finds out. A table that later says something of the log adds a `Beside` here: notes that must hold, or words for what is wrong.
+Invariant: a source is read in pages, no transaction lives longer than one; what grew since `open` is left for the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Connection, func, select
+
+from gateway.journal import tables
+from security.merkle import HASH
+from security.tiles import WIDTH, tile_path
+
+PAGE: Final = 2048
+
+
+class NoSource(ValueError):
+    """What was named holds no log that could be checked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed note that the source holds. `size` and `root` are what stands beside it unsigned, where something does."""
+
+    name: str
+    note: str
+    size: int | None = None
+    root: bytes | None = None
+
+
+class Record(NamedTuple):
+    """One entry. What follows `entry` is what a database holds beside the bytes; an export or a gateway over HTTP has only these."""
+
+    idx: int
+    entry: bytes
+    transfer: str | None = None
+    phase: str | None = None
+    leaf: bytes | None = None
+    sequenced: float | None = None
+
+
+class Proved(NamedTuple):
+    """An entry that lies beside its own proof (C2SP tlog-proof, in both forms)."""
+
+    name: str
+    entry: bytes
+    proofs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the source says of itself when checking begins. `size` counts what there is to check, signed or not; entries stand from `first` on
+    up to `stop` (an export may hold only some); `readable` is False where entries are not for whoever asks."""
+
+    size: int
+    signed: tuple[Signed, ...] = ()
+    first: int = 0
+    stop: int | None = None
+    readable: bool = True
+    proofs: tuple[Proved, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """`what` is its name in sentences, such as *the database*."""
+
+    @property
+    def what(self) -> str: ...
+    def open(self) -> Opening: ...
+    def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
+        """Those of this range that there are, in order of index, a page at a time."""
+        ...
+
+    def tile(self, level: int, number: int, width: int) -> bytes:
+        """As many of the hashes as are kept; empty where there are none."""
+        ...
+
+    def rest(self, size: int) -> Iterator[str]:
+        """What it holds that a log of `size` entries does not, and what contradicts itself: asked when all else was read."""
+        ...
+
+
+Beside = Callable[[Connection], Iterable[Signed | str]]
+
+
+def stored_checkpoints(connection: Connection) -> Iterator[Signed]:
+    """The rows of `checkpoint`: each is a note of ours, and says what the row says."""
+    table = tables.checkpoint.c
+    for size, root, note in connection.execute(select(table.size, table.root, table.note).order_by(table.size)):
+        yield Signed(f"checkpoint {size} of the database", note, int(size), bytes(root))
+
+
+BESIDE: Final[tuple[Beside, ...]] = (stored_checkpoints,)
+
+
+class DatabaseSource:
+    """The tables of an instance, also while its keeper goes on."""
+
+    what: Final = "the database"
+
+    def __init__(self, connection: Connection, beside: Sequence[Beside] = BESIDE) -> None:
+        self._connection: Final = connection
+        self._beside: Final = beside
+        self._size = 0
+        self._extra: list[tuple[int, int]] = []
+
+    def open(self) -> Opening:
+        connection, signed, wrong = self._connection, list[Signed](), list[str]()
+        connection.rollback()
+        if connection.dialect.name == "postgresql":  # one look at all tables; SQLite gives that anyway
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
+        self._size = 0 if top is None else int(top) + 1
+        for each in self._beside:
+            for found in each(connection):
+                if isinstance(found, Signed):
+                    signed.append(found)
+                else:
+                    wrong.append(found)
+        self._extra = self._too_many(self._size)
+        connection.rollback()
+        return Opening(self._size, tuple(signed), wrong=tuple(wrong))
+
+    def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
+        table = tables.log_entry.c
+        after = start - 1 if start else -(1 << 62)  # an index below zero is found too
+        wanted = select(table.idx, table.entry, table.transfer, table.phase, table.leaf, table.sequenced).order_by(table.idx).limit(PAGE)
+        while True:
+            rows = self._connection.execute(wanted.where(table.idx > after, table.idx < stop)).all()
+            self._connection.rollback()
+            if not rows:
+                return
+            page = [Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at) for idx, entry, transfer, phase, leaf, at in rows]
+            yield page
+            after = page[-1].idx
+
+    def tile(self, level: int, number: int, width: int) -> bytes:
+        table = tables.log_tile.c
+        found = self._connection.execute(select(table.hashes).where(table.level == level, table.number == number)).scalar()
+        return bytes(found or b"")[: width * HASH]
+
+    def rest(self, size: int) -> Iterator[str]:
+        """Tiles, as they were when checking began: those of a log that goes on grow."""
+        for level, number in (self._extra if size >= self._size else self._too_many(size))[:1]:
+            yield f"{tile_path(level, number)}: beyond the {size} entries of the log"
+
+    def _too_many(self, size: int) -> list[tuple[int, int]]:
+        table, level, left = tables.log_tile.c, 0, size
+        while left:
+            level, left = level + 1, left // WIDTH
+        place = select(table.level, table.number).limit(1)
+        rows: list[Any] = list(self._connection.execute(place.where(table.level >= level)))
+        for at in range(level):
+            full, part = divmod(size >> 8 * at, WIDTH)
+            rows += self._connection.execute(place.where(table.level == at, table.number >= full + (part > 0)))
+            if part and len(self.tile(at, full, WIDTH)) > part * HASH:
+                rows.append((at, full))
+        return [(int(row[0]), int(row[1])) for row in rows]

@@ -1,0 +1,56 @@
+"""`lgsp audit export`: the log, a range of it, or one transfer's proofs, as plain files. That it was exported is logged before anything is written."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from gateway.audit.folder import Wanted, export
+from gateway.audit.proofs import newest
+from gateway.commands.audit import progress_bar
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+
+ACTOR = "command line"
+
+
+def write(settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool) -> None:
+    then = "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        fail(Exit.USAGE, "no-folder", f"{folder} cannot be made: {trouble.strerror} / không tạo được thư mục", then, as_json)
+    if any(folder.iterdir()):
+        fail(Exit.USAGE, "not-empty", f"{folder} is not empty / thư mục không trống", then, as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        top = newest(connection)
+        if top is None:
+            what = "the log has no checkpoint yet / nhật ký chưa có điểm kiểm tra"
+            fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? Try again in a second. / Thử lại sau một giây.", as_json)
+        try:
+            wanted = Wanted.rounded(top[0], first, last, transfers)
+        except ValueError as wrong:
+            then = "Ask for entries within that. / Hãy chọn trong khoảng đó."
+            fail(Exit.USAGE, "no-such-range", f"{wrong} / không có khoảng này", then, as_json)
+        connection.rollback()
+        facts = {"size": top[0], "first": wanted.first, "stop": wanted.stop, "transfers": transfers}
+        with writing(engine) as written:
+            append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])
+        with progress_bar(as_json) as progress:
+            task = progress.add_task("entries", total=(wanted.stop or 0) - (wanted.first or 0))
+            vkey = Keyring(settings).log_vkey.read_text("ascii")
+            manifest = export(connection, folder, top, vkey, wanted, lambda done: progress.update(task, completed=done))
+    count, proved = manifest["stop"] - manifest["first"], manifest["proofs"]
+    text = f"{count} entries ({manifest['first']} to {manifest['stop'] - 1})" if count else "no entries"
+    lines = [
+        f"{text} and {proved} proofs of the log of {manifest['origin']}, size {top[0]}, in {folder}",
+        f"đã xuất {count} mục và {proved} bằng chứng vào {folder}",
+    ]
+    if wanted.first is not None and (first or 0, last) != (manifest["first"], None if last is None else manifest["stop"] - 1):
+        lines.append("(bundles of 256 entries are whole: the range was rounded to them / khoảng được làm tròn theo gói 256 mục)")
+    emit({"ok": True, "folder": str(folder), "entries": count, **manifest}, as_json, "\n".join(lines))

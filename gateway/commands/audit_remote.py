@@ -1,0 +1,79 @@
+"""What the commands of the audit log share that go over HTTP: the address, whom TLS trusts, the identity of a system of the centre."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from contracts.base.errors import Branch
+from gateway.audit.remote import Remote
+from gateway.audit.sources import NoSource
+from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
+from gateway.commands.audit import trusted_key
+from gateway.commands.output import Exit, fail
+from security.checkpoint import NoteKey
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """As the options name it. `vkey` None is possible only with an identity, which has the log's key."""
+
+    url: str | None
+    identity: Path | None
+    passphrase: Path | None
+    trust: Path | None
+    vkey: str | None
+
+
+@contextmanager
+def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
+    """The gateway, and the key by which its log is judged."""
+    with told(as_json):
+        secret = None if place.passphrase is None else place.passphrase.read_bytes().rstrip(b"\r\n")
+        identity = None if place.identity is None else Identity.load(place.identity, passphrase=secret)
+        base = (place.url or (identity.gateway if identity is not None else "")).rstrip("/")
+        if urlsplit(base).scheme not in ("https", "http") or not urlsplit(base).netloc:
+            _usage("bad-url", f"{base} is no address of a gateway / không phải địa chỉ của trục", "https://HOST[:PORT]", as_json)
+        if identity is not None and base != identity.gateway:
+            what = f"the identity is for {identity.gateway}, not for {base} / định danh thuộc địa chỉ khác"
+            _usage("bad-url", what, "Leave --url out, or name the other identity. / Bỏ --url, hoặc chọn định danh khác.", as_json)
+        if place.vkey is None and identity is None:
+            what = "over HTTP the log's key has to come from elsewhere / qua HTTP cần khóa kiểm tra lấy từ nơi khác"
+            _usage("no-key", what, "Give --vkey, or --identity with its log.vkey. / Dùng --vkey, hoặc --identity có log.vkey.", as_json)
+        key = trusted_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
+        assert key is not None
+        tls = identity.tls() if identity is not None else ssl.create_default_context(cafile=place.trust)
+        with Remote(base, tls, identity) as found:
+            yield found, key
+
+
+@contextmanager
+def told(as_json: bool) -> Iterator[None]:
+    """What cannot be had over HTTP or from a folder, in words; a log that takes something back is a no."""
+    try:
+        yield
+    except LogObjection as no:
+        objected(no, as_json)
+    except NoSource as trouble:
+        then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
+        fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
+    except (BadIdentity, BadUsage, BadState, NoConnection, NotProven, Refused) as trouble:
+        mine = isinstance(trouble, (BadIdentity, BadUsage))
+        code = Exit.USAGE if mine else Exit.OURS if trouble.branch is Branch.OURS else Exit.NO
+        what, then = (f"{words('en')} / {words('vi')}" for words in (trouble.what, trouble.next))
+        fail(code, trouble.code, what, then, as_json)
+    except (ssl.SSLError, OSError) as trouble:
+        fail(Exit.USAGE, "file", str(trouble), "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
+
+
+def objected(no: LogObjection, as_json: bool) -> NoReturn:
+    fail(Exit.NO, no.code, f"{no.what('en')} / {no.what('vi')}", f"{no.next('en')} / {no.next('vi')}", as_json)
+
+
+def _usage(code: str, what: str, then: str, as_json: bool) -> NoReturn:
+    fail(Exit.USAGE, code, what, then, as_json)

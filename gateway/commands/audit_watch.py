@@ -1,0 +1,90 @@
+"""`lgsp audit watch`: follows a log until it is told to stop, or takes one look for cron.
+
+With `--json` it prints one object a line, the last one with `ok`. Invariant: it ends with 1 at the first thing that a log takes back, and every
+later run does so too, until a person has decided.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from gateway.audit.sources import NoSource
+from gateway.audit.watch import DatabaseLog, Log, RemoteLog, look
+from gateway.client import NoConnection
+from gateway.client.witness import Witness
+from gateway.commands.audit import trusted_key
+from gateway.commands.audit_remote import Place, remote, told
+from gateway.commands.output import Exit, fail
+from gateway.journal.database import open_engine
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+from security.checkpoint import NoteKey
+
+
+def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
+    key = trusted_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
+    with told(as_json), open_engine(settings.database_url).connect() as connection:
+        _follow(DatabaseLog(connection), key, state or settings.data / "log" / "watched", once, every, as_json)
+
+
+def over_http(place: Place, state: Path | None, once: bool, every: float, as_json: bool) -> None:
+    kept = state or (place.identity / "checkpoints" if place.identity is not None else None)
+    if kept is None:
+        what = "over HTTP it has to be said where checkpoints are kept / qua HTTP cần chỉ nơi giữ các điểm kiểm tra"
+        fail(Exit.USAGE, "no-state", what, "Give --state FOLDER. / Dùng --state THƯ-MỤC.", as_json)
+    with remote(place, as_json) as (found, key):
+        _follow(RemoteLog(found), key, kept, once, every, as_json)
+
+
+def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
+    """Ends by Ctrl-C, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
+    witness, grown = Witness(key, state, time.time), 0
+    started = None if witness.kept is None else witness.kept.size
+    try:
+        while True:
+            grown += _look(log, witness, once, as_json)
+            if once:
+                break
+            time.sleep(every)
+    except KeyboardInterrupt:
+        pass
+    kept, pending = witness.kept, len(witness.pending)
+    size = None if kept is None else kept.size
+    last = {"ok": True, "origin": key.name, "from": started, "size": size, "new": grown, "pending": pending, "kept_in": str(state)}
+    words = f"log of {key.name}: size {size}, {grown} new since {'the beginning of this watch' if started is None else f'size {started}'}"
+    _say(last, f"{words}; kept in {state} / kích thước {size}, thêm {grown} mục, giữ tại {state}", as_json)
+    raise SystemExit(Exit.WELL)
+
+
+def _look(log: Log, witness: Witness, once: bool, as_json: bool) -> int:
+    try:
+        step = look(log, witness)
+    except (NoConnection, NoSource) as trouble:
+        if once:
+            raise
+        _say({"event": "unreachable", "reason": str(trouble)}, f"{_now()}  {trouble}", as_json)
+        return 0
+    if step is None:
+        return 0
+    grown = 0 if step.before is None else step.size - step.before
+    if step.before is not None:
+        for index, entry in log.entries(step.before, step.size):
+            _say({"event": "entry", "index": index, "entry": entry}, f"  {index}  {json.dumps(entry, ensure_ascii=False)}", as_json)
+    root = base64.b64encode(step.root).decode("ascii")
+    told_of = {"event": "checkpoint", "size": step.size, "root": root, "before": step.before, "new": grown, "pending": step.pending}
+    proved = "the first one kept" if step.before is None else f"proved to go on from {step.before}"
+    waits = f"; {step.pending} not proved yet" if step.pending else ""
+    _say(told_of, f"{_now()}  size {step.size}, +{grown}, {proved}, root {root}{waits}", as_json)
+    return grown
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _say(value: dict[str, Any], text: str, as_json: bool) -> None:
+    print(json.dumps(value, ensure_ascii=False) if as_json else text, flush=True)
