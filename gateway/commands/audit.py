@@ -11,6 +11,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from sqlalchemy import func, select
 
+from gateway.audit.complete import check_complete
 from gateway.audit.tiles import read_path, size_of_log
 from gateway.audit.verify import verify_log
 from gateway.commands.output import Exit, emit, fail
@@ -44,18 +45,22 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
             kept=kept,
             on_progress=lambda done: progress.update(task, completed=done),
         )
+        rows = check_complete(connection)
+    first_wrong = report.first_wrong or next(iter(rows.wrong), None)
     result: dict[str, Any] = {
-        "ok": report.ok,
+        "ok": report.ok and rows.ok,
         "size": report.size,
         "root": report.root,
         "checked": report.checked,
-        "first_wrong": report.first_wrong,
+        "rows": {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong},
+        "first_wrong": first_wrong,
         "trusted_key": "given" if trusted else "from the instance itself",
     }
     lines = [
         f"log of {origin or settings.origin}: {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),
-        "all agree with the signed checkpoint" if report.ok else f"FIRST WRONG: {report.first_wrong}",
+        "rows held against the log: " + ", ".join(f"{count} {name}" for name, count in rows.checked.items()),
+        "all agree with the signed checkpoint and with each other" if result["ok"] else f"FIRST WRONG: {first_wrong}",
     ]
     if not trusted:
         lines.append("note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result")
