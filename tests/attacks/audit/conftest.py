@@ -1,19 +1,17 @@
 """One log a database, made once: each attack happens in a transaction that is taken back, or on a copy."""
 
-import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, text
 
-from gateway.journal.database import fold_back, migrate, open_engine
+from gateway.journal.database import migrate, open_engine
 from tests.attacks.audit.insider import Agency, Gateway, answered, commit, handed_in, sent_on
 from tests.audit.conftest import sys as _sys
 
 databases = _sys.modules["lgsp_test_databases"]
-_copies = itertools.count()
 
 
 def fill(gateway: Gateway) -> None:
@@ -25,17 +23,39 @@ def fill(gateway: Gateway) -> None:
         gateway.sequence()
 
 
-@pytest.fixture(scope="session", params=databases.KINDS)
-def honest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Nobody changes this one."""
-    folder = tmp_path_factory.mktemp("honest")
-    engine = open_engine(databases.fresh_url(request.param, folder))
+def make(kind: str, folder: Path) -> Gateway:
+    engine = open_engine(databases.fresh_url(kind, folder))
     migrate(engine)
     gateway = Gateway.found(engine, folder)
     fill(gateway)
-    fold_back(engine)
+    if kind == "sqlite":
+        driver = engine.raw_connection().driver_connection
+        assert driver is not None
+        driver.execute("VACUUM INTO ?", (str(folder / "template.db"),))
+    return gateway
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """On SQLite; nobody changes this one."""
+    gateway = make("sqlite", tmp_path_factory.mktemp("plain"))
     yield gateway
-    engine.dispose()
+    gateway.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The like on PostgreSQL."""
+    gateway = make("postgresql", tmp_path_factory.mktemp("large"))
+    yield gateway
+    gateway.engine.dispose()
+
+
+@pytest.fixture(params=["plain", "large"], ids=databases.KINDS)
+def honest(request: pytest.FixtureRequest) -> Gateway:
+    """Each of the two in turn."""
+    gateway: Gateway = request.getfixturevalue(request.param)
+    return gateway
 
 
 @pytest.fixture
@@ -56,26 +76,15 @@ def agency(honest: Gateway, inside: Connection, tmp_path: Path) -> Agency:
 
 
 @pytest.fixture
-def copy(honest: Gateway, tmp_path: Path) -> Iterator[Callable[[], Gateway]]:
-    """Gateways with a database and a folder of their own, like the honest one."""
+def copy(plain: Gateway, tmp_path: Path) -> Iterator[Callable[[], Gateway]]:
+    """Gateways with a database and a folder of their own, like the one on SQLite."""
     made: list[Gateway] = []
 
     def one() -> Gateway:
-        folder = tmp_path / f"copy-{next(_copies)}"
-        shutil.copytree(honest.folder, folder, ignore=shutil.ignore_patterns("lgsp.db*", "*.lock*"))
-        if honest.engine.dialect.name == "sqlite":
-            with honest.engine.connect() as connection:
-                connection.exec_driver_sql(f"VACUUM INTO '{folder / 'lgsp.db'}'")
-            url = f"sqlite:///{folder / 'lgsp.db'}"
-        else:
-            honest.engine.dispose()
-            name = f"{honest.engine.url.database}_{next(_copies)}"
-            admin = create_engine(make_url(databases.server_url()).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-            with admin.connect() as connection:
-                connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{honest.engine.url.database}"'))
-            admin.dispose()
-            url = honest.engine.url.set(database=name).render_as_string(hide_password=False)
-        made.append(Gateway(open_engine(url), folder, honest.key, honest.lease, honest.now))
+        folder = tmp_path / f"copy-{len(made)}"
+        shutil.copytree(plain.folder, folder, ignore=shutil.ignore_patterns("*.db*", "*.lock*"))
+        shutil.copyfile(plain.folder / "template.db", folder / "lgsp.db")
+        made.append(Gateway(open_engine(f"sqlite:///{folder / 'lgsp.db'}"), folder, plain.key, plain.lease, plain.now))
         return made[-1]
 
     yield one

@@ -251,13 +251,17 @@ def rewrite(connection: Connection, entries: Sequence[Entered], key: LogKey | No
     for idx, each in enumerate(entries):
         leaf = leaf_hash(each.entry)
         builder.append(leaf)
-        rows.append({"idx": idx, "transfer": each.transfer, "phase": each.phase, "entry": each.entry, "leaf": leaf, "sequenced": each.sequenced})
+        rows.append(
+            {"idx": idx, "transfer": each.transfer, "phase": each.phase, "entry": each.entry, "leaf": leaf, "sequenced": each.sequenced}
+        )
         if (old := sizes.get(builder.size)) is not None:
             root = root_of_edge(builder)
             note = key.sign(builder.size, root) if key is not None else old.note
             notes.append({"size": builder.size, "root": root if key is not None else old.root, "note": note, "signed": old.signed})
     connection.execute(insert(tables.log_entry), rows)
-    connection.execute(insert(tables.log_tile), [{"level": tile.level, "number": tile.number, "hashes": tile.hashes} for tile in builder.take()])
+    connection.execute(
+        insert(tables.log_tile), [{"level": tile.level, "number": tile.number, "hashes": tile.hashes} for tile in builder.take()]
+    )
     if notes:
         connection.execute(insert(tables.checkpoint), notes)
     return str(notes[-1]["note"]) if notes else None
