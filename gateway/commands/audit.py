@@ -18,7 +18,7 @@ from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine, snapshot, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security import tiles
@@ -34,7 +34,7 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
     kept = _kept(checkpoint, as_json) if checkpoint is not None else None
     newest = settings.checkpoint_file.read_text("utf-8") if settings.checkpoint_file.exists() else None
     engine = open_engine(settings.database_url)
-    with engine.connect() as connection, _progress(as_json) as progress:
+    with snapshot(engine) as connection, _progress(as_json) as progress:
         total = connection.scalar(select(func.count()).select_from(tables.log_entry)) or 0
         task = progress.add_task("entries", total=total)
         report = verify_log(

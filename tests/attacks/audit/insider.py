@@ -31,7 +31,7 @@ from gateway.client import proofs as kit
 from gateway.client.answers import Receipt
 from gateway.client.witness import Witness
 from gateway.journal import tables
-from gateway.journal.database import lock_of, writing
+from gateway.journal.database import lock_of, snapshot, writing
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
 from security.checkpoint import NoteKey
@@ -177,11 +177,11 @@ class Gateway:
         raise AssertionError("the sequencer went on as if nothing had been")
 
     def verify(self, **options: Any) -> Report:
-        with self.engine.connect() as connection:
+        with snapshot(self.engine) as connection:
             return verify_log(connection, self.key.vkey, **{"newest": self.note, **options})
 
     def complete(self) -> Completeness:
-        with self.engine.connect() as connection:
+        with snapshot(self.engine) as connection:
             return check_complete(connection)
 
 
