@@ -67,6 +67,7 @@ class Keeper:
         self._chores: Final = [*([("the queue is not delivered", delivery)] if delivery is not None else []), *chores]
         self._clock: Final = clock
         self._watch: Final = recovery.Watch(monotonic)
+        self._rival: Final = leases.Watch(monotonic)
         self._monotonic: Final = monotonic
         self._replays_at = 0.0
         self._stopping = asyncio.Event()
@@ -104,6 +105,7 @@ class Keeper:
                 await loop.run_in_executor(self._leading, self.tick)
             except Exception as error:
                 self._watch.forget()
+                self._rival.forget()
                 self._complain("the keeper cannot lead", error)
             if self.fenced:
                 self._stopping.set()
@@ -181,6 +183,7 @@ class Keeper:
         held, table = self.lease, tables.process
         with self._engine.connect() as connection:
             over = None if held is not None else self._dead_holder(connection)
+            unmoved = None if held is not None else self._rival.look(connection)
         with writing(self._engine, self._lock) as connection:
             beaten = connection.execute(update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)).rowcount
             if not beaten:
@@ -189,10 +192,12 @@ class Keeper:
                 return
             if held is not None and leases.renew(connection, held, now):
                 return
-            taken = leases.take(connection, self._id, now, over=over)
+            taken = leases.take(connection, self._id, now, over=over, unmoved=unmoved)
         if taken is not None:
             _logger.info("keeper %s leads, epoch %d", self._id, taken.epoch)
             self._watch.forget()
+        elif held is not None:
+            _logger.warning("another keeper leads now")
         self.lease = taken
 
     def _dead_holder(self, connection: Connection) -> str | None:

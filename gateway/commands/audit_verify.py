@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
@@ -13,7 +14,7 @@ from gateway.audit.verify import Report, verify
 from gateway.commands.audit import kept_note, progress_bar, trusted_key
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import emit
-from gateway.journal.database import open_engine
+from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
@@ -36,6 +37,10 @@ class Asked:
         self.last = last
         self.as_json = as_json
 
+    @property
+    def whole(self) -> bool:
+        return self.first is None and self.last is None
+
 
 def of_database(settings: Settings, vkey: str | None, asked: Asked) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with itself."""
@@ -43,8 +48,10 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked) -> None:
     if settings.checkpoint_file.exists():  # read before the database, which is never behind it
         asked.outside.insert(0, ("the checkpoint beside the database", settings.checkpoint_file.read_text("utf-8")))
     asked.origin = asked.origin or settings.origin
-    with open_engine(settings.database_url).connect() as connection:
-        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None)
+    with snapshot(open_engine(settings.database_url)) as connection:
+        # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
+        rows = check_complete(connection) if asked.whole else None
+        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, rows)
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
@@ -59,7 +66,7 @@ def over_http(place: Place, asked: Asked) -> None:
         _check(RemoteSource(found), key, asked, None)
 
 
-def _check(source: Source, key: NoteKey, asked: Asked, own: str | None) -> None:
+def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, rows: Completeness | None = None) -> None:
     origin = asked.origin or key.name
     with progress_bar(asked.as_json) as progress:
         task = progress.add_task(source.what, total=None)
@@ -72,18 +79,20 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None) -> None:
             last=asked.last,
             on_progress=lambda done: progress.update(task, completed=done),
         )
-    _say(report, source.what, origin, own, asked.as_json)
+    _say(report, rows, source.what, origin, own, asked.as_json)
 
 
-def _say(report: Report, what: str, origin: str, own: str | None, as_json: bool) -> None:
+def _say(report: Report, rows: Completeness | None, what: str, origin: str, own: str | None, as_json: bool) -> None:
+    wrong = [*report.wrong, *(rows.wrong if rows is not None else ())]
     result: dict[str, Any] = {
-        "ok": report.ok,
+        "ok": not wrong,
         "origin": origin,
         "size": report.size,
         "root": report.root,
         "checked": report.checked,
-        "first_wrong": report.first_wrong,
-        "wrong": list(report.wrong),
+        "rows": None if rows is None else {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong},
+        "first_wrong": wrong[0] if wrong else None,
+        "wrong": wrong,
         "notes": list(report.notes),
         "trusted_key": "given" if own is None else f"from the {own} itself",
     }
@@ -92,10 +101,11 @@ def _say(report: Report, what: str, origin: str, own: str | None, as_json: bool)
         f"{what}: log of {origin}, {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),
         *(f"  {text}" for text in report.notes),
-        said if report.ok else f"FIRST WRONG / SAI ĐẦU TIÊN: {report.first_wrong}",
-        *(f"  then / tiếp theo: {text}" for text in report.wrong[1:]),
+        *(f"  rows held against the log, {name}: {count}" for name, count in (rows.checked if rows is not None else {}).items()),
+        f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else said,
+        *(f"  then / tiếp theo: {text}" for text in wrong[1:]),
     ]
-    if not report.ok:
+    if wrong:
         lines.append(
             "Leave the data as they are, and tell the security officer. / Giữ nguyên dữ liệu và báo người phụ trách an toàn thông tin."
         )

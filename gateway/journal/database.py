@@ -4,6 +4,7 @@ Invariants
 - A commit returns only after the data are synced (`synchronous=FULL` in WAL mode; `synchronous_commit=on`).
 - Who writes does it in `writing()`: on SQLite that holds the file lock and begins IMMEDIATE, so that a transaction never
   fails half-way because another one came between its reading and its writing.
+- Who compares what several statements gave reads in a `snapshot()`.
 - Readers never wait for writers, and hold no transaction longer than one page takes.
 """
 
@@ -69,6 +70,15 @@ def writing(engine: Engine, lock: FileLock | None = None) -> Iterator[Connection
         connection = connection.execution_options(**{_IMMEDIATE: True})
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """One moment of the database for several statements: what is committed meanwhile is not seen. SQLite gives that to every transaction."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 def fold_back(engine: Engine, lock: FileLock | None = None) -> None:

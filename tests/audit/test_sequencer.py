@@ -109,19 +109,43 @@ def test_a_stale_epoch_writes_nothing(log: Any) -> None:
 
 
 def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
-    now, lease = log.clock[0], log.lease
+    now, lease, mine = log.clock[0], log.lease, [100.0]
+    watch = leases.Watch(lambda: mine[0])
     with writing(log.engine) as connection:
-        assert leases.take(connection, "keeper-2", now + 1) is None
-        assert leases.renew(connection, lease, now + 4)
-        assert leases.take(connection, "keeper-2", now + 6) is None
-        second = leases.take(connection, "keeper-2", now + 10)
+        assert leases.take(connection, "keeper-2", now + 1000) is None, "no clock of ours ends the lease of another"
+        assert watch.look(connection) is None
+        mine[0] += leases.LEASE_SECONDS
+        assert leases.renew(connection, lease, now)
+        assert watch.look(connection) is None, "it was renewed, if only by a clock that stands still"
+        mine[0] += leases.LEASE_SECONDS
+        silent = watch.look(connection)
+        assert silent is not None
+        assert leases.renew(connection, lease, now - 7000)
+        assert leases.take(connection, "keeper-2", now, unmoved=silent) is None, "it was renewed between the look and the taking"
+        assert watch.look(connection) is None
+        mine[0] += leases.LEASE_SECONDS
+        second = leases.take(connection, "keeper-2", now, unmoved=watch.look(connection))
         assert second is not None and second.epoch == lease.epoch + 1
         assert not leases.renew(connection, lease, now + 11)
         leases.give_back(connection, lease)  # not his any more: nothing happens
         assert leases.holder(connection) == "keeper-2"
         leases.give_back(connection, second)
-        third = leases.take(connection, "keeper-1", now + 11)
+        third = leases.take(connection, "keeper-1", now)
         assert third is not None and third.epoch == second.epoch + 1
+
+
+def test_after_a_time_without_the_database_silence_proves_nothing(log: Any) -> None:
+    mine = [100.0]
+    watch = leases.Watch(lambda: mine[0])
+    with log.engine.connect() as connection:
+        assert watch.look(connection) is None
+        mine[0] += 100
+        watch.forget()
+        assert watch.look(connection) is None
+        mine[0] += leases.LEASE_SECONDS - 1
+        assert watch.look(connection) is None
+        mine[0] += 1
+        assert watch.look(connection) is not None
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,211 @@
+"""Whether the log and the rows that it accounts for tell the same story, in both directions.
+
+`gateway.audit.verify` proves that what was logged is still as it was signed. It cannot see what never came to be logged: a pending entry
+that somebody deleted before it got its index, a transfer put into the tables by hand, or rows that were changed where no hash covers them.
+Here every transfer is held against its entries, and every entry against its transfer:
+1. each transfer has its intent; one that has ended has its outcome, one in doubt the entry that says so; and the row says what they say;
+2. each entry of a transfer has that transfer; its row in the log carries the id and the phase that its bytes carry; times never go back;
+3. each event of a feed is that of an accepted transfer, and each accepted transfer is in its feed; offsets have no gap;
+4. each message of the queue is that of a transfer, and each transfer that is queued stands in the queue.
+Invariant: each look is one statement, so that it sees one moment of a database in use; what is found is wrong, whatever goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+
+from gateway.journal import tables
+
+_BATCH: Final = 1000
+_ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
+_OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """How much of each kind was looked at, and what is wrong: up to twenty findings."""
+
+    ok: bool
+    checked: Mapping[str, int]
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Findings:
+    most: int = 20
+    found: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        if len(self.found) < self.most:
+            self.found.append(text)
+
+
+def check_complete(connection: Connection, *, on_progress: Progress | None = None) -> Completeness:
+    """Hold rows and log against each other. `on_progress` is called with the number of rows done."""
+    wrong = _Findings()
+    checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
+    done = 0
+    for row in _paged(connection, _transfers(), "id"):
+        _judge_transfer(row, wrong)
+        checked["transfers"] += 1
+        done += 1
+        if on_progress is not None and done % _BATCH == 0:
+            on_progress(done)
+    checked["entries"] = _judge_entries(connection, wrong, on_progress, done)
+    checked["feed events"] = _judge_feeds(connection, wrong)
+    checked["queued messages"] = _judge_queue(connection, wrong)
+    return Completeness(not wrong.found, checked, tuple(wrong.found))
+
+
+# --- each transfer has its entries --------------------------------------------------------------------------------------
+def _transfers() -> Select[Any]:
+    """A transfer with its entries, whether they have their index by now or not, its event and its place in the queue."""
+    transfer = tables.transfer
+    columns: list[ColumnElement[Any]] = [column for column in transfer.c if column.name != "payload_digest"]
+    joined: Any = transfer
+    for phase in ("intent", "outcome", "in-doubt"):
+        sides = []
+        for table in (tables.log_entry, tables.log_pending):
+            side = table.alias()
+            joined = joined.outerjoin(side, (side.c.transfer == transfer.c.id) & (side.c.phase == phase))
+            sides.append(side)
+        name = phase.replace("-", "_")
+        columns.append(func.coalesce(*(side.c.entry for side in sides)).label(f"{name}_entry"))
+        columns.append(func.coalesce(*(side.c.leaf for side in sides)).label(f"{name}_leaf"))
+    event, waiting, queue = tables.feed_event, tables.feed_pending, tables.queue
+    for table in (event, waiting, queue):
+        joined = joined.outerjoin(table, table.c.transfer == transfer.c.id)
+    columns.append(func.coalesce(event.c.transfer, waiting.c.transfer).label("in_feed"))
+    columns.append(queue.c.state.label("in_queue"))
+    return select(*columns).select_from(joined)
+
+
+def _judge_transfer(row: Row[Any], wrong: _Findings) -> None:
+    name = f"transfer {row.id} ({row.state})"
+    if row.intent_entry is None:
+        wrong.add(f"{name}: the log has no intent of it")
+    if row.state in _ENDED and row.outcome_entry is None:
+        wrong.add(f"{name}: it has ended, and the log has no outcome of it")
+    if row.state not in _ENDED and row.outcome_entry is not None:
+        wrong.add(f"{name}: the log has its outcome, and the row says that it has not ended")
+    if row.state == "in-doubt" and row.in_doubt_entry is None:
+        wrong.add(f"{name}: the log does not say that it is in doubt")
+    if row.state == "accepted" and row.in_feed is None:
+        wrong.add(f"{name}: it was accepted, and stands in no feed")
+    if row.state == "queued" and row.in_queue != "waiting":
+        wrong.add(f"{name}: it is queued, and does not wait in the queue")
+    for phase in ("intent", "outcome"):
+        entry = getattr(row, f"{phase}_entry")
+        if entry is not None:
+            for what, said, logged in _told(row, phase, _read(entry)):
+                if said != logged:
+                    wrong.add(f"{name}: its row says {what} {said}, its {phase} in the log {logged}")
+    for phase, leaf in json.loads(row.receipt or "{}").items():
+        logged = getattr(row, f"{phase}_leaf", None)
+        if logged is not None and base64.b64decode(leaf) != bytes(logged):
+            wrong.add(f"{name}: its receipt names another {phase} than the log has")
+
+
+def _told(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """What both the row and the entry say: the thing, by the row, by the entry."""
+    if phase == "outcome":
+        yield "status", row.status, entry.get("status")
+        yield "failure", row.failure, entry.get("failure")
+        return
+    caller = entry.get("caller", {})
+    yield "caller", f"{row.caller_agency}/{row.caller_system}", f"{caller.get('agency')}/{caller.get('system')}"
+    for column in ("contract", "operation", "bundle", "provider"):
+        yield column, getattr(row, column), entry.get(column)
+    yield "grant", row.grant_id, entry.get("grant")
+
+
+# --- each entry has its transfer ----------------------------------------------------------------------------------------
+def _judge_entries(connection: Connection, wrong: _Findings, on_progress: Progress | None, done: int) -> int:
+    count, before = 0, float("-inf")
+    for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx")):
+        entries = select(table, tables.transfer.c.state.label("state")).select_from(
+            table.outerjoin(tables.transfer, tables.transfer.c.id == table.c.transfer)
+        )
+        for row in _paged(connection, entries, key):
+            name = f"entry {row.idx}" if key == "idx" else "a pending entry"
+            name = f"{name} (transfer {row.transfer}, {row.phase})"
+            _judge_entry(name, row, wrong)
+            if key == "idx":
+                if row.sequenced < before:
+                    wrong.add(f"{name}: its time of sequencing lies before that of the entry before it")
+                before = max(before, row.sequenced)
+            count += 1
+            if on_progress is not None and count % _BATCH == 0:
+                on_progress(done + count)
+    return count
+
+
+def _judge_entry(name: str, row: Row[Any], wrong: _Findings) -> None:
+    entry, phase = _read(row.entry), row.phase.partition("#")[0]
+    kind = entry.get("what") if entry.get("kind") == "note" else entry.get("kind")
+    if entry.get("transfer") != row.transfer:
+        wrong.add(f"{name}: its bytes are those of transfer {entry.get('transfer')}")
+    elif kind != phase:
+        wrong.add(f"{name}: its bytes are those of a phase {kind}")
+    if kind in _OF_TRANSFERS and row.state is None:
+        wrong.add(f"{name}: there is no such transfer")
+
+
+# --- feeds and queue ----------------------------------------------------------------------------------------------------
+def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
+    transfer, count = tables.transfer, 0
+    for table in (tables.feed_event, tables.feed_pending):
+        count += connection.execute(select(func.count()).select_from(table)).scalar_one()
+        astray = (
+            select(table.c.contract, table.c.transfer, transfer.c.state)
+            .select_from(table.outerjoin(transfer, transfer.c.id == table.c.transfer))
+            .where(transfer.c.id.is_(None) | (transfer.c.state != "accepted") | (transfer.c.contract != table.c.contract))
+        )
+        for row in connection.execute(astray.limit(wrong.most)):
+            wrong.add(
+                f"an event of the feed {row.contract} (transfer {row.transfer}): no transfer of that contract was accepted under this id"
+            )
+    events = tables.feed_event.c
+    ends = select(events.contract, func.min(events.offset), func.max(events.offset), func.count()).group_by(events.contract)
+    for contract, first, last, there in connection.execute(ends):
+        if last - first + 1 != there or first != 1:
+            wrong.add(f"the feed {contract}: {there} events at the offsets {first} to {last}; some are missing")
+    return count
+
+
+def _judge_queue(connection: Connection, wrong: _Findings) -> int:
+    queue, transfer = tables.queue, tables.transfer
+    astray = (
+        select(queue.c.transfer).select_from(queue.outerjoin(transfer, transfer.c.id == queue.c.transfer)).where(transfer.c.id.is_(None))
+    )
+    for (id,) in connection.execute(astray.limit(wrong.most)):
+        wrong.add(f"a message of the queue (transfer {id}): there is no such transfer")
+    return int(connection.execute(select(func.count()).select_from(queue)).scalar_one())
+
+
+def _read(entry: bytes) -> Mapping[str, Any]:
+    try:
+        read = json.loads(bytes(entry))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _paged(connection: Connection, query: Select[Any], key: str) -> Iterator[Row[Any]]:
+    """In order of the key, a page at a time: no look at the database is long."""
+    column = query.selected_columns[key]
+    last: Any = None
+    while True:
+        page = query if last is None else query.where(column > last)
+        rows = connection.execute(page.order_by(column).limit(_BATCH)).all()
+        yield from rows
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1]._mapping[key]
