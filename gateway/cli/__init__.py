@@ -16,6 +16,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     audit,
     audit_search,
     client,
+    client_reconcile,
     contract,
     flows,
     handout,

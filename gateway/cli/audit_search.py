@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,3 +101,20 @@ def audit_reindex(data: Data = None, json: Json = False) -> None:
 
     with failures_told(json):
         command.reindex(load_instance(data, json), json)
+
+
+@audit.command("reconcile")
+def audit_reconcile(
+    file: Annotated[Path, typer.Argument(help="What the agency counted: CSV, or JSON as in openapi/audit.yaml.")],
+    agency: Annotated[str, typer.Option("--agency", help="Code of the agency.")],
+    data: Data = None,
+    day: Annotated[
+        str | None, typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare an agency's own counts of a day with the log: its numbers in, differences out. That it was done is logged."""
+    from gateway.commands import audit_reconcile as command
+
+    with failures_told(json):
+        command.reconcile(load_instance(data, json), file, agency, day, json)

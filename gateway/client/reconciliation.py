@@ -17,6 +17,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 
 from contracts.base.errors import Finding
+from gateway.client.answers import Answer
 
 SENT: Final = "sent"
 RECEIVED: Final = "received"
@@ -113,6 +114,14 @@ def from_csv(text: str, day: date | None, agency: str | None = None) -> Statemen
     if findings:
         raise BadStatement(findings)
     return Statement(day, claims, agency)
+
+
+def comparison(answer: Answer) -> dict[str, Any]:
+    """What the gateway answered; ValueError for anything but a comparison."""
+    content = answer.json()
+    if not isinstance(content, dict) or not isinstance(content.get("differences"), int) or not isinstance(content.get("lines"), list):
+        raise ValueError("no comparison")
+    return content
 
 
 def _read(here: str, item: Any, claims: dict[Key, Claim], findings: list[Finding]) -> None:
