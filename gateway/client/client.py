@@ -20,12 +20,13 @@ from lxml import etree
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contracts.base.errors import Language
-from gateway.client import proofs, rest, soap
+from gateway.client import proofs, reconciliation, rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.errors import BadIdentity, BadState, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
 from gateway.client.feeds import FeedPage
 from gateway.client.identity import Identity
 from gateway.client.proofs import Proof
+from gateway.client.reconciliation import Statement
 from gateway.client.transport import HttpTransport, Transport
 from gateway.client.trusted import TrustedKeys
 from gateway.client.witness import Witness
@@ -212,8 +213,12 @@ class AsyncClient:
         content: dict[str, Any] = await self._read("GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json())
         return content
 
-    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
-        answer = await self.rest(method, path)
+    async def reconcile(self, said: Statement) -> dict[str, Any]:
+        """Our agency's own counts of a day, compared with the gateway's log (openapi/audit.yaml)."""
+        return await self._read("POST", reconciliation.PATH, reconciliation.comparison, said.to_json())
+
+    async def _read(self, method: str, path: str, read: Callable[[Answer], T], body: dict[str, Any] | None = None) -> T:
+        answer = await self.rest(method, path, body)
         try:
             return read(answer)
         except ValueError as wrong:

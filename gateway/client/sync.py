@@ -21,6 +21,7 @@ from gateway.client.client import AsyncClient
 from gateway.client.feeds import FeedPage
 from gateway.client.identity import Identity
 from gateway.client.proofs import Proof
+from gateway.client.reconciliation import Statement
 from gateway.client.witness import Witness
 from security.checkpoint import Checkpoint
 
@@ -95,6 +96,9 @@ class Client:
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
+
+    def reconcile(self, said: Statement) -> dict[str, Any]:
+        return self._done(self._client.reconcile(said))
 
     def document(self, path: str) -> bytes:
         return self._done(self._client.document(path))

@@ -18,6 +18,7 @@ from contracts.wire.jsontext import text_of
 from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
+from gateway.commands import statement_file
 from gateway.commands.output import Exit, emit, finding_json, told
 
 
@@ -90,6 +91,13 @@ def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer:
             as_json,
             "\n".join([*lines, *files]),
         )
+
+
+def reconcile(identity: Path, passphrase: Path | None, state: Path | None, file: Path, day: str | None, as_json: bool) -> None:
+    said = statement_file.read(file, day, None, as_json)
+    with _told(as_json), _client(identity, passphrase, state) as client:
+        found = client.reconcile(said)
+        emit({"ok": found["differences"] == 0, **found}, as_json, statement_file.text_of(found))
 
 
 def checkpoints(identity: Path, passphrase: Path | None, state: Path | None, offline: bool, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from adapters.http import Knocker, client_context, open_session
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import CheckpointFile
+from gateway.audit.index import Indexer, Indexing
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.authority import EmbeddedAuthority
@@ -66,6 +67,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
+        ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
     )
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores)
     child.stop_when_told(keeper.stop, lifeline)

@@ -47,6 +47,7 @@ class ApiRequest:
     params: Mapping[str, Any] = field(default_factory=dict)  # checked, and converted as the document says
     form: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
+    json: Any = None  # the body's value, likewise
 
     @property
     def proven(self) -> Caller:

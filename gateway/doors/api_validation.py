@@ -1,4 +1,4 @@
-"""Checking parameters and forms against the documents, in place of connexion's own checks.
+"""Checking parameters, forms and JSON bodies against the documents, in place of connexion's own checks.
 
 Its own ones compile a schema for each call, quote the value that was wrong, take a parameter that the document does not know or that
 stands twice, and refuse chunked bodies. These are compiled once (jsonschema-rs) and report all findings at once, without any value.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -17,10 +18,13 @@ import jsonschema_rs
 import gateway.doors.api_failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
 from contracts.wire.headers import media_type
+from contracts.wire.jsontext import read_json
 
 FORM: Final = "application/x-www-form-urlencoded"
-RECEIVED, PARAMS, FORM_DATA = "lgsp.received", "lgsp.params", "lgsp.form"
+JSON: Final = "application/json"
+RECEIVED, PARAMS, FORM_DATA, JSON_DATA = "lgsp.received", "lgsp.params", "lgsp.form", "lgsp.json"
 _MOST_FIELDS: Final = 50
+_MOST_FINDINGS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Checks:
     parameters: tuple[Parameter, ...]
     form: Any | None  # validator of the form
     form_names: frozenset[str]
+    json: Any | None = None  # validator of the JSON body
 
     @classmethod
     def compile(cls, operation: Mapping[str, Any], resolve: Any) -> Checks:
@@ -68,10 +73,12 @@ class Checks:
                 Parameter(raw["name"], raw["in"], raw.get("required", False), schema, jsonschema_rs.Draft4Validator(dict(schema)))
             )
         content = operation.get("requestBody", {}).get("content", {})
-        if set(content) - {FORM}:
-            raise ValueError(f"a body of {', '.join(sorted(set(content) - {FORM}))} would not be checked")
+        if len(content) > 1 or set(content) - {FORM, JSON}:
+            raise ValueError(f"a body of {', '.join(sorted(content))} would not be checked: one form, or one JSON value")
         if not content:
             return cls(tuple(parameters), None, frozenset())
+        if JSON in content:
+            return cls(tuple(parameters), None, frozenset(), jsonschema_rs.Draft4Validator(dict(resolve(content[JSON]["schema"]))))
         schema = dict(resolve(content[FORM]["schema"]))
         return cls(tuple(parameters), jsonschema_rs.Draft4Validator(schema), frozenset(schema["properties"]))
 
@@ -121,6 +128,15 @@ class Checks:
         _refuse(findings)
         return values
 
+    def read_json(self, scope: Mapping[str, Any]) -> Any:
+        received = scope[RECEIVED]
+        media = media_type(received.headers)
+        if media != JSON:
+            raise Theirs("body.media-type", got=media or "—", expected=JSON)
+        value = read_json(received.body)
+        _refuse(list(islice(_findings(self.json, value, "body"), _MOST_FINDINGS)))
+        return value
+
 
 def _pairs(text: str, place: str, findings: list[Finding]) -> list[tuple[str, str]]:
     if not text:
@@ -150,7 +166,7 @@ def _kind(value: Any) -> str:
 
 def _refuse(findings: list[Finding]) -> None:
     if findings:
-        raise Theirs("api.invalid", count=len(findings), findings=findings[:20])
+        raise Theirs("api.invalid", count=len(findings), findings=findings[:_MOST_FINDINGS])
 
 
 def validators(checks: Mapping[str, Checks]) -> dict[str, Any]:
@@ -174,4 +190,12 @@ def validators(checks: Mapping[str, Checks]) -> dict[str, Any]:
             scope[FORM_DATA] = of(scope).read_form(scope)
             return receive, scope
 
-    return {"parameter": ParameterValidator, "body": {FORM: FormValidator}}
+    class JsonValidator:
+        def __init__(self, **options: Any) -> None:
+            """Everything was compiled before."""
+
+        async def wrap_receive(self, receive: Any, *, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            scope[JSON_DATA] = of(scope).read_json(scope)
+            return receive, scope
+
+    return {"parameter": ParameterValidator, "body": {FORM: FormValidator, JSON: JsonValidator}}

@@ -29,7 +29,7 @@ import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import problems
-from gateway.doors import api_audit, api_authority, api_feeds, api_keys, api_tokens, api_transfers
+from gateway.doors import api_audit, api_authority, api_feeds, api_keys, api_reconciliation, api_tokens, api_transfers
 from gateway.doors.api_connexion import (
     ConnexionMiddleware,
     ProblemException,
@@ -39,14 +39,14 @@ from gateway.doors.api_connexion import (
     SecurityMiddleware,
 )
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
-from gateway.doors.api_validation import FORM_DATA, PARAMS, RECEIVED, Checks, validators
+from gateway.doors.api_validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
-BODY_LIMIT: Final = 65_536  # what these take are short forms
+BODY_LIMIT: Final = 65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _CALLER, _SNAPSHOT, _ROUTING = "lgsp.caller", "lgsp.snapshot", "connexion_routing"
@@ -69,6 +69,7 @@ def build_apis(services: Services) -> Health:
         **api_audit.HANDLERS,
         "readProof": api_audit.read_proof,
         "readEntries": api_audit.read_entries,
+        "reconcileCounts": api_reconciliation.reconcile,
         "readRevocationList": api_authority.read_revocation_list,
     }
     documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
@@ -128,7 +129,13 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
     oauth = frozenset(
         path for path, item in document["paths"].items() for method in _METHODS & set(item) if item[method].get("x-lgsp-errors") == "oauth"
     )
-    return ApiGate(middleware, services, oauth)
+    limits = {
+        path: int(item[method]["x-lgsp-body-limit"])
+        for path, item in document["paths"].items()
+        for method in _METHODS & set(item)
+        if "x-lgsp-body-limit" in item[method]
+    }
+    return ApiGate(middleware, services, oauth, limits)
 
 
 def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
@@ -196,7 +203,7 @@ class _Inner:
         caller: Caller | None = next(iter(scope[_CALLER]), None)
         if caller is None and name in self._proven:
             raise Ours("gateway.fault", transfer=received.transfer)
-        request = ApiRequest(received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller)
+        request = ApiRequest(received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller, scope.get(JSON_DATA))
         reply = await handler(self._services, request)
         for header, value in _SHOWN.items():
             reply.headers.setdefault(header, value)
@@ -208,10 +215,11 @@ class _Inner:
 class ApiGate:
     """Outermost: reads the request within its limits, and turns every failure into an answer."""
 
-    def __init__(self, app: Any, services: Common, oauth: frozenset[str]) -> None:
+    def __init__(self, app: Any, services: Common, oauth: frozenset[str], limits: Mapping[str, int]) -> None:
         self._app = app
         self._services = services
         self._oauth = oauth
+        self._limits = limits  # of whole paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -242,7 +250,7 @@ class ApiGate:
             received = self._received(scope, headers, b"")
             if brings_body(headers):
                 services.admit(received, snapshot)
-            limit = min(BODY_LIMIT, services.settings.body_limit)
+            limit = min(self._limits.get(received.path, BODY_LIMIT), services.settings.body_limit)
             body = await read_body(receive, headers, limit=limit, seconds=services.settings.body_seconds)
             snapshot = services.registry.snapshot  # else whoever sends slowly outlives a suspension
             received = self._received(scope, headers, body)

@@ -311,6 +311,36 @@ vault = Table(
 )
 
 # --- search over the log ----------------------------------------------------------------------------------------------
+# One row an entry, made from the log alone (`gateway.audit.index`), and made anew at any time. All but `idx` are short digests of the words that are
+# searched by: equal words give equal numbers, and whoever found a row reads the entry itself.
+log_index = Table(
+    "log_index",
+    metadata,
+    Column("idx", _auto, primary_key=True, autoincrement=False),
+    Column("about", BigInteger, nullable=False),  # the transfer concerned
+    Column("message", BigInteger),
+    Column("kind", Integer, nullable=False),
+    Column("outcome", Integer),  # a code of `gateway.audit.facts.OUTCOMES`
+    Column("trouble", Integer, nullable=False),  # 1: refused, failed or in doubt
+    Column("failure", Integer),
+    Column("agency", Integer),
+    Column("system", Integer),
+    Column("provider", Integer),
+    Column("contract", Integer),
+    Column("operation", Integer),
+    Column("access_grant", Integer),
+    Column("actor", Integer),
+)
+LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
+for _name in LOG_INDEXED:
+    Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+log_indexed = Table(
+    "log_indexed",
+    metadata,
+    Column("name", Text, primary_key=True),  # search
+    Column("upto", BigInteger, nullable=False),  # entries before this one have their row
+    Column("leaf", LargeBinary),  # of the last of them: another log has another one
+)
 
 # --- the vault's retention --------------------------------------------------------------------------------------------
 

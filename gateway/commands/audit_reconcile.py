@@ -1,0 +1,42 @@
+"""`lgsp audit reconcile`: an agency's counts of a day, from a file, against the log."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import select
+
+from contracts.base.errors import Policy
+from gateway.audit.reconcile import compare
+from gateway.audit.search import reading
+from gateway.commands import statement_file
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+from security.entry import keyed
+
+
+def reconcile(settings: Settings, file: Path, agency: str, day: str | None, as_json: bool) -> None:
+    """`ok` where no line differs; that it was compared is logged first."""
+    said = statement_file.read(file, day, agency, as_json)
+    engine = open_engine(settings.database_url)
+    table, now = tables.system.c, time.time()
+    with reading(engine) as connection:
+        own = sorted(connection.execute(select(table.id).where(table.agency == agency)).scalars())
+        if not own:
+            what = f"agency {agency} has no systems / cơ quan không có hệ thống nào"
+            fail(Exit.NO, "no-systems", what, "`lgsp registry show` lists agencies and systems.", as_json)
+        foreign = next((key.system for key in said.claims if key.system not in own), None)
+        if foreign is not None:
+            raise Policy("reconciliation.not-yours", agency=agency, named=foreign)
+        found = compare(connection, agency, own, said, partial(keyed, Keyring(settings).hash_key()), now)
+    with writing(engine) as connection:
+        append(connection, [entries.note("reconciliation", found.noted(), now, actor="command line")])
+    result = found.to_json()
+    emit({"ok": not found.differences, **result}, as_json, statement_file.text_of(result))

@@ -1,0 +1,251 @@
+"""`lgsp audit search|journey|reindex`: entries for people, for programs, and as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from sqlalchemy import func, select
+
+from contracts.base.times import rfc3339
+from gateway.audit import journey as journeys
+from gateway.audit import search as searching
+from gateway.audit.facts import Facts, Logged
+from gateway.audit.index import Indexer
+from gateway.audit.journey import Journey
+from gateway.audit.search import Query
+from gateway.commands.output import Exit, emit, fail
+from gateway.exchange import entries
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import lock_of, open_engine, writing
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+from security.entry import keyed
+from security.windows import VIETNAM
+
+_PAGE: Final = 500
+_COLUMNS: Final = (
+    "index", "at", "kind", "outcome", "failure", "status", "agency", "system", "provider", "contract", "operation", "grant", "message",
+    "transfer", "about", "actor", "source", "door", "times",
+)  # fmt: skip
+
+
+def search(
+    settings: Settings,
+    conditions: Mapping[str, Any],
+    *,
+    message: str | None,
+    since: str | None,
+    until: str | None,
+    oldest_first: bool,
+    trouble_first: bool,
+    limit: int,
+    cursor: str | None,
+    indexed: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    if as_csv and as_json:
+        fail(Exit.USAGE, "two-forms", "--csv and --json are two forms", "Choose one of them. / Chỉ chọn một dạng.", as_json)
+    query = Query(
+        **conditions,
+        message=None if message is None else keyed(Keyring(settings).hash_key(), message),
+        since=None if since is None else moment(since, as_json),
+        until=None if until is None else moment(until, as_json, whole_day=True),
+        oldest_first=oldest_first,
+        trouble_first=trouble_first,
+    )
+    engine = open_engine(settings.database_url)
+    hits: list[Logged] = []
+    disagree: list[int] = []
+    live, stopped = not (as_json or as_csv), False
+    looked = 0
+    with _progress(as_json) as progress:
+        task = progress.add_task("", total=None)
+        try:
+            while True:
+                with searching.reading(engine) as connection:
+                    page = searching.search(connection, query, limit=min(_PAGE, limit - len(hits)), cursor=cursor, indexed=indexed)
+                if live:
+                    for each in page.hits:
+                        print(line(each), flush=True)
+                hits += page.hits
+                disagree += page.disagree
+                cursor = page.next
+                looked += page.looked
+                progress.update(task, description=f"{looked} rows looked at, now at entry {page.reached}")
+                if cursor is None or len(hits) >= limit:
+                    break
+        except KeyboardInterrupt:
+            stopped = True
+    if as_csv:
+        facts: dict[str, Any] = {"search": {name: value for name, value in _told(query).items() if value is not None}, "entries": len(hits)}
+        with writing(engine) as connection:  # before anything of it is shown
+            append(connection, [entries.note("export", facts, time.time(), actor="command line")])
+        _print_csv(hits)
+    result = {"ok": not disagree, "entries": [shown(each) for each in hits], "next": cursor, "stopped": stopped, "disagree": disagree}
+    if not as_json:
+        if cursor is not None:
+            print(f"next: --cursor {cursor}", file=sys.stderr)
+        if disagree:
+            print(f"the index shows entries {disagree[:20]} as what they are not: run `lgsp audit reindex`", file=sys.stderr)
+    emit(result, as_json, "" if hits or as_csv else "nothing fits / không có mục nào")
+
+
+def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> None:
+    engine = open_engine(settings.database_url)
+    hashed = keyed(Keyring(settings).hash_key(), id)
+    with searching.reading(engine) as connection:
+        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id)] if each.steps or each.row]
+        found = found or journeys.of_message(connection, hashed, system)
+    if not found:
+        of = f" of {system}" if system is not None else ""
+        what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
+        fail(Exit.NO, "no-such-transfer", what, "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system.", as_json)
+    emit({"ok": True, "journeys": [_journey(each) for each in found]}, as_json, "\n\n".join(map(_journey_text, found)))
+
+
+def reindex(settings: Settings, as_json: bool) -> None:
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    done = 0
+    with _progress(as_json, BarColumn(), MofNCompleteColumn()) as progress:
+        task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
+        for done in Indexer(engine, lock_of(engine)).remake():
+            progress.update(task, completed=done)
+    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed")
+
+
+def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
+    """A day or a moment; without an offset it is the time in Vietnam. `whole_day`: of a day, its end."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-11-24, or 2026-11-24T17:30.", as_json)
+    if whole_day and len(text) == 10:
+        at += timedelta(days=1)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+def shown(hit: Logged) -> dict[str, Any]:
+    """One entry for a program."""
+    return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **_told_of(hit.facts)}
+
+
+def line(hit: Logged) -> str:
+    """One entry for a person: when (in Vietnam), who, what, how it ended."""
+    return _line(hit.idx, hit.facts)
+
+
+def _line(idx: int | None, told: Facts) -> str:
+    who = f"{told.agency}/{told.system}" if told.system else told.actor or told.source or "–"
+    to = f" → {told.provider}" if told.provider else ""
+    what = " ".join(each for each in (told.contract, told.operation) if each)
+    ended = told.kind if told.outcome is None else told.outcome
+    code = f": {told.failure}" if told.failure else ""
+    times = f" × {told.times}" if told.times > 1 else ""
+    by = f" by {told.actor}" if told.actor and told.system and told.actor != f"{told.agency}/{told.system}" else ""
+    return (
+        f"{'–' if idx is None else f'#{idx}':>9}  {_local(told.at)}  {who}{to}  {what or told.kind}  {ended}{code}{times}{by}  {told.about}"
+    )
+
+
+def _local(at: str) -> str:
+    try:
+        return datetime.fromisoformat(at).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return at
+
+
+def _told_of(told: Facts) -> dict[str, Any]:
+    return {name: value for name, value in told._asdict().items() if value is not None and (name, value) != ("times", 1)}
+
+
+def _told(query: Query) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in searching.WORDS} | {
+        "transfer": query.transfer,
+        "from": None if query.since is None else rfc3339(query.since),
+        "to": None if query.until is None else rfc3339(query.until),
+    }
+
+
+def _print_csv(hits: Sequence[Logged]) -> None:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for each in hits:
+        row = each.facts._asdict() | {"index": each.idx, "at": _local(each.facts.at)}
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    sys.stdout.write(out.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    """A spreadsheet takes what begins like a formula for one."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+def _journey(of: Journey) -> dict[str, Any]:
+    steps = [{"index": step.index, **_told_of(step.facts), "entry": step.entry} for step in of.steps]
+    return {"transfer": of.transfer, "steps": steps, "state": _row(of.row), "queue": _queue(of.queue), "feed": of.feed, "vault": of.vault}
+
+
+def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    names = (
+        "state",
+        "pattern",
+        "caller_agency",
+        "caller_system",
+        "contract",
+        "operation",
+        "message_id",
+        "grant_id",
+        "provider",
+        "status",
+        "failure",
+    )
+    found = {name: row[name] for name in names} | {
+        name: None if row[name] is None else rfc3339(row[name]) for name in ("received", "committed", "finished")
+    }
+    return found | {"receipt": json.loads(row["receipt"]) if row["receipt"] else None}
+
+
+def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {"state": row["state"], "tries": row["tries"], "next": rfc3339(row["next_at"]), "last_failure": row["last_failure"]}
+
+
+def _journey_text(of: Journey) -> str:
+    lines = [f"transfer {of.transfer}", *(_line(step.index, step.facts) for step in of.steps)]
+    if of.row is not None:
+        ended = f", status {of.row['status']}" if of.row["status"] else ""
+        lines.append(
+            f"state: {of.row['state']}{ended}{': ' + of.row['failure'] if of.row['failure'] else ''}; message {of.row['message_id']}"
+        )
+        receipt = json.loads(of.row["receipt"]) if of.row["receipt"] else {}
+        lines += [f"receipt: {name} {leaf}" for name, leaf in receipt.items()]
+    if of.queue is not None:
+        last = f", last {of.queue['last_failure']}" if of.queue["last_failure"] else ""
+        lines.append(f"queue: {of.queue['state']}, {of.queue['tries']} tries{last}")
+    lines += [f"feed: {each['contract']}, offset {each['offset']}" for each in of.feed]
+    lines += [f"vault: {each['part']}, {each['size']} bytes, key {each['key']}" for each in of.vault]
+    return "\n".join(lines)
+
+
+def _progress(as_json: bool, *columns: ProgressColumn) -> Progress:
+    quiet = as_json or not sys.stderr.isatty()
+    console = Console(stderr=True)
+    return Progress(TextColumn("{task.description}"), *columns, disable=quiet, transient=True, console=console, redirect_stdout=False)

@@ -1,0 +1,56 @@
+"""Files with an agency's own counts of a day, and the comparison as text: what `lgsp audit reconcile` and `lgsp client reconcile` share.
+
+Invariant: nothing of the server is loaded here, so that the client's command runs where only the kit is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+from contracts.base.errors import Theirs
+from contracts.wire.jsontext import read_json
+from gateway.client.reconciliation import BadStatement, Statement, from_csv, from_json
+from gateway.commands.output import Exit, fail, told
+
+
+def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Statement:
+    """CSV, or the JSON of openapi/audit.yaml; a day and an agency that are named must be those of the file, where that names them."""
+    try:
+        named = None if day is None else date.fromisoformat(day)
+    except ValueError:
+        fail(Exit.USAGE, "no-day", f"{day} is no day / không phải ngày", "Write it as 2026-11-24. / Viết theo dạng 2026-11-24.", as_json)
+    try:
+        text = file.read_bytes().decode("utf-8")
+        said = from_json(read_json(text.encode())) if text.lstrip("\ufeff \r\n\t").startswith("{") else from_csv(text, named, agency)
+    except BadStatement as bad:
+        lines = "".join(f"\n      {told(each)}" for each in bad.findings[:20])
+        _unclear(file, f"{len(bad.findings)} places{lines}", as_json)
+    except (Theirs, UnicodeDecodeError) as bad:
+        _unclear(file, str(bad), as_json)
+    if named not in (None, said.day) or said.agency not in (None, agency) and agency is not None:
+        _unclear(file, f"it is of {said.agency or agency}, {said.day}", as_json)
+    return replace(said, agency=said.agency or agency)
+
+
+def _unclear(file: Path, what: str, as_json: bool) -> NoReturn:
+    then = "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md."
+    fail(Exit.USAGE, "reconciliation.invalid", f"{file}: {what} / số liệu không rõ ràng", then, as_json)
+
+
+def text_of(found: Mapping[str, Any]) -> str:
+    """A comparison for people: each line that is not equal, with what is known of it."""
+    lines = [f"{found['agency']}, {found['day']}: {len(found['lines'])} lines compared, {found['differences']} differ"]
+    for each in found["lines"]:
+        what = f"{each['system']} {each['contract']} {each['operation']} {each['direction']}"
+        lines.append(f"{each['verdict']:<9} {what}: theirs {each['theirs']}, ours {each['ours']}")
+        if each["verdict"] != "equal":
+            lines += [f"    not here: {one.get('message') or one.get('transfer')}: {one['reason']}" for one in each["not_here"]]
+            lines += [f"    not in the list: {one['message'] or '–'}, transfer {one['transfer']}" for one in each["not_there"]]
+            for name in ("waiting", "given_up", "in_doubt", "failed", "over_midnight"):
+                lines += [f"    {name.replace('_', ' ')}: transfer {transfer}" for transfer in each[name]]
+        lines += [f"    refused: {number} × {code}" for code, number in each["refused"].items()]
+    return "\n".join(lines)
