@@ -37,10 +37,9 @@ def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Op
         months = {"before": before.retention_months, "after": after.retention_months}
         changes.add(code, level, "retention_months", new.at(FILE, ("retention_months",)), **months)
     if before.evidence != after.evidence:
-        less = _KEPT.index(after.evidence) < _KEPT.index(before.evidence)
-        code, level = ("contract.evidence-less", Level.MAJOR) if less else ("contract.evidence-more", Level.MINOR)
+        level = Level.MAJOR if _KEPT.index(after.evidence) < _KEPT.index(before.evidence) else Level.MINOR
         at = new.at(FILE, ("evidence",)) if after.evidence != "full" else old.at(FILE, ("evidence",))
-        changes.add(code, level, "evidence", at, before=before.evidence, after=after.evidence)
+        changes.add("contract.evidence-changed", level, "evidence", at, before=before.evidence, after=after.evidence)
     if before.codes_at != after.codes_at:
         days = {"before": before.codes_at or "–", "after": after.codes_at or "–"}
         at = new.at(FILE, ("codes_at",)) if after.codes_at else old.at(FILE, ("codes_at",))

@@ -14,6 +14,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     access,
     agent,
     audit,
+    audit_body,
     client,
     contract,
     flows,
@@ -22,6 +23,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     keys,
     registry,
     run,
+    vault,
 )
 from gateway.cli.base import app
 from gateway.commands.output import Exit, fail

@@ -244,6 +244,7 @@ class OneFile:
 
     async def _keep(self, addressed: Addressed, file: door.FileDoor) -> None:
         received, contract = addressed.received, addressed.contract.contract
+        assert addressed.operation is not None
         now, salt = self.exchange.clock(), random_bytes(SALT)
         facts: dict[str, Json] = {"message": self.exchange.hash_id(file.message_id), "lines": len(file.good), "refused": len(file.bad)}
         entry = entries.note(_NOTE, facts, now, actor=self.system.name, about=received.transfer)

@@ -66,7 +66,9 @@ register(
             Branch.THEIRS,
             404,
             Words("Giao dịch không có phần này", "The transfer has no such part"),
-            Words("Kho không có phần {part} của {transfer}; có: {parts}.", "The vault holds no part {part} of {transfer}; it holds: {parts}."),
+            Words(
+                "Kho không có phần {part} của {transfer}; có: {parts}.", "The vault holds no part {part} of {transfer}; it holds: {parts}."
+            ),
             Words(
                 "Chọn một phần trong danh sách. Hợp đồng có thể không lưu phần này (evidence).",
                 "Name one of these. The contract may keep no such part (evidence).",

@@ -26,6 +26,7 @@ from gateway.atrest import PLAIN, AtRest
 from gateway.vault.classes import KeyName
 
 KEY_BYTES: Final = 32
+_TICK: Final = 1.0  # seconds
 _MARKS: Final = "destroyed"
 _SUFFIX: Final = ".key"
 
@@ -38,6 +39,7 @@ class KeyStore:
         self.copies: Final = copies
         self._at_rest: Final = at_rest
         self._marks: Final = folder / _MARKS
+        self._copied = ("", 0)
         self._mark: Final = lru_cache(maxsize=4096)(self._read_mark)
 
     # --- reading --------------------------------------------------------------------------------------------------------
@@ -113,7 +115,10 @@ class KeyStore:
         """Bring today's copy up to date; how many files were written. Without a folder for copies nothing is done."""
         if self.copies is None:
             return 0
-        folder = self.copies / f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
+        day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
+        folder, stamp = self.copies / day, self.folder.stat().st_mtime_ns if self.folder.is_dir() else 0
+        if self._copied == (day, stamp):
+            return 0
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         written = 0
         for name in self.names():
@@ -130,7 +135,13 @@ class KeyStore:
             written += 1
         if written:
             _sync(folder)
+        # A change within the same tick of the file system's clock would bear the same stamp: remembered only when that is past.
+        self._copied = (day, stamp) if now - stamp / 1e9 > _TICK else ("", 0)
         return written
+
+    def copied(self) -> set[str]:
+        """The ids of the keys of which there is a copy."""
+        return set() if self.copies is None else {name.id for _, name in copied(self.copies)}
 
     def prune(self, now: float, days: int) -> int:
         """Remove the copies of dates that are more than `days` past; how many dates that were."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours
@@ -50,9 +50,7 @@ class Meta(NamedTuple):
 class Vault:
     """Seals and opens. Safe to share between threads."""
 
-    def __init__(
-        self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None
-    ) -> None:
+    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
         self._sealing: dict[str, tuple[int, str, bytes]] = {}  # by class: the day, and its key
@@ -125,8 +123,8 @@ class Vault:
     # --- in pieces --------------------------------------------------------------------------------------------------------
     def meta(self, connection: Connection, id: str) -> Meta | None:
         """What is known of a body without opening it; `vault.expired` and `vault.key-missing` if it does not open any more."""
-        length = "length" if connection.dialect.name == "sqlite" else "octet_length"
-        row = connection.execute(text(f"SELECT id, key_id, size, {length}(sealed) FROM vault WHERE id = :id"), {"id": id}).first()
+        table = tables.vault.c
+        row = connection.execute(select(table.id, table.key_id, table.size, func.length(table.sealed)).where(table.id == id)).first()
         if row is None:
             return None
         found = Meta(row[0], row[1], int(row[2]), int(row[3]))
@@ -168,11 +166,11 @@ class Vault:
 
     def forget_gone(self) -> int:
         """Drop the keys held in memory that no longer stand on disk; how many. To be called every `FORGET_SECONDS` by what goes on for long."""
-        gone = [key_id for key_id in list(self._held) if not self.keys.stands(key_id)]
-        for key_id in gone:
-            self._held.pop(key_id, None)
-        for retention, (_, key_id, _) in list(self._sealing.items()):
-            if not self.keys.stands(key_id):
+        gone = [each for each in list(self._held) if not self.keys.stands(each)]
+        for each in gone:
+            self._held.pop(each, None)
+        for retention, (_, sealing, _) in list(self._sealing.items()):
+            if not self.keys.stands(sealing):
                 self._sealing.pop(retention, None)
         return len(gone)
 
