@@ -16,7 +16,7 @@ from contracts.cells.grid import CellMedia, Layout
 from contracts.cells.table import HEAD_WORDS, CellPlan, CellTableReader, layout_of
 from contracts.jsonschema import json_schema
 from contracts.located import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
-from contracts.model import CodeTable, Contract, Operation, Pattern, Protection, RestCall, Sample, Scalar, Struct
+from contracts.model import CodeTable, Contract, Evidence, Operation, Pattern, Protection, RestCall, Sample, Scalar, Struct
 from contracts.places import places, scalar_at
 from contracts.plan import Plan
 from contracts.profile import Profile
@@ -157,6 +157,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
             "operations",
             "protection",
             "retention_months",
+            "evidence",
             "shared_codes",
             "codes_at",
         },
@@ -197,6 +198,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
         months,
         bundle.digest,
         _codes_at(read, source),
+        _evidence(read, operations),
     )
 
 
@@ -209,6 +211,16 @@ def _protection(read: _Reader, operations: Mapping[str, Operation]) -> Protectio
         if value == "encrypted" and each.method != "POST":
             read.bad(("operations", each.name, "method"), each.method, "POST: the bodies of this contract are encrypted")
     return "encrypted" if value == "encrypted" else "signed"
+
+
+def _evidence(read: _Reader, operations: Mapping[str, Operation]) -> Evidence:
+    """What is kept of bodies. A feed gives what was handed in for as long as the contract says, so that `none` is for contracts without one."""
+    value = read.text(("evidence",), default="full")
+    if value not in ("full", "metadata", "none"):
+        read.bad(("evidence",), repr(value), "full, metadata or none")
+    if value == "none" and any(each.pattern == Pattern.SUBMIT for each in operations.values()):
+        read.bad(("evidence",), "none, with an operation that submits", "full or metadata: the feed keeps what was handed in")
+    return "metadata" if value == "metadata" else "none" if value == "none" else "full"
 
 
 def _codes_at(read: _Reader, source: Source) -> str | None:

@@ -20,6 +20,9 @@ REASONS: Final = ("unknown", "partial", "none", "not-permitted")
 Protection = Literal["signed", "encrypted"]  # what a body must be, both ways, at every door and adapter
 
 
+Evidence = Literal["full", "metadata", "none"]  # what is kept of bodies once a transfer has ended
+
+
 class Pattern(StrEnum):
     """What an operation does: ask a provider, hand in to the centre, have an agency act."""
 
@@ -55,6 +58,7 @@ class Contract:
     retention_months: int
     digest: str
     codes_at: str | None = None
+    evidence: Evidence = "full"
 
     @property
     def major(self) -> int:

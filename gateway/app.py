@@ -42,7 +42,7 @@ from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
-from gateway.vault.vault import Vault
+from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.entry import keyed
 from security.jose import Opener
 from security.wsdecrypt import BodyKeys
@@ -161,6 +161,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
 
     child.stop_when_told(stop, lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
+    forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
@@ -168,6 +169,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
         watch.cancel()
+        forget.cancel()
         await parts.app.exchange.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
@@ -181,3 +183,10 @@ async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:
     while not journal.fenced:
         await asyncio.sleep(0.5)
     stop()
+
+
+async def _forget_destroyed(vault: Vault) -> None:
+    """Keys that retention destroyed are soon in no process's memory either, also in one that nobody calls."""
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        vault.forget_gone()

@@ -100,8 +100,8 @@ register(
             410,
             Words("Nội dung đã hết hạn lưu trữ", "The body is past its retention"),
             Words(
-                "Khóa {key_id} đã được hủy theo thời hạn lưu trữ; nội dung {id} không đọc được nữa.",
-                "Key {key_id} was destroyed when its retention ended; body {id} can no longer be read.",
+                "Khóa {key_id} đã được hủy lúc {date} theo thời hạn lưu trữ; nội dung {id} không đọc được nữa.",
+                "Key {key_id} was destroyed at {date}, when its retention ended; body {id} can no longer be read.",
             ),
             Words(
                 "Nhật ký vẫn giữ mã băm của nội dung; hãy hỏi cơ quan gửi nếu cần bản gốc.",

@@ -83,6 +83,11 @@ class Settings:
     drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
     file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")
+    vault_backup: str = _setting(
+        "", "folder for short-lived copies of the vault's keys, outside the data folder and outside what backs up the database; empty: none"
+    )
+    vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days")
+    retention_seconds: float = _setting(3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property
@@ -121,6 +126,10 @@ class Settings:
     @property
     def vault_keys(self) -> Path:
         return self.data / "keys" / "vault"
+
+    @property
+    def vault_copies(self) -> Path | None:
+        return Path(self.vault_backup) if self.vault_backup else None
 
     @property
     def checkpoint_file(self) -> Path:
@@ -200,6 +209,10 @@ def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings
             raise BadSetting(f"{where}: {name} is {getattr(settings, name)!r}; it must be {' or '.join(allowed)}")
     if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
         raise BadSetting(f"{where}: secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere")
+    if settings.vault_copies is not None and settings.vault_copies.absolute().is_relative_to(settings.data):
+        raise BadSetting(f"{where}: vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere")
+    if settings.vault_backup_days < 1:
+        raise BadSetting(f"{where}: vault_backup_days is {settings.vault_backup_days}; it must be 1 or more")
     return settings
 
 

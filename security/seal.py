@@ -9,6 +9,7 @@ Invariant: a record that was edited, cut, lengthened, reordered, or moved to ano
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -67,6 +68,24 @@ def unseal_range(key: bytes, context: bytes, sealed: bytes | memoryview, start: 
     return plain[start - first * CHUNK : stop - first * CHUNK]
 
 
+def unseal_pieces(
+    key: bytes, context: bytes, size: int, read: Callable[[int, int], bytes], start: int, stop: int, *, chunks: int = 16
+) -> Iterator[bytes]:
+    """The plain bytes from `start` to before `stop`, some chunks at a time, of a record of `size` sealed bytes that is never in memory as a whole:
+    `read(at, length)` gives a part of it."""
+    if start < 0 or stop < start:
+        raise ValueError("a part begins at 0 or later and does not end before it")
+    count, stop = _count(size, context), min(stop, plain_size(size))
+    cipher = _cipher(*_head(key, read(0, _HEAD), context))
+    for first in range(start // CHUNK, -(-stop // CHUNK), chunks):
+        last = min(first + chunks, -(-stop // CHUNK))
+        at = _HEAD + first * _SEALED
+        part = memoryview(read(at, min(_HEAD + last * _SEALED, size) - at))
+        plain = [_decrypt(cipher, part[(n - first) * _SEALED : (n - first + 1) * _SEALED], n, count, context) for n in range(first, last)]
+        joined, base = b"".join(plain), first * CHUNK
+        yield joined[max(start - base, 0) : stop - base]
+
+
 def plain_size(sealed_size: int) -> int:
     """How many plain bytes a sealed record of that size holds."""
     body = sealed_size - _HEAD
@@ -117,7 +136,11 @@ def _head(key: bytes, sealed: bytes | memoryview, context: bytes) -> tuple[bytes
 
 def _open(cipher: AESGCM, sealed: bytes | memoryview, number: int, count: int, context: bytes) -> bytes:
     start = _HEAD + number * _SEALED
+    return _decrypt(cipher, sealed[start : start + _SEALED], number, count, context)
+
+
+def _decrypt(cipher: AESGCM, chunk: bytes | memoryview, number: int, count: int, context: bytes) -> bytes:
     try:
-        return cipher.decrypt(_nonce(number), sealed[start : start + _SEALED], _data(number, last=number == count - 1))
+        return cipher.decrypt(_nonce(number), chunk, _data(number, last=number == count - 1))
     except InvalidTag:
         raise _broken(context, f"chunk {number}") from None

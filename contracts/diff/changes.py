@@ -88,6 +88,9 @@ CODES: Final[Mapping[str, Words]] = {
     "contract.retention-extended": Words(
         "Thời hạn lưu giữ dài ra: trước {before} tháng, nay {after} tháng", "What is exchanged is kept {after} months, {before} before"
     ),
+    "contract.evidence-changed": Words(
+        "Bằng chứng được lưu: trước {before}, nay {after}", "What is kept of bodies was {before}, is {after}"
+    ),
     "contract.day-changed": Words(
         "Ngày để xét hiệu lực của mã: trước {before}, nay {after}", "The day on which codes have to be valid was {before}, is {after}"
     ),

@@ -9,6 +9,7 @@ from contracts.diff.sides import Version
 from contracts.model import Operation
 
 FILE: Final = "contract.yaml"
+_KEPT: Final = ("none", "metadata", "full")
 _BREAKING: Final = ("pattern", "method", "path", "request", "answer", "partial")
 
 
@@ -35,6 +36,10 @@ def compare_terms(old: Version, new: Version, changes: Changes) -> list[tuple[Op
         code, level = ("contract.retention-shortened", Level.MAJOR) if shorter else ("contract.retention-extended", Level.MINOR)
         months = {"before": before.retention_months, "after": after.retention_months}
         changes.add(code, level, "retention_months", new.at(FILE, ("retention_months",)), **months)
+    if before.evidence != after.evidence:
+        level = Level.MAJOR if _KEPT.index(after.evidence) < _KEPT.index(before.evidence) else Level.MINOR
+        at = new.at(FILE, ("evidence",)) if after.evidence != "full" else old.at(FILE, ("evidence",))
+        changes.add("contract.evidence-changed", level, "evidence", at, before=before.evidence, after=after.evidence)
     if before.codes_at != after.codes_at:
         days = {"before": before.codes_at or "–", "after": after.codes_at or "–"}
         at = new.at(FILE, ("codes_at",)) if after.codes_at else old.at(FILE, ("codes_at",))

@@ -14,6 +14,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     access,
     agent,
     audit,
+    audit_body,
     audit_search,
     audit_watch,
     client,
@@ -26,6 +27,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     package,
     registry,
     run,
+    vault,
 )
 from gateway.cli.base import app
 from gateway.commands.output import Exit, fail

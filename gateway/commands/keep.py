@@ -25,6 +25,7 @@ from gateway.journal.writer import Journal
 from gateway.keeper import Keeper
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.retention.chore import Retention
 from gateway.revocation import fetch
 from gateway.revocation.outside import OutsideAuthorities
 from gateway.revocation.own import OwnLists
@@ -59,13 +60,14 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     sequencer = Sequencer(
         engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
     )
-    deliverer = Deliverer(
-        engine, lock, journal, Vault(settings.vault_keys, at_rest=keyring.at_rest), registry, forwarder, process_id, clock
-    )
+    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
+    deliverer = Deliverer(engine, lock, journal, vault, registry, forwarder, process_id, clock)
+    retention = Retention(engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days)
     fetching = fetch.open_session()
     chores = (
         ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
+        ("the vault's retention is not kept", retention),
         ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
         ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
     )

@@ -29,6 +29,7 @@ import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
+from contracts.model import Pattern
 from gateway.delivery import steps
 from gateway.delivery.breaker import Position
 from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
@@ -38,6 +39,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.write import LogRow, QueueRow, TransferChange, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.vault.classes import Parts, keeping
 from gateway.vault.vault import Vault
 from security.entry import Digest, Entry, InDoubt, Outcome, freeze, salted
 
@@ -157,7 +159,7 @@ class Deliverer:
                 answered=salted(salt, answer),
             )
         )
-        vault = [self._vault.seal(job.transfer, part, data, now) for part, data in (*evidence_of(incoming), ("answer", answer))]
+        vault = self._kept(job, [*evidence_of(incoming), ("answer", answer)], now)
         return self._end(job, contents, steps.ANSWER_CAME, entry, vault, now, status=200, failure=None, queue=DONE)
 
     async def _failed(self, job: Job, contents: Contents | None, failure: Failure) -> Write:
@@ -176,7 +178,7 @@ class Deliverer:
             entry = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
             vault = self._evidence(job, f"{phase}-", failure, now)
             change = self._change(job, steps.OUTCOME_UNKNOWN, status=failure.status, failure=failure.code)
-            return Write(change=change, log=(entry,), vault=tuple(vault), queue=self._queue(job, DEAD, now, tries, failure.code))
+            return Write(change=change, log=(entry,), vault=vault, queue=self._queue(job, DEAD, now, tries, failure.code))
         if failure.code == RESTING:  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
             return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, now + SOONEST, job.tries, failure.code))
         lost = failure.code.startswith("vault.")  # what cannot be opened will not be opened later
@@ -195,8 +197,14 @@ class Deliverer:
 
         return _row(Outcome(job.transfer, now, status, provider=job.provider, failure=code, sent=digest(out), came_back=digest(back)))
 
-    def _evidence(self, job: Job, prefix: str, failure: Failure, now: float) -> list[VaultRow]:
-        return [self._vault.seal(job.transfer, f"{prefix}{part}", data, now) for part, data in evidence_of(failure)]
+    def _evidence(self, job: Job, prefix: str, failure: Failure, now: float) -> tuple[VaultRow, ...]:
+        parts = [(f"{prefix}{part}", data) for part, data in evidence_of(failure)]
+        return self._kept(job, parts, now) if parts else ()
+
+    def _kept(self, job: Job, parts: Parts, now: float) -> tuple[VaultRow, ...]:
+        """What the contract keeps of it; what is queued was dispatched."""
+        contract = self._registry.compiled(job.bundle).contract
+        return self._vault.seal_kept(keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH), job.transfer, parts, now)
 
     def _end(
         self,
@@ -204,7 +212,7 @@ class Deliverer:
         contents: Contents | None,
         step: Step,
         entry: LogRow,
-        vault: list[VaultRow],
+        vault: tuple[VaultRow, ...],
         now: float,
         *,
         status: int,
@@ -225,7 +233,7 @@ class Deliverer:
             receipt=json.dumps(receipt, sort_keys=True),
         )
         row = self._queue(job, queue, now, job.tries + 1, last or failure)
-        return Write(change=change, log=(entry,), vault=tuple(vault), queue=row)
+        return Write(change=change, log=(entry,), vault=vault, queue=row)
 
     def _change(
         self,

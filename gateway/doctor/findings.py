@@ -223,6 +223,42 @@ _kind(
     grave=True,
 )  # fmt: skip
 
+# --- the vault's keys ------------------------------------------------------------------------------------------------------
+_kind(
+    "vault.destroyed-back",
+    ("{count} tệp của khóa đã hủy vẫn còn: {paths}", "{count} files of keys that were destroyed are there: {paths}"),
+    ("Nội dung đã hết hạn lưu có thể đọc lại được từ bản sao lưu cơ sở dữ liệu.", "With a backup of the database, bodies past their retention could be read again."),
+    ("Xóa các tệp này; tiến trình giữ nhật ký cũng tự hủy lại khi chạy. Tìm xem chúng từ đâu ra.", "Remove them; a running keeper destroys them again by itself. Find out where they came from."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "vault.copies-with-database",
+    ("Bản sao khóa tại {folder} nằm cùng cơ sở dữ liệu {database}", "The copies of the vault's keys in {folder} lie with a database: {database}"),
+    ("Ai lấy được thư mục đó đọc được mọi nội dung; khóa đã hủy còn sống trong bản sao lưu dài hạn.", "Whoever has that folder reads every body, and destroyed keys live on in what backs it up for long."),
+    ("Đặt vault_backup ở nơi riêng, ngoài bản sao lưu của cơ sở dữ liệu.", "Set vault_backup to a place of its own, outside the database's backup."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "vault.no-copies",
+    ("Khóa của kho lưu trữ không có bản sao", "There is no copy of the vault's keys"),
+    ("Mất thư mục khóa là mất mọi nội dung đã lưu.", "If their folder is lost, every body that is kept is lost."),
+    ("Đặt vault_backup là một thư mục trên đĩa khác.", "Set vault_backup to a folder on another disk."),
+    sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "vault.key-missing",
+    ("Thiếu khóa mà nội dung đang dùng: {keys}", "Keys that bodies need are missing: {keys}"),
+    ("Nội dung niêm phong bằng các khóa này không đọc được, và không phải do hết hạn lưu.", "What they seal cannot be read, and that is not retention's doing."),
+    ("Khôi phục chúng từ vault_backup.", "Restore them from vault_backup."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "vault.overdue",
+    ("{count} khóa đã quá hạn hủy từ {since}", "{count} keys should have been destroyed since {since}"),
+    ("Nội dung bị lưu lâu hơn hợp đồng cho phép.", "Bodies are kept for longer than their contracts say."),
+    ("Phiên bản có đang chạy không? Xem `lgsp vault expire --dry-run`.", "Is the instance running? See `lgsp vault expire --dry-run`."),
+)  # fmt: skip
+
 # --- who approves ---------------------------------------------------------------------------------------------------------
 _kind(
     "officers.few",

@@ -27,9 +27,9 @@ from contracts.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
-from gateway.exchange.evidence import pack, request_bytes
 from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text, row_of
+from gateway.exchange.keeping import request_parts
 from gateway.exchange.quotas import Quotas, UsedUp, asked_by, decide, refused, uses_of
 from gateway.exchange.stages import (
     Addressed,
@@ -49,6 +49,7 @@ from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, TransferC
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.vault.classes import Parts, keeping
 from gateway.vault.vault import Vault
 from security.entry import SALT
 
@@ -119,14 +120,14 @@ class Exchange:
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, provider, salt, now, self.hash_id)
         row = row_of(decoded, now, self.process, state=after(None, Event.PUT_ASIDE if put_aside else Event.SENT_NOW), provider=provider)
-        stored = self._request(who, salt, now)
+        parts = request_parts(who, salt)
         if who.operation.pattern is Pattern.DISPATCH:
-            stored.append(self._seal(who, "canonical", canonical(who, decoded.message), now))
+            parts.append(("canonical", canonical(who, decoded.message)))
         write = Write(
             replay=who.authenticated.replay,
             transfer=row,
             log=(intent,),
-            vault=tuple(stored),
+            vault=self._sealed(who, parts, now),
             queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
         )
@@ -163,10 +164,8 @@ class Exchange:
             replay=who.authenticated.replay,
             transfer=row_of(decoded, now, self.process, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
             log=(intent, outcome),
-            vault=(
-                *self._request(who, salt, now),
-                self._seal(who, "canonical", canonical(who, decoded.message), now),
-                self._seal(who, "answer", answer_json, now),
+            vault=self._sealed(
+                who, [*request_parts(who, salt), ("canonical", canonical(who, decoded.message)), ("answer", answer_json)], now
             ),
             feed=FeedRow(who.contract.contract.name, transfer, event(decoded, now), f"{transfer}/canonical"),
             quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
@@ -221,10 +220,7 @@ class Exchange:
             outcome,
             receipt=receipt,
             status=200,
-            vault=(
-                *[self._seal(who, part, data, now) for part, data in evidence_of(incoming)],
-                self._seal(who, "answer", answer_json, now),
-            ),
+            vault=self._sealed(who, [*evidence_of(incoming), ("answer", answer_json)], now),
         )
         return Answered(who, receipt, answer=masked(committed.decoded.authorised, incoming.answer))
 
@@ -248,7 +244,7 @@ class Exchange:
         outcome = entries.failed(committed, failure, sent, back, now)
         receipt = Receipt(committed.transfer, intent=committed.intent_leaf, outcome=outcome.leaf)
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
-        evidence = tuple(self._seal(who, part, data, now) for part, data in evidence_of(failure))
+        evidence = self._sealed(who, evidence_of(failure), now)
         await self._step(committed, event, now, outcome, receipt=receipt, status=failure.status, failure=failure, vault=evidence)
         return Answered(who, receipt, failure=failure)
 
@@ -299,13 +295,18 @@ class Exchange:
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
         if row["answer_ref"]:
-            sealed = await asyncio.to_thread(self._open, str(row["answer_ref"]))
-            return Answered(who, receipt, answer=masked(authorised, read_json(sealed)))
+            stored = await asyncio.to_thread(self._open, str(row["answer_ref"]), first)
+            return Answered(who, receipt, answer=masked(authorised, read_json(stored)))
         return Answered(who, receipt, failure=again(str(row["failure"] or "transfer.in-doubt"), first))
 
-    def _open(self, ref: str) -> bytes:
-        with self.engine.connect() as connection:
-            return self.vault.open(connection, ref)
+    def _open(self, ref: str, first: str) -> bytes:
+        try:
+            with self.engine.connect() as connection:
+                return self.vault.open(connection, ref)
+        except Ours as gone:  # destroyed by retention, or never kept: what was done then stands all the same
+            if gone.code not in ("vault.expired", "vault.not-found"):
+                raise
+            raise Theirs("message.answer-gone", transfer=first) from None
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -362,12 +363,7 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _request(self, who: Requested, salt: bytes, now: float) -> list[VaultRow]:
-        """The request as it travelled; where its body was encrypted, beside it what the signature covers."""
-        parts = [self._seal(who, "request", pack(salt, request_bytes(who.received, who.authenticated)), now)]
-        if who.authenticated.opened:
-            parts.append(self._seal(who, "request-opened", who.authenticated.opened, now))
-        return parts
-
-    def _seal(self, who: Requested, part: str, data: bytes, now: float) -> VaultRow:
-        return self.vault.seal(who.received.transfer, part, data, now)
+    def _sealed(self, who: Requested, parts: Parts, now: float) -> tuple[VaultRow, ...]:
+        contract = who.contract.contract
+        keep = keeping(contract.evidence, contract.retention_months, who.operation.pattern)
+        return self.vault.seal_kept(keep, who.received.transfer, parts, now)

@@ -18,6 +18,20 @@ register(
             ),
         ),
         Kind(
+            "message.answer-gone",
+            Branch.THEIRS,
+            410,
+            Words("Câu trả lời không còn được lưu", "The answer is no longer kept"),
+            Words(
+                "Thông điệp này đã được xử lý trong giao dịch {transfer}; câu trả lời của nó đã hết hạn lưu, hoặc hợp đồng không lưu nội dung.",
+                "This message was handled in transfer {transfer}; its answer is past its retention, or the contract keeps no bodies.",
+            ),
+            Words(
+                "Hỏi kết quả tại /transfers/{transfer}; muốn hỏi lại thì gửi thông điệp mới với mã mới.",
+                "Ask /transfers/{transfer} how it ended; to ask anew, send a new message with an id of its own.",
+            ),
+        ),
+        Kind(
             "message.other-body",
             Branch.THEIRS,
             409,

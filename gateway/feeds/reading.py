@@ -4,13 +4,14 @@ Invariants
 - Only sequenced events are seen: offsets are contiguous from 1, so a page never overtakes an event that comes later.
 - A cursor that was given stays good; the reader who stops anywhere and goes on misses nothing and sees nothing twice.
 - A field that the reader's grant does not hold is masked before the event leaves this module.
-- An event whose body is past its retention stays, as a tombstone without data.
+- An event whose body is past its retention stays, as a tombstone without data that says so and since when. One whose body is gone for another reason
+  stays too, and says that it was lost: a loss never passes for retention.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ class _Row:
 def read(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None) -> Page:
     """Up to `limit` events after the cursor; `after` None reads from the start. `feed.bad-cursor` for a cursor of elsewhere."""
     rows, next, more = _rows(connection, contract, after, limit)
-    bodies = vault.open_many(connection, [row.body_ref for row in rows])
+    bodies, ended = _bodies(connection, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
         event: CloudEvent = json.loads(row.event)
@@ -66,7 +67,7 @@ def read(connection: Connection, contract: str, after: str | None, limit: int, *
         event["sequencedtime"] = rfc3339(row.sequenced)
         body = bodies.get(row.body_ref)
         if body is None:
-            event["tombstone"] = True
+            event.update(_tombstone(ended, row.body_ref))
         else:
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
@@ -77,14 +78,28 @@ def read(connection: Connection, contract: str, after: str | None, limit: int, *
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
     """The same without a mask: each event as JSON text, the stored bytes of its body put in as they are."""
     rows, next, more = _rows(connection, contract, after, limit)
-    bodies = vault.open_many(connection, [row.body_ref for row in rows])
+    bodies, ended = _bodies(connection, rows, vault)
     events: list[bytes] = []
     for row in rows:
         head = row.event.rstrip()[:-1].encode()
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         body = bodies.get(row.body_ref)
-        events.append(head + tail + (b'"tombstone":true}' if body is None else b'"data":' + body + b"}"))
+        end = json.dumps(_tombstone(ended, row.body_ref)).encode()[1:] if body is None else b'"data":' + body + b"}"
+        events.append(head + tail + end)
     return RawPage(tuple(events), next, more)
+
+
+def _bodies(connection: Connection, rows: Sequence[_Row], vault: Vault) -> tuple[Mapping[str, bytes | None], Mapping[str, str]]:
+    """The bodies of a page; and of those that do not open, when retention ended."""
+    bodies = vault.open_many(connection, [row.body_ref for row in rows])
+    shut = [row.body_ref for row in rows if bodies.get(row.body_ref) is None]
+    return bodies, vault.ended(connection, shut) if shut else {}
+
+
+def _tombstone(ended: Mapping[str, str], ref: str) -> dict[str, Any]:
+    if ref in ended:
+        return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": ended[ref]}
+    return {"tombstone": True, "tombstonereason": "lost"}
 
 
 def _rows(connection: Connection, contract: str, after: str | None, limit: int) -> tuple[Sequence[_Row], str, bool]:

@@ -35,6 +35,7 @@ from gateway.journal import tables
 from gateway.journal.write import Verdict, Write
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.vault.classes import keeping
 from security.entry import SALT, Json
 
 _NOTE: Final = "file"
@@ -65,6 +66,8 @@ class Stood:
             return False
         for entry, _ in self.phases.values():
             said = json.loads(entry)
+            if said.get("what", _NOTE) != _NOTE:  # who read its body has no part in what it is
+                continue
             who = said["caller"]["system"] if said.get("caller") else said.get("actor", system.name)
             if who not in (system.id, system.name) or (said.get("message") or said.get("facts", {}).get("message") or message) != message:
                 return False
@@ -168,7 +171,7 @@ class OneFile:
         if "refusal" in stood.phases:
             return await self._anew()
         if _NOTE not in stood.phases:
-            await self._keep(addressed.received, file)
+            await self._keep(addressed, file)
         ids = {line.number: part_id(self.claimed.mark, line.number) for line in file.good}
         known = look_up(self.engine, list(ids.values())) if stood.phases else {}
         transfers: list[str] = []
@@ -239,12 +242,15 @@ class OneFile:
         if row["state"] == State.FORWARDING:
             raise NotNow("it was being forwarded; the keeper closes it")
 
-    async def _keep(self, received: Received, file: door.FileDoor) -> None:
+    async def _keep(self, addressed: Addressed, file: door.FileDoor) -> None:
+        received, contract = addressed.received, addressed.contract.contract
+        assert addressed.operation is not None
         now, salt = self.exchange.clock(), random_bytes(SALT)
         facts: dict[str, Json] = {"message": self.exchange.hash_id(file.message_id), "lines": len(file.good), "refused": len(file.bad)}
         entry = entries.note(_NOTE, facts, now, actor=self.system.name, about=received.transfer)
-        sealed = self.exchange.vault.seal(received.transfer, "request", pack(salt, request_bytes(received)), now)
-        written = await self.exchange.journal.commit(Write(log=(entry,), vault=(sealed,)))
+        keep = keeping(contract.evidence, contract.retention_months, addressed.operation.pattern)
+        sealed = self.exchange.vault.seal_kept(keep, received.transfer, [("request", pack(salt, request_bytes(received)))], now)
+        written = await self.exchange.journal.commit(Write(log=(entry,), vault=sealed))
         if written.verdict is not Verdict.COMMITTED:
             raise NotNow("journal.fenced")
 

@@ -343,6 +343,31 @@ log_indexed = Table(
 )
 
 # --- the vault's retention --------------------------------------------------------------------------------------------
+Index("vault_key", vault.c.key_id)  # what one key seals: for its retention and for counting
+vault_destroyed = Table(
+    "vault_destroyed",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("began", Float, nullable=False),
+    Column("destroyed", Float),  # NULL: under way, to be gone on with after a crash
+    Column("bodies", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+vault_hold = Table(
+    "vault_hold",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("released", Float),
+    Column("sealed", Float),  # when all that it held at first was under its own keys; NULL: under way
+    Column("transfers", Text),  # JSON array of ids; NULL: whatever the columns below say, as far as they say it
+    Column("agency", Text),
+    Column("contract", Text),
+    Column("begins", Float),
+    Column("ends", Float),
+)
 
 # --- witnesses and time-stamps ----------------------------------------------------------------------------------------
 

@@ -1,55 +1,84 @@
 """The vault: each body once, sealed with a key of its day and retention class, that stands outside the database.
 
 Form: AES-256-GCM in chunks with a message key by HKDF (`security.seal`); the id of the body is part of what is authenticated, so that no
-body can be put in another's place. Retention ends by destroying the key: the row stays, and nobody can read it.
+body can be put in another's place. Retention ends by destroying the key (`keystore`): what stays of the row is its id, its size and the key's id.
 Invariants: a key is on disk before anything is sealed with it; all processes of an instance seal with the same key; no key ever stands in
-the database.
+the database; a key that was destroyed opens nothing a second later, and is out of each process's memory within `FORGET_SECONDS`.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, text
 
 import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours
+from contracts.base.errors import Failure, Ours
 from gateway.atrest import PLAIN, AtRest
 from gateway.journal import tables
 from gateway.journal.write import VaultRow
-from security.seal import seal, unseal
+from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
+from gateway.vault.keystore import KeyStore
+from security.seal import seal, unseal, unseal_pieces
 
-KEY_BYTES: Final = 32
-DEFAULT_CLASS: Final = "standard"
+FORGET_SECONDS: Final = 10.0  # how often a process that serves looks whether keys that it holds were destroyed
+GONE: Final = frozenset({"vault.expired", "vault.key-missing"})
+_FRESH: Final = 1.0  # seconds for which a key held in memory is used without looking whether it still stands
+_KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
-_KEY_ID: Final = re.compile(r"\d{4}-\d\d-\d\d\.[a-z0-9-]{1,40}")
 _DAY: Final = 86_400
+_UNUSED: Final = (-1, "", b"")
+
+
+class _Held(NamedTuple):
+    key: bytes
+    looked: float  # by the monotonic clock
+
+
+class Meta(NamedTuple):
+    """A body as the database knows it."""
+
+    id: str
+    key_id: str
+    size: int
+    sealed_size: int
 
 
 class Vault:
     """Seals and opens. Safe to share between threads."""
 
-    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT_CLASS, *, at_rest: AtRest = PLAIN) -> None:
-        self._folder: Final = keys_folder
-        self._at_rest: Final = at_rest
+    def __init__(self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
+        self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
-        self._day: tuple[int, str, bytes] = (-1, "", b"")
-        self._read_key: Final = lru_cache(maxsize=64)(self._load)
+        self._sealing: dict[str, tuple[int, str, bytes]] = {}  # by class: the day, and its key
+        self._held: dict[str, _Held] = {}
 
-    def seal(self, transfer: str, part: str, plain: bytes, now: float) -> VaultRow:
+    def seal(self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
-        day, key_id, key = self._day
+        day, key_id, key = self._sealing.get(retention or self._class, _UNUSED)
         if day != now // _DAY:
-            key_id, key = self._key_of_day(now)
+            key_id, key = self._key_of_day(retention or self._class, now)
         name = f"{transfer}/{part}"
         return VaultRow(name, key_id, len(plain), seal(key, _context(name), plain))
+
+    def seal_kept(self, keep: Keeping, transfer: str, parts: Parts, now: float) -> tuple[VaultRow, ...]:
+        """The rows of those parts of a transfer that are kept."""
+        named, rest = keep.named, keep.rest
+        return tuple([
+            self.seal(transfer, part, data, now, retention)
+            for part, data in parts
+            if (retention := named.get(part, rest)) is not None
+        ])  # fmt: skip
+
+    def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
+        """The same body under another key, which is made if need be."""
+        plain = self.unseal(row)
+        if not self.keys.stands(key_id):
+            self.keys.make(key_id)
+        return VaultRow(row.id, key_id, row.size, seal(self._read_key(key_id), _context(row.id), plain))
 
     def open(self, connection: Connection, id: str) -> bytes:
         """The body of that id."""
@@ -61,7 +90,7 @@ class Vault:
         return self.unseal(VaultRow(row[0], row[1], row[2], bytes(row[3])))
 
     def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, bytes | None]:
-        """Those bodies that exist; None where the key was destroyed."""
+        """Those bodies that exist; None where the key was destroyed, or is not there."""
         wanted = select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
             tables.vault.c.id.in_(ids)
         )
@@ -70,14 +99,19 @@ class Vault:
             try:
                 found[row[0]] = self.unseal(VaultRow(row[0], row[1], row[2], bytes(row[3])))
             except Ours as failure:
-                if failure.code != "vault.expired":
+                if failure.code not in GONE:
                     raise
                 found[row[0]] = None
         return found
 
+    def ended(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:
+        """Of these bodies, those whose key was destroyed, and when: what is not in here and does not open was lost, and not by retention."""
+        rows = connection.execute(select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.in_(ids)))
+        return {id: ended for id, key_id in rows if (ended := self.keys.ended(key_id)) is not None}
+
     def unseal(self, row: VaultRow) -> bytes:
         """The body in a row that was read elsewhere."""
-        key = self._read_key(row.key_id)
+        key = self._key_for(row.id, row.key_id)
         try:
             plain = unseal(key, _context(row.id), row.sealed)
         except Exception as error:
@@ -86,70 +120,97 @@ class Vault:
             raise Ours("vault.broken", id=row.id, key_id=row.key_id)
         return plain
 
-    def destroy(self, key_id: str) -> None:
-        """End the retention of all that this key seals, here and for good. Other processes must start anew, or forget their keys."""
-        self._path(key_id).unlink(missing_ok=True)
-        _sync_folder(self._folder)
-        self.forget()
+    # --- in pieces --------------------------------------------------------------------------------------------------------
+    def meta(self, connection: Connection, id: str) -> Meta | None:
+        """What is known of a body without opening it; `vault.expired` and `vault.key-missing` if it does not open any more."""
+        table = tables.vault.c
+        row = connection.execute(select(table.id, table.key_id, table.size, func.length(table.sealed)).where(table.id == id)).first()
+        if row is None:
+            return None
+        found = Meta(row[0], row[1], int(row[2]), int(row[3]))
+        self._key_for(id, found.key_id)
+        return found
+
+    def pieces(self, connection: Connection, meta: Meta, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Its bytes from `start` to before `stop`, a piece at a time: neither the sealed nor the plain body is ever in memory as a whole."""
+        end = meta.size if stop is None else min(stop, meta.size)
+        key = self._read_key(meta.key_id)
+        if connection.dialect.name == "sqlite":
+            row = connection.execute(text("SELECT rowid FROM vault WHERE id = :id"), {"id": meta.id}).scalar_one()
+            blob = connection.connection.driver_connection.blobopen("vault", "sealed", row, readonly=True)  # type: ignore[union-attr]
+
+            def read(at: int, length: int) -> bytes:
+                blob.seek(at)
+                return bytes(blob.read(length))
+        else:
+            blob = None
+            part = text("SELECT substring(sealed FROM :at FOR :length) FROM vault WHERE id = :id")
+
+            def read(at: int, length: int) -> bytes:
+                return bytes(connection.execute(part, {"at": at + 1, "length": length, "id": meta.id}).scalar_one())
+
+        try:
+            yield from unseal_pieces(key, _context(meta.id), meta.sealed_size, read, start, end)
+        except Failure as failure:
+            raise Ours("vault.broken", id=meta.id, key_id=meta.key_id) from failure
+        finally:
+            if blob is not None:
+                blob.close()
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+    def destroy(self, key_id: str, now: float) -> int:
+        """End the retention of all that this key seals, here and for good; how many files there were."""
+        gone = self.keys.destroy(key_id, now)
+        self.forget_gone()
+        return gone
+
+    def forget_gone(self) -> int:
+        """Drop the keys held in memory that no longer stand on disk; how many. To be called every `FORGET_SECONDS` by what goes on for long."""
+        gone = [each for each in list(self._held) if not self.keys.stands(each)]
+        for each in gone:
+            self._held.pop(each, None)
+        for retention, (_, sealing, _) in list(self._sealing.items()):
+            if not self.keys.stands(sealing):
+                self._sealing.pop(retention, None)
+        return len(gone)
 
     def forget(self) -> None:
         """Drop the keys held in memory; they are read from disk again."""
-        self._day = (-1, "", b"")
-        self._read_key.cache_clear()
+        self._sealing = {}
+        self._held = {}
 
-    # --- keys ---------------------------------------------------------------------------------------------------------
-    def _key_of_day(self, now: float) -> tuple[str, bytes]:
-        key_id = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.{self._class}"
-        try:
-            key = self._read_key(key_id)
-        except Ours:
-            self._make(key_id)
-            key = self._read_key(key_id)
-        self._day = (int(now // _DAY), key_id, key)
-        return key_id, key
+    def _key_of_day(self, retention: str, now: float) -> tuple[str, bytes]:
+        id = key_id(now, retention)
+        if not self.keys.stands(id):
+            self.keys.make(id)
+        key = self._read_key(id)
+        self._sealing[retention] = (int(now // _DAY), id, key)
+        return id, key
 
-    def _load(self, key_id: str) -> bytes:
+    def _key_for(self, id: str, key_id: str) -> bytes:
+        """The key of a body; a failure that names the body."""
         try:
-            key = self._at_rest.read(self._path(key_id))
-        except FileNotFoundError:
-            raise Ours("vault.expired", id="-", key_id=key_id) from None
-        if len(key) != KEY_BYTES:
-            raise Ours("vault.broken", id="-", key_id=key_id)
+            return self._read_key(key_id)
+        except Ours as failure:
+            if failure.code not in GONE:
+                raise
+            raise Ours(failure.code, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
+
+    def _read_key(self, key_id: str) -> bytes:
+        held, now = self._held.get(key_id), time.monotonic()
+        if held is not None:
+            if now - held.looked < _FRESH:
+                return held.key
+            if self.keys.stands(key_id):
+                self._held[key_id] = _Held(held.key, now)
+                return held.key
+            self.forget_gone()
+        key = self.keys.load(key_id)
+        if len(self._held) >= _KEPT:
+            self._held = {}
+        self._held[key_id] = _Held(key, now)
         return key
-
-    def _make(self, key_id: str) -> None:
-        """Put a new key on disk, unless another process was first. A link appears whole or not at all, and never over another."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(key_id)
-        draft = path.with_name(f".{key_id}.{secrets.token_hex(8)}")
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                os.write(file, self._at_rest.form(path.name, secrets.token_bytes(KEY_BYTES)))
-                os.fsync(file)
-            finally:
-                os.close(file)
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-        finally:
-            draft.unlink()
-        _sync_folder(self._folder)
-
-    def _path(self, key_id: str) -> Path:
-        if not _KEY_ID.fullmatch(key_id):
-            raise Ours("vault.broken", id="-", key_id=key_id)
-        return self._folder / f"{key_id}.key"
 
 
 def _context(name: str) -> bytes:
     return _CONTEXT + name.encode()
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -218,6 +218,7 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ("the day that counts for codes", swap("contract.yaml", "retention_months", "codes_at: day\nretention_months"), [("contract.day-changed", B, "codes_at", "contract.yaml:22")]),
     ("shorter retention", swap("contract.yaml", "retention_months: 24", "retention_months: 12"), [("contract.retention-shortened", B, "retention_months", "contract.yaml:22")]),
     ("longer retention", swap("contract.yaml", "retention_months: 24", "retention_months: 60"), [("contract.retention-extended", M, "retention_months", "contract.yaml:22")]),
+    ("less is kept", swap("contract.yaml", "retention_months: 24", "retention_months: 24\nevidence: metadata"), [("contract.evidence-changed", B, "evidence", "contract.yaml:23")]),
     ("another protection", swap("contract.yaml", "retention_months: 24", "protection: encrypted\nretention_months: 24"), [("contract.protection-changed", B, "protection", "contract.yaml:22")]),
     ("another owner", swap("contract.yaml", "owner_role: department", "owner_role: commune"), [("contract.owner-changed", M, "owner_role", "contract.yaml:5")]),
     ("a place moves", swap("systems/so.yaml", "here: s:TinhTrang", "here: s:TrangThai"), [("mapping.place-moved", B, "so: Figure.status", "systems/so.yaml:10")]),

@@ -41,7 +41,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (folder / "secret").write_bytes(secrets.token_bytes(32))
     (folder / "secret").chmod(0o600)
     made = Settings(
-        folder / "data", kind="production", secret_file=str(folder / "secret"), public_base="https://trao-doi.invalid", origin="tinh.example/lgsp"
+        folder / "data", kind="production", secret_file=str(folder / "secret"), public_base="https://trao-doi.invalid", origin="tinh.example/lgsp",
+        vault_backup=str(folder / "copies"),
     )  # fmt: skip
     make_instance(made, {}, time.time(), province=False)
     (made.authority / "root.key").unlink()
@@ -123,6 +124,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 }
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
+APART |= {
+    f"vault.{each}" for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue")
+}  # test_doctor_vault.py
 
 
 @pytest.mark.parametrize("code", CASES)

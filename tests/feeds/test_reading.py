@@ -88,7 +88,7 @@ def test_raw_pages_hold_the_same(database: Engine, vault: Vault) -> None:
 
 def test_past_its_retention_an_event_is_a_tombstone(database: Engine, vault: Vault) -> None:
     fill(database, vault, 5)
-    vault.destroy(vault.seal("x", "y", b"", NOW).key_id)
+    vault.destroy(vault.seal("x", "y", b"", NOW).key_id, NOW)
     with database.connect() as connection:
         page, raw = read(connection, FEED, None, 9, vault=vault), read_raw(connection, FEED, None, 9, vault=vault)
     assert ["data" in event for event in page.events] == [False, False, False, True, True]

@@ -80,7 +80,7 @@ def test_destroying_the_key_ends_the_retention(database: Engine, tmp_path: Path)
     vault = Vault(tmp_path)
     old, new = vault.seal("t-1", "p", b"old", NOW), vault.seal("t-2", "p", b"new", NOW + DAY)
     store(database, old, new)
-    vault.destroy(old.key_id)
+    vault.destroy(old.key_id, NOW)
     with database.connect() as connection:
         assert vault.open_many(connection, [old.id, new.id]) == {old.id: None, new.id: b"new"}
         with pytest.raises(Ours) as caught:

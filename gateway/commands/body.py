@@ -1,0 +1,77 @@
+"""`lgsp audit body`: the pieces of a body to a file or to standard output, after the reading was logged."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.atrest import AtRest
+from gateway.audit.reading import View, view_body
+from gateway.commands.actor import actor
+from gateway.commands.output import Exit, emit, fail
+from gateway.journal.database import lock_of, open_engine
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+
+_RANGE: Final = re.compile(r"(\d+)-(\d*)")
+_IN_JSON: Final = 1 << 20
+
+
+def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
+    start, stop = _span(span, as_json)
+    if out is not None and out.exists():
+        fail(Exit.USAGE, "file-there", f"{out} is there already / đã có tệp này", "Name a new file. / Chọn tệp mới.", as_json)
+    engine = open_engine(settings.database_url)
+    vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings))
+
+    def ready(meta: Any) -> None:
+        most = (meta.size if stop is None else min(stop, meta.size)) - start
+        if as_json and out is None and most > _IN_JSON:
+            what = f"{most} bytes are too many for one JSON object / quá lớn cho một đối tượng JSON"
+            fail(Exit.USAGE, "too-large", what, "Give --out, or a --range. Nothing was read. / Dùng --out hoặc --range.", as_json)
+
+    with view_body(
+        engine, lock_of(engine), vault, transfer, part, reason=reason, actor=actor(), now=time.time(), start=start, stop=stop, ready=ready
+    ) as view:
+        told = {"ok": True, "transfer": transfer, "part": part, "size": view.size, "range": [view.start, view.stop], "note": view.note}
+        if out is not None:
+            _write(out, view)
+            emit({**told, "file": str(out)}, as_json, f"{view.stop - view.start} of {view.size} bytes in {out}; logged as {view.note}")
+        if as_json:
+            content = b"".join(view.pieces)
+            try:
+                emit({**told, "text": content.decode("utf-8")}, as_json, "")
+            except UnicodeDecodeError:
+                emit({**told, "base64": base64.b64encode(content).decode("ascii")}, as_json, "")
+        for piece in view.pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        print(f"{view.stop - view.start} of {view.size} bytes; logged as {view.note}", file=sys.stderr)
+    raise SystemExit(Exit.WELL)
+
+
+def _write(out: Path, view: View) -> None:
+    """For its owner alone; nothing half-written stays under that name."""
+    draft = out.with_name(f".{out.name}.part")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(file, "wb") as target:
+            for piece in view.pieces:
+                target.write(piece)
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _span(text: str | None, as_json: bool) -> tuple[int, int | None]:
+    if text is None:
+        return 0, None
+    found = _RANGE.fullmatch(text)
+    if found is None or found[2] and int(found[2]) < int(found[1]):
+        fail(Exit.USAGE, "bad-range", f"{text} is no range of bytes / không phải khoảng byte", "Write 0-999, or 1000-.", as_json)
+    return int(found[1]), int(found[2]) + 1 if found[2] else None

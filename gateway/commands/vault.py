@@ -1,0 +1,182 @@
+"""`lgsp vault`: what is kept, what is due, what is held."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from typing import Any, Final
+
+from rich.progress import Progress, TextColumn
+
+from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
+from gateway.atrest import AtRest
+from gateway.audit import lease as leases
+from gateway.commands.actor import actor
+from gateway.commands.output import Exit, emit, fail
+from gateway.journal.database import lock_of, open_engine, writing
+from gateway.retention import chore, holds
+from gateway.retention import status as statuses
+from gateway.retention.holds import Hold
+from gateway.retention.status import KeyLine
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+from security.windows import VIETNAM
+
+_ROUNDS: Final = 3
+
+
+def status(settings: Settings, as_json: bool) -> None:
+    now = time.time()
+    found = statuses.status(open_engine(settings.database_url), _vault(settings))
+    keys = [_key(line, now) for line in found.keys]
+    listed = [_hold(hold, count) for hold, count in found.holds]
+    classes: dict[str, list[KeyLine]] = {}
+    for line in found.keys:
+        classes.setdefault(line.name.retention + (f" held by {line.name.hold}" if line.name.hold else ""), []).append(line)
+    lines = [
+        f"{name:<28} {len(some)} keys, {some[0].name.day} to {some[-1].name.day}, {sum(each.bodies for each in some)} bodies, "
+        f"{sum(each.bytes for each in some)} bytes, next due {_first_due(some)}"
+        for name, some in classes.items()
+    ]
+    lines += [f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {each['since'][:10]}" for each in listed]
+    missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
+    lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
+    lines.append(f"{found.destroyed} keys are destroyed so far")
+    emit({"ok": not missing, "keys": keys, "holds": listed, "destroyed": found.destroyed, "missing": missing}, as_json, "\n".join(lines))
+
+
+def expire(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
+    due = chore.due(engine, vault, now)
+    counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
+    told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
+    lines = [f"{each['key']:<34} due {each['due']}, {each['bodies']} bodies" for each in told]
+    if dry_run:
+        emit({"ok": True, "due": told, "destroyed": []}, as_json, "\n".join(lines) or "nothing is due / chưa có gì đến hạn")
+    with writing(engine) as connection:
+        lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
+    if lease is None:
+        what = "a keeper leads: it destroys what is due by itself / tiến trình giữ nhật ký đang chạy và tự hủy khóa đến hạn"
+        fail(Exit.NO, "keeper-leads", what, "See `lgsp vault status`; retention_seconds says how often it looks.", as_json)
+    try:
+        work = chore.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
+        for _ in range(_ROUNDS):
+            work.look(lease, now)
+            if not work.run(lease, now):
+                break
+    finally:
+        with writing(engine) as connection:
+            leases.give_back(connection, lease)
+    left = {each.name.id for each in chore.due(engine, vault, now)}
+    gone = [each for each in told if each["key"] not in left]
+    text = "\n".join([*lines, f"{len(gone)} keys destroyed, {len(left)} wait"])
+    emit({"ok": True, "due": told, "destroyed": [each["key"] for each in gone]}, as_json, text)
+
+
+def hold_add(
+    settings: Settings,
+    name: str,
+    reason: str,
+    transfers: list[str] | None,
+    agency: str | None,
+    contract: str | None,
+    begins: str | None,
+    ends: str | None,
+    as_json: bool,
+) -> None:
+    engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
+    hold = Hold(
+        name,
+        reason.strip(),
+        actor(),
+        now,
+        tuple(dict.fromkeys(transfers)) if transfers else None,
+        agency,
+        contract,
+        _moment(begins, as_json),
+        _moment(ends, as_json),
+    )
+    with writing(engine) as connection:
+        count = holds.add(connection, hold)
+    with Progress(TextColumn("{task.completed} bodies"), disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("bodies", total=None)
+        holds.seal_anew(
+            engine, lock_of(engine), vault, lambda connection: None, hold, now, lambda done: progress.update(task, completed=done)
+        )
+    with engine.connect() as connection:
+        bodies = holds.held_bodies(connection, name)
+    text = f"hold {name}: {count} transfers, {bodies} bodies are under its own keys"
+    emit({"ok": True, "hold": name, "transfers": count, "bodies": bodies}, as_json, text)
+
+
+def hold_release(settings: Settings, name: str, reason: str, as_json: bool) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        count = holds.release(connection, name, reason.strip(), actor(), time.time())
+    text = f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is past it"
+    emit({"ok": True, "hold": name, "bodies": count}, as_json, text)
+
+
+def hold_list(settings: Settings, as_json: bool) -> None:
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        found = [_hold(hold, holds.held_bodies(connection, hold.name)) for hold in holds.every(connection)]
+    lines = [
+        f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies, since {each['since'][:10]}: {each['reason']}" for each in found
+    ]
+    emit({"ok": True, "holds": found}, as_json, "\n".join(lines) or "no holds / không có lệnh lưu giữ")
+
+
+# --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def _vault(settings: Settings) -> Vault:
+    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+
+
+def _key(line: KeyLine, now: float) -> dict[str, Any]:
+    due = line.name.due
+    return {
+        "key": line.name.id,
+        "day": line.name.day.isoformat(),
+        "class": line.name.retention,
+        "hold": line.name.hold,
+        "stands": line.stands,
+        "destroyed": line.ended,
+        "bodies": line.bodies,
+        "bytes": line.bytes,
+        "copies": line.copies,
+        "due": None if due is None or line.held else rfc3339(due),
+        "overdue": due is not None and not line.held and due < now,
+    }
+
+
+def _first_due(lines: list[KeyLine]) -> str:
+    due = [line.name.due for line in lines if line.name.due is not None and not line.held]
+    return rfc3339(min(due))[:10] if due else "never, while it is held"
+
+
+def _hold(hold: Hold, count: int) -> dict[str, Any]:
+    return {
+        "name": hold.name,
+        "state": "in force" if hold.released is None else "released",
+        "reason": hold.reason,
+        "actor": hold.actor,
+        "since": rfc3339(hold.since),
+        "released": rfc3339(hold.released) if hold.released is not None else None,
+        "bodies": count,
+        "complete": hold.sealed is not None,
+        **hold.facts(),
+    }
+
+
+def _moment(text: str | None, as_json: bool) -> float | None:
+    """A day or a moment; without an offset it is the time in Vietnam."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-12-01, or 2026-12-01T17:30.", as_json)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()

@@ -1,0 +1,82 @@
+"""The key store of the vault: copies of what was destroyed, copies that lie with the database's own backup, keys that are missing or overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from contracts.base.times import rfc3339
+from gateway.doctor.findings import Found, found
+from gateway.journal import tables
+from gateway.settings import Settings
+from gateway.vault.keystore import KeyStore, copied
+
+_GRACE: Final = 86_400.0
+_NAMED: Final = 5
+_LOOKED: Final = 2_000  # files of a folder, at most
+# How a database, or a dump of one, begins: SQLite, pg_dump's custom form, pg_dump's text.
+_DATABASES: Final = (b"SQLite format 3\0", b"PGDMP", b"--\n-- PostgreSQL database")
+
+
+def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
+    store = KeyStore(settings.vault_keys, copies=settings.vault_copies)
+    ended = tables.vault_destroyed.c
+    gone = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_not(None))))
+    files = [(settings.vault_keys / f"{name.id}.key", name) for name in store.names()]
+    files += copied(settings.vault_copies) if settings.vault_copies is not None else []
+    back = sorted(str(path) for path, name in files if name.id in gone or store.ended(name.id) is not None)
+    if back:
+        yield found("vault.destroyed-back", count=len(back), paths=_some(back))
+    standing = {name.id for name in store.names()}
+    missing = [key for key in _key_ids(connection) if key not in standing and key not in gone and store.ended(key) is None]
+    begun = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None))))
+    if lost := sorted(set(missing) - begun):
+        yield found("vault.key-missing", keys=_some(lost))
+    hold = tables.vault_hold.c
+    held = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
+    late = [name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in held]
+    if late:
+        first = min(name.due or now for name in late)
+        yield found("vault.overdue", count=len(late), since=rfc3339(first))
+
+
+def key_copies(settings: Settings) -> Iterator[Found]:
+    """Whoever has one folder must not have both the sealed bodies and their keys."""
+    if settings.vault_copies is None:
+        yield found("vault.no-copies")
+        return
+    for folder in (settings.vault_copies, settings.vault_copies.absolute().parent):
+        beside = next(_databases(folder), None)
+        if beside is not None:
+            yield found("vault.copies-with-database", folder=settings.vault_copies, database=beside)
+            return
+
+
+def _databases(folder: Path) -> Iterator[Path]:
+    try:
+        files = [path for path in list(folder.iterdir())[:_LOOKED] if path.is_file()]
+    except OSError:
+        return
+    for path in sorted(files):
+        try:
+            with path.open("rb") as file:
+                head = file.read(32)
+        except OSError:
+            continue
+        if head.startswith(_DATABASES):
+            yield path
+
+
+def _key_ids(connection: Connection) -> Iterator[str]:
+    """Every key that a row names, by leaps over the index: a few look-ups, however many bodies there are."""
+    key, last = tables.vault.c.key_id, ""
+    while (following := connection.scalar(select(func.min(key)).where(key > last))) is not None:
+        yield following
+        last = following
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")

@@ -1,0 +1,117 @@
+"""Retention classes: how long a body is kept, by what its contract says of evidence and months.
+
+    m<months>   kept for that many months after the day it was sealed            m24, m60, m120
+    short       what delivery and repeats need of a contract that keeps metadata only: a week
+    open        what is needed while a transfer is open, of a contract that keeps nothing: gone when it has ended
+    standard    what was sealed before there were classes: as long as the longest contract of then
+
+The class stands in the id of the key (`<day>.<class>` or `<day>.<class>.<hold>`), so that the key alone tells when it is due.
+Invariant: a key is never due before each body that it seals was kept for the whole time; days and months are those of UTC.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from contracts.model import Evidence, Pattern
+
+SHORT: Final = "short"
+OPEN: Final = "open"
+BEFORE: Final = "standard"
+DEFAULT: Final = "m24"
+SHORT_DAYS: Final = 7  # longer than a message waits in the queue (`delivery.policy`)
+OPEN_DAYS: Final = 1
+_BEFORE_MONTHS: Final = 120
+_KEY: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,40})(?:\.([a-z0-9-]{1,40}))?")
+_MONTHS: Final = re.compile(r"m([1-9]\d{0,3})")
+HOLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """What the id of a key says."""
+
+    id: str
+    day: date
+    retention: str
+    hold: str | None
+
+    @classmethod
+    def of(cls, key_id: str) -> KeyName | None:
+        """None for a text that is no id of a key."""
+        found = _KEY.fullmatch(key_id)
+        if found is None:
+            return None
+        try:
+            return cls(key_id, date.fromisoformat(found[1]), found[2], found[3])
+        except ValueError:
+            return None
+
+    @property
+    def due(self) -> float | None:
+        """When its retention ends, in Unix seconds; None for a class that nobody knows, which is never destroyed by itself."""
+        if self.retention in _DAYS:
+            last = self.day + timedelta(days=_DAYS[self.retention])
+        else:
+            months = _MONTHS.fullmatch(self.retention)
+            if months is None and self.retention != BEFORE:
+                return None
+            last = add_months(self.day, _BEFORE_MONTHS if months is None else int(months[1]))
+        return datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp() + 86_400.0  # a body may be of the day's last second
+
+
+_DAYS: Final = {SHORT: SHORT_DAYS, OPEN: OPEN_DAYS}
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day of the month, or the last one of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def key_id(now: float, retention: str, hold: str | None = None) -> str:
+    """The id of the key of that moment's day."""
+    day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.{retention}"
+    return day if hold is None else f"{day}.{hold}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The class of each part of a transfer; None for a part that is not kept at all."""
+
+    named: Mapping[str, str | None]
+    rest: str | None
+
+    def of(self, part: str) -> str | None:
+        return self.named.get(part, self.rest)
+
+
+SALT_PART: Final = "salt"
+Parts = Iterable[tuple[str, bytes]]
+_FULL: Final[Mapping[str, str | None]] = MappingProxyType({SALT_PART: None})  # there it stands before the request
+
+
+@cache
+def keeping(evidence: Evidence, months: int, pattern: Pattern) -> Keeping:
+    """What is kept of a transfer of such a contract and pattern.
+
+    `metadata` keeps the salt, so that whoever has an original can still prove that it is what the log's digest speaks of; and of what was handed
+    in, the canonical message, since the feed has to give it. `none` keeps what a queued message needs until it has ended, and nothing of a query.
+    """
+    long = f"m{months}"
+    if evidence == "full":
+        return Keeping(_FULL, long)
+    if evidence == "metadata":
+        named: dict[str, str | None] = {SALT_PART: long}
+        if pattern is Pattern.SUBMIT:
+            named["canonical"] = long
+        return Keeping(MappingProxyType(named), SHORT)
+    needed = {"request": OPEN, "canonical": OPEN} if pattern is Pattern.DISPATCH else {}
+    return Keeping(MappingProxyType(needed), None)

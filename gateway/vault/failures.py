@@ -1,0 +1,78 @@
+"""Kinds of failure of the vault beside those of `gateway.failures`: a key that is missing, holds, readings without a reason."""
+
+from __future__ import annotations
+
+from contracts.base.errors import Branch, Kind, Words, register
+
+register(
+    [
+        Kind(
+            "vault.hold-stands",
+            Branch.THEIRS,
+            409,
+            Words("Tên lệnh lưu giữ đã có", "A hold of that name stands"),
+            Words("Lệnh lưu giữ {name} đã được lập lúc {since}.", "The hold {name} was put in place at {since}."),
+            Words("Dùng tên khác; tên của một lệnh không dùng lại.", "Use another name; the name of a hold is never used twice."),
+        ),
+        Kind(
+            "vault.hold-unknown",
+            Branch.THEIRS,
+            404,
+            Words("Không có lệnh lưu giữ này", "No such hold"),
+            Words("Không có lệnh lưu giữ {name} đang hiệu lực.", "No hold {name} is in force."),
+            Words("Xem `lgsp vault hold list`.", "See `lgsp vault hold list`."),
+        ),
+        Kind(
+            "vault.hold-wrong",
+            Branch.THEIRS,
+            400,
+            Words("Lệnh lưu giữ không hợp lệ", "The hold cannot be read"),
+            Words("{what}: {why}.", "{what}: {why}."),
+            Words(
+                "Tên gồm chữ thường, số và gạch nối; nêu --transfer, hoặc --agency, --contract, --from, --to.",
+                "A name has small letters, digits and hyphens; name --transfer, or --agency, --contract, --from, --to.",
+            ),
+        ),
+        Kind(
+            "vault.key-missing",
+            Branch.OURS,
+            500,
+            Words("Thiếu khóa của kho lưu trữ", "A key of the vault is missing"),
+            Words(
+                "Không có khóa {key_id}, và không có ghi nhận rằng nó đã bị hủy; nội dung {id} không đọc được.",
+                "The key {key_id} is not there, and nothing says that it was destroyed; body {id} cannot be read.",
+            ),
+            Words(
+                "Khôi phục khóa từ bản sao của kho khóa (vault_backup); không tạo khóa mới.",
+                "Restore it from the key store's own copies (vault_backup); a new key opens nothing.",
+            ),
+        ),
+        Kind(
+            "vault.no-reason",
+            Branch.THEIRS,
+            400,
+            Words("Thiếu lý do đọc nội dung", "A body is read for a reason"),
+            Words(
+                "Lý do có {length} ký tự; cần ít nhất {least}. Chưa có gì được đọc.",
+                "The reason has {length} characters; at least {least} are asked for. Nothing was read.",
+            ),
+            Words(
+                "Nêu lý do, ví dụ số văn bản yêu cầu; không ghi dữ liệu cá nhân, vì lý do nằm lại trong nhật ký.",
+                "Give it, as the number of the request; no personal data, for it stays in the log.",
+            ),
+        ),
+        Kind(
+            "vault.no-part",
+            Branch.THEIRS,
+            404,
+            Words("Giao dịch không có phần này", "The transfer has no such part"),
+            Words(
+                "Kho không có phần {part} của {transfer}; có: {parts}.", "The vault holds no part {part} of {transfer}; it holds: {parts}."
+            ),
+            Words(
+                "Chọn một phần trong danh sách. Hợp đồng có thể không lưu phần này (evidence).",
+                "Name one of these. The contract may keep no such part (evidence).",
+            ),
+        ),
+    ]
+)

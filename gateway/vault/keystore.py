@@ -1,0 +1,224 @@
+"""The key store: one file a key, in a folder outside the database; and its own short-lived copies in another folder.
+
+    keys/vault/<id>.key           a key                       <copies>/<date>/<id>.key    a copy of that date
+    keys/vault/destroyed/<id>     when it was destroyed
+
+Invariants
+- A key is on disk before anything is sealed with it, and appears whole or not at all, so that all processes agree.
+- A key that was destroyed is gone in every copy, and none of that id is ever made again: its mark stands before its file goes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import gateway.vault.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours
+from contracts.base.times import rfc3339
+from gateway.atrest import PLAIN, AtRest
+from gateway.vault.classes import KeyName
+
+KEY_BYTES: Final = 32
+_TICK: Final = 1.0  # seconds
+_MARKS: Final = "destroyed"
+_SUFFIX: Final = ".key"
+
+
+class KeyStore:
+    """Safe to share between threads and processes."""
+
+    def __init__(self, folder: Path, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
+        self.folder: Final = folder
+        self.copies: Final = copies
+        self._at_rest: Final = at_rest
+        self._marks: Final = folder / _MARKS
+        self._copied = ("", 0)
+        self._mark: Final = lru_cache(maxsize=4096)(self._read_mark)
+
+    # --- reading --------------------------------------------------------------------------------------------------------
+    def load(self, key_id: str) -> bytes:
+        """The key; `vault.expired` where it was destroyed, `vault.key-missing` where it is gone without that."""
+        path = self._path(key_id)
+        if (ended := self.ended(key_id)) is not None:
+            raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
+        try:
+            key = self._at_rest.read(path)
+        except FileNotFoundError:
+            raise Ours("vault.key-missing", id="-", key_id=key_id) from None
+        if len(key) != KEY_BYTES:
+            raise Ours("vault.broken", id="-", key_id=key_id)
+        return key
+
+    def stands(self, key_id: str) -> bool:
+        return self._path(key_id).exists()
+
+    def ended(self, key_id: str) -> str | None:
+        """When it was destroyed; None for one that was not."""
+        try:
+            return self._mark(key_id)
+        except FileNotFoundError:  # not remembered: it may be destroyed the next moment
+            return None
+
+    def names(self) -> list[KeyName]:
+        """The keys that stand, by day."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(_names(self.folder), key=lambda name: (name.day, name.id))
+
+    # --- making ---------------------------------------------------------------------------------------------------------
+    def make(self, key_id: str) -> None:
+        """Put a new key on disk, unless another process was first. A link appears whole or not at all, and never over another."""
+        if (ended := self.ended(key_id)) is not None:  # a clock that went back by the whole retention
+            raise Ours("vault.expired", id="-", key_id=key_id, date=ended)
+        path = self._path(key_id)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{key_id}.{secrets.token_hex(8)}")
+        try:
+            _write(draft, self._at_rest.form(path.name, secrets.token_bytes(KEY_BYTES)))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync(self.folder)
+
+    # --- destroying -----------------------------------------------------------------------------------------------------
+    def destroy(self, key_id: str, now: float) -> int:
+        """End it, here and in every copy; how many files there were. To be called again after a crash: it goes on."""
+        path = self._path(key_id)
+        if self.ended(key_id) is None:
+            self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = self._marks / f".{key_id}.{secrets.token_hex(8)}"
+            _write(draft, rfc3339(now).encode("ascii"))
+            draft.replace(self._marks / key_id)
+            _sync(self._marks)
+        gone = 0
+        for file in (path, *self.copies_of(key_id)):
+            gone += _overwrite(file)
+        return gone
+
+    def copies_of(self, key_id: str) -> list[Path]:
+        if self.copies is None or not self.copies.is_dir():
+            return []
+        return sorted(folder / self._path(key_id).name for folder in _dated(self.copies) if (folder / self._path(key_id).name).exists())
+
+    # --- copies ---------------------------------------------------------------------------------------------------------
+    def copy(self, now: float) -> int:
+        """Bring today's copy up to date; how many files were written. Without a folder for copies nothing is done."""
+        if self.copies is None:
+            return 0
+        day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
+        folder, stamp = self.copies / day, self.folder.stat().st_mtime_ns if self.folder.is_dir() else 0
+        if self._copied == (day, stamp):
+            return 0
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written = 0
+        for name in self.names():
+            source, target = self._path(name.id), folder / f"{name.id}{_SUFFIX}"
+            try:
+                data = source.read_bytes()
+                if target.exists() and target.read_bytes() == data:
+                    continue
+            except FileNotFoundError:
+                continue
+            draft = folder / f".{name.id}.{secrets.token_hex(8)}"
+            _write(draft, data)
+            draft.replace(target)
+            written += 1
+        if written:
+            _sync(folder)
+        # A change within the same tick of the file system's clock would bear the same stamp: remembered only when that is past.
+        self._copied = (day, stamp) if now - stamp / 1e9 > _TICK else ("", 0)
+        return written
+
+    def copied(self) -> set[str]:
+        """The ids of the keys of which there is a copy."""
+        return set() if self.copies is None else {name.id for _, name in copied(self.copies)}
+
+    def prune(self, now: float, days: int) -> int:
+        """Remove the copies of dates that are more than `days` past; how many dates that were."""
+        if self.copies is None or not self.copies.is_dir():
+            return 0
+        first = datetime.fromtimestamp(now, UTC).date() - timedelta(days=days)
+        old = [folder for folder in _dated(self.copies) if date.fromisoformat(folder.name) < first]
+        for folder in old:
+            for file in folder.iterdir():
+                _overwrite(file)
+            shutil.rmtree(folder)
+        return len(old)
+
+    # --- small parts ----------------------------------------------------------------------------------------------------
+    def _read_mark(self, key_id: str) -> str:
+        return (self._marks / self._path(key_id).stem).read_text("ascii")
+
+    def _path(self, key_id: str) -> Path:
+        if KeyName.of(key_id) is None:  # ids come from the database
+            raise Ours("vault.broken", id="-", key_id=key_id)
+        return self.folder / f"{key_id}{_SUFFIX}"
+
+
+def copied(copies: Path) -> Iterator[tuple[Path, KeyName]]:
+    """Every copy of a key in a folder of copies."""
+    if copies.is_dir():
+        for folder in _dated(copies):
+            for name in _names(folder):
+                yield folder / f"{name.id}{_SUFFIX}", name
+
+
+def _dated(copies: Path) -> list[Path]:
+    found = []
+    for folder in copies.iterdir():
+        try:
+            date.fromisoformat(folder.name)
+        except ValueError:
+            continue
+        if folder.is_dir():
+            found.append(folder)
+    return sorted(found)
+
+
+def _names(folder: Path) -> Iterator[KeyName]:
+    for path in folder.iterdir():
+        if path.name.endswith(_SUFFIX) and (name := KeyName.of(path.name.removesuffix(_SUFFIX))) is not None:
+            yield name
+
+
+def _write(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _overwrite(path: Path) -> bool:
+    """Random bytes over the old ones, on disk, then away: what the file system keeps of the file is no key."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        os.write(file, secrets.token_bytes(os.fstat(file).st_size))
+        os.fsync(file)
+    finally:
+        os.close(file)
+    path.unlink(missing_ok=True)
+    _sync(path.parent)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
