@@ -22,6 +22,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     keys,
     registry,
     run,
+    witness,
 )
 from gateway.cli.base import app
 from gateway.commands.output import Exit, fail

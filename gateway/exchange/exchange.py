@@ -78,6 +78,7 @@ class Exchange:
     hash_id: Callable[[str], str]  # keyed hash of a message id, for the log
     clock: Callable[[], float]
     provider_seconds: float
+    gate: Callable[[], None] = lambda: None  # raises while new transfers must wait
     floods: Floods = field(default_factory=Floods)
     quotas: Quotas = field(init=False)
     _writing: set[asyncio.Future[None]] = field(default_factory=set)
@@ -92,6 +93,7 @@ class Exchange:
             authenticated = door.authenticate(addressed)
             requested = door.request(authenticated)
             authorised = self.authorise(requested)
+            self.gate()
             await self.quotas.look(requested, authorised.decision.grant, requested.received.at)
             decoded = Decoded(authorised, door.decode(authorised))
             return await self._commit(decoded)
@@ -280,10 +282,7 @@ class Exchange:
             answer_ref=f"{committed.transfer}/answer" if state is State.ANSWERED else None,
             receipt=receipt_text(receipt) if receipt is not None else None,
         )
-        written = await self.journal.commit(Write(change=change, log=(entry,), vault=vault, queue=queue))
-        if written.verdict is not Verdict.COMMITTED:
-            # The keeper took this process for dead and closed the transfer as in-doubt: its word stands, ours is void.
-            raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
+        await self._write(Write(change=change, log=(entry,), vault=vault, queue=queue))
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 
@@ -295,7 +294,7 @@ class Exchange:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else int(row["status"] or 502)
         entry = entries.repeat(who, first, status, self.clock())
-        await self._log(entry)
+        await self._write(Write(log=(entry,)))
         receipt = receipt_of(first, row["receipt"])
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
@@ -328,7 +327,7 @@ class Exchange:
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
         entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
         try:
-            await self._log(entry)
+            await self._write(Write(log=(entry,)))
         except Ours as broken:
             return Refused(received, broken, Receipt(received.transfer), authenticated)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
@@ -339,7 +338,7 @@ class Exchange:
         entry = entries.refusal(
             flood.received, flood.snapshot, flood.failure, None, None, None, self.clock(), self.hash_id, count=flood.count
         )
-        task = asyncio.ensure_future(self._log(entry))
+        task = asyncio.ensure_future(self._write(Write(log=(entry,))))
         self._writing.add(task)
         task.add_done_callback(self._flood_written)
 
@@ -354,9 +353,9 @@ class Exchange:
         if not task.cancelled() and task.exception() is not None:
             log.error("refusals that were summed up could not be logged: %s", task.exception())
 
-    async def _log(self, entry: LogRow) -> None:
-        """Commit one entry. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
-        written = await self.journal.commit(Write(log=(entry,)))
+    async def _write(self, write: Write) -> None:
+        """A process that the keeper took for dead writes nothing: the keeper's word stands, and what ours speaks of may not be told either."""
+        written = await self.journal.commit(write)
         if written.verdict is not Verdict.COMMITTED:
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
 

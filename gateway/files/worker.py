@@ -94,6 +94,7 @@ class Files:
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
+        self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
         done = 0
         for left in folder.claimed():
             name = f"{drop.folder}/{left.name}"
