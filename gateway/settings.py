@@ -87,15 +87,19 @@ class Settings:
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
     file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")
     witnesses: str = _setting(
-        "", "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it"
+        "",
+        "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it",
     )
     witness_policy: Literal["off", "flagged", "closed"] = _setting(
-        "off", "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), `closed` (new transfers are refused)"
+        "off",
+        "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), `closed` (new transfers are refused)",
     )
     witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint")
     witness_seconds: float = _setting(60.0, "how long entries of the log may lack a quorum of cosignatures, in seconds")
     stamp_url: str = _setting("", "address of a time-stamp authority (RFC 3161, `http` or `https`); empty: none")
-    stamp_anchors: str = _setting("", "file of the authorities (PEM, roots and issuers) that the time-stamp authority's certificate leads up to")
+    stamp_anchors: str = _setting(
+        "", "file of the authorities (PEM, roots and issuers) that the time-stamp authority's certificate leads up to"
+    )
     stamp_policy: Literal["off", "flagged", "closed"] = _setting(
         "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
     )

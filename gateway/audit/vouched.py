@@ -6,7 +6,7 @@ Invariant: what is wrong with a setting is said by name, where it stands, before
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from sqlalchemy import Connection, select
 
+from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
 from gateway.audit.gate import STAMPS, WITNESSES
 from gateway.journal import tables
 from gateway.settings import BadSetting, Settings
@@ -88,7 +89,9 @@ def read_anchors(path: Path, where: str) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as trouble:
-        raise BadSetting(f"{where}: {path} holds no certificates that can be read ({getattr(trouble, 'strerror', None) or trouble})") from None
+        raise BadSetting(
+            f"{where}: {path} holds no certificates that can be read ({getattr(trouble, 'strerror', None) or trouble})"
+        ) from None
 
 
 def stamp_patience(settings: Settings) -> float:
@@ -115,11 +118,18 @@ def standing(connection: Connection, kind: str) -> Standing:
 
 def _lines(settings: Settings) -> tuple[str, str]:
     """Where the witnesses are named, and the lines."""
-    given = settings.witnesses
-    if not given.strip() or " " in given.strip() or "\n" in given.strip():
+    given = settings.witnesses.strip()
+    if not given or given.startswith(("http://", "https://", "#")):
         return "witnesses", given
     path = Path(given)
     try:
         return str(path), path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
         raise BadSetting(f"witnesses: {path} cannot be read ({getattr(trouble, 'strerror', None) or trouble})") from None
+
+
+def public_checkpoint(settings: Settings, newest: NewestCheckpoint, clock: Callable[[], float]) -> NewestCheckpoint | PublicCheckpoint:
+    """What readers of the log are shown: the newest checkpoint, or with witnesses the newest that they cosigned."""
+    if settings.witness_policy == "off":
+        return newest
+    return PublicCheckpoint(newest, settings.cosigned_file, settings.witness_seconds, clock)

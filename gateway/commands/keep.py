@@ -20,7 +20,7 @@ from gateway.doors.anchors import Anchors
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper import Chore, Keeper
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.revocation import fetch
@@ -28,6 +28,7 @@ from gateway.revocation.outside import OutsideAuthorities
 from gateway.revocation.own import OwnLists
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from gateway.vouching.chores import vouching_chores
 
 
 def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
@@ -61,9 +62,10 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         engine, lock, journal, Vault(settings.vault_keys, at_rest=keyring.at_rest), registry, forwarder, process_id, clock
     )
     fetching = fetch.open_session()
-    chores = (
+    chores: tuple[tuple[str, Chore], ...] = (
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
+        *vouching_chores(settings, engine, lock, fetching),
     )
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores)
     child.stop_when_told(keeper.stop, lifeline)
