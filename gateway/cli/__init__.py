@@ -22,6 +22,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     keys,
     registry,
     run,
+    stamps,
     witness,
 )
 from gateway.cli.base import app

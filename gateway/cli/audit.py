@@ -24,12 +24,21 @@ def audit_verify(
     vkey: Vkey = None,
     origin: Origin = None,
     checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="A checkpoint kept outside, which the log must contain.")] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", help="Verifier key of a witness, or a file that holds it; checks the stored cosignatures."),
+    ] = None,
+    quorum: Annotated[int, typer.Option("--quorum", min=1, help="How many of these witnesses must have cosigned.")] = 1,
+    stamp_anchors: Annotated[
+        Path | None, typer.Option("--stamp-anchors", help="Authorities (PEM) that the time-stamps lead up to; checks the stored ones.")
+    ] = None,
 ) -> None:
     """Derive the whole tree anew from the raw entries and compare it with the signed checkpoint."""
     from gateway.commands import audit as command
+    from gateway.commands.vouchers import vouchers_of
 
     with failures_told(json):
-        command.verify(load_instance(data, json), vkey, origin, checkpoint, json)
+        command.verify(load_instance(data, json), vkey, origin, checkpoint, json, vouchers_of(witness, quorum, stamp_anchors, json))
 
 
 @audit.command("show")

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from gateway.audit.tiles import read_path, size_of_log
 from gateway.audit.verify import verify_log
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.vouchers import Vouchers, lines_of, told
 from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
@@ -26,7 +27,7 @@ from security.checkpoint import NoteKey
 _ROWS = 5_000
 
 
-def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint: Path | None, as_json: bool) -> None:
+def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint: Path | None, as_json: bool, vouchers: Vouchers) -> None:
     """Re-derive the tree. Without `--vkey` the instance's own copy is used, and the result says so: that proves only consistency."""
     trusted = vkey is not None
     key = _key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
@@ -44,6 +45,7 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
             kept=kept,
             on_progress=lambda done: progress.update(task, completed=done),
         )
+        outside = vouchers.check(connection, key, origin or settings.origin, progress)
     result: dict[str, Any] = {
         "ok": report.ok,
         "size": report.size,
@@ -51,11 +53,13 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
         "checked": report.checked,
         "first_wrong": report.first_wrong,
         "trusted_key": "given" if trusted else "from the instance itself",
+        **told(report, outside),
     }
     lines = [
         f"log of {origin or settings.origin}: {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),
         "all agree with the signed checkpoint" if report.ok else f"FIRST WRONG: {report.first_wrong}",
+        *lines_of(outside),
     ]
     if not trusted:
         lines.append("note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result")
