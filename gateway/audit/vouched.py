@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from sqlalchemy import Connection, select
 
+from contracts.base.times import rfc3339
 from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
 from gateway.audit.gate import STAMPS, WITNESSES
 from gateway.journal import tables
@@ -114,6 +115,27 @@ def standing(connection: Connection, kind: str) -> Standing:
     if row is None:
         return Standing(trouble={})
     return Standing(int(row["size"]), float(row["at"]), row["behind"], row["told"], json.loads(row["trouble"]))
+
+
+def vouchers(connection: Connection, settings: Settings, now: float) -> list[dict[str, Any]]:
+    """How it stands with each kind that is not off, for pages and programs: names and numbers, no addresses."""
+    found: list[dict[str, Any]] = []
+    for kind, policy in policies(settings).items():
+        state = standing(connection, kind)
+        late = state.late(now, patience(settings, kind))
+        behind = round(now - state.behind, 1) if state.behind is not None else 0.0
+        found.append(
+            {
+                "kind": kind,
+                "policy": policy,
+                "ok": late is None,
+                "size": state.size,
+                "at": rfc3339(state.at) if state.at else None,
+                "behind": behind,
+                "trouble": dict(state.trouble or {}),
+            }
+        )
+    return found
 
 
 def _lines(settings: Settings) -> tuple[str, str]:

@@ -15,8 +15,6 @@ from typing import Any
 from gateway import child
 from gateway.commands.output import Exit, emit, fail
 from gateway.witness.judge import Judge
-from gateway.witness.server import PATH
-from gateway.witness.server import run as serve
 from gateway.witness.state import BadFolder, Folder
 from security.checkpoint import NoteError
 
@@ -70,6 +68,9 @@ def run(data: Path, listen: str, certificate: Path | None, private: Path | None,
     if (certificate is None) != (private is None):
         what = "TLS needs both its certificate and its key / TLS cần cả chứng thư và khóa"
         fail(Exit.USAGE, "half-tls", what, "Give --tls-certificate and --tls-key. / Ghi cả hai tùy chọn.", as_json)
+    from gateway.witness.server import PATH  # what the other commands need not load
+    from gateway.witness.server import run as serve
+
     child.leave_no_cores()
     child.set_up_logging()
     with _told(as_json):
