@@ -282,7 +282,7 @@ class Exchange:
             answer_ref=f"{committed.transfer}/answer" if state is State.ANSWERED else None,
             receipt=receipt_text(receipt) if receipt is not None else None,
         )
-        await self._write(Write(change=change, log=(entry,), vault=vault, queue=queue))
+        await self._log(entry, change=change, vault=vault, queue=queue)
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Exchange:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
         status = 202 if state is State.QUEUED else int(row["status"] or 502)
         entry = entries.repeat(who, first, status, self.clock())
-        await self._write(Write(log=(entry,)))
+        await self._log(entry)
         receipt = receipt_of(first, row["receipt"])
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
@@ -327,7 +327,7 @@ class Exchange:
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
         entry = entries.refusal(received, snapshot, failure, addressed, authenticated, requested, self.clock(), self.hash_id)
         try:
-            await self._write(Write(log=(entry,)))
+            await self._log(entry)
         except Ours as broken:
             return Refused(received, broken, Receipt(received.transfer), authenticated)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
@@ -338,7 +338,7 @@ class Exchange:
         entry = entries.refusal(
             flood.received, flood.snapshot, flood.failure, None, None, None, self.clock(), self.hash_id, count=flood.count
         )
-        task = asyncio.ensure_future(self._write(Write(log=(entry,))))
+        task = asyncio.ensure_future(self._log(entry))
         self._writing.add(task)
         task.add_done_callback(self._flood_written)
 
@@ -353,9 +353,9 @@ class Exchange:
         if not task.cancelled() and task.exception() is not None:
             log.error("refusals that were summed up could not be logged: %s", task.exception())
 
-    async def _write(self, write: Write) -> None:
-        """A process that the keeper took for dead writes nothing: the keeper's word stands, and what ours speaks of may not be told either."""
-        written = await self.journal.commit(write)
+    async def _log(self, entry: LogRow, **beside: Any) -> None:
+        """Commit an entry. A process that the keeper took for dead writes nothing: its word is void, and may not be told either."""
+        written = await self.journal.commit(Write(log=(entry,), **beside))
         if written.verdict is not Verdict.COMMITTED:
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from lgsp_test_stamping import Authority, verified_by_openssl
@@ -19,14 +18,23 @@ from lgsp_test_stamping import Authority, verified_by_openssl
 from examples import messages
 from examples.clients.identity import Identity
 from examples.clients.rest import RestClient
+from gateway.cli import app
 from gateway.commands.demo import demo_settings, free_ports, running
 from gateway.commands.run import ensure_instance
+from gateway.doctor import examine
 from gateway.keyring import Keyring
+from gateway.sandbox import live
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
 from security.cosignature import CosignerKey, quorum
+from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(
+        not FULL, reason="starts an instance of its own; each part is tried without one, all of it with LGSP_TEST_SIZE=full"
+    ),
+]
 ALERT = "/incident-alert/v1/alerts"
 
 
@@ -44,14 +52,26 @@ def wait(what: Callable[[], bool], seconds: float = 25.0) -> None:
         time.sleep(0.1)
 
 
-def lgsp(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments, "--data", str(settings.data), "--json"], capture_output=True, text=True
-    )
-    return done.returncode, json.loads(done.stdout)
+Lgsp = Callable[..., dict[str, Any]]
 
 
-def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path) -> None:
+@pytest.fixture
+def lgsp(capsys: pytest.CaptureFixture[str]) -> Lgsp:
+    """A command of the command line, in this process; it must end well."""
+
+    def call(settings: Settings, *arguments: str) -> dict[str, Any]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            app([*arguments, "--data", str(settings.data), "--json"], standalone_mode=False)
+        said = capsys.readouterr().out
+        assert end.value.code == 0, said
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    return call
+
+
+def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path, lgsp: Lgsp) -> None:
     folder, [port] = Folder(tmp_path / "witness"), free_ports(1)
     key = folder.make_key("witness.example/so-noi-vu")
     with Authority(tmp_path / "tsa") as authority:
@@ -59,7 +79,7 @@ def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path) -> None:
             demo_settings(tmp_path / "data"),
             witnesses=f"http://127.0.0.1:{port} {key.text()}",
             witness_policy="closed",
-            witness_seconds=3.0,
+            witness_seconds=2.0,
             stamp_url=authority.url,
             stamp_anchors=str(authority.anchors),
             stamp_policy="flagged",
@@ -70,15 +90,16 @@ def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path) -> None:
         folder.add_log(Keyring(settings).log_vkey.read_text("ascii"))
         process = witness(folder.path, port)
         try:
-            with running(settings, frozenset({"traffic", "truong-ha"})):
-                _closes_and_opens(settings, folder, port, key, process, authority, tmp_path)
+            with running(settings, frozenset({*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME})):
+                _closes_and_opens(settings, folder, port, key, process, authority)
+                _is_checked(settings, key, authority, tmp_path / "stamp", lgsp)
         finally:
             process.kill()
             process.wait()
 
 
 def _closes_and_opens(
-    settings: Settings, folder: Folder, port: int, key: CosignerKey, process: subprocess.Popen[str], authority: Authority, tmp_path: Path
+    settings: Settings, folder: Folder, port: int, key: CosignerKey, process: subprocess.Popen[str], authority: Authority
 ) -> None:
     client = RestClient(Identity.load(settings.identities / "bao-chay"))
 
@@ -110,7 +131,7 @@ def _closes_and_opens(
     assert refused.status == 503 and refused.problem["code"] == "audit.unwitnessed" and refused.problem["branch"] == "ours"
     assert int(refused.headers["retry-after"]) > 0 and taken > 0, "it goes on for a while, and then it does not"
     wait(lambda: not status()["witnesses"]["ok"])
-    assert "witness.lacking" in {each["code"] for each in lgsp(settings, "doctor")[1]["findings"]}
+    assert "witness.lacking" in {each.kind.code for each in examine(settings, time.time)}
     with urllib.request.urlopen(f"{settings.desk}/console?lang=vi") as page:
         assert "thiếu quá lâu" in page.read().decode()
     again = witness(folder.path, port)
@@ -118,13 +139,18 @@ def _closes_and_opens(
         wait(lambda: bool(call().ok))
         wait(lambda: status()["witnesses"]["ok"] and key.name in shown())
         assert status()["stamps"]["ok"] and status()["stamps"]["size"] > 0
-        keys = ["--witness", key.text(), "--stamp-anchors", str(authority.anchors), "--vkey", str(Keyring(settings).log_vkey)]
-        code, found = lgsp(settings, "audit", "verify", *keys)
-        assert code == 0 and found["outside"]["checked"]["cosigned checkpoints"] >= 1 and found["outside"]["checked"]["time-stamps"] >= 1
-        code, found = lgsp(settings, "audit", "stamps", "--export", str(tmp_path / "stamp"))
-        assert code == 0 and verified_by_openssl(
-            tmp_path / "stamp" / "checkpoint.tsr", authority.anchors, "-data", str(tmp_path / "stamp" / "checkpoint")
-        )
     finally:
         again.kill()
         again.wait()
+
+
+def _is_checked(settings: Settings, key: CosignerKey, authority: Authority, folder: Path, lgsp: Lgsp) -> None:
+    keys = ["--witness", key.text(), "--stamp-anchors", str(authority.anchors), "--vkey", str(Keyring(settings).log_vkey)]
+    found = lgsp(settings, "audit", "verify", *keys)
+    assert found["outside"]["checked"]["cosigned checkpoints"] >= 1 and found["outside"]["checked"]["time-stamps"] >= 1
+    made = lgsp(settings, "audit", "stamp", "--now")
+    assert made["stamped"] and not lgsp(settings, "audit", "stamp")["stamped"], "without --now only when it is due"
+    assert lgsp(settings, "audit", "stamps")["stamps"][0]["size"] == made["size"]
+    files = lgsp(settings, "audit", "stamps", "--export", str(folder))["files"]
+    assert verified_by_openssl(Path(files["checkpoint.tsr"]), authority.anchors, "-data", files["checkpoint"])
+    assert verified_by_openssl(Path(files["checkpoint.tsr"]), authority.anchors, "-queryfile", files["checkpoint.tsq"])
