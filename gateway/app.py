@@ -25,6 +25,8 @@ from adapters.http import client_context, open_session
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
+from gateway.audit.gate import gate_of
+from gateway.audit.vouched import public_checkpoint
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
@@ -84,6 +86,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
+    exchange.gate = gate_of(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
         signing,
@@ -98,7 +101,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         registry=registry,
         journal=journal,
         vault=vault,
-        newest_checkpoint=newest,
+        newest_checkpoint=public_checkpoint(settings, newest, clock),
         token_key=signing,
         settings=settings,
         rest=rest,

@@ -10,6 +10,7 @@ import uvloop
 
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
+from gateway.audit.vouched import public_checkpoint
 from gateway.console.app import build_desk
 from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
@@ -30,7 +31,8 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     engine = open_engine(settings.database_url)
     registry = Registry(engine)
     registry.start()
-    services = DeskServices(engine, registry, NewestCheckpoint(settings.checkpoint_file), settings, time.time)
+    newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
+    services = DeskServices(engine, registry, newest, settings, time.time)
     server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
     child.stop_when_told(server.stop, lifeline)
     child.say_ready(ready)

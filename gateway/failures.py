@@ -166,6 +166,20 @@ register(
                 "Try again in a second; if it is still missing, check the id.",
             ),
         ),
+        Kind(
+            "audit.unwitnessed",
+            Branch.OURS,
+            503,
+            Words("Nhật ký chưa được bên ngoài xác nhận", "Nobody outside vouches for the log"),
+            Words(
+                "Các mục nhật ký đã chờ quá lâu chữ ký của bên chứng kiến hoặc dấu thời gian; thông điệp này chưa được nhận.",
+                "Entries of the log have waited too long for witnesses or a time-stamp; this message was not accepted.",
+            ),
+            Words(
+                "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới; người vận hành xem `lgsp doctor`.",
+                "Send it again after the time in Retry-After, freshly signed; operators see `lgsp doctor`.",
+            ),
+        ),
     ]
 )
 

@@ -19,10 +19,13 @@ PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
 _DIALECTS: Final = ("rfc9440", "nginx")
+_POLICIES: Final = ("off", "flagged", "closed")
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "kind": ("sandbox", "production"),
     "edge_dialect": _DIALECTS,
     "edge_socket_dialect": _DIALECTS,
+    "witness_policy": _POLICIES,
+    "stamp_policy": _POLICIES,
 }
 
 
@@ -88,6 +91,24 @@ class Settings:
     )
     vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days")
     retention_seconds: float = _setting(3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds")
+    witnesses: str = _setting(
+        "",
+        "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it",
+    )
+    witness_policy: Literal["off", "flagged", "closed"] = _setting(
+        "off",
+        "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), `closed` (new transfers are refused)",
+    )
+    witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint")
+    witness_seconds: float = _setting(60.0, "how long entries of the log may lack a quorum of cosignatures, in seconds")
+    stamp_url: str = _setting("", "address of a time-stamp authority (RFC 3161, `http` or `https`); empty: none")
+    stamp_anchors: str = _setting(
+        "", "file of the authorities (PEM, roots and issuers) that the time-stamp authority's certificate leads up to"
+    )
+    stamp_policy: Literal["off", "flagged", "closed"] = _setting(
+        "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
+    )
+    stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property
@@ -134,6 +155,14 @@ class Settings:
     @property
     def checkpoint_file(self) -> Path:
         return self.data / "log" / "checkpoint"
+
+    @property
+    def cosigned_file(self) -> Path:
+        return self.data / "log" / "cosigned"
+
+    @property
+    def licence_file(self) -> Path:
+        return self.data / "log" / "licence"
 
     @property
     def identities(self) -> Path:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -123,21 +123,34 @@ def sign_text(text: str, private: Ed25519PrivateKey, name: str) -> str:
     if not text.endswith("\n") or len(text) > MAX_NOTE or any(c < " " and c != "\n" for c in text):
         raise NoteError("the text of a note ends with a newline and holds no control characters")
     key = NoteKey.make(name, private.public_key())
-    return f"{text}\n{_DASH}{name} {_b64(key.key_hash + private.sign(text.encode()))}\n"
+    return f"{text}\n{signature_line(name, key.key_hash, private.sign(text.encode()))}"
 
 
 def sign(checkpoint: Checkpoint, private: Ed25519PrivateKey, name: str) -> str:
     return sign_text(checkpoint.text(), private, name)
 
 
-def open_note(note: str, key: NoteKey | str) -> str:
-    """The text of a note that `key` signed."""
-    trusted = NoteKey.from_text(key) if isinstance(key, str) else key
+class SignatureLine(NamedTuple):
+    """One line below a note: who is said to have signed, by which key, and the signature."""
+
+    name: str
+    key_hash: bytes
+    value: bytes
+
+
+def split_note(note: str) -> tuple[str, list[SignatureLine]]:
+    """The text of a note and its signature lines, none of them verified."""
     text, middle, lines = note.rpartition("\n\n")
     if not middle or not lines.endswith("\n") or len(note) > MAX_NOTE or any(c < " " and c != "\n" for c in note):
         raise NoteError("a note is a text, an empty line and signatures")
-    text += "\n"
-    value: bytes | None = None
+    return text + "\n", signature_lines(lines)
+
+
+def signature_lines(lines: str) -> list[SignatureLine]:
+    """Lines as they stand below a note, each with its newline."""
+    if not lines.endswith("\n"):
+        raise NoteError("a signature line ends with a newline")
+    found = []
     for line in lines[:-1].split("\n"):
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or _NAME.fullmatch(name) is None:
@@ -145,10 +158,24 @@ def open_note(note: str, key: NoteKey | str) -> str:
         raw = _unb64(encoded)
         if len(raw) < 5:
             raise NoteError(f"the signature of {name} is too short")
-        if name == trusted.name and raw[:4] == trusted.key_hash:
+        found.append(SignatureLine(name, raw[:4], raw[4:]))
+    return found
+
+
+def signature_line(name: str, key_hash: bytes, value: bytes) -> str:
+    return f"{_DASH}{name} {_b64(key_hash + value)}\n"
+
+
+def open_note(note: str, key: NoteKey | str) -> str:
+    """The text of a note that `key` signed."""
+    trusted = NoteKey.from_text(key) if isinstance(key, str) else key
+    text, lines = split_note(note)
+    value: bytes | None = None
+    for line in lines:
+        if line.name == trusted.name and line.key_hash == trusted.key_hash:
             if value is not None:
-                raise NoteError(f"two signatures by {name}")
-            value = raw[4:]
+                raise NoteError(f"two signatures by {line.name}")
+            value = line.value
     if value is None:
         raise NoteError(f"no signature by {trusted.name}")
     try:

@@ -9,6 +9,7 @@ import base64
 import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -96,3 +97,28 @@ class NewestCheckpoint:
                 self._seen = seen
         except FileNotFoundError:
             pass  # not yet, or between two looks: what was shown before still holds
+
+
+class PublicCheckpoint:
+    """What `/audit/checkpoint` gives: the newest note, or the newest that has its quorum of cosignatures, while that is not much older."""
+
+    __slots__ = ("_clock", "_cosigned", "_newest", "_path", "_seconds")
+
+    def __init__(self, newest: NewestCheckpoint, cosigned: Path, seconds: float, clock: Callable[[], float]) -> None:
+        self._newest: Final = newest
+        self._path: Final = cosigned
+        self._cosigned: Final = NewestCheckpoint(cosigned)
+        self._seconds: Final = seconds
+        self._clock: Final = clock
+
+    def note(self) -> str:
+        newest, cosigned = self._newest.note(), self._cosigned.note()
+        if not cosigned or cosigned.partition("\n")[0] != newest.partition("\n")[0]:
+            return newest
+        if size_of(cosigned) >= size_of(newest):
+            return cosigned
+        try:
+            age = self._clock() - self._path.stat().st_mtime
+        except FileNotFoundError:
+            return newest
+        return cosigned if age <= self._seconds else newest

@@ -27,7 +27,9 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     package,
     registry,
     run,
+    stamps,
     vault,
+    witness,
 )
 from gateway.cli.base import app
 from gateway.commands.output import Exit, fail

@@ -39,15 +39,31 @@ def audit_verify(
     trust: Trust = None,
     first: Annotated[int | None, typer.Option("--from-index", min=0, help="Check only from this entry on.")] = None,
     last: Annotated[int | None, typer.Option("--to-index", min=0, help="Check only up to this entry, itself included.")] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--witness", help="Verifier key of a witness, or a file that holds it; checks the stored cosignatures. May be repeated."
+        ),
+    ] = None,
+    quorum: Annotated[int, typer.Option("--quorum", min=1, help="How many of these witnesses must have cosigned.")] = 1,
+    stamp_anchors: Annotated[
+        Path | None, typer.Option("--stamp-anchors", help="Authorities (PEM) that the time-stamps lead up to; checks the stored ones.")
+    ] = None,
 ) -> None:
     """Derive the tree anew from the raw entries and compare it with the signed checkpoint; a range by the tiles that lead to its root."""
     from gateway.commands import audit_verify as command
     from gateway.commands.audit_remote import Place
+    from gateway.commands.vouchers import vouchers_of
 
     sources = [name for name, given in (("--data", data), ("--from", export), ("--url or --identity", url or identity)) if given]
     if len(sources) > 1:
         what = f"{' and '.join(sources)} name two logs / chỉ ra hai nhật ký khác nhau"
         fail(Exit.USAGE, "usage", what, "Give one of them. / Chỉ dùng một tham số.", json)
+    if (witness or stamp_anchors) and (export or url or identity):
+        what = (
+            "--witness and --stamp-anchors check what the instance's database keeps / chỉ kiểm tra được trong cơ sở dữ liệu của phiên bản"
+        )
+        fail(Exit.USAGE, "usage", what, "Leave --from, --url and --identity away. / Bỏ --from, --url và --identity.", json)
     with failures_told(json):
         asked = command.Asked(origin, checkpoint or [], first, last, json)
         if export is not None:
@@ -55,7 +71,7 @@ def audit_verify(
         elif url is not None or identity is not None:
             command.over_http(Place(url, identity, passphrase, trust, vkey), asked)
         else:
-            command.of_database(load_instance(data, json), vkey, asked)
+            command.of_database(load_instance(data, json), vkey, asked, vouchers_of(witness, quorum, stamp_anchors, json))
 
 
 @audit.command("show")

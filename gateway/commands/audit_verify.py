@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
+from gateway.audit.outside import Outside
 from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
 from gateway.commands.audit import kept_note, progress_bar, trusted_key
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import emit
+from gateway.commands.vouchers import Vouchers
 from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
 from gateway.settings import Settings
@@ -42,7 +45,34 @@ class Asked:
         return self.first is None and self.last is None
 
 
-def of_database(settings: Settings, vkey: str | None, asked: Asked) -> None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What only a database can show beside its log: rows that agree with it, cosignatures and time-stamps of others."""
+
+    rows: Completeness | None = None
+    outside: Outside | None = None
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        return (*(self.rows.wrong if self.rows is not None else ()), *(self.outside.wrong if self.outside is not None else ()))
+
+    def told(self) -> dict[str, Any]:
+        rows, outside = self.rows, self.outside
+        return {
+            "rows": None if rows is None else {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong},
+            "outside": None if outside is None else {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong},
+        }
+
+    def lines(self) -> list[str]:
+        said = [
+            f"  rows held against the log, {name}: {count}" for name, count in (self.rows.checked if self.rows is not None else {}).items()
+        ]
+        if self.outside is not None:
+            said += [f"  {kind}: {count}, up to {self.outside.newest[kind]} entries" for kind, count in self.outside.checked.items()]
+        return said
+
+
+def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with itself."""
     key = trusted_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), asked.as_json)
     if settings.checkpoint_file.exists():  # read before the database, which is never behind it
@@ -51,7 +81,9 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked) -> None:
     with snapshot(open_engine(settings.database_url)) as connection:
         # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
         rows = check_complete(connection) if asked.whole else None
-        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, rows)
+        with progress_bar(asked.as_json) as progress:
+            outside = vouchers.check(connection, key, asked.origin, progress)
+        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, Beside(rows, outside))
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
@@ -66,7 +98,7 @@ def over_http(place: Place, asked: Asked) -> None:
         _check(RemoteSource(found), key, asked, None)
 
 
-def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, rows: Completeness | None = None) -> None:
+def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
     origin = asked.origin or key.name
     with progress_bar(asked.as_json) as progress:
         task = progress.add_task(source.what, total=None)
@@ -79,18 +111,18 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, rows: Co
             last=asked.last,
             on_progress=lambda done: progress.update(task, completed=done),
         )
-    _say(report, rows, source.what, origin, own, asked.as_json)
+    _say(report, beside or Beside(), source.what, origin, own, asked.as_json)
 
 
-def _say(report: Report, rows: Completeness | None, what: str, origin: str, own: str | None, as_json: bool) -> None:
-    wrong = [*report.wrong, *(rows.wrong if rows is not None else ())]
+def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None, as_json: bool) -> None:
+    wrong = [*report.wrong, *beside.wrong]
     result: dict[str, Any] = {
         "ok": not wrong,
         "origin": origin,
         "size": report.size,
         "root": report.root,
         "checked": report.checked,
-        "rows": None if rows is None else {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong},
+        **beside.told(),
         "first_wrong": wrong[0] if wrong else None,
         "wrong": wrong,
         "notes": list(report.notes),
@@ -101,7 +133,7 @@ def _say(report: Report, rows: Completeness | None, what: str, origin: str, own:
         f"{what}: log of {origin}, {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),
         *(f"  {text}" for text in report.notes),
-        *(f"  rows held against the log, {name}: {count}" for name, count in (rows.checked if rows is not None else {}).items()),
+        *beside.lines(),
         f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else said,
         *(f"  then / tiếp theo: {text}" for text in wrong[1:]),
     ]

@@ -22,7 +22,7 @@ from gateway.doors.anchors import Anchors
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper import Chore, Keeper
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.retention.chore import Retention
@@ -31,6 +31,7 @@ from gateway.revocation.outside import OutsideAuthorities
 from gateway.revocation.own import OwnLists
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from gateway.vouching.chores import vouching_chores
 
 
 def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
@@ -64,12 +65,13 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     deliverer = Deliverer(engine, lock, journal, vault, registry, forwarder, process_id, clock)
     retention = Retention(engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days)
     fetching = fetch.open_session()
-    chores = (
+    chores: tuple[tuple[str, Chore], ...] = (
         ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("the vault's retention is not kept", retention),
         ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
         ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
+        *vouching_chores(settings, engine, lock, fetching),
     )
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores)
     child.stop_when_told(keeper.stop, lifeline)

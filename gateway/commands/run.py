@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.audit.vouched import anchors_of, witnesses_of
 from gateway.commands.output import Exit, fail
 from gateway.journal.database import migrate, open_engine
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
-from gateway.settings import Settings
+from gateway.settings import BadSetting, Settings
 from gateway.supervisor import NotStarted, Supervisor
 
 
@@ -46,6 +47,10 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             "Name an empty folder with --data (settings.yaml may lie in it). / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
             as_json,
         )
+    try:
+        witnesses_of(settings), anchors_of(settings)
+    except BadSetting as trouble:
+        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings. / Xem docs/settings.md.", as_json)
     began = time.monotonic()
 
     def ready() -> None:

@@ -12,6 +12,7 @@ from gateway.doctor.access import access
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
 from gateway.doctor.vault import key_copies, vault
+from gateway.doctor.vouching import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine
 from gateway.settings import Settings
 
@@ -30,6 +31,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     yield from store.weak_settings(settings)
     yield from store.disk(settings)
     yield from key_copies(settings)
+    yield from settings_of_vouchers(settings)
     yield from network.addresses(settings)
     yield from network.edges(settings)
     yield from network.old_tls(settings)
@@ -46,6 +48,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from short_keys(settings, connection)
             yield from access(settings, connection, now)
             yield from vault(settings, connection, now)
+            yield from vouching(settings, connection, now)
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])

@@ -259,6 +259,41 @@ _kind(
     ("Phiên bản có đang chạy không? Xem `lgsp vault expire --dry-run`.", "Is the instance running? See `lgsp vault expire --dry-run`."),
 )  # fmt: skip
 
+# --- who vouches for the log ----------------------------------------------------------------------------------------------
+_kind(
+    "witness.settings",
+    ("Thiết lập bên chứng kiến hoặc dấu thời gian không dùng được: {reason}", "Settings of witnesses or time-stamps will not do: {reason}"),
+    ("Trục không khởi động được với thiết lập này.", "The gateway does not start with them."),
+    ("Sửa thiết lập theo docs/settings.md.", "Mend them as docs/settings.md says."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "witness.lacking",
+    ("Đã {seconds} giây chưa đủ chữ ký của bên chứng kiến, sau mục {size} ({trouble})", "For {seconds} s the log lacks its quorum of cosignatures, beyond {size} entries ({trouble})"),
+    ("Không ai bên ngoài xác nhận phần sau của nhật ký; nếu chính sách là `closed`, các cửa từ chối giao dịch mới.", "Nobody outside vouches for what came since; with the policy `closed` the doors refuse new transfers."),
+    ("Liên hệ đơn vị vận hành bên chứng kiến; xem docs/audit-log.md.", "Call those who run the witnesses; see docs/audit-log.md."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "witness.failing",
+    ("Bên chứng kiến không ký được: {trouble}", "Witnesses that do not cosign: {trouble}"),
+    ("Còn đủ số chữ ký cần có, nhưng mất thêm một bên là thiếu.", "There are enough without them for now, and perhaps not with one less."),
+    ("Liên hệ đơn vị vận hành; kiểm tra địa chỉ và khóa trong `witnesses`.", "Call those who run them; check address and key in `witnesses`."),
+)  # fmt: skip
+_kind(
+    "stamp.overdue",
+    ("Dấu thời gian quá hạn {seconds} giây, sau mục {size} ({trouble})", "The time-stamp has been due for {seconds} s, beyond {size} entries ({trouble})"),
+    ("Thời điểm của phần sau nhật ký chưa được bên ngoài xác nhận; nếu chính sách là `closed`, các cửa từ chối giao dịch mới.", "Nobody outside says when what came since was there; with the policy `closed` the doors refuse new transfers."),
+    ("Chạy `lgsp audit stamp --now` và xem lỗi.", "Run `lgsp audit stamp --now` and see what it says."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "stamp.trouble",
+    ("Dịch vụ dấu thời gian có vấn đề: {trouble}", "The time-stamp authority is in trouble: {trouble}"),
+    ("Đồng hồ lệch hoặc câu trả lời sai làm dấu thời gian mất giá trị.", "With a clock that is off, or answers that prove nothing, stamps are worth little."),
+    ("Đối chiếu đồng hồ máy này (chrony) và liên hệ dịch vụ.", "Compare this machine's clock (chrony), and call the authority."),
+)  # fmt: skip
+
 # --- who approves ---------------------------------------------------------------------------------------------------------
 _kind(
     "officers.few",

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from contracts.base.errors import KINDS
+from gateway.audit.vouched import vouchers
 from gateway.doors.api_services import ApiRequest, DeskServices, Handler
 from gateway.doors.health import Vitals
 from gateway.doors.reply import Reply
@@ -72,8 +73,14 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
             "checkpoint": services.newest_checkpoint.note(),
             "age": round(counts.checkpoint_age, 1) if counts.checkpoint_age is not None else None,
         },
+        "vouchers": await asyncio.to_thread(_vouchers, services),
         "refusals": await asyncio.to_thread(recent_refusals, services.engine),
     }
+
+
+def _vouchers(services: DeskServices) -> list[dict[str, Any]]:
+    with services.engine.connect() as connection:
+        return vouchers(connection, services.settings, services.clock())
 
 
 def recent_refusals(engine: Engine) -> list[dict[str, Any]]:

@@ -79,6 +79,7 @@ class Exchange:
     hash_id: Callable[[str], str]  # keyed hash of a message id, for the log
     clock: Callable[[], float]
     provider_seconds: float
+    gate: Callable[[], None] = lambda: None  # raises while new transfers must wait
     floods: Floods = field(default_factory=Floods)
     quotas: Quotas = field(init=False)
     _writing: set[asyncio.Future[Verdict]] = field(default_factory=set)
@@ -92,7 +93,9 @@ class Exchange:
         try:
             authenticated = door.authenticate(addressed)
             requested = door.request(authenticated)
-            authorised = await self.quotas.look(self.authorise(requested))
+            authorised = self.authorise(requested)
+            self.gate()
+            authorised = await self.quotas.look(authorised)
             decoded = Decoded(authorised, door.decode(authorised))
             while True:
                 try:

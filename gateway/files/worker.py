@@ -30,6 +30,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
+from gateway.audit.gate import gate_of
 from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.filereport import reports
 from gateway.exchange.exchange import Exchange
@@ -94,6 +95,7 @@ class Files:
             self._folders[drop.folder] = folder
         if not folder.hold():
             return 0
+        self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
         done = 0
         for left in folder.claimed():
             name = f"{drop.folder}/{left.name}"
@@ -158,6 +160,7 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
     exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)
+    exchange.gate = gate_of(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 

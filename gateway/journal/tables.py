@@ -370,5 +370,36 @@ vault_hold = Table(
 )
 
 # --- witnesses and time-stamps ----------------------------------------------------------------------------------------
+cosigned = Table(
+    "cosigned",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),  # the checkpoint with its cosignatures below
+    Column("witnesses", Integer, nullable=False),  # known ones that cosigned
+    Column("at", Float, nullable=False),
+)
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("id", _auto, primary_key=True, autoincrement=True),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the note: what is stamped
+    Column("note", Text, nullable=False),
+    Column("question", LargeBinary, nullable=False),  # DER, RFC 3161 TimeStampReq
+    Column("answer", LargeBinary, nullable=False),  # DER, TimeStampResp with its token
+    Column("authority", Text, nullable=False),  # subject of the certificate that signed
+    Column("time", Float, nullable=False),  # the stamp's own
+    Column("received", Float, nullable=False),
+)
+vouching = Table(
+    "vouching",
+    metadata,
+    Column("kind", Text, primary_key=True),  # witnesses | stamps
+    Column("size", BigInteger, nullable=False),  # entries that are vouched for
+    Column("at", Float, nullable=False),  # when that was reached
+    Column("behind", Float),  # since when there are entries beyond; NULL: there are none
+    Column("told", Float),  # when the log was told that this lasts too long
+    Column("trouble", Text, nullable=False),  # JSON object: witness or authority -> what is wrong, in words
+)
 
 # --- origins of the log -----------------------------------------------------------------------------------------------

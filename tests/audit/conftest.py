@@ -18,11 +18,17 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 
 NAME = "lgsp_test_databases"
-if NAME not in sys.modules:
-    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).parents[1] / "journal" / "databases.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules[NAME] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[NAME])
+HELPERS = {
+    NAME: Path(__file__).parents[1] / "journal" / "databases.py",
+    "lgsp_test_stamping": Path(__file__).parent / "stamping.py",
+    "lgsp_test_witnessing": Path(__file__).parent / "witnessing.py",
+}
+for helper, place in HELPERS.items():
+    if helper not in sys.modules:
+        spec = importlib.util.spec_from_file_location(helper, place)
+        assert spec is not None and spec.loader is not None
+        sys.modules[helper] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[helper])
 
 database = sys.modules[NAME].database
 sqlite = sys.modules[NAME].sqlite
@@ -58,18 +64,25 @@ class Log:
         return taken
 
 
+def made_log(engine: Engine, folder: Path) -> Log:
+    with writing(engine) as connection:
+        lease = leases.take(connection, "keeper-1", 1_795_500_000.0)
+    assert lease is not None
+    key = LogKey.open(folder / "keys" / "log.key", "localhost/lgsp-test")
+    return Log(engine, folder, key, CheckpointFile(folder / "log" / "checkpoint"), lease)
+
+
 @pytest.fixture
 def make_log(database: Engine, tmp_path: Path) -> Callable[[], Log]:
-    def make() -> Log:
-        with writing(database) as connection:
-            lease = leases.take(connection, "keeper-1", 1_795_500_000.0)
-        assert lease is not None
-        key = LogKey.open(tmp_path / "keys" / "log.key", "localhost/lgsp-test")
-        return Log(database, tmp_path, key, CheckpointFile(tmp_path / "log" / "checkpoint"), lease)
-
-    return make
+    return lambda: made_log(database, tmp_path)
 
 
 @pytest.fixture
 def log(make_log: Callable[[], Log]) -> Log:
     return make_log()
+
+
+@pytest.fixture
+def file_log(sqlite: Engine, tmp_path: Path) -> Log:
+    """On SQLite alone, for what does not depend on the database."""
+    return made_log(sqlite, tmp_path)

@@ -1,0 +1,61 @@
+"""What `lgsp audit verify` adds where witnesses or anchors are given: the stored cosignatures and time-stamps, checked with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from rich.progress import Progress
+from sqlalchemy import Connection
+
+from gateway.audit.outside import Outside, verify_outside
+from gateway.audit.vouched import read_anchors
+from gateway.commands.output import Exit, fail
+from gateway.settings import BadSetting
+from security.checkpoint import NoteKey
+from security.cosignature import CosignerKey
+
+
+@dataclass(frozen=True, slots=True)
+class Vouchers:
+    """Keys and anchors, from outside."""
+
+    witnesses: tuple[CosignerKey, ...]
+    needed: int
+    anchors: tuple[x509.Certificate, ...]
+
+    def check(self, connection: Connection, key: NoteKey, origin: str, progress: Progress) -> Outside | None:
+        if not self.witnesses and not self.anchors:
+            return None
+        task = progress.add_task("cosignatures, stamps", total=None)
+        return verify_outside(
+            connection,
+            key,
+            origin=origin,
+            witnesses=self.witnesses,
+            needed=self.needed,
+            anchors=self.anchors,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )
+
+
+def vouchers_of(witnesses: list[str] | None, needed: int, anchors: Path | None, as_json: bool) -> Vouchers:
+    keys = tuple(_key(each, as_json) for each in witnesses or ())
+    if witnesses and needed > len(keys):
+        what = f"{needed} of {len(keys)} witnesses cannot cosign / số bên chứng kiến ít hơn số cần có"
+        fail(Exit.USAGE, "bad-quorum", what, "Give every witness with --witness. / Ghi đủ các bên chứng kiến.", as_json)
+    try:
+        trusted = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
+    except BadSetting as trouble:
+        fail(Exit.USAGE, "bad-anchors", f"{trouble} / không đọc được", "Name a file of certificates in PEM. / Chọn tệp PEM.", as_json)
+    return Vouchers(keys, needed, trusted)
+
+
+def _key(text: str, as_json: bool) -> CosignerKey:
+    path = Path(text)
+    try:
+        return CosignerKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
+    except (OSError, ValueError) as trouble:
+        what = f"{text} is neither a witness's key nor a file that holds one ({trouble}) / không phải khóa của bên chứng kiến"
+        fail(Exit.USAGE, "bad-key", what, "As `lgsp witness key` shows it. / Như `lgsp witness key` hiển thị.", as_json)

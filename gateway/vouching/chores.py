@@ -1,0 +1,38 @@
+"""The chores of the settings, put together: none where every policy is `off`."""
+
+from __future__ import annotations
+
+import time
+
+import aiohttp
+from sqlalchemy import Engine
+
+from gateway.audit.gate import STAMPS, WITNESSES, Licence, closing
+from gateway.audit.vouched import anchors_of, stamp_patience, witnesses_of
+from gateway.journal.filelock import FileLock
+from gateway.keyring import Keyring
+from gateway.settings import Settings
+from gateway.vouching.post import trusting
+from gateway.vouching.spell import Spell
+from gateway.vouching.stamps import Authority, Stamps
+from gateway.vouching.witnesses import Witnesses
+
+
+def vouching_chores(
+    settings: Settings, engine: Engine, lock: FileLock | None, session: aiohttp.ClientSession
+) -> list[tuple[str, Witnesses | Stamps]]:
+    """With the words for when one cannot be done; `BadSetting` where the settings will not do."""
+    witnesses, anchors = witnesses_of(settings), anchors_of(settings)
+    if not witnesses and not anchors:
+        return []
+    licence, tls = Licence(settings.licence_file, closing(settings)), trusting(Keyring(settings).trust_anchors)
+    found: list[tuple[str, Witnesses | Stamps]] = []
+    if witnesses:
+        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time)
+        chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
+        found.append(("witnesses are not asked", chore))
+    if anchors:
+        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time)
+        authority = Authority(session, settings.stamp_url, anchors, time.time, tls)
+        found.append(("checkpoints are not time-stamped", Stamps(spell, authority, settings.stamp_seconds)))
+    return found

@@ -1,0 +1,141 @@
+"""The bookkeeping that witnesses and stamps share: what is vouched for, since when it is not, and whether that was told.
+
+Invariants: `behind` is never later than the first entry that nobody vouches for could be known; each spell of trouble is noted in the log once when it has lasted
+too long, and once when it ends; what closes the doors is written from the same numbers. Whatever is written checks the keeper's lease.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from contracts.base.times import rfc3339
+from gateway.audit import lease as leases
+from gateway.audit import proofs
+from gateway.audit.gate import Licence
+from gateway.audit.lease import Lease
+from gateway.audit.vouched import Standing, standing
+from gateway.exchange import entries
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.write import LogRow
+from security.entry import Json
+
+_logger: Final = logging.getLogger("lgsp.vouching")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The log at one moment. `waiting`: whether entries wait to be sequenced."""
+
+    at: float
+    size: int
+    note: str
+    waiting: bool
+
+    @property
+    def origin(self) -> str:
+        return self.note.partition("\n")[0]
+
+
+@dataclass(slots=True)
+class Spell:
+    """Of one kind of voucher, in the leading keeper."""
+
+    kind: str
+    patience: float
+    engine: Engine
+    lock: FileLock | None
+    licence: Licence
+    clock: Callable[[], float]
+    now: Standing = field(default_factory=Standing)
+    _kept: Standing = field(default_factory=Standing)
+    _epoch: int | None = None
+    _told: dict[str, str] = field(default_factory=dict)
+
+    def look(self, lease: Lease) -> Looked:
+        """How the log stands, and how the voucher does. In a thread."""
+        with self.engine.connect() as connection:
+            at = self.clock()
+            newest = proofs.newest(connection) or (0, "")
+            waiting = connection.execute(select(tables.log_pending.c.id).limit(1)).first() is not None
+            kept = standing(connection, self.kind)
+        found = Looked(at, *newest, waiting)
+        if self._epoch != lease.epoch:
+            self._epoch, self.now = lease.epoch, kept
+        self._kept = kept
+        size = kept.size if kept.size <= found.size else 0  # a log of a new origin begins below what the older one had
+        behind = None
+        if found.size > size or waiting:
+            behind = self.now.behind if self.now.behind is not None else at
+        self.now = Standing(size, kept.at, behind, kept.told, self.now.trouble or {})
+        return found
+
+    def reached(self, asked: Looked) -> None:
+        """Everything of that moment is vouched for: what came since is as old as that at most."""
+        self.now = replace(self.now, size=asked.size, at=self.clock(), behind=asked.at)
+
+    def keep_reached(self, connection: Connection) -> None:
+        """In the transaction that keeps what vouches. What came since is kept only when it lasts, like all that is behind."""
+        self._kept = replace(self.now, behind=None)
+        keep(connection, self.kind, self._kept)
+
+    def troubled(self, trouble: Mapping[str, str]) -> None:
+        """What is wrong with whom, now; said in the process's log when it is new, or over."""
+        for name, words in trouble.items():
+            if self._told.get(name) != words:
+                _logger.warning("%s: %s: %s", self.kind, name, words)
+        for name in self._told.keys() - trouble.keys():
+            _logger.info("%s: %s is in order again", self.kind, name)
+        self._told = dict(trouble)
+        self.now = replace(self.now, trouble=dict(trouble))
+
+    def end_of_look(self, lease: Lease, notes: list[LogRow]) -> None:
+        """Tell what must be told, keep what changed, and write until when transfers may be taken. In a thread."""
+        moment = self.clock()
+        late = self.now.late(moment, self.patience) is not None
+        if late and self.now.told is None:
+            notes = [*notes, self._note("unwitnessed", moment)]
+            self.now = replace(self.now, told=moment)
+            _logger.error("%s: %d entries and no more are vouched for, for more than %g s", self.kind, self.now.size, self.patience)
+        elif not late and self.now.told is not None:
+            notes = [*notes, self._note("witnessed", moment)]
+            self.now = replace(self.now, told=None)
+        if notes or self._changed(moment):
+            with writing(self.engine, self.lock) as connection:
+                leases.check(connection, lease)
+                if notes:
+                    append(connection, notes)
+                keep(connection, self.kind, self.now)
+        self.licence.extend(self.kind, (moment if self.now.behind is None else self.now.behind) + self.patience)
+
+    def _changed(self, moment: float) -> bool:
+        """`behind` comes and goes with every entry: it is kept only when it lasts, for others to read."""
+        now, kept = self.now, self._kept
+        if (now.size, now.told, now.trouble) != (kept.size, kept.told, kept.trouble):
+            return True
+        if now.behind is None:
+            return kept.behind is not None
+        return kept.behind != now.behind and moment - now.behind >= self.patience / 4
+
+    def _note(self, what: str, moment: float) -> LogRow:
+        facts: dict[str, Json] = {"what": self.kind, "size": self.now.size}
+        if self.now.behind is not None:
+            facts["since"] = rfc3339(self.now.behind)
+        if self.now.trouble:
+            facts["trouble"] = dict(self.now.trouble)
+        return entries.note(what, facts, moment)
+
+
+def keep(connection: Connection, kind: str, now: Standing) -> None:
+    table = tables.vouching
+    connection.execute(delete(table).where(table.c.kind == kind))
+    trouble = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
+    connection.execute(insert(table).values(kind=kind, size=now.size, at=now.at, behind=now.behind, told=now.told, trouble=trouble))

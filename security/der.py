@@ -1,0 +1,123 @@
+"""Reading DER (X.690), as far as a time-stamp token needs it: one element after the other, with their bytes as they came.
+
+The libraries at hand refuse a token whose certificates are not sorted as DER wants a SET OF to be, and common authorities send them so; what is signed is
+compared byte by byte elsewhere, so that order proves nothing here. Invariant: whatever the bytes are, either an element lies wholly within
+them, with a definite length in its shortest form, or it is a `BadDer`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+INTEGER: Final = 0x02
+OCTETS: Final = 0x04
+OID: Final = 0x06
+TIME: Final = 0x18
+SEQUENCE: Final = 0x30
+SET: Final = 0x31
+_TIME: Final = re.compile(r"(\d{14})(?:\.(\d{0,8}[1-9]))?Z")
+
+
+class BadDer(ValueError):
+    """Bytes that are not what they should be; the text says why."""
+
+
+class Element(NamedTuple):
+    tag: int
+    content: bytes
+    raw: bytes  # with tag and length
+
+    def of(self, tag: int) -> bytes:
+        """The content of an element that must have this tag."""
+        if self.tag != tag:
+            raise BadDer(f"an element of tag {tag:#x} is missing; there is {self.tag:#x}")
+        return self.content
+
+
+def first(data: bytes, at: int = 0) -> tuple[Element, int]:
+    """The element at a place, and where the next one begins."""
+    if at + 2 > len(data):
+        raise BadDer("it ends within an element")
+    tag, length, start = data[at], data[at + 1], at + 2
+    if tag & 0x1F == 0x1F:
+        raise BadDer("a tag of several bytes")
+    if length & 0x80:
+        count = length & 0x7F
+        if not 1 <= count <= 4 or start + count > len(data):
+            raise BadDer("a length that is indefinite, or out of bounds")
+        length = int.from_bytes(data[start : start + count], "big")
+        if length < 0x80 or length >> 8 * (count - 1) == 0:
+            raise BadDer("a length that is not in its shortest form")
+        start += count
+    end = start + length
+    if end > len(data):
+        raise BadDer("it ends within an element")
+    return Element(tag, data[start:end], data[at:end]), end
+
+
+def only(data: bytes, tag: int) -> bytes:
+    """The content of the one element that the bytes are."""
+    found, end = first(data)
+    if end != len(data):
+        raise BadDer("there is more behind it")
+    return found.of(tag)
+
+
+def each(content: bytes) -> Iterator[Element]:
+    at = 0
+    while at < len(content):
+        found, at = first(content, at)
+        yield found
+
+
+def integer(content: bytes) -> int:
+    if not content or len(content) > 64:
+        raise BadDer("a number without bytes, or with too many")
+    return int.from_bytes(content, "big", signed=True)
+
+
+def oid(content: bytes) -> str:
+    if not content or content[-1] & 0x80 or len(content) > 64:
+        raise BadDer("a broken object identifier")
+    parts: list[int] = []
+    value = 0
+    for byte in content:
+        if not value and byte == 0x80:
+            raise BadDer("a broken object identifier")
+        value = value << 7 | byte & 0x7F
+        if not byte & 0x80:
+            parts.append(value)
+            value = 0
+    top = min(parts[0] // 40, 2)
+    return ".".join(str(part) for part in (top, parts[0] - 40 * top, *parts[1:]))
+
+
+def time(content: bytes) -> float:
+    """A GeneralizedTime of RFC 3161 §2.4.2: in UTC, with fractions if any, without trailing zeros."""
+    found = _TIME.fullmatch(content.decode("ascii", "replace"))
+    if found is None:
+        raise BadDer("a time that is not YYYYMMDDhhmmss[.s…]Z")
+    try:
+        whole = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadDer("a time that there is not") from None
+    return (whole + timedelta(seconds=float(f"0.{found[2] or 0}"))).timestamp()
+
+
+# --- writing --------------------------------------------------------------------------------------------------------------
+
+
+def element(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    width = (size.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | width)) + size.to_bytes(width, "big") + content
+
+
+def number(value: int) -> bytes:
+    return element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
