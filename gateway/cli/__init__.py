@@ -14,6 +14,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     access,
     agent,
     audit,
+    backup,
     client,
     contract,
     flows,

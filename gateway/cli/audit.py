@@ -14,7 +14,9 @@ audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, exp
 app.add_typer(audit, name="audit")
 
 Vkey = Annotated[str | None, typer.Option("--vkey", help="Trusted verifier key, or a file that holds it, from outside the instance.")]
-Origin = Annotated[str | None, typer.Option("--origin", help="Expected origin of the log.")]
+Origin = Annotated[
+    str | None, typer.Option("--origin", help="Expected origin of the log; that of one that ended by a restore looks at that log.")
+]
 
 
 @audit.command("verify")
@@ -42,9 +44,18 @@ def audit_show(transfers: list[str], data: Data = None, json: Json = False) -> N
 
 
 @audit.command("export")
-def audit_export(folder: Path, data: Data = None, json: Json = False) -> None:
+def audit_export(folder: Path, data: Data = None, json: Json = False, origin: Origin = None) -> None:
     """Write entries, tiles and checkpoint as plain files, in the layout of tlog-tiles."""
     from gateway.commands import audit as command
 
     with failures_told(json):
-        command.export(load_instance(data, json), folder, json)
+        command.export(load_instance(data, json), folder, json, origin)
+
+
+@audit.command("origins")
+def audit_origins(data: Data = None, json: Json = False) -> None:
+    """The log that goes on, and those that ended because a restore lacked what was signed."""
+    from gateway.commands import audit as command
+
+    with failures_told(json):
+        command.origins_of(load_instance(data, json), json)

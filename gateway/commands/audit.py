@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
+from contracts.base.times import rfc3339
+from gateway.audit import origins
 from gateway.audit.tiles import read_path, size_of_log
 from gateway.audit.verify import verify_log
 from gateway.commands.output import Exit, emit, fail
@@ -29,11 +31,14 @@ _ROWS = 5_000
 def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint: Path | None, as_json: bool) -> None:
     """Re-derive the tree. Without `--vkey` the instance's own copy is used, and the result says so: that proves only consistency."""
     trusted = vkey is not None
-    key = _key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
+    engine = open_engine(settings.database_url)
+    past = _past(engine, settings, origin)
+    key = _key(vkey if vkey is not None else str(Keyring(settings).log_vkey) if past is None else past.vkey, as_json)
     kept = _kept(checkpoint, as_json) if checkpoint is not None else None
     newest = settings.checkpoint_file.read_text("utf-8") if settings.checkpoint_file.exists() else None
-    engine = open_engine(settings.database_url)
-    with engine.connect() as connection, _progress(as_json) as progress:
+    if past is not None:
+        newest = past.note
+    with origins.within(engine, past.origin if past is not None else None) as connection, _progress(as_json) as progress:
         total = connection.scalar(select(func.count()).select_from(tables.log_entry)) or 0
         task = progress.add_task("entries", total=total)
         report = verify_log(
@@ -62,17 +67,37 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
     emit(result, as_json, "\n".join(lines))
 
 
+def origins_of(settings: Settings, as_json: bool) -> None:
+    """The log that goes on, and those that ended by a restore."""
+    with open_engine(settings.database_url).connect() as connection:
+        past = origins.ended(connection)
+    logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
+    logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
+    lines = [f"{each['origin']}: " + (f"ended {each['ended']}, {each['size']} entries" if each["ended"] else "goes on") for each in logs]
+    emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
+
+
+def _past(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:
+    """The log that ended under this origin; None for the one that goes on."""
+    if origin is None or origin == settings.origin:
+        return None
+    with engine.connect() as connection:
+        return origins.ended_as(connection, origin)
+
+
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
-    """The entries of transfers, in the order given, sequenced ones with their index."""
+    """The entries of transfers, in the order given, sequenced ones with their index; those of a log that ended with its origin."""
     engine = open_engine(settings.database_url)
-    entry, pending = tables.log_entry, tables.log_pending
+    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     entries: list[dict[str, Any]] = []
     missing: list[str] = []
     with engine.connect() as connection:
         for transfer in transfers:
             sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer).order_by(entry.c.idx)
             waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
-            found = [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
+            before = select(past.c.origin, past.c.idx, past.c.entry).where(past.c.transfer == transfer).order_by(past.c.origin, past.c.idx)
+            found = [{"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)]
+            found += [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
             found += [{"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)]
             entries += found
             if not found:
@@ -83,7 +108,7 @@ def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
 
 
-def export(settings: Settings, folder: Path, as_json: bool) -> None:
+def export(settings: Settings, folder: Path, as_json: bool, origin: str | None = None) -> None:
     """`checkpoint`, `log.vkey`, `tile/…` hash tiles and `entries.ndjson` (one raw entry a line): what an outside tool needs, and no bodies."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +117,8 @@ def export(settings: Settings, folder: Path, as_json: bool) -> None:
     if any(folder.iterdir()):
         fail(Exit.USAGE, "not-empty", f"{folder} is not empty", "Name an empty or missing folder.", as_json)
     engine = open_engine(settings.database_url)
-    table = tables.log_entry
-    with engine.connect() as connection:
+    table, past = tables.log_entry, _past(engine, settings, origin)
+    with origins.within(engine, origin if past is not None or origin != settings.origin else None) as connection:
         size = size_of_log(connection)
         note = connection.scalar(select(tables.checkpoint.c.note).where(tables.checkpoint.c.size == size))
         if note is None:
@@ -105,7 +130,8 @@ def export(settings: Settings, folder: Path, as_json: bool) -> None:
                 as_json,
             )
         (folder / "checkpoint").write_text(note, "utf-8")
-        (folder / "log.vkey").write_text(Keyring(settings).log_vkey.read_text("ascii"), "ascii")
+        vkey = Keyring(settings).log_vkey.read_text("ascii") if past is None else f"{past.vkey}\n"
+        (folder / "log.vkey").write_text(vkey, "ascii")
         for path in (tiles.tile_path(*tile) for tile in tiles.tiles_of(size)):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +142,9 @@ def export(settings: Settings, folder: Path, as_json: bool) -> None:
                 for row in connection.execute(query):
                     out.write(row.entry + b"\n")
     with writing(engine) as connection:
-        append(connection, [entries.note("export", {"entries": size}, time.time(), actor="command line")])
+        append(
+            connection, [entries.note("export", {"entries": size, "origin": origin or settings.origin}, time.time(), actor="command line")]
+        )
     emit({"ok": True, "folder": str(folder), "entries": size}, as_json, f"{size} entries exported to {folder}")
 
 
