@@ -83,6 +83,7 @@ class Settings:
     drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
     file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")
+    backup_days: int = _setting(7, "days after which the doctor names the last backup as too old; 0: it does not matter")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

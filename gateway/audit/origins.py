@@ -22,12 +22,14 @@ from sqlalchemy import Connection, Engine, Text, literal, select
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from gateway.audit.logkey import LogKey
-from gateway.audit.tiles import root_of_edge
+from gateway.audit.tiles import root_of_edge, tile_reader
 from gateway.journal import tables
 from security.entry import FrozenEntry
-from security.tiles import Builder
+from security.merkle import inclusion_proof
+from security.tiles import Builder, hashes_at
 
 NEW_LOG: Final = "new-log"
+_BEGAN: Final = "log.began "
 _MOVED: Final = (("log_entry", "past_entry"), ("log_tile", "past_tile"), ("checkpoint", "past_checkpoint"))
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "log_entry": ("idx", "transfer", "phase", "entry", "leaf", "sequenced"),
@@ -101,6 +103,9 @@ def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, o
     root = root_of_edge(builder)
     note = key.sign(1, root) if old is None else key.sign_with(old, 1, root)
     connection.execute(tables.checkpoint.insert().values(size=1, root=root, note=note, signed=now))
+    connection.execute(
+        tables.instance.insert().values(key=f"{_BEGAN}{key.origin}", value=note)
+    )  # of checkpoints of one minute the last one stays
     return note
 
 
@@ -125,3 +130,22 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
             yield connection
         finally:
             connection.rollback()
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a log that follows another one began: entry 0, the way from it to the newest checkpoint, and the checkpoint of size 1."""
+
+    entry: bytes
+    hashes: tuple[bytes, ...]
+    began: str
+
+
+def beginning(connection: Connection, origin: str, top: int) -> Beginning | None:
+    """None for a log that follows no other. `connection` is within it; `top` is the size of its newest checkpoint."""
+    table = tables.log_entry.c
+    row = connection.execute(select(table.phase, table.entry).where(table.idx == 0)).first()
+    began = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == f"{_BEGAN}{origin}")).scalar()
+    if row is None or row[0] != NEW_LOG or began is None:
+        return None
+    return Beginning(bytes(row[1]), tuple(inclusion_proof(0, top, hashes_at(top, tile_reader(connection)))), str(began))

@@ -28,6 +28,7 @@ from security.checkpoint import NoteError, NoteKey
 FORMAT: Final = "lgsp-backup/1"
 NAME: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
+LAST: Final = "backup.last"  # key in the database: when and where the last one was made, and what is in it
 _HEAD: Final = "LGSP backup manifest"
 _CHUNK: Final = 1 << 20
 Tick = Callable[[str, int, int], object]  # what, how much is done, of how much

@@ -8,6 +8,7 @@ that no copy outlives the retention of what they open; asked for, they stand apa
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -28,7 +29,7 @@ from gateway.atrest import is_protected
 from gateway.audit.logkey import LogKey
 from gateway.audit.verify import Report, verify_log
 from gateway.backup import database, manifest
-from gateway.backup.manifest import Manifest, Tick
+from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
@@ -40,7 +41,6 @@ from gateway.settings import Settings, save
 from security import entry as form
 from security.checkpoint import NoteKey
 
-LAST: Final = "backup.last"
 VAULT_KEYS: Final = "vault-keys"
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
@@ -91,7 +91,8 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         }
         with writing(engine) as connection:
             append(connection, [note("backup", facts, now)])
-            remember(connection, LAST, repr(now))
+            last = {"at": now, "folder": str(folder), "keys": made.keys, "vault_keys_until": made.vault_keys_until}
+            remember(connection, LAST, json.dumps(last, ensure_ascii=False))
     engine.dispose()
     return made, digest, report
 

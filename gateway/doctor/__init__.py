@@ -9,6 +9,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from contracts.base.errors import Failure
 from gateway.doctor import certificates, network, store
 from gateway.doctor.access import access
+from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
 from gateway.journal.database import open_engine
@@ -43,6 +44,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from certificates.systems_certificates(connection, now)
             yield from short_keys(settings, connection)
             yield from access(settings, connection, now)
+            yield from backups(settings, connection, now)
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
