@@ -145,6 +145,14 @@ register(
             Words("Không cần làm gì: tiến trình đang giữ quyền sẽ làm tiếp.", "Nothing to do: the process that leads goes on."),
         ),
         Kind(
+            "audit.no-origin",
+            Branch.THEIRS,
+            404,
+            Words("Không có nhật ký mang tên này", "There is no log of this origin"),
+            Words("Không có nhật ký đã kết thúc nào mang tên {origin}.", "No log that ended bears the origin {origin}."),
+            Words("Xem các tên bằng `lgsp audit origins`.", "`lgsp audit origins` lists them."),
+        ),
+        Kind(
             "audit.no-tile",
             Branch.THEIRS,
             404,
@@ -183,6 +191,26 @@ register(
     ]
 )
 
+# --- backup and restore -----------------------------------------------------------------------------------------------
+register(
+    [
+        Kind(
+            "gateway.restored",
+            Branch.OURS,
+            503,
+            Words("Trục vừa được khôi phục từ bản sao lưu", "The gateway was restored from a backup"),
+            Words(
+                "Trục chưa nhận giao dịch: người phụ trách phải xem lại những gì có thể đã lùi về trước rồi xác nhận.",
+                "It takes no transfers yet: an officer has to look at what may have gone back in time, and confirm.",
+            ),
+            Words(
+                "Gửi lại sau với chữ ký mới, cùng mã thông điệp. Người vận hành: `lgsp restore confirm`.",
+                "Send it again later, freshly signed, under the same message id. Operators: `lgsp restore confirm`.",
+            ),
+        ),
+    ]
+)
+
 # --- feeds ------------------------------------------------------------------------------------------------------------
 register(
     [
@@ -197,6 +225,20 @@ register(
             Words(
                 "Dùng đúng con trỏ `next` mà trang trước trả về, hoặc đọc lại từ đầu, không kèm con trỏ.",
                 "Use the `next` cursor of the page before, unchanged, or read from the start without one.",
+            ),
+        ),
+        Kind(
+            "feed.restored",
+            Branch.THEIRS,
+            410,
+            Words("Nguồn tin đã được khôi phục từ bản sao lưu", "The feed was restored from a backup"),
+            Words(
+                "Nguồn tin {contract} đã lùi về trước con trỏ này: các sự kiện sau vị trí {last} mà bên đọc đã nhận không còn ở đây.",
+                "Feed {contract} went back to before this cursor: events after offset {last} that were read are no longer here.",
+            ),
+            Words(
+                "Đọc tiếp từ con trỏ {cursor}; giữ những sự kiện đã nhận, đối chiếu theo `id`.",
+                "Go on from the cursor {cursor}; keep what was read, and compare by `id`.",
             ),
         ),
     ]

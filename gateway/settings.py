@@ -109,6 +109,7 @@ class Settings:
         "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
     )
     stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds")
+    backup_days: int = _setting(7, "days after which the doctor names the last backup as too old; 0: it does not matter")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

@@ -72,7 +72,7 @@ def _transfers() -> Select[Any]:
     joined: Any = transfer
     for phase in ("intent", "outcome", "in-doubt"):
         sides = []
-        for table in (tables.log_entry, tables.log_pending):
+        for table in (tables.log_entry, tables.log_pending, tables.past_entry):
             side = table.alias()
             joined = joined.outerjoin(side, (side.c.transfer == transfer.c.id) & (side.c.phase == phase))
             sides.append(side)

@@ -49,6 +49,15 @@ class LogKey:
     def sign(self, size: int, root: bytes) -> str:
         return checkpoint.sign(Checkpoint(self.origin, size, root), self._private, self.origin)
 
+    def sign_text(self, text: str) -> str:
+        """A signed note over another text of ours; none that could be taken for a checkpoint."""
+        return checkpoint.sign_text(text, self._private, self.origin)
+
+    def sign_with(self, old: LogKey, size: int, root: bytes) -> str:
+        """The same, signed by the key of the log before this one too: it vouches for this one."""
+        note, text = self.sign(size, root), Checkpoint(self.origin, size, root).text()
+        return note + checkpoint.sign_text(text, old._private, old.origin)[len(text) + 1 :]
+
     def verify(self, note: str) -> tuple[int, bytes]:
         """Size and root of a note of ours; `audit.inconsistent` for any other text."""
         try:

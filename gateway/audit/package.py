@@ -27,9 +27,10 @@ from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from gateway.audit import packagepage
 from gateway.audit.proofs import Inclusion, inclusions
-from gateway.exchange.evidence import unpack
 from gateway.journal import tables
 from gateway.keyring import Keyring
+from gateway.vault.classes import SALT_PART
+from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from security.authority import certificate_pem
 
@@ -127,9 +128,11 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
                 raise
             missing[part] = failure.what("en")
             continue
-        if part == "request":
+        if part in ("request", SALT_PART):
             salt, data = unpack(data)
             found["salt"] = salt.hex().encode() + b"\n"
+            if part == SALT_PART:
+                continue
         if part.endswith("-opened"):
             found[f"{part.removesuffix('-opened')}.opened"] = data
         else:

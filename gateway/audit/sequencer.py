@@ -27,7 +27,7 @@ from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import BrokenTile, root_at, root_of_edge, tile_reader
-from gateway.journal import tables
+from gateway.journal import epochs, tables
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.statements import Cursor, Row, Statements
@@ -67,6 +67,7 @@ class _Held:
     signed: float
     last: float
     offsets: dict[str, int]
+    base: int  # the offset before the first one of the feeds' epoch
     outside: str | None = None  # the note outside, once it was found to agree
 
 
@@ -191,7 +192,7 @@ class Sequencer:
         rows: list[Row] = []
         for _id, contract, transfer, event, body_ref in pending:
             if transfer not in standing:  # each message appears once
-                held.offsets[contract] = offset = held.offsets.get(contract, 0) + 1
+                held.offsets[contract] = offset = max(held.offsets.get(contract, 0), held.base) + 1
                 rows.append((contract, offset, transfer, event, body_ref, now))
         self._sql.insert(cursor, "feed_event", _EVENT, rows)
         self._forget(connection, tables.feed_pending, [row[0] for row in pending])
@@ -234,7 +235,7 @@ class Sequencer:
             for contract, top in offsets.items()
         ]
         signed = connection.execute(select(tables.checkpoint.c.signed).order_by(tables.checkpoint.c.size.desc()).limit(1)).scalar()
-        return _Held(epoch, edge, root_of_edge(edge), signed or 0.0, max([signed or 0.0, *times]), offsets)
+        return _Held(epoch, edge, root_of_edge(edge), signed or 0.0, max([signed or 0.0, *times]), offsets, epochs.base(connection))
 
     def _check_inside(self, connection: Connection, held: _Held) -> None:
         table = tables.checkpoint.c

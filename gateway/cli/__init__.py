@@ -17,6 +17,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     audit_body,
     audit_search,
     audit_watch,
+    backup,
     client,
     client_reconcile,
     contract,

@@ -14,7 +14,9 @@ audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, exp
 app.add_typer(audit, name="audit")
 
 Vkey = Annotated[str | None, typer.Option("--vkey", help="Trusted verifier key, or a file that holds it, from outside what is checked.")]
-Origin = Annotated[str | None, typer.Option("--origin", help="Expected origin of the log.")]
+Origin = Annotated[
+    str | None, typer.Option("--origin", help="Expected origin of the log; that of one that ended by a restore looks at that log.")
+]
 Url = Annotated[str | None, typer.Option("--url", help="Over HTTP: the gateway's address. Needs --vkey, or --identity with its log.vkey.")]
 Identity = Annotated[
     Path | None, typer.Option("--identity", help="Over HTTP: identity folder of a system of the centre, by which entries may be read.")
@@ -94,9 +96,19 @@ def audit_export(
         list[str] | None,
         typer.Option("--transfer", help="Proofs of this transfer's entries, beside their bytes; without --from and --to nothing else."),
     ] = None,
+    origin: Origin = None,
 ) -> None:
     """Write entries, tiles and checkpoint as plain files, in the layout of tlog-tiles."""
     from gateway.commands import audit_export as command
 
     with failures_told(json):
-        command.write(load_instance(data, json), folder, first, last, transfers or [], json)
+        command.write(load_instance(data, json), folder, first, last, transfers or [], json, origin)
+
+
+@audit.command("origins")
+def audit_origins(data: Data = None, json: Json = False) -> None:
+    """The log that goes on, and those that ended because a restore lacked what was signed."""
+    from gateway.commands import audit as command
+
+    with failures_told(json):
+        command.origins_of(load_instance(data, json), json)

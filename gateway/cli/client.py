@@ -116,6 +116,29 @@ def client_checkpoints(
     command.checkpoints(identity, passphrase, state, offline, json)
 
 
+@client.command("accept-log")
+def client_accept_log(
+    identity: IdentityDir,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Go on with the new log; without it, what it proves and lacks is only shown.")
+    ] = False,
+    vkey: Annotated[
+        str | None,
+        typer.Option("--vkey", help="The new log's key (or a file with it), as the operators handed it over by a way that you trust."),
+    ] = None,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Accept it although the gateway does not own up to entries that this system saw signed.")
+    ] = False,
+    passphrase: Passphrase = None,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """After a gateway was restored and opened a new log: check that it follows the old one, and go on as its witness."""
+    from gateway.commands import acceptlog as command
+
+    command.accept_log(identity, passphrase, state, accept, vkey, lost, json)
+
+
 @client.command("keygen")
 def client_keygen(
     system: Annotated[str, typer.Argument(help="Id of the component system.")],

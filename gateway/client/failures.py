@@ -78,6 +78,20 @@ register(
             ),
         ),
         _kind(
+            "log-other",
+            Branch.OURS,
+            502,
+            ("Trục đưa ra một nhật ký khác", "The gateway shows another log"),
+            (
+                "Trục đưa ra nhật ký {shown}, không phải {origin} mà hệ thống này làm chứng.",
+                "The gateway shows the log {shown}, and not {origin}, of which this system is a witness.",
+            ),
+            (
+                "Nếu trục được khôi phục từ bản sao lưu, `lgsp client accept-log` cho biết nhật ký mới có chứng minh được là nối tiếp không. Bằng chứng giữ tại {kept}.",
+                "If the gateway was restored from a backup, `lgsp client accept-log` tells whether the new log proves that it follows the old one. The evidence is in {kept}.",
+            ),
+        ),
+        _kind(
             "log-rolled-back",
             Branch.OURS,
             502,
@@ -87,6 +101,17 @@ register(
                 "The log {origin} signed the size {older_size}; it now shows {newer_size} and cannot prove what it had signed.",
             ),
             _TELL,
+        ),
+        _kind(
+            "log-succession",
+            Branch.OURS,
+            502,
+            ("Nhật ký mới không chứng minh được là nối tiếp", "The new log does not prove that it follows the old one"),
+            ("Nhật ký {shown} tự nhận nối tiếp {origin}: {reason}.", "The log {shown} claims to follow {origin}: {reason}."),
+            (
+                "Không chấp nhận; giữ các điểm kiểm tra và hỏi người phụ trách an toàn thông tin của hai bên.",
+                "Do not accept it; keep the checkpoints, and ask the security officers of both sides.",
+            ),
         ),
         _kind(
             "log-unproven",

@@ -68,6 +68,12 @@ class Witness:
     def objections(self) -> list[Path]:
         return sorted(self._folder.glob(f"{self._file.stem}.objection-*"))
 
+    def begin(self, note: str) -> None:
+        """Keep the first checkpoint of a log that a person accepted; one that goes on already stays."""
+        self._open(note)
+        if self._seen is None:
+            self._keep(note)
+
     async def see(self, note: str, fetch: Fetch) -> None:
         """Look at the note of a proven answer; `LogObjection` where it takes something back."""
         if note == self._seen:
@@ -128,6 +134,9 @@ class Witness:
         try:
             return verify(note, self._key, origin=self._key.name)
         except NoteError as wrong:
+            shown = note.partition("\n")[0][:200]
+            if shown != self._key.name and shown.isprintable():
+                self._object("client.log-other", note, shown=shown)
             self._object("client.log-key", note, reason=str(wrong))
 
     def _object(self, code: str, note: str, **facts: Any) -> NoReturn:

@@ -8,26 +8,49 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
+from contracts.base.times import rfc3339
+from gateway.audit import origins
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
 
 
+def origins_of(settings: Settings, as_json: bool) -> None:
+    """The log that goes on, and those that ended by a restore."""
+    with open_engine(settings.database_url).connect() as connection:
+        past = origins.ended(connection)
+    logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
+    logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
+    lines = [f"{each['origin']}: " + (f"ended {each['ended']}, {each['size']} entries" if each["ended"] else "goes on") for each in logs]
+    emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
+
+
+def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:
+    """The log that ended under this origin; None for the one that goes on."""
+    if origin is None or origin == settings.origin:
+        return None
+    with engine.connect() as connection:
+        return origins.ended_as(connection, origin)
+
+
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
-    """The entries of transfers, in the order given, sequenced ones with their index."""
+    """The entries of transfers, in the order given, sequenced ones with their index; those of a log that ended with its origin."""
     engine = open_engine(settings.database_url)
-    entry, pending = tables.log_entry, tables.log_pending
+    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     entries: list[dict[str, Any]] = []
     missing: list[str] = []
     with engine.connect() as connection:
         for transfer in transfers:
             sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer).order_by(entry.c.idx)
             waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
-            found = [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
+            before = select(past.c.origin, past.c.idx, past.c.entry).where(past.c.transfer == transfer).order_by(past.c.origin, past.c.idx)
+            found = [{"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)]
+            found += [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
             found += [{"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)]
             entries += found
             if not found:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from gateway.audit import origins
 from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import newest
-from gateway.commands.audit import progress_bar
+from gateway.commands.audit import past_log, progress_bar
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from security.entry import Json
 
 ACTOR = "command line"
 
 
-def write(settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool) -> None:
+def write(
+    settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool, origin: str | None = None
+) -> None:
     then = "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có."
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,7 +31,8 @@ def write(settings: Settings, folder: Path, first: int | None, last: int | None,
     if any(folder.iterdir()):
         fail(Exit.USAGE, "not-empty", f"{folder} is not empty / thư mục không trống", then, as_json)
     engine = open_engine(settings.database_url)
-    with engine.connect() as connection:
+    past = past_log(engine, settings, origin)
+    with origins.within(engine, origin if origin != settings.origin else None) as connection:
         top = newest(connection)
         if top is None:
             what = "the log has no checkpoint yet / nhật ký chưa có điểm kiểm tra"
@@ -38,12 +43,18 @@ def write(settings: Settings, folder: Path, first: int | None, last: int | None,
             then = "Ask for entries within that. / Hãy chọn trong khoảng đó."
             fail(Exit.USAGE, "no-such-range", f"{wrong} / không có khoảng này", then, as_json)
         connection.rollback()
-        facts = {"size": top[0], "first": wanted.first, "stop": wanted.stop, "transfers": transfers}
+        facts: dict[str, Json] = {
+            "origin": origin or settings.origin,
+            "size": top[0],
+            "first": wanted.first,
+            "stop": wanted.stop,
+            "transfers": transfers,
+        }
         with writing(engine) as written:
             append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])
         with progress_bar(as_json) as progress:
             task = progress.add_task("entries", total=(wanted.stop or 0) - (wanted.first or 0))
-            vkey = Keyring(settings).log_vkey.read_text("ascii")
+            vkey = Keyring(settings).log_vkey.read_text("ascii") if past is None else f"{past.vkey}\n"
             manifest = export(connection, folder, top, vkey, wanted, lambda done: progress.update(task, completed=done))
     count, proved = manifest["stop"] - manifest["first"], manifest["proofs"]
     text = f"{count} entries ({manifest['first']} to {manifest['stop'] - 1})" if count else "no entries"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.audit import origins
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
 from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
-from gateway.commands.audit import kept_note, progress_bar, trusted_key
+from gateway.commands.audit import kept_note, past_log, progress_bar, trusted_key
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import emit
 from gateway.commands.vouchers import Vouchers
@@ -74,16 +75,23 @@ class Beside:
 
 def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vouchers) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with itself."""
-    key = trusted_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), asked.as_json)
-    if settings.checkpoint_file.exists():  # read before the database, which is never behind it
+    engine = open_engine(settings.database_url)
+    past = past_log(engine, settings, asked.origin)
+    own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
+    key = trusted_key(vkey if vkey is not None else own, asked.as_json)
+    if past is not None and past.note is not None:
+        asked.outside.insert(0, ("the checkpoint that it ended with", past.note))
+    elif past is None and settings.checkpoint_file.exists():  # read before the database, which is never behind it
         asked.outside.insert(0, ("the checkpoint beside the database", settings.checkpoint_file.read_text("utf-8")))
     asked.origin = asked.origin or settings.origin
-    with snapshot(open_engine(settings.database_url)) as connection:
-        # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
-        rows = check_complete(connection) if asked.whole else None
-        with progress_bar(asked.as_json) as progress:
-            outside = vouchers.check(connection, key, asked.origin, progress)
-        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, Beside(rows, outside))
+    beside = Beside()
+    if past is None:
+        with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
+            # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
+            rows = check_complete(connection) if asked.whole else None
+            beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress))
+    with origins.within(engine, past.origin if past is not None else None) as connection:
+        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:

@@ -34,7 +34,7 @@ def call(
     language: str,
     as_json: bool,
 ) -> None:
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         content = None if body is None else _content(body)
         answer = client.rest(method, path, content, message_id, content_type=content_type, language=cast(Language, language))
         _answered(answer, as_json)
@@ -51,18 +51,18 @@ def soap(
     version: str,
     as_json: bool,
 ) -> None:
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         _answered(client.soap(contract, _content(file), message_id, action=action, version=version), as_json)
 
 
 def token(identity: Path, passphrase: Path | None, as_json: bool) -> None:
-    with _told(as_json), _client(identity, passphrase, None) as client:
+    with told_in_words(as_json), _client(identity, passphrase, None) as client:
         found = client.token()
         emit({"ok": True, "token": found}, as_json, found)
 
 
 def feed(identity: Path, passphrase: Path | None, state: Path | None, contract: str, after: str | None, limit: int, as_json: bool) -> None:
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         page = client.feed(contract, after, limit)
         if not as_json:
             print(f"next: --after {page.next}{'' if page.more else '  (no more for now)'}", file=sys.stderr)
@@ -71,7 +71,7 @@ def feed(identity: Path, passphrase: Path | None, state: Path | None, contract: 
 
 
 def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer: str, out: Path | None, as_json: bool) -> None:
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         proof = client.prove(transfer)
         files = []
         for entry in proof.entries:
@@ -95,13 +95,13 @@ def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer:
 
 def reconcile(identity: Path, passphrase: Path | None, state: Path | None, file: Path, day: str | None, as_json: bool) -> None:
     said = statement_file.read(file, day, None, as_json)
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         found = client.reconcile(said)
         emit({"ok": found["differences"] == 0, **found}, as_json, statement_file.text_of(found))
 
 
 def checkpoints(identity: Path, passphrase: Path | None, state: Path | None, offline: bool, as_json: bool) -> None:
-    with _told(as_json), _client(identity, passphrase, state) as client:
+    with told_in_words(as_json), _client(identity, passphrase, state) as client:
         before = client.witness.kept
         kept = client.witness.kept if offline else client.check_log()
         objections = [str(each) for each in client.witness.objections]
@@ -123,8 +123,8 @@ def checkpoints(identity: Path, passphrase: Path | None, state: Path | None, off
 
 
 def keygen(system: str, out: Path, hosts: Sequence[str], passphrase: Path | None, as_json: bool) -> None:
-    with _told(as_json):
-        requests = enrol.keygen(system, out, hosts=hosts, passphrase=_secret(passphrase))
+    with told_in_words(as_json):
+        requests = enrol.keygen(system, out, hosts=hosts, passphrase=secret_in(passphrase))
         then = "Send the requests (.csr) to the gateway's operator; never a .key. / Gửi các tệp .csr cho đơn vị vận hành trục; không gửi tệp .key."
         lines = [*map(str, requests), then]
         emit({"ok": True, "system": system, "folder": str(out), "requests": [str(each) for each in requests]}, as_json, "\n".join(lines))
@@ -133,18 +133,18 @@ def keygen(system: str, out: Path, hosts: Sequence[str], passphrase: Path | None
 def install(
     folder: Path, certificates: Sequence[Path], trust: Path | None, facts: dict[str, str], passphrase: Path | None, as_json: bool
 ) -> None:
-    with _told(as_json):
-        done = enrol.install(folder, certificates, time.time(), facts=facts, trust=trust, passphrase=_secret(passphrase))
+    with told_in_words(as_json):
+        done = enrol.install(folder, certificates, time.time(), facts=facts, trust=trust, passphrase=secret_in(passphrase))
         lines = [f"{use}.crt until {until}" for use, until in done.put.items()]
         lines += [f"missing: {each} / còn thiếu: {each}" for each in done.missing] or ["complete / đủ"]
         emit({"ok": not done.missing, "put": done.put, "missing": list(done.missing)}, as_json, "\n".join(lines))
 
 
 def _client(identity: Path, passphrase: Path | None, state: Path | None) -> Client:
-    return Client(Identity.load(identity, passphrase=_secret(passphrase)), state=state)
+    return Client(Identity.load(identity, passphrase=secret_in(passphrase)), state=state)
 
 
-def _secret(file: Path | None) -> bytes | None:
+def secret_in(file: Path | None) -> bytes | None:
     try:
         return None if file is None else file.read_bytes().rstrip(b"\r\n")
     except OSError as wrong:
@@ -180,7 +180,7 @@ def _answered(answer: Answer, as_json: bool) -> None:
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
+def told_in_words(as_json: bool) -> Iterator[None]:
     """What went wrong, in the gateway's own words or the kit's, in both languages, with the exit code of who can mend it."""
     try:
         yield

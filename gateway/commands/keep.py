@@ -10,6 +10,7 @@ import uvloop
 from adapters.http import Knocker, client_context, open_session
 from contracts.base.ids import new_id
 from gateway import child
+from gateway.audit.changes import note_changes
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.index import Indexer, Indexing
 from gateway.audit.logkey import LogKey
@@ -20,7 +21,7 @@ from gateway.delivery.knocking import Knocking
 from gateway.delivery.worker import Deliverer
 from gateway.doors.anchors import Anchors
 from gateway.journal import processes
-from gateway.journal.database import lock_of, open_engine
+from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.writer import Journal
 from gateway.keeper import Chore, Keeper
 from gateway.keyring import Keyring
@@ -48,6 +49,8 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     keyring = Keyring(settings)
     engine = open_engine(settings.database_url)
     lock = lock_of(engine)
+    with writing(engine, lock) as connection:
+        note_changes(connection, settings, clock())
     registry = Registry(engine)
     registry.start()
     processes.register(engine, process_id, "keeper")

@@ -20,12 +20,12 @@ from gateway.delivery.steps import TAKEN_UP
 from gateway.journal import tables
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
 AWAY: Final = ("provider.down", "provider.resting")  # the last failures of messages that wait for a system to come back
 _FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEAD, "in-doubt": DEAD}
-_SALT_MARK: Final = b"Lgsp-Salt: "
 
 
 class Leading(Protocol):
@@ -170,10 +170,10 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
 
 def _salt(packed: bytes) -> bytes:
     """The transfer's salt, which stands before the evidence of its request."""
-    line = packed.partition(b"\r\n")[0]
-    if not line.startswith(_SALT_MARK):
-        raise Ours("vault.broken", id="request", key_id="-")
-    return bytes.fromhex(line.removeprefix(_SALT_MARK).decode("ascii"))
+    try:
+        return unpack(packed)[0]
+    except ValueError:
+        raise Ours("vault.broken", id="request", key_id="-") from None
 
 
 def phase_of(engine: Engine, transfer: str, phase: str) -> str:

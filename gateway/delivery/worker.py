@@ -86,7 +86,7 @@ class Deliverer:
     async def run_once(self, lease: Leading) -> int:
         """Take up what is due; how many messages that were."""
         room = self._at_once - len(self._tasks)
-        if room > 0:
+        if room > 0 and self._registry.snapshot.held_until <= self._clock():
             positions = self._forwarder.positions()
             busy = {name for name in positions if self._forwarder.is_open(name)}
             busy.update(name for name, number in self._out.items() if number > 0)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from contracts.base.errors import Failure
 from gateway.doctor import certificates, network, store
 from gateway.doctor.access import access
+from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
 from gateway.doctor.vault import key_copies, vault
@@ -49,6 +50,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from access(settings, connection, now)
             yield from vault(settings, connection, now)
             yield from vouching(settings, connection, now)
+            yield from backups(settings, connection, now)
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])

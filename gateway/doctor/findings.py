@@ -314,3 +314,47 @@ _kind(
     ("Chuyển khóa về máy riêng của từng cán bộ; ký bằng `lgsp access sign`.", "Keep each key on its officer's own machine, and sign with `lgsp access sign`."),
     grave=True, sandbox_too=False,
 )  # fmt: skip
+
+# --- backups --------------------------------------------------------------------------------------------------------------
+_kind(
+    "backup.never",
+    ("Chưa từng sao lưu", "There never was a backup"),
+    ("Mất máy là mất đăng ký, hàng đợi và nhật ký.", "With the machine, registry, queue and log would be lost."),
+    ("Chạy `lgsp backup` theo lịch, và diễn tập khôi phục (docs/vi/van-hanh.md).", "Have a timer run `lgsp backup`, and rehearse a restore (docs/operating.md)."),
+    sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "backup.old",
+    ("Bản sao lưu gần nhất đã {days} ngày (giới hạn {limit})", "The last backup is {days} days old (limit {limit})"),
+    ("Khôi phục sẽ mất mọi thứ từ đó, và nhật ký phải mở mới.", "A restore would lose all since then, and the log would begin anew."),
+    ("Xem vì sao lịch `lgsp backup` không chạy.", "See why the timer of `lgsp backup` does not run."),
+    sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "backup.inside",
+    ("Bản sao lưu nằm trong thư mục dữ liệu: {paths}", "Backups lie in the data folder: {paths}"),
+    ("Mất thư mục là mất cả hai.", "Whoever loses the one loses the other."),
+    ("Chuyển sang máy hoặc đĩa khác.", "Keep them on another disk or machine."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "backup.modes",
+    ("Người khác đọc được bản sao lưu {path}", "Others can read the backup {path}"),
+    ("Bản sao lưu chứa khóa và mọi đăng ký.", "It holds keys and the whole registry."),
+    ("Đặt quyền 700 cho thư mục, 600 cho tệp.", "chmod 700 for the folder, 600 for its files."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "backup.plain-keys",
+    ("Bản sao lưu {path} chứa khóa không mã hóa", "The backup {path} holds keys in the clear"),
+    ("Ai có bản sao là mạo danh được trục.", "Whoever has it can pass for the gateway."),
+    ("Bảo vệ khóa bằng `lgsp keys protect` rồi sao lưu lại; hủy bản cũ.", "Protect the keys with `lgsp keys protect`, back up again, destroy the old one."),
+    sandbox_too=False,
+)  # fmt: skip
+_kind(
+    "backup.vault-keys",
+    ("{path} đã quá hạn hủy", "{path} is past the date by which it was to be destroyed"),
+    ("Nội dung hết hạn lưu trữ vẫn mở được bằng các khóa này.", "It opens bodies whose retention has ended."),
+    ("Xóa thư mục đó, ở mọi bản sao.", "Destroy that folder, in every copy."),
+    grave=True,
+)  # fmt: skip

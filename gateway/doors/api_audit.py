@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Ours, Policy, Theirs
-from gateway.audit import proofs
+from gateway.audit import origins, proofs
 from gateway.audit.tiles import read_path
 from gateway.doors.api_services import ApiRequest, Common, Handler, Services
 from gateway.doors.api_transfers import is_party
@@ -50,8 +50,15 @@ async def read_tile(services: Common, request: ApiRequest) -> Reply:
 
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
-    found = await asyncio.to_thread(_consistency, services.engine, request.params["from"], request.params.get("to"))
+    found = await asyncio.to_thread(
+        _consistency, services.engine, request.params["from"], request.params.get("to"), request.params.get("origin")
+    )
     return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
+
+
+async def read_origin(services: Common, request: ApiRequest) -> Reply:
+    vkey = (services.settings.data / "log" / "log.vkey").read_text("ascii").strip()
+    return _json(await asyncio.to_thread(_origin, services.engine, request.params.get("origin"), services.settings.origin, vkey))
 
 
 async def read_entries(services: Services, request: ApiRequest) -> Reply:
@@ -90,6 +97,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "readCheckpoint": read_checkpoint,
     "readTile": read_tile,
     "readConsistency": read_consistency,
+    "readOrigin": read_origin,
 }
 
 
@@ -112,14 +120,40 @@ def _path(engine: Engine, path: str) -> bytes:
         return read_path(connection, path)
 
 
-def _consistency(engine: Engine, old: int, new: int | None) -> proofs.Consistency:
-    with engine.connect() as connection:
+def _origin(engine: Engine, origin: str | None, present: str, vkey: str) -> dict[str, Any]:
+    with origins.within(engine, origin if origin != present else None) as connection:
+        past = origins.ended_as(connection, origin)
+        top = proofs.newest(connection)
+        said: dict[str, Any] = {"origin": present, "vkey": vkey} if past is None else {"origin": past.origin, "vkey": past.vkey}
+        if top is not None:
+            said["checkpoint"] = top[1]
+            before = origins.beginning(connection, said["origin"], top[0])
+            if before is not None:
+                said["before"] = {"entry": _text(before.entry), "proof": _texts(before.hashes), "began": before.began}
+        return said
+
+
+def _consistency(engine: Engine, old: int, new: int | None, origin: str | None) -> proofs.Consistency:
+    with origins.within(engine, origin) as connection:
         return proofs.consistency(connection, old, new)
 
 
 def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
+    """From the log that goes on, or from one that ended: a receipt stays good under the origin that it was given for."""
     with engine.connect() as connection:
-        return proofs.inclusions(connection, transfer)
+        past = origins.ended(connection)
+        try:
+            return proofs.inclusions(connection, transfer)
+        except Theirs:
+            if not past:
+                raise
+    for each in reversed(past):
+        with origins.within(engine, each.origin) as connection:
+            try:
+                return proofs.inclusions(connection, transfer)
+            except Theirs:
+                continue
+    raise Theirs("audit.not-logged", transfer=transfer)
 
 
 def _text(data: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from gateway.registry.snapshot import Snapshot
 
 log = logging.getLogger("lgsp.door")
 SOAP_PREFIX: Final = "/soap/"
+_ALWAYS: Final = ("/healthz", "/readyz", "/metrics", "/keys", "/ca/")
+_READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: by systems that prove themselves
 T = TypeVar("T")
 Asgi = Callable[[Scope, Receive, Send], Any]
 
@@ -73,6 +76,9 @@ class ExchangeApp:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
             return self._unlogged(failure, scope)
+        if snapshot.held_until and (held := self._held(snapshot, path)) is not None:
+            face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+            return await self._carry(scope, receive, face, snapshot, None, None, held)
         try:
             place = self.limits.enter(_certificate(scope), _source(scope), snapshot, self.clock())
         except Failure as failure:
@@ -103,6 +109,13 @@ class ExchangeApp:
             send = _closing(send)
         await self.apis(scope, receive, send)
         return None
+
+    def _held(self, snapshot: Snapshot, path: str) -> Failure | None:
+        """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing else is answered yet."""
+        if path.startswith(_ALWAYS) or path.startswith("/audit/") and not path.startswith(_READINGS) or documents.is_document(path):
+            return None
+        left = snapshot.held_until - self.clock()
+        return Ours("gateway.restored", retry_after=math.ceil(min(60.0, left))) if left > 0 else None
 
     def _target(self, face: Face, scope: Scope, snapshot: Snapshot) -> tuple[CompiledContract | None, Operation | None]:
         """What an address means; of REST with the operation, which SOAP's body says."""

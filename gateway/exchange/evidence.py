@@ -9,7 +9,6 @@ from __future__ import annotations
 from gateway.exchange.stages import Authenticated, Received
 
 # The token stays in, since the signature covers it: it is bound to the certificate and expires long before anybody opens the vault.
-_MARK = b"Lgsp-Salt: "
 _STATUS = "lgsp-certificate-status"  # ours: a caller's header of this name is not among those that are kept
 _HEADERS = ("host", "content-type", "content-digest", "idempotency-key", "signature-input", "signature", "soapaction", "authorization")
 
@@ -23,16 +22,3 @@ def request_bytes(received: Received, who: Authenticated | None = None) -> bytes
         head += [f"{_STATUS}: {use}; {each.said}" for use, each in (("tls", channel), ("sign", key)) if each is not None]
     head += [f"{name}: {received.headers[name]}" for name in _HEADERS if name in received.headers]
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body
-
-
-def pack(salt: bytes, data: bytes) -> bytes:
-    """Evidence with the transfer's salt before it; the log's digests of this transfer are SHA-256(salt, bytes)."""
-    return _MARK + salt.hex().encode("ascii") + b"\r\n" + data
-
-
-def unpack(packed: bytes) -> tuple[bytes, bytes]:
-    """(salt, data); ValueError for bytes that `pack` did not make."""
-    line, end, data = packed.partition(b"\r\n")
-    if not end or not line.startswith(_MARK):
-        raise ValueError("evidence without its salt")
-    return bytes.fromhex(line.removeprefix(_MARK).decode("ascii")), data

@@ -5,9 +5,10 @@ Invariant: the entries of the log are the same, whatever is kept.
 
 from __future__ import annotations
 
-from gateway.exchange.evidence import pack, request_bytes
+from gateway.exchange.evidence import request_bytes
 from gateway.exchange.stages import Requested
 from gateway.vault.classes import SALT_PART
+from gateway.vault.salting import pack
 
 
 def request_parts(who: Requested, salt: bytes) -> list[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 """Reading a feed: pages of CloudEvents 1.0 in the order that the sequencer gave, with their data from the vault.
 
 Invariants
-- Only sequenced events are seen: offsets are contiguous from 1, so a page never overtakes an event that comes later.
+- Only sequenced events are seen: offsets are contiguous within an epoch (from 1 in the first), so a page never overtakes an event that comes later.
 - A cursor that was given stays good; the reader who stops anywhere and goes on misses nothing and sees nothing twice.
 - A field that the reader's grant does not hold is masked before the event leaves this module.
 - An event whose body is past its retention stays, as a tombstone without data that says so and since when. One whose body is gone for another reason
@@ -22,7 +22,7 @@ from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
-from gateway.journal import tables
+from gateway.journal import epochs, tables
 from gateway.vault.vault import Vault
 
 MOST: Final = 1000
@@ -112,9 +112,18 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
         .order_by(table.offset)
         .limit(limit + 1)
     ).all()
-    if not found and offset:
-        newest = connection.execute(select(func.max(table.offset)).where(table.contract == contract)).scalar() or 0
-        if offset > newest:
-            raise Theirs("feed.bad-cursor", contract=contract, reason="it lies behind the newest event")
+    if offset and (not found or found[0][0] != offset + 1):
+        _check_place(connection, contract, offset)
     rows = [_Row(*row) for row in found[:limit]]
     return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(found) > limit
+
+
+def _check_place(connection: Connection, contract: str, offset: int) -> None:
+    """Whether the event that the cursor names is here: not where it is of a part that a restore lost, or was never given."""
+    table = tables.feed_event.c
+    last = connection.execute(select(func.max(table.offset)).where(table.contract == contract, table.offset <= offset)).scalar() or 0
+    if last == offset:
+        return
+    if epochs.epoch(connection):
+        raise Theirs("feed.restored", contract=contract, last=last, cursor=cursors.encode(contract, last))
+    raise Theirs("feed.bad-cursor", contract=contract, reason="it lies behind the newest event")

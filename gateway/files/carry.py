@@ -26,7 +26,7 @@ from contracts.cells.codec import Line
 from gateway.doors import files as door
 from gateway.doors.filereport import Told
 from gateway.exchange import entries
-from gateway.exchange.evidence import pack, request_bytes
+from gateway.exchange.evidence import request_bytes
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.forms import again, receipt_of
 from gateway.exchange.stages import Addressed, Authenticated, Receipt, Received, Refused, Requested
@@ -36,6 +36,7 @@ from gateway.journal.write import Verdict, Write
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault.classes import keeping
+from gateway.vault.salting import pack
 from security.entry import SALT, Json
 
 _NOTE: Final = "file"

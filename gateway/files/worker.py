@@ -72,6 +72,8 @@ class Files:
     async def look(self) -> int:
         """Take up what is there now; how many files were brought to an end."""
         snapshot, done = self._registry.snapshot, 0
+        if snapshot.held_until > self._exchange.clock():
+            return 0
         for system in snapshot.systems.values():
             if system.drop is None or self._rests(system.drop.folder):
                 continue

@@ -105,16 +105,30 @@ def _fold(cursor: Any) -> int:
 
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest revision. Several processes may call it at once: one does it, the others wait."""
+    with writing(engine) as connection:
+        upgrade(connection)
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """The same within a writing transaction of one's own, to any revision."""
     from alembic import command
     from alembic.config import Config
 
-    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder, writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
+    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder:
+        if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
+
+
+def knows(wanted: str) -> bool:
+    """Whether this program has that revision of the schema."""
+    from alembic.script import ScriptDirectory
+
+    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder:
+        return any(each.revision == wanted for each in ScriptDirectory(str(folder)).walk_revisions())
 
 
 def revision(connection: Connection) -> str | None:

@@ -403,3 +403,41 @@ vouching = Table(
 )
 
 # --- origins of the log -----------------------------------------------------------------------------------------------
+log_origin = Table(  # logs that ended; the one that goes on is named in the settings
+    "log_origin",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # 1 for the first
+    Column("vkey", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),  # how many of its entries are here
+    Column("note", Text),  # the checkpoint of that size
+    Column("ended", Float, nullable=False),
+)
+past_entry = Table(
+    "past_entry",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer", Text, nullable=False, index=True),
+    Column("phase", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("sequenced", Float, nullable=False),
+)
+past_tile = Table(
+    "past_tile",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+past_checkpoint = Table(
+    "past_checkpoint",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed", Float, nullable=False),
+)

@@ -24,6 +24,7 @@ from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
 from gateway.registry.granting import grants
+from gateway.registry.held import held_until
 from gateway.registry.keys import outside
 from gateway.registry.notices import NO_NOTICE, Notice, notices
 from gateway.registry.officers import officers
@@ -67,6 +68,7 @@ class Snapshot:
     _ids: frozenset[str]
     authorities: Mapping[str, OutsideAuthority]
     _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
+    held_until: float = 0.0  # of a restored instance: before that nothing is taken in and nothing sent
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
     # --- who ----------------------------------------------------------------------------------------------------------
@@ -258,6 +260,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         frozenset(contract.contract.id for contract in in_force.values()),
         authorities,
         behind,
+        held_until(connection),
         before._masks if before is not None and same else {},
     )
 

@@ -28,13 +28,13 @@ from gateway.delivery.knocking import Knocking
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.queue import take_due
 from gateway.delivery.worker import Deliverer
-from gateway.exchange.evidence import pack
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry import store
 from gateway.registry.registry import Registry
+from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
 from security.entry import Note, freeze, salted
 from security.jose import Opener

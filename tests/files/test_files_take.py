@@ -16,9 +16,9 @@ from contracts.base.errors import Ours
 from contracts.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
 from gateway.doors.files import FileDoor
-from gateway.exchange.evidence import unpack
 from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from tests.files.dropping import CSV, SAMPLES, XLSX, Place, apply, changed, dropped, edited, fresh, grant
 

@@ -1,0 +1,155 @@
+"""Origins of the log: the one that goes on, and those that ended because a restore lacked what had been signed.
+
+Theory of operation
+1. A log that lacks signed entries is never signed on. Its entries, tiles and checkpoints move to the `past_…` tables under their origin, as they are.
+2. A new log begins, with a name and a key of its own. Its entry 0 is a note `new-log` that holds the old origin, the old key, the newest old checkpoint
+   that is known (the whole signed note), the size that is still here, and why. So whoever holds an old checkpoint sees the break, and what was admitted.
+3. The first checkpoint of the new log, of size 1, bears the old key's signature beside the new one's, where the old key is at hand: who trusts the
+   old key is led to the new one. The old private key signs nothing after that.
+4. A connection `within` an ended origin shows that log in the place of the present one to whatever reads a log: verification, tiles, proofs, export.
+Invariant: an entry that was ever sequenced is in exactly one log, under the index that it was signed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, Text, literal, select
+
+import gateway.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+from gateway.audit.logkey import LogKey
+from gateway.audit.tiles import root_of_edge, tile_reader
+from gateway.journal import tables
+from security.entry import FrozenEntry
+from security.merkle import inclusion_proof
+from security.tiles import Builder, hashes_at
+
+NEW_LOG: Final = "new-log"
+_BEGAN: Final = "log.began "
+_MOVED: Final = (("log_entry", "past_entry"), ("log_tile", "past_tile"), ("checkpoint", "past_checkpoint"))
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "log_entry": ("idx", "transfer", "phase", "entry", "leaf", "sequenced"),
+    "log_tile": ("level", "number", "hashes"),
+    "checkpoint": ("size", "root", "note", "signed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A log that goes on no more. `note` is the checkpoint of its `size` entries; None if not one was ever signed."""
+
+    origin: str
+    number: int
+    vkey: str
+    size: int
+    note: str | None
+    ended: float
+
+
+def ended(connection: Connection) -> tuple[Ended, ...]:
+    """The logs that ended, oldest first."""
+    table = tables.log_origin.c
+    query = select(table.origin, table.number, table.vkey, table.size, table.note, table.ended).order_by(table.number)
+    return tuple(Ended(row[0], int(row[1]), row[2], int(row[3]), row[4], float(row[5])) for row in connection.execute(query))
+
+
+def ended_as(connection: Connection, origin: str | None) -> Ended | None:
+    """The log of that origin, if it ended."""
+    return next((each for each in ended(connection) if each.origin == origin), None)
+
+
+def next_name(first: str, taken: Iterable[str]) -> str:
+    """`first`/2, or the next number after those that are taken."""
+    numbers = [1]
+    for each in taken:
+        head, _, number = each.rpartition("/")
+        if head == first and number.isascii() and number.isdecimal():
+            numbers.append(int(number))
+    return f"{first}/{max(numbers) + 1}"
+
+
+def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
+    """Put the present log among those that ended. Nobody may be sequencing."""
+    count = len(ended(connection))
+    newest = connection.execute(
+        select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
+    ).first()
+    size, note = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
+    made = Ended(origin, count + 1, vkey, size, note, now)
+    connection.execute(tables.log_origin.insert().values(origin=origin, number=made.number, vkey=vkey, size=size, note=note, ended=now))
+    for present, past in _MOVED:
+        source, columns = tables.metadata.tables[present], _COLUMNS[present]
+        moved = select(literal(origin, Text), *(source.c[name] for name in columns))
+        connection.execute(tables.metadata.tables[past].insert().from_select(["origin", *columns], moved))
+        connection.execute(source.delete())
+    return made
+
+
+def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, old: LogKey | None = None) -> str:
+    """Entry 0 of a new log, its tile and its first checkpoint, which `old` signs too; the note."""
+    builder = Builder()
+    builder.append(first.leaf)
+    connection.execute(
+        tables.log_entry.insert().values(
+            idx=0, transfer=first.transfer, phase=first.phase, entry=first.entry, leaf=first.leaf, sequenced=now
+        )
+    )
+    for tile in builder.take():
+        connection.execute(tables.log_tile.insert().values(level=tile.level, number=tile.number, hashes=tile.hashes))
+    root = root_of_edge(builder)
+    note = key.sign(1, root) if old is None else key.sign_with(old, 1, root)
+    connection.execute(tables.checkpoint.insert().values(size=1, root=root, note=note, signed=now))
+    connection.execute(
+        tables.instance.insert().values(key=f"{_BEGAN}{key.origin}", value=note)
+    )  # of checkpoints of one minute the last one stays
+    return note
+
+
+@contextmanager
+def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
+    """A connection to the present log (None), or to one that ended, seen in the place of the present one; for reading. `audit.no-origin` if there is none."""
+    with engine.connect() as connection:
+        if origin is None:
+            yield connection
+            return
+        if ended_as(connection, origin) is None:
+            raise Theirs("audit.no-origin", origin=origin[:200])
+        doubled = "%" if connection.dialect.name == "sqlite" else "%%"
+        # A temporary view hides the table of its name in both databases. It is committed, since readers end their transactions page by page.
+        quoted = "'" + origin.replace("'", "''").replace("%", doubled) + "'"
+        hidden = [(name, f"SELECT {', '.join(_COLUMNS[name])} FROM {past} WHERE origin = {quoted}") for name, past in _MOVED]
+        hidden.append(("log_pending", f"SELECT {', '.join(('0 AS id', *_COLUMNS['log_entry'][1:5]))} FROM past_entry WHERE 1 = 0"))
+        schema = "temp" if connection.dialect.name == "sqlite" else "pg_temp"
+        try:
+            for name, query in hidden:
+                connection.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS {query}")
+            connection.commit()
+            yield connection
+        finally:
+            connection.rollback()
+            for name, _query in hidden:
+                connection.exec_driver_sql(f"DROP VIEW IF EXISTS {schema}.{name}")
+            connection.commit()
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a log that follows another one began: entry 0, the way from it to the newest checkpoint, and the checkpoint of size 1."""
+
+    entry: bytes
+    hashes: tuple[bytes, ...]
+    began: str
+
+
+def beginning(connection: Connection, origin: str, top: int) -> Beginning | None:
+    """None for a log that follows no other. `connection` is within it; `top` is the size of its newest checkpoint."""
+    table = tables.log_entry.c
+    row = connection.execute(select(table.phase, table.entry).where(table.idx == 0)).first()
+    began = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == f"{_BEGAN}{origin}")).scalar()
+    if row is None or row[0] != NEW_LOG or began is None:
+        return None
+    return Beginning(bytes(row[1]), tuple(inclusion_proof(0, top, hashes_at(top, tile_reader(connection)))), str(began))

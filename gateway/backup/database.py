@@ -1,0 +1,209 @@
+"""The database of a running instance, copied as it stood at one moment, and put back into an empty one.
+
+SQLite: its online backup, in steps, from a connection that holds one read transaction. So all pages are of one moment, a writer that comes between two steps
+neither waits nor makes the copy begin anew; meanwhile the write-ahead log grows. PostgreSQL: one REPEATABLE READ transaction, each table by COPY in its
+text form (columns in the order that the first line names). No program of PostgreSQL's is needed.
+Invariants: nobody who writes is held up; what is put back is committed whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+
+from gateway.backup.manifest import Tick, broken
+from gateway.journal import tables
+from gateway.journal.database import revision
+
+FOLDER: Final = "database"
+SQLITE_FILE: Final = "lgsp.db"
+_PAGES: Final = 2000  # a step of that many takes some milliseconds
+_LOG: Final = ("log_entry", "log_tile", "checkpoint")
+_ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
+_SERIAL: Final = ("log_pending", "feed_pending", "route")
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one moment."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        connection.execute(select(tables.instance.c.key).limit(1)).all()  # from here on
+        yield connection
+
+
+def copy_out(connection: Connection, folder: Path, tick: Tick) -> dict[str, int]:
+    """Write the moment of this connection into `folder`; of PostgreSQL the rows of each table."""
+    folder.mkdir(mode=0o700, parents=True)
+    if connection.dialect.name == "sqlite":
+        _sqlite_out(cast(sqlite3.Connection, connection.connection.driver_connection), folder / SQLITE_FILE, tick)
+        return {}
+    rows: dict[str, int] = {}
+    for done, table in enumerate(tables.metadata.sorted_tables):
+        tick("tables", done, len(tables.metadata.sorted_tables))
+        rows[table.name] = _table_out(connection, table.name, folder / f"{table.name}.copy")
+    return rows
+
+
+def _sqlite_out(source: sqlite3.Connection, path: Path, tick: Tick) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    target = sqlite3.connect(path)
+    try:
+        target.execute("PRAGMA synchronous = OFF")  # synced once, below
+        source.backup(target, pages=_PAGES, progress=lambda _status, left, total: tick("pages", total - left, total), sleep=0.01)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, and nothing beside it
+    finally:
+        target.close()
+    _sync(path)
+
+
+def _table_out(connection: Connection, name: str, path: Path) -> int:
+    columns = ", ".join(f'"{column.name}"' for column in tables.metadata.tables[name].columns)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    rows = 0
+    driver: Any = connection.connection.driver_connection
+    with os.fdopen(file, "wb") as out, driver.cursor() as cursor:
+        out.write(f"{columns}\n".encode())
+        with cursor.copy(f'COPY "{name}" ({columns}) TO STDOUT') as copy:
+            for data in copy:
+                out.write(data)
+        rows = cursor.rowcount
+        out.flush()
+        os.fsync(out.fileno())
+    return int(rows)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+# --- reading a backup -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(folder: Path, kind: str, work: Path) -> Iterator[Connection]:
+    """The log of a backup, to be verified; nothing in the folder is changed. For PostgreSQL's form it is read into a file in `work`."""
+    path = folder / FOLDER / SQLITE_FILE
+    if kind == "postgresql":
+        path = work / "log.db"
+        _log_in(folder / FOLDER, path)
+    engine = create_engine(f"sqlite:///file:{_quoted(path)}?mode=ro&immutable=1&uri=true")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except sqlite3.DatabaseError as wrong:
+        raise broken(folder, f"{SQLITE_FILE}: {wrong}") from None
+    finally:
+        engine.dispose()
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _log_in(folder: Path, path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", lambda made, _record: made.execute("PRAGMA synchronous = OFF"))
+    chosen = [tables.metadata.tables[name] for name in _LOG]
+    tables.metadata.create_all(engine, tables=chosen)
+    with engine.begin() as connection:
+        for table in chosen:
+            batch: list[dict[str, Any]] = []
+            for row in rows_of(folder / f"{table.name}.copy"):
+                batch.append({name: _value(table.c[name].type.python_type, value) for name, value in row.items()})
+                if len(batch) == 1000:
+                    connection.execute(table.insert(), batch)
+                    batch = []
+            if batch:
+                connection.execute(table.insert(), batch)
+    engine.dispose()
+
+
+def rows_of(path: Path) -> Iterator[dict[str, str | None]]:
+    """The rows of one table in PostgreSQL's text form of COPY."""
+    with path.open("r", encoding="utf-8", newline="\n") as file:
+        columns = [name.strip('"') for name in file.readline().rstrip("\n").split(", ")]
+        for line in file:
+            cells = line.rstrip("\n").split("\t")
+            if len(cells) != len(columns):
+                raise ValueError(f"{path.name}: a row of {len(cells)} columns of {len(columns)}")
+            yield dict(zip(columns, map(_plain, cells), strict=True))
+
+
+def _plain(cell: str) -> str | None:
+    if cell == "\\N":
+        return None
+    if "\\" not in cell:
+        return cell
+    head, *rest = cell.split("\\")
+    parts, pieces = [head], iter(rest)
+    for piece in pieces:
+        if piece:
+            parts.append(_ESCAPES.get(piece[0], piece[0]) + piece[1:])
+        else:  # a backslash that was itself escaped: what follows stands for itself
+            parts.append("\\" + next(pieces, ""))
+    return "".join(parts)
+
+
+def _value(kind: type, text: str | None) -> Any:
+    if text is None:
+        return None
+    if kind is bytes:
+        return bytes.fromhex(text.removeprefix("\\x"))
+    return text == "t" if kind is bool else kind(text)
+
+
+# --- putting back ---------------------------------------------------------------------------------------------------------
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether nothing was ever kept in this database."""
+    with engine.connect() as connection:
+        if revision(connection) is None:
+            return True
+        return all(
+            connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+            for table in (tables.instance, tables.log_entry, tables.log_pending, tables.agency, tables.transfer)
+        )
+
+
+def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick: Tick) -> None:
+    """PostgreSQL: fill the empty tables, within the caller's transaction."""
+    driver: Any = connection.connection.driver_connection
+    names = [table.name for table in tables.metadata.sorted_tables if table.name in expected]
+    for done, name in enumerate(names):
+        tick("tables", done, len(names))
+        path = folder / FOLDER / f"{name}.copy"
+        with path.open("rb") as source, driver.cursor() as cursor:
+            columns = _known_columns(folder, name, source.readline().decode("utf-8", "replace"))
+            cursor.execute(f'DELETE FROM "{name}"')  # what migrations put there
+            with cursor.copy(f'COPY "{name}" ({columns}) FROM STDIN') as copy:
+                while data := source.read(1 << 20):
+                    copy.write(data)
+            if cursor.rowcount != expected[name]:
+                raise broken(folder, f"{name}.copy holds {cursor.rowcount} rows of {expected[name]}")
+            if name in _SERIAL:
+                cursor.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT COALESCE(max(id), 0) + 1 FROM \"{name}\"), false)"
+                )
+
+
+def _known_columns(folder: Path, name: str, line: str) -> str:
+    """The first line of a file, if it names columns of that table and nothing else: it becomes part of a statement."""
+    found = line.rstrip("\n").split(", ")
+    if not {each.strip('"') for each in found} <= {column.name for column in tables.metadata.tables[name].columns} or len(found) != len(
+        set(found)
+    ):
+        raise broken(folder, f"{name}.copy names other columns than the table has")
+    return ", ".join(f'"{each.strip(chr(34))}"' for each in found)

@@ -1,0 +1,165 @@
+"""The manifest of a backup: what is in the folder, by size and SHA-256, and of which moment of which instance it is.
+
+    manifest.json        written last: a folder without it is no backup
+    manifest.sig         a signed note (C2SP signed-note) over the manifest's digest, by the log's key: who trusts that key can check every file
+    database/            lgsp.db (SQLite), or one <table>.copy a table (PostgreSQL's text form of COPY)
+    log/                 the checkpoint of this very database, log.vkey
+    settings.yaml  ca/  keys/      certificates are always there, private keys unless the backup was made without them
+    vault-keys/          only if asked for, and to be destroyed by the date that the manifest names
+    sandbox/             of a sandbox: the test identities and what belongs to its stand-ins
+
+Invariant: what `read` gives was found whole: each file that the manifest names has the size and digest that it states, and no other file lies there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.base.errors import Theirs
+from security import checkpoint as notes
+from security.checkpoint import NoteError, NoteKey
+
+FORMAT: Final = "lgsp-backup/1"
+NAME: Final = "manifest.json"
+SIGNATURE: Final = "manifest.sig"
+LAST: Final = "backup.last"  # key in the database: when and where the last one was made, and what is in it
+_HEAD: Final = "LGSP backup manifest"
+_CHUNK: Final = 1 << 20
+Tick = Callable[[str, int, int], object]  # what, how much is done, of how much
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    made: float
+    version: str
+    kind: str  # sandbox | production
+    data: str  # the folder of the instance then
+    origin: str
+    vkey: str
+    size: int  # entries of the log
+    checkpoint: str | None  # the signed note of that size
+    database: str  # sqlite | postgresql
+    revision: str  # of the schema
+    registry: int  # revision of the registry
+    keys: str  # sealed | plain | none
+    vault_keys_until: float | None  # when those in it are to be destroyed; None: there are none in it
+    tables: Mapping[str, int] = field(default_factory=dict)  # PostgreSQL: rows of each
+    files: Mapping[str, File] = field(default_factory=dict)
+    format: str = FORMAT
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def broken(folder: Path, reason: str) -> Theirs:
+    return Theirs("backup.broken", folder=folder, reason=reason)
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def signed_text(text: str) -> str:
+    """What the log's key signs; no checkpoint looks like it, for its second line is no number."""
+    return f"{_HEAD}\nsha256:{digest_of(text)}\n"
+
+
+def look(folder: Path, tick: Tick = lambda _what, _done, _all: None) -> dict[str, File]:
+    """All files below the folder but the manifest itself, with their digests."""
+    found: dict[str, File] = {}
+    paths = [
+        path for path in sorted(folder.rglob("*")) if not path.is_dir() and path.relative_to(folder).as_posix() not in (NAME, SIGNATURE)
+    ]
+    total = sum(path.lstat().st_size for path in paths)
+    done = 0
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not path.is_file():
+            raise broken(folder, f"{name} is no plain file")
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                tick("files", done + size, total)
+        done += size
+        found[name] = File(size, digest.hexdigest())
+    return found
+
+
+def write(folder: Path, made: Manifest, sign: Callable[[str], str] | None) -> str:
+    """Write signature and manifest, in this order, each synced; the manifest's digest."""
+    text = made.text()
+    if sign is not None:
+        put(folder / SIGNATURE, sign(signed_text(text)).encode())
+    put(folder / NAME, text.encode())
+    sync_folder(folder)
+    return digest_of(text)
+
+
+def put(path: Path, data: bytes) -> None:
+    """A new file for its owner alone, on disk when this returns."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _all: None) -> Manifest:
+    """The manifest, after every file was compared with it; `backup.broken` with the first thing that is wrong. With a key from outside, its signature too."""
+    try:
+        text = (folder / NAME).read_text("utf-8")
+    except FileNotFoundError:
+        raise broken(folder, f"there is no {NAME}: no backup, or one that was cut short") from None
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise broken(folder, f"{NAME}: {wrong}") from None
+    made = _parsed(folder, text)
+    if vkey is not None:
+        try:
+            if notes.open_note((folder / SIGNATURE).read_text("utf-8"), vkey) != signed_text(text):
+                raise NoteError("it is that of another manifest")
+        except (OSError, UnicodeDecodeError, NoteError) as wrong:
+            raise broken(folder, f"{SIGNATURE}: {wrong}") from None
+    found = look(folder, tick)
+    for name, stated in made.files.items():
+        if name not in found:
+            raise broken(folder, f"{name} is missing")
+        if found[name] != stated:
+            raise broken(folder, f"{name} is not what the manifest states ({found[name].size} bytes of {stated.size})")
+    for name in found:
+        if name not in made.files:
+            raise broken(folder, f"{name} is not in the manifest")
+    return made
+
+
+def _parsed(folder: Path, text: str) -> Manifest:
+    try:
+        raw: dict[str, Any] = json.loads(text)
+        if raw.get("format") != FORMAT:
+            raise broken(folder, f"{NAME}: the form {raw.get('format')!r} is not known here")
+        files = {str(name): File(int(each["size"]), str(each["sha256"])) for name, each in raw.pop("files").items()}
+        return Manifest(files=files, **raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        raise broken(folder, f"{NAME}: {wrong}") from None

@@ -1,0 +1,311 @@
+"""Restoring a backup into an empty place, whole or not at all, and held until somebody confirms.
+
+Everything is built beside its place: the folder moves there by one rename, after the database is committed by one transaction (a file in that folder for
+SQLite, one transaction of PostgreSQL). A restore that was killed leaves a folder that nobody takes for an instance, and is simply begun anew; where
+PostgreSQL was committed already, the same command ends what is left.
+Invariants: the log is derived again from its entries before anything of it goes on; a place that is not empty is never written over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+import gateway.backup.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Theirs
+from contracts.base.ids import new_id
+from gateway import settings as settings_module
+from gateway.audit import origins
+from gateway.audit.logkey import LogKey
+from gateway.audit.tiles import root_at
+from gateway.audit.verify import verify_log
+from gateway.backup import database, manifest, succession
+from gateway.backup.back import bring_back
+from gateway.backup.manifest import Manifest, Tick
+from gateway.backup.succession import Decision, Known
+from gateway.backup.take import SANDBOX, VAULT_KEYS, check_free, full_told, note
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
+from gateway.keyring import NAMES, Keyring
+from gateway.registry.held import hold
+from gateway.registry.revisions import remember
+from gateway.settings import Settings
+from security import entry as form
+from security.checkpoint import NoteKey
+
+MARK: Final = "restore.json"  # in the folder that is being built, and under this key in the database: which restore that is
+_KEY: Final = "restore.id"
+_OLD_KEY: Final = "log.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How it is to be restored."""
+
+    data: Path
+    database: str = ""
+    outside: tuple[Known, ...] = ()
+    vkey: NoteKey | None = None
+    complete: bool = False
+    vault_keys: Path | None = None
+    keys: Path | None = None  # a data folder's `keys`, where the backup was made without them
+    origin: str = ""  # name for a new log, where the next number is not wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done; everything in it can be written as JSON."""
+
+    backup: str  # the manifest's digest
+    made: float  # when the backup was made
+    before: str  # the origin of the log in the backup
+    origin: str  # the origin of the log that goes on
+    reason: str | None  # why that is a new one
+    held: int  # entries of the log in the backup
+    signed: int  # entries under the newest checkpoint that is known of it
+    root: str
+    checked: dict[str, int]
+    vkey: str
+    gone_back: dict[str, Any]
+    missing_vault_keys: list[str]
+    missing_keys: list[str]
+    old_runs: bool  # the instance that was backed up runs on this machine
+
+
+def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
+    """Check, build, verify, move. `backup.…` failures leave the place as it was."""
+    folder, place = folder.absolute(), asked.data.absolute()
+    check_free(place)
+    made = manifest.read(folder, asked.vkey, tick)
+    wanted = "postgresql" if asked.database.startswith("postgresql") else "sqlite"
+    if made.database != wanted:
+        raise Theirs("backup.kind", found=made.database, wanted=wanted)
+    if not knows(made.revision):
+        raise Theirs("backup.newer", revision=made.revision)
+    draft = place.with_name(f".{place.name}.restoring")
+    with full_told(place):
+        done = _committed(draft, asked)
+        if done is None:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(mode=0o700, parents=True)
+            try:
+                done = _Build(folder, made, asked, draft, now, tick).run()
+            except BaseException:
+                if _committed(draft, asked) is None:
+                    shutil.rmtree(draft, ignore_errors=True)
+                raise
+        if place.exists():
+            place.rmdir()
+        (draft / MARK).unlink()
+        draft.rename(place)
+        manifest.sync_folder(place.parent)
+    return done
+
+
+def _committed(draft: Path, asked: Asked) -> Restored | None:
+    """What a restore that was killed had come to, if the database of PostgreSQL holds the very one that this folder belongs to."""
+    try:
+        mark = json.loads((draft / MARK).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not asked.database.startswith("postgresql"):
+        return None
+    engine = open_engine(asked.database)
+    try:
+        if database.is_empty(engine):
+            return None
+        with engine.connect() as connection:
+            stands = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == _KEY))
+        return Restored(**mark["done"]) if stands == mark["id"] else None
+    finally:
+        engine.dispose()
+
+
+@dataclass(slots=True)
+class _Build:
+    folder: Path
+    made: Manifest
+    asked: Asked
+    draft: Path
+    now: float
+    tick: Tick
+
+    def run(self) -> Restored:
+        made, draft = self.made, self.draft
+        self._files()
+        secret = {name: value for name, value in os.environ.items() if name == f"{settings_module.PREFIX}SECRET_FILE"}
+        settings = replace(settings_module.load(draft, secret), database=self.asked.database)
+        keyring = Keyring(settings)
+        old = LogKey.open(keyring.log_key, made.origin, keyring.at_rest) if keyring.log_key.exists() else None
+        trusted = self.asked.vkey or NoteKey.from_text(made.vkey)
+        if old is not None and old.vkey != trusted.text():
+            raise Theirs("backup.old-key", path=_OLD_KEY, reason=f"{old.vkey} ≠ {trusted.text()}")
+        engine = open_engine(settings.database_url)
+        try:
+            if made.database == "postgresql" and not database.is_empty(engine):
+                raise Theirs("backup.taken", path=engine.url.render_as_string(hide_password=True))
+            with writing(engine) as connection:
+                done, settings, checkpoint = self._database(connection, settings, old, trusted)
+                if checkpoint is not None:
+                    settings.checkpoint_file.unlink(missing_ok=True)
+                    manifest.put(settings.checkpoint_file, checkpoint.encode())
+                settings_module.save(settings)
+                mark = new_id()
+                remember(connection, _KEY, mark)
+                manifest.put(draft / MARK, json.dumps({"id": mark, "done": asdict(done)}, ensure_ascii=False).encode())
+            fold_back(engine)
+        finally:
+            engine.dispose()
+        return done
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _files(self) -> None:
+        for name in self.made.files:
+            source = self.folder / name
+            head, _, rest = name.partition("/")
+            if head == database.FOLDER:
+                if self.made.database == "sqlite":
+                    _copy(source, self.draft / database.SQLITE_FILE)
+            elif head == VAULT_KEYS:
+                _copy(source, self.draft / "keys" / "vault" / rest)
+            elif head == SANDBOX:
+                _copy(source, self.draft / rest)
+            else:
+                _copy(source, self.draft / name)
+        (self.draft / "keys" / "vault").mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.draft / "log").mkdir(mode=0o700, exist_ok=True)
+        if self.asked.keys is not None:
+            for path in sorted(self.asked.keys.glob("*.key")):
+                if not (self.draft / "keys" / path.name).exists():
+                    _copy(path, self.draft / "keys" / path.name)
+        if self.asked.vault_keys is not None:
+            for path in sorted(self.asked.vault_keys.rglob("*.key")):
+                target = self.draft / "keys" / "vault" / path.relative_to(self.asked.vault_keys)
+                if not target.exists():
+                    _copy(path, target)
+
+    # --- database -----------------------------------------------------------------------------------------------------
+
+    def _database(
+        self, connection: Connection, settings: Settings, old: LogKey | None, trusted: NoteKey
+    ) -> tuple[Restored, Settings, str | None]:
+        made = self.made
+        if made.database == "postgresql":
+            upgrade(connection, made.revision)
+            database.copy_in(connection, self.folder, dict(made.tables), self.tick)
+        upgrade(connection)
+        report = verify_log(
+            connection, trusted, origin=made.origin, newest=made.checkpoint, on_progress=lambda done: self.tick("entries", done, made.size)
+        )
+        if not report.ok or report.size != made.size:
+            raise Theirs("backup.wrong-log", reason=report.first_wrong or f"{report.size} entries of {made.size}")
+        outside = (*self.asked.outside, *_beside(Path(made.data)))
+        decision = succession.decide(
+            connection, trusted, made.size, made.checkpoint, outside, complete=self.asked.complete, has_key=old is not None
+        )
+        gone = bring_back(connection, self.now)
+        digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
+        checkpoint = made.checkpoint
+        if decision.reason is not None:
+            settings, checkpoint = self._new_origin(connection, settings, old, decision, digest)
+        facts: dict[str, Any] = {
+            "backup": digest,
+            "made": int(made.made),
+            "origin": settings.origin,
+            "before": made.origin,
+            "held": made.size,
+        }
+        append(connection, [note("restore", facts, self.now)])
+        done = Restored(
+            backup=digest,
+            made=made.made,
+            before=made.origin,
+            origin=settings.origin,
+            reason=decision.reason,
+            held=made.size,
+            signed=decision.newest_size,
+            root=report.root,
+            checked=dict(report.checked),
+            vkey=Keyring(settings).log_vkey.read_text("ascii").strip(),
+            gone_back=gone,
+            missing_vault_keys=_missing_vault_keys(connection, settings),
+            missing_keys=_missing_keys(settings),
+            old_runs=_runs(Path(made.data)),
+        )
+        hold(connection, self.now, {"backup": asdict(done)})
+        return done, settings, checkpoint
+
+    def _new_origin(
+        self, connection: Connection, settings: Settings, old: LogKey | None, decision: Decision, digest: str
+    ) -> tuple[Settings, str]:
+        made = self.made
+        past = origins.ended(connection)
+        first = past[0].origin if past else made.origin
+        name = self.asked.origin or origins.next_name(first, (made.origin, *(each.origin for each in past), *decision.others))
+        settings = replace(settings, origin=name)
+        keyring = Keyring(settings)
+        keyring.log_key.unlink(missing_ok=True)  # the old log is signed no more
+        key = LogKey.open(keyring.log_key, name, keyring.at_rest)
+        facts = succession.facts(made.origin, made.vkey, decision, made.size, root_at(connection, made.size), digest)
+        frozen = form.freeze(form.Note(new_id(int(self.now * 1000)), self.now, origins.NEW_LOG, "command line", facts))
+        origins.end(connection, made.origin, made.vkey, self.now)
+        checkpoint = origins.begin(connection, key, frozen, self.now, old)
+        keyring.log_vkey.unlink(missing_ok=True)
+        manifest.put(keyring.log_vkey, f"{key.vkey}\n".encode("ascii"))
+        return settings, checkpoint
+
+
+def _beside(data: Path) -> Sequence[Known]:
+    """The newest checkpoint of the old data folder, if it is still there."""
+    path = data / "log" / "checkpoint"
+    try:
+        return (Known(str(path), path.read_text("utf-8")),)
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
+def _runs(data: Path) -> bool:
+    """Whether the instance that was backed up runs on this machine."""
+    import fcntl
+
+    try:
+        handle = os.open(data / "run", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:
+    named = connection.execute(select(tables.vault.c.key_id).distinct()).scalars()
+    return sorted(name for name in named if not (settings.vault_keys / f"{name}.key").exists())
+
+
+def _missing_keys(settings: Settings) -> list[str]:
+    """Of the gateway's own keys; without them nothing starts."""
+    found = [name for name in NAMES if not list(settings.keys.glob(f"{name}*.key"))]
+    return [*found, *(["hash"] if not (settings.keys / "hash.key").exists() else [])]
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with source.open("rb") as data:
+        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "wb") as out:
+            shutil.copyfileobj(data, out, 1 << 20)
+            out.flush()
+            os.fsync(out.fileno())

@@ -1,0 +1,229 @@
+"""Taking a backup of an instance that runs or stands, and checking one.
+
+Built beside its place and moved there by one rename, its manifest written last: what was cut short is never taken for a backup.
+Keys: those that a secret protects are copied as they lie (the secret never is); plain ones only where somebody says so. The vault's keys are left out, so
+that no copy outlives the retention of what they open; asked for, they stand apart, with the date by which they must be destroyed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+import gateway.backup.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours, Theirs
+from contracts.base.ids import new_id
+from gateway.atrest import is_protected
+from gateway.audit.logkey import LogKey
+from gateway.audit.verify import Report, verify_log
+from gateway.backup import database, manifest
+from gateway.backup.manifest import LAST, Manifest, Tick
+from gateway.journal import tables
+from gateway.journal.append import append
+from gateway.journal.database import open_engine, revision, writing
+from gateway.journal.write import LogRow
+from gateway.keyring import Keyring
+from gateway.registry.revisions import remember
+from gateway.registry.revisions import revision as registry_revision
+from gateway.settings import Settings, save
+from security import entry as form
+from security.checkpoint import NoteKey
+
+VAULT_KEYS: Final = "vault-keys"
+VAULT_KEYS_LIVE: Final = 7 * 86_400.0
+SANDBOX: Final = "sandbox"
+SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
+_MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What goes in beside the database."""
+
+    keys: bool = True
+    plain_keys: bool = False
+    vault_keys: bool = False
+
+
+def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
+    """Make the backup, check it, note it in the log; the manifest, its digest and what verifying the log found."""
+    folder = folder.absolute()
+    keys = _private(settings) if wanted.keys else []
+    clear = [path for path in keys if not is_protected(path.read_bytes())]
+    if clear and not wanted.plain_keys:
+        raise Theirs("backup.plain-keys", count=len(clear))
+    check_free(folder)
+    engine = open_engine(settings.database_url)
+    draft = folder.with_name(f".{folder.name}.part")
+    with full_told(folder):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700, parents=True)
+        try:
+            _room(settings, engine, draft)
+            made = _fill(settings, engine, draft, wanted, keys, bool(clear), now, tick)
+            digest = manifest.write(draft, made, _signer(settings))
+            report = _verified(draft, made, NoteKey.from_text(made.vkey), (), tick)
+            if folder.exists():
+                folder.rmdir()
+            draft.rename(folder)
+            manifest.sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        facts: dict[str, form.Json] = {
+            "manifest": digest,
+            "origin": made.origin,
+            "size": made.size,
+            "keys": made.keys,
+            "vault_keys": made.vault_keys_until is not None,
+        }
+        with writing(engine) as connection:
+            append(connection, [note("backup", facts, now)])
+            last = {"at": now, "folder": str(folder), "keys": made.keys, "vault_keys_until": made.vault_keys_until}
+            remember(connection, LAST, json.dumps(last, ensure_ascii=False))
+    engine.dispose()
+    return made, digest, report
+
+
+def check(folder: Path, vkey: NoteKey | None, kept: Sequence[str], tick: Tick) -> tuple[Manifest, Report]:
+    """Every file against the manifest, the log within against the key; `backup.broken` with the first thing wrong of the files."""
+    made = manifest.read(folder, vkey, tick)
+    return made, _verified(folder, made, vkey or NoteKey.from_text(made.vkey), kept, tick)
+
+
+def _verified(folder: Path, made: Manifest, key: NoteKey, kept: Sequence[str], tick: Tick) -> Report:
+    with tempfile.TemporaryDirectory(prefix="lgsp-backup-") as work, database.opened(folder, made.database, Path(work)) as connection:
+        return verify_log(
+            connection,
+            key,
+            origin=made.origin,
+            newest=made.checkpoint,
+            kept=next(iter(kept), None),
+            on_progress=lambda done: tick("entries", done, made.size),
+        )
+
+
+def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "command line") -> LogRow:
+    frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, what, actor, facts))
+    return LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)
+
+
+def check_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Theirs("backup.taken", path=folder)
+
+
+@contextmanager
+def full_told(path: Path) -> Iterator[None]:
+    """A full disk and a folder that cannot be written are told as such, however the libraries say it."""
+    try:
+        yield
+    except OSError as wrong:
+        if wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Ours("backup.disk-full", path=path, needed="?", free=_free(path)) from None
+        raise Ours("backup.unwritable", path=wrong.filename or path, reason=wrong.strerror or str(wrong)) from None
+    except sqlite3.OperationalError as wrong:
+        if "full" in str(wrong):
+            raise Ours("backup.disk-full", path=path, needed="?", free=_free(path)) from None
+        raise Ours("backup.unwritable", path=path, reason=str(wrong)) from None
+
+
+def _free(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free // _MIB
+
+
+def _room(settings: Settings, engine: Engine, place: Path) -> None:
+    needed = 16 * _MIB
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        needed += sum(Path(engine.url.database + end).stat().st_size for end in ("", "-wal") if Path(engine.url.database + end).exists())
+    else:
+        with engine.connect() as connection:
+            needed += int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
+    if needed // _MIB > _free(place):
+        raise Ours("backup.disk-full", path=place.parent, needed=needed // _MIB, free=_free(place))
+
+
+def _fill(
+    settings: Settings, engine: Engine, draft: Path, wanted: Wanted, keys: Sequence[Path], clear: bool, now: float, tick: Tick
+) -> Manifest:
+    keyring = Keyring(settings)
+    save(replace(settings, data=draft, database=""))  # as they are in force; where the database is, the restore is told
+    public = [
+        keyring.log_vkey,
+        *(path for place in (settings.authority, settings.keys) for path in place.iterdir() if path.is_file() and path.suffix != ".key"),
+    ]
+    for path in (*public, *keys):
+        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+    if wanted.keys and settings.kind == "sandbox":
+        for path in _below(settings.data, SANDBOX_PARTS):
+            manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
+    until = None
+    if wanted.vault_keys:
+        until = now + VAULT_KEYS_LIVE
+        for path in sorted(settings.vault_keys.rglob("*.key")):
+            manifest.put(draft / VAULT_KEYS / path.relative_to(settings.vault_keys), path.read_bytes())
+    with database.snapshot(engine) as connection:
+        newest = connection.execute(
+            select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
+        ).first()
+        size, checkpoint = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
+        schema, number = str(revision(connection)), registry_revision(connection)
+        rows = database.copy_out(connection, draft / database.FOLDER, tick)
+    if checkpoint is not None:
+        manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
+    return Manifest(
+        made=now,
+        version=_version(),
+        kind=settings.kind,
+        data=str(settings.data),
+        origin=settings.origin,
+        vkey=keyring.log_vkey.read_text("ascii").strip(),
+        size=size,
+        checkpoint=checkpoint,
+        database=engine.dialect.name,
+        revision=schema,
+        registry=number,
+        keys="none" if not wanted.keys else "plain" if clear else "sealed",
+        vault_keys_until=until,
+        tables=rows,
+        files=manifest.look(draft, tick),
+    )
+
+
+def _private(settings: Settings) -> list[Path]:
+    """The instance's own keys; the vault's are in folders of their own."""
+    return sorted(path for place in (settings.keys, settings.authority) if place.exists() for path in place.glob("*.key"))
+
+
+def _below(data: Path, parts: Sequence[str]) -> Iterator[Path]:
+    for part in parts:
+        place = data / part
+        yield from ([place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink()))
+
+
+def _signer(settings: Settings) -> Callable[[str], str] | None:
+    keyring = Keyring(settings)
+    if not keyring.log_key.exists():  # on a machine that has doors alone
+        return None
+    return LogKey.open(keyring.log_key, settings.origin, keyring.at_rest).sign_text
+
+
+def _version() -> str:
+    try:
+        return version_of("lgsp")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,45 @@
+"""Backups: whether there is one, how old it is, where it lies, and what it gives away."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from gateway.backup.manifest import LAST, NAME
+from gateway.doctor.findings import Found, found
+from gateway.journal import tables
+from gateway.settings import Settings
+
+_DAY: Final = 86_400.0
+
+
+def backups(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
+    inside = [str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}")]
+    if inside:
+        yield found("backup.inside", paths=", ".join(sorted(inside)))
+    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
+    if text is None:
+        if settings.backup_days:
+            yield found("backup.never")
+        return
+    last: dict[str, Any] = json.loads(text)
+    days = (now - last["at"]) / _DAY
+    if settings.backup_days and days > settings.backup_days:
+        yield found("backup.old", days=int(days), limit=settings.backup_days)
+    folder = Path(last["folder"])
+    if last["keys"] == "plain":
+        yield found("backup.plain-keys", path=folder)
+    try:
+        loose = bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
+        overdue = last["vault_keys_until"] is not None and last["vault_keys_until"] < now and (folder / "vault-keys").exists()
+    except OSError:  # it was moved away, as it should be
+        return
+    if loose:
+        yield found("backup.modes", path=folder)
+    if overdue:
+        yield found("backup.vault-keys", path=folder / "vault-keys")
