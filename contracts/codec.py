@@ -28,7 +28,7 @@ from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 from contracts.xmlproblems import XmlProblems
-from contracts.xmlusual import compile_usual
+from contracts.xmlusual import Usual, compile_usual
 
 Value = dict[str, Any]
 
@@ -42,7 +42,7 @@ class _Json:
 
 @dataclass(frozen=True, slots=True)
 class _Xml:
-    usual: Callable[[Any], Any] | None
+    usual: Usual | None
     read: Callable[[Any, Any, Any, Any], None]
     write: Callable[[Any, str], str]
     here: Mapping[str, str]
@@ -184,7 +184,7 @@ class Codec:
         element, day = composed(element), None if at is None else day_at(at)
         check, valid = self._in_force[message], self._validators[message].is_valid
         if codec.usual is not None:
-            quick: Value | None = codec.usual(element)
+            quick: Value | None = codec.usual.element(element)
             if quick is not None and valid(quick) and (check is None or not check(quick, day)):
                 return quick
         into: Value = {}
@@ -199,6 +199,19 @@ class Codec:
         if check is not None and (ended := check(into, day)):
             raise self._failure("message.invalid", message, explained(ended, _here_in_xml(codec, problems.name(tag))))
         return into
+
+    def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
+        """The message in bytes that are their own exclusive C14N and hold nothing unusual; None for all others, which `read_xml` is to look at."""
+        codec = self._xml.get(message)
+        if codec is None or codec.usual is None or self._in_force[message] is not None:
+            return None
+        try:
+            found = codec.usual.text(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            return None
+        if found is None or found[0] not in codec.roots or not self._validators[message].is_valid(found[1]):
+            return None
+        return found[1]  # type: ignore[no-any-return]
 
     def read_query(self, message: str, query: str, at: float | None = None) -> Value:
         """The query string of a GET operation: each parameter once, named as the format's top-level fields."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
 from contracts.forms import LEXICAL, Bad
 from contracts.frames import finisher, list_at
 from contracts.plan import Node, Plan
+from contracts.wire.xmltext import ILLEGAL
 from contracts.xmlleaf import usual
 
 MAX_TEXT: Final = 65_536  # a longer one is left to the other reader: a match of many thousand items keeps them all in mind
@@ -24,6 +25,10 @@ _PREFIXES: Final = 8
 _PREFIX: Final = re.compile(r"[A-Za-z_][\w.-]{0,30}")
 _ESCAPED: Final = re.compile("&(?:amp|lt|gt|#13);")
 _ESCAPES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&#13;": "\r"}
+
+_ROOT: Final = re.compile(
+    r'<(?:((?![xX][mM][lL])[A-Za-z_][\w.-]{0,30}):)?([A-Za-z_][\w.-]*) xmlns(?::([\w.-]+))?="([^"&<>\t\n\r]+)">', re.ASCII
+)
 
 Convert = Callable[[str], Any] | None
 Take = Callable[[str, Any], None]  # the text inside an element, into a frame
@@ -33,8 +38,15 @@ class _Unusual(Exception):
     """The plan holds something that this reader does not know."""
 
 
-def compile_usual(plan: Plan) -> Callable[[etree._Element], Any] | None:
-    """A reader of the message's root element: the canonical value, or None for a document that is not usual. None: no such plan."""
+class Usual(NamedTuple):
+    """The readers of one message, from its root element and from the canonical text of that; each gives None for what is not usual."""
+
+    element: Callable[[etree._Element], Any]
+    text: Callable[[str], tuple[str, Any] | None]  # with the root's name
+
+
+def compile_usual(plan: Plan) -> Usual | None:
+    """Readers that give the canonical value, or None for a document that is not usual. None: no such plan."""
     space = next((child.name.rpartition("}")[0] for child in plan.root.children), "")
     try:
         _content(plan.root, space, "")
@@ -47,12 +59,20 @@ def compile_usual(plan: Plan) -> Callable[[etree._Element], Any] | None:
     def read(element: etree._Element) -> Any:
         if element.attrib or element.tag.rpartition("}")[0] != space:  # the children's names are told by the root's own prefix
             return None
-        text = etree.tostring(element, encoding="unicode", with_tail=False)
+        return read_text(etree.tostring(element, encoding="unicode", with_tail=False), element.prefix)
+
+    def read_canonical(text: str) -> tuple[str, Any] | None:
+        root = _ROOT.match(text)
+        if root is None or root[1] != root[3] or f"{{{root[4]}" != space or not _is_canonical(text):
+            return None
+        value = read_text(text, root[1])
+        return None if value is None else (f"{space}}}{root[2]}", value)
+
+    def read_text(text: str, prefix: str | None) -> Any:
         if len(text) > MAX_TEXT:
             return None
-        ready = kept.get(element.prefix)
+        ready = kept.get(prefix)
         if ready is None:
-            prefix = element.prefix
             if len(kept) >= _PREFIXES or prefix is not None and _PREFIX.fullmatch(prefix) is None:
                 return None
             _, groups, takes = _content(plan.root, space, f"{prefix}:" if prefix else "")
@@ -67,7 +87,15 @@ def compile_usual(plan: Plan) -> Callable[[etree._Element], Any] | None:
             return None
         return into
 
-    return read
+    return Usual(read, read_canonical)
+
+
+def _is_canonical(text: str) -> bool:
+    """Whether texts between tags without attributes stand as exclusive C14N writes them, and may stand in a document at all."""
+    if text.count(">") != text.count("<") or "\r" in text or ILLEGAL.search(text) is not None:
+        return False
+    references = text.count("&")
+    return not references or references == text.count("&amp;") + text.count("&lt;") + text.count("&gt;")
 
 
 def _spread(parts: Sequence[str | None], takes: Sequence[Take], into: Any) -> None:

@@ -8,6 +8,7 @@ Invariant: for each signed part, exclusive C14N of the element in the finished e
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -37,9 +38,11 @@ from security.wsnames import (
 MAX_LIFE: Final = 300
 
 SECURITY_OPEN: Final = f'<wsse:Security xmlns:wsse="{WSSE}" soap:mustUnderstand="1">'.encode()
+INFO_CLOSE: Final = b"</ds:SignedInfo>"
 BODY_CLOSE: Final = b"</soap:Body>"
+SIGNATURE_OPEN: Final = f'<ds:Signature xmlns:ds="{DS}">'.encode()
 _STAMP_OPEN: Final = f'<wsu:Timestamp xmlns:wsu="{WSU}" wsu:Id="timestamp"><wsu:Created>'
-_KEY_INFO: Final = (
+KEY_INFO: Final = (
     f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse="{WSSE}"><wsse:Reference URI="#token" ValueType="{X509V3}"></wsse:Reference>'
     "</wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature></wsse:Security></soap:Header>"
 ).encode()
@@ -87,16 +90,22 @@ def _prepared(certificate_der: bytes, algorithm: str) -> tuple[bytes, bytes, byt
         f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}" wsu:Id="token">'
         f"{base64.b64encode(certificate_der).decode('ascii')}</wsse:BinarySecurityToken>"
     ).encode()
+    return token, reference(b"token", token), info_open(algorithm)
+
+
+@lru_cache(maxsize=4)
+def info_open(algorithm: str) -> bytes:
+    """How SignedInfo begins, up to its first Reference."""
     method = SIGN_ECDSA_SHA256 if algorithm == ECDSA_P256 else SIGN_RSA_SHA256
-    info = (
+    return (
         f'<ds:SignedInfo xmlns:ds="{DS}"><ds:CanonicalizationMethod Algorithm="{EXC_C14N}"></ds:CanonicalizationMethod>'
         f'<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
     ).encode()
-    return token, _reference(b"token", token), info
 
 
-def _reference(ident: bytes, canonical: bytes) -> bytes:
-    return _REFERENCE % (ident, base64.b64encode(hashlib.sha256(canonical).digest()))
+def reference(ident: bytes, canonical: bytes) -> bytes:
+    """The Reference to a part, with its digest."""
+    return _REFERENCE % (ident, binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False))
 
 
 @lru_cache(maxsize=2)
@@ -143,24 +152,22 @@ def sign_envelope(
         headers.append(_header(WSA, "wsa", "RelatesTo", "relates-to", relates_to))
     headers.extend(blocks)
     written = [envelope_open]
-    signed = [info, _reference(b"body", signed_body), _reference(b"timestamp", stamp), token_reference]
+    signed = [info, reference(b"body", signed_body), reference(b"timestamp", stamp), token_reference]
     for ident, element in headers:
         written.append(element)
-        signed.append(_reference(ident.encode(), element))
-    signed.append(b"</ds:SignedInfo>")
+        signed.append(reference(ident.encode(), element))
+    signed.append(INFO_CLOSE)
     signed_info = b"".join(signed)
     written += (
         SECURITY_OPEN,
         stamp,
         token,
-        b'<ds:Signature xmlns:ds="',
-        DS.encode(),
-        b'">',
+        SIGNATURE_OPEN,
         signed_info,
         b"<ds:SignatureValue>",
         base64.b64encode(key.sign_xml(signed_info)),
         b"</ds:SignatureValue>",
-        _KEY_INFO,
+        KEY_INFO,
         signed_body,
         b"</soap:Envelope>",
     )

@@ -26,7 +26,7 @@ def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:
 
 def quick(codec: Codec, message: str, element: Any) -> Any:
     read = codec._xml[message].usual
-    return None if read is None else read(element)
+    return None if read is None else read.element(element)
 
 
 def spoken(catalogue: dict[str, CompiledContract]) -> list[tuple[CompiledContract, str, str]]:
