@@ -82,6 +82,12 @@ class Post:
     async def run(self) -> int:
         return await self.deliverer.run_once(self.lease)
 
+    async def through(self) -> int:
+        """As `run`, and then until what was taken up has come to its end, however slow the machine is."""
+        taken = await self.run()
+        await self.deliverer.finish(30.0)
+        return taken
+
     def row(self, transfer: str) -> dict[str, Any]:
         with self.engine.connect() as connection:
             found = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).mappings().one()

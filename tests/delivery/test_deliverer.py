@@ -174,14 +174,14 @@ async def test_an_open_breaker_leaves_the_messages_where_they_are(post: Post) ->
     breaker = post.deliverer._forwarder.breakers.of("truong-ha")
     for _ in range(100):
         breaker.failed(post.clock[0])
-    assert await post.run() == 0
+    assert await post.through() == 0
     assert post.queued(transfer)["state"] == "waiting" and post.queued(transfer)["tries"] == 1
     post.provider.script = answering(post.provider)
     others = [await post.put_aside() for _ in range(3)]
     post.clock[0] += 6.0
-    assert await post.run() == 1  # one goes ahead; the others wait for it where they are
+    assert await post.through() == 1  # one goes ahead; the others wait for it where they are
     assert sorted(post.row(each)["state"] for each in (transfer, *others)) == ["answered", "queued", "queued", "queued"]
-    assert await post.run() == 3
+    assert await post.through() == 3
     assert {post.row(each)["state"] for each in (transfer, *others)} == {"answered"}
 
 
@@ -244,5 +244,5 @@ async def test_a_queued_message_keeps_its_contract(post: Post) -> None:
     with post.engine.connect() as connection:
         post.registry.refresh(connection)
     post.provider.script = answering(post.provider)
-    await post.run()
+    await post.through()
     assert post.row(transfer)["state"] == "answered"
