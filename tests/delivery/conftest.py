@@ -16,6 +16,8 @@ if NAME not in sys.modules:
     sys.modules[NAME] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[NAME])
 
+from tests.delivery.posting import post  # noqa: E402,F401  the fixture
+
 database = sys.modules[NAME].database
 sqlite = sys.modules[NAME].sqlite
 

@@ -4,146 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from sqlalchemy import Engine, select, update
+from sqlalchemy import select, update
 
-from adapters.http import Knocker
-from adapters.rest import RestAdapter
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
 from gateway.audit import lease as leases
-from gateway.delivery.breaker import Breakers, Rules
-from gateway.delivery.forwarder import Forwarder
-from gateway.delivery.knocking import Knocking
-from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.queue import take_due
-from gateway.delivery.worker import Deliverer
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
-from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
-from gateway.journal.writer import Journal
 from gateway.registry import store
-from gateway.registry.registry import Registry
-from gateway.vault.salting import pack
-from gateway.vault.vault import Vault
-from security.entry import Note, freeze, salted
-from security.jose import Opener
-from tests.adapters.providers import Provider, Script, drop, session_of, tls_of
-from tests.registry.making import ENDPOINTS, House, bundles, contracts, filled, province
-
-SALT = b"0123456789abcdef"
-CONTRACT = "field-report/v1"
-
-
-def raw(message: str) -> bytes:
-    return next(each.raw for each in contracts()[CONTRACT].samples if each.format == "canonical" and each.message == message)
-
-
-@dataclass
-class Post:
-    """All that a keeper has, with a provider at the other end."""
-
-    engine: Engine
-    journal: Journal
-    vault: Vault
-    registry: Registry
-    provider: Provider
-    deliverer: Deliverer
-    lease: leases.Lease
-    clock: list[float]
-    tls: ssl.SSLContext
-    number: int = 0
-    made: list[str] = field(default_factory=list)
-
-    async def put_aside(self, *, idempotent: bool = True, tries: int = 1, **changes: Any) -> str:
-        """A transfer that a door put aside."""
-        self.number += 1
-        transfer = f"01935b6e-0000-7000-8000-{self.number:012d}"
-        now = self.clock[0]
-        row = TransferRow(
-            transfer, "queued", "dispatch", "phan-anh", "H14.5", CONTRACT, contracts()[CONTRACT].digest, "createRequest", transfer, b"0" * 32,
-            "G-0003", "truong-ha", "door-1", idempotent, now, now,
-        )  # fmt: skip
-        request = self.vault.seal(transfer, "request", pack(SALT, b"POST / HTTP/1.1\r\n\r\n{}"), now)
-        body = self.vault.seal(transfer, "canonical", raw("ServiceRequest"), now)
-        entry = freeze(Note(transfer, now, "intent", "gateway"))
-        write = Write(
-            transfer=row._replace(**changes),
-            log=(LogRow(entry.transfer, entry.phase, entry.entry, entry.leaf),),
-            vault=(request, body),
-            queue=QueueRow(transfer, "truong-ha", body.id, now, tries=tries),
-        )
-        await self.journal.commit(write)
-        return transfer
-
-    async def run(self) -> int:
-        return await self.deliverer.run_once(self.lease)
-
-    def row(self, transfer: str) -> dict[str, Any]:
-        with self.engine.connect() as connection:
-            found = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).mappings().one()
-            return dict(found)
-
-    def queued(self, transfer: str) -> dict[str, Any]:
-        with self.engine.connect() as connection:
-            return dict(connection.execute(select(tables.queue).where(tables.queue.c.transfer == transfer)).mappings().one())
-
-    def entry(self, transfer: str, phase: str) -> dict[str, Any]:
-        table = tables.log_pending
-        with self.engine.connect() as connection:
-            found = connection.execute(select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == phase)).scalar_one()
-            value: dict[str, Any] = json.loads(bytes(found))
-            return value
-
-    def body(self, transfer: str, part: str) -> bytes:
-        with self.engine.connect() as connection:
-            return self.vault.open(connection, f"{transfer}/{part}")
-
-
-@pytest_asyncio.fixture
-async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[Post]:
-    now = time.time()
-    gateway, identity = keys.identity("gateway", now), keys.identity("truong-ha", now)
-    provider = Provider(identity, gateway.sign, identity.sign)
-    await provider.start(keys)
-    filled(database, province(endpoints={**ENDPOINTS, "truong-ha": provider.url}), [identity], now)
-    journal = Journal(database, lock_of(database).path, "keeper-1", kind="keeper")
-    journal.start()
-    with writing(database) as connection:
-        lease = leases.take(connection, "keeper-1", now, seconds=600)
-    assert lease is not None
-    vault, registry = Vault(tmp_path / "vault"), Registry(database)
-    session = session_of(keys, gateway)
-    clock = [now]
-    forwarder = Forwarder(
-        {"rest": RestAdapter(session, gateway.sign, Opener([]), time.time)}, lambda: clock[0], breakers=Breakers(Rules(failures=100)),
-        policy=RetryPolicy(tries=4), rng=Random(7),
-    )  # fmt: skip
-    deliverer = Deliverer(
-        database, lock_of(database), journal, vault, registry, forwarder, "keeper-1", lambda: clock[0], timeout=4.0, rng=Random(7)
-    )
-    yield Post(database, journal, vault, registry, provider, deliverer, lease, clock, tls_of(keys, gateway))
-    await session.close()
-    await provider.stop()
-    await asyncio.to_thread(journal.stop)
-
-
-def answering(provider: Provider, status: int = 200, **headers: str) -> Script:
-    async def script(request: web.Request, body: bytes) -> web.StreamResponse:
-        provider.verified(request, body)
-        return provider.signed(request, raw("ServiceRequestReceived"), status, {"content-type": "application/json", **headers})
-
-    return script
+from security.entry import salted
+from tests.adapters.providers import drop
+from tests.delivery.posting import CONTRACT, SALT, Post, answering, raw
+from tests.registry.making import bundles
 
 
 async def test_what_is_due_is_delivered_and_its_outcome_stands(post: Post) -> None:
@@ -297,59 +174,15 @@ async def test_an_open_breaker_leaves_the_messages_where_they_are(post: Post) ->
     breaker = post.deliverer._forwarder.breakers.of("truong-ha")
     for _ in range(100):
         breaker.failed(post.clock[0])
-    assert await post.run() == 0
+    assert await post.through() == 0
     assert post.queued(transfer)["state"] == "waiting" and post.queued(transfer)["tries"] == 1
     post.provider.script = answering(post.provider)
     others = [await post.put_aside() for _ in range(3)]
     post.clock[0] += 6.0
-    assert await post.run() == 1  # one goes ahead; the others wait for it where they are
+    assert await post.through() == 1  # one goes ahead; the others wait for it where they are
     assert sorted(post.row(each)["state"] for each in (transfer, *others)) == ["answered", "queued", "queued", "queued"]
-    assert await post.run() == 3
+    assert await post.through() == 3
     assert {post.row(each)["state"] for each in (transfer, *others)} == {"answered"}
-
-
-async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_come_to(post: Post, keys: House) -> None:
-    knocking = Knocking(
-        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, Knocker(post.tls), lambda: post.clock[0]
-    )
-    post.provider.script = answering(post.provider)
-    port = post.provider.port
-    await post.provider.stop()
-    breaker = post.deliverer._forwarder.breakers.of("truong-ha")
-    breaker.rules = Rules(failures=1, rest=60.0)
-    transfers = [await post.put_aside(tries=2) for _ in range(3)]
-    assert await post.run() == 3
-    with writing(post.engine) as connection:  # as after many tries
-        connection.execute(update(tables.queue).values(next_at=post.clock[0] + 300.0))
-    assert {post.queued(each)["last_failure"] for each in transfers} <= {"provider.down", "provider.resting"}
-    for _ in range(3):
-        assert await knocking.run_once(post.lease) == 0  # it is still away
-        post.clock[0] += 2.0
-        assert await post.run() == 0
-    await post.provider.start(keys, port)
-    assert await knocking.run_once(post.lease) == 1
-    assert [await post.run(), await post.run()] == [1, 2]  # one ahead, then the others
-    assert {post.row(each)["state"] for each in transfers} == {"answered"} and len(post.provider.seen) == 3
-    post.clock[0] += 2.0
-    assert await knocking.run_once(post.lease) == 0  # nothing waits: nobody knocks
-
-
-async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(post: Post) -> None:
-    knocks: list[float] = []
-
-    async def knock(_url: str) -> bool:
-        knocks.append(post.clock[0])
-        return True
-
-    knocking = Knocking(post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0])
-    transfer = await post.put_aside()
-    for _ in range(300):
-        with writing(post.engine) as connection:  # each try finds nobody, though the address listens
-            connection.execute(update(tables.queue).values(last_failure="provider.down", next_at=post.clock[0] + 300.0))
-        await knocking.run_once(post.lease)
-        post.clock[0] += 1.0
-    assert 6 <= len(knocks) <= 10 and knocks[-1] - knocks[-2] >= 60.0
-    assert post.queued(transfer)["next_at"] > 0
 
 
 async def test_an_overtaken_keeper_takes_nothing(post: Post) -> None:
@@ -411,5 +244,5 @@ async def test_a_queued_message_keeps_its_contract(post: Post) -> None:
     with post.engine.connect() as connection:
         post.registry.refresh(connection)
     post.provider.script = answering(post.provider)
-    await post.run()
+    await post.through()
     assert post.row(transfer)["state"] == "answered"
