@@ -78,3 +78,16 @@ def failures_told(as_json: bool) -> Iterator[None]:
         findings = "".join(f"\n      {told(item)}" for item in failure.findings)
         what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
         fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)
+    except Exception as trouble:
+        exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
+        if exc is None or not isinstance(trouble, exc.SQLAlchemyError):
+            raise
+        what = f"the database does not answer as it should: {str(trouble).partition(chr(10))[0]} / cơ sở dữ liệu không trả lời đúng"
+        hint = "After an update start the instance once (`lgsp up`), which brings the database up to date; else see `lgsp doctor`."
+        fail(
+            Exit.OURS,
+            "database",
+            what,
+            f"{hint} / Sau khi cập nhật hãy khởi động phiên bản một lần (`lgsp up`); nếu không, xem `lgsp doctor`.",
+            as_json,
+        )
