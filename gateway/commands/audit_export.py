@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import newest
+from gateway.audit.sources import paged
 from gateway.commands.audit import progress_bar
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
@@ -28,7 +29,9 @@ def write(settings: Settings, folder: Path, first: int | None, last: int | None,
         fail(Exit.USAGE, "not-empty", f"{folder} is not empty / thư mục không trống", then, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
+        turn = paged(connection)
         top = newest(connection)
+        turn()
         if top is None:
             what = "the log has no checkpoint yet / nhật ký chưa có điểm kiểm tra"
             fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? Try again in a second. / Thử lại sau một giây.", as_json)
@@ -37,7 +40,6 @@ def write(settings: Settings, folder: Path, first: int | None, last: int | None,
         except ValueError as wrong:
             then = "Ask for entries within that. / Hãy chọn trong khoảng đó."
             fail(Exit.USAGE, "no-such-range", f"{wrong} / không có khoảng này", then, as_json)
-        connection.rollback()
         facts = {"size": top[0], "first": wanted.first, "stop": wanted.stop, "transfers": transfers}
         with writing(engine) as written:
             append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])

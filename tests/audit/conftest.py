@@ -58,16 +58,23 @@ class Log:
         return taken
 
 
+def new_log(database: Engine, folder: Path) -> Log:
+    with writing(database) as connection:
+        lease = leases.take(connection, "keeper-1", 1_795_500_000.0)
+    assert lease is not None
+    key = LogKey.open(folder / "keys" / "log.key", "localhost/lgsp-test")
+    return Log(database, folder, key, CheckpointFile(folder / "log" / "checkpoint"), lease)
+
+
 @pytest.fixture
 def make_log(database: Engine, tmp_path: Path) -> Callable[[], Log]:
-    def make() -> Log:
-        with writing(database) as connection:
-            lease = leases.take(connection, "keeper-1", 1_795_500_000.0)
-        assert lease is not None
-        key = LogKey.open(tmp_path / "keys" / "log.key", "localhost/lgsp-test")
-        return Log(database, tmp_path, key, CheckpointFile(tmp_path / "log" / "checkpoint"), lease)
+    return lambda: new_log(database, tmp_path)
 
-    return make
+
+@pytest.fixture
+def sqlite_log(sqlite: Engine, tmp_path: Path) -> Log:
+    """For what is the same on both databases."""
+    return new_log(sqlite, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""Following a log: growth is proved and told once; a fork, a step back or another key is objected to, again and again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from gateway.audit.watch import DatabaseLog, Step, look
+from gateway.client import LogObjection
+from gateway.client.witness import Witness
+from gateway.journal import tables
+from gateway.journal.database import writing
+from security.checkpoint import NoteKey
+
+
+def watch(log: Any, state: Path) -> tuple[Step | None, list[int]]:
+    """One look, as a new process takes it: with what lies in the folder and nothing else."""
+    with log.engine.connect() as connection:
+        of = DatabaseLog(connection)
+        step = look(of, Witness(NoteKey.from_text(log.key.vkey), state, time.time))
+        if step is None or step.before is None:
+            return step, []
+        return step, [index for index, _entry in of.entries(step.before, step.size)]
+
+
+@pytest.fixture
+def followed(log: Any, tmp_path: Path) -> tuple[Any, Path]:
+    log.sequencer().run_once(log.lease)
+    log.pend(*[f"t{at}" for at in range(10)])
+    log.sequencer().run_once(log.lease)
+    state = tmp_path / "state"
+    step, listed = watch(log, state)
+    assert step is not None and (step.before, step.size, listed) == (None, 10, [])
+    return log, state
+
+
+def test_growth_is_proved_and_told_once(followed: tuple[Any, Path]) -> None:
+    log, state = followed
+    assert watch(log, state) == (None, [])
+    log.pend(*[f"u{at}" for at in range(5)])
+    log.sequencer().run_once(log.lease)
+    step, listed = watch(log, state)
+    assert step is not None and (step.before, step.size, step.pending) == (10, 15, 0) and listed == [10, 11, 12, 13, 14]
+    assert log.key.verify(next(state.glob("*.checkpoint")).read_text()) == (15, step.root)
+    assert watch(log, state) == (None, [])
+
+
+def objected(log: Any, state: Path) -> list[str]:
+    """At two looks: an objection does not wear off."""
+    codes = []
+    for _ in range(2):
+        with pytest.raises(LogObjection) as caught:
+            watch(log, state)
+        codes.append(caught.value.code)
+    assert list(state.glob("*.objection-*"))
+    return codes
+
+
+def test_a_step_back(followed: tuple[Any, Path]) -> None:
+    log, state = followed
+    with writing(log.engine) as connection:
+        connection.execute(delete(tables.checkpoint))
+        connection.execute(tables.checkpoint.insert().values(size=4, root=b"\0" * 32, note=log.key.sign(4, b"\0" * 32), signed=0.0))
+    assert objected(log, state) == ["client.log-rolled-back"] * 2
+
+
+def test_a_fork(followed: tuple[Any, Path]) -> None:
+    log, state = followed
+    (kept,) = state.glob("*.checkpoint")
+    kept.write_text(log.key.sign(7, b"\x05" * 32))  # what another reader was shown
+    assert objected(log, state) == ["client.log-forked"] * 2
+
+
+def test_another_key(followed: tuple[Any, Path], tmp_path: Path) -> None:
+    from gateway.audit.logkey import LogKey
+
+    log, state = followed
+    other = LogKey.open(tmp_path / "other.key", log.key.origin)
+    with writing(log.engine) as connection:
+        connection.execute(tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0))
+    assert objected(log, state) == ["client.log-key"] * 2
