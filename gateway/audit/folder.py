@@ -146,7 +146,13 @@ class FolderSource:
             (f"the manifest is of {manifest['size']} entries, the checkpoint of {self._size}",) if manifest["size"] != self._size else ()
         )
         return Opening(
-            self._size, signed, claims=True, first=manifest["first"], stop=min(manifest["stop"], self._size), proofs=tuple(self._proofs()), wrong=wrong
+            self._size,
+            signed,
+            claims=True,
+            first=manifest["first"],
+            stop=min(manifest["stop"], self._size),
+            proofs=tuple(self._proofs()),
+            wrong=wrong,
         )
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:

@@ -24,6 +24,10 @@ class NoSource(ValueError):
     """What was named holds no log that could be checked; the text says why."""
 
 
+class NotYet(NoSource):
+    """A log that has signed nothing so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """A signed note that the source holds. `size` and `root` are what stands beside it unsigned, where something does."""

@@ -249,7 +249,10 @@ def test_nothing_is_read_by_the_word_of_a_note_that_is_not_the_logs(filled: Fill
         gateway.checkpoint = lambda: stranger.sign(10**17, b"\x01" * 32)  # type: ignore[method-assign]
         report = verify(RemoteSource(gateway), filled.log.key.vkey)  # type: ignore[arg-type]
         assert not report.ok and report.checked["tiles"] == 0 and gateway.asked == []
-        assert str(report.first_wrong).startswith("the checkpoint that is served: no signature by") and "nothing can be proved" in report.wrong[1]
+        assert (
+            str(report.first_wrong).startswith("the checkpoint that is served: no signature by")
+            and "nothing can be proved" in report.wrong[1]
+        )
 
 
 def test_a_partial_tile_that_is_gone_is_read_from_the_full_one(filled: Filled) -> None:
