@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from gateway.audit.logkey import LogKey
+from gateway.audit.sources import NotYet
 from gateway.audit.watch import DatabaseLog, Step, look
 from gateway.client import LogObjection
 from gateway.client.witness import Witness
+from gateway.commands.audit_remote import told
+from gateway.commands.audit_watch import _follow
 from gateway.journal import tables
 from gateway.journal.database import writing
 from security.checkpoint import NoteKey
@@ -76,10 +81,36 @@ def test_a_fork(followed: tuple[Any, Path]) -> None:
 
 
 def test_another_key(followed: tuple[Any, Path], tmp_path: Path) -> None:
-    from gateway.audit.logkey import LogKey
-
     log, state = followed
     other = LogKey.open(tmp_path / "other.key", log.key.origin)
     with writing(log.engine) as connection:
         connection.execute(tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0))
     assert objected(log, state) == ["client.log-key"] * 2
+
+
+class Away:
+    """A log that signed nothing so far, until somebody presses Ctrl-C."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def newest(self) -> str:
+        self.looks -= 1
+        if self.looks < 0:
+            raise KeyboardInterrupt
+        raise NotYet("the log has no checkpoint yet")
+
+    def see(self, witness: Witness, note: str) -> None:
+        raise AssertionError("there is nothing to see")
+
+    def entries(self, start: int, stop: int) -> Any:
+        yield from ()
+
+
+def test_what_passes_is_told_once_and_ctrl_c_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = LogKey.open(tmp_path / "log.key", "localhost/lgsp-test")
+    for once, code, lines in ((False, 0, ["unreachable", True]), (True, 3, [False])):
+        with pytest.raises(SystemExit) as ended, told(True):
+            _follow(Away(4), NoteKey.from_text(key.vkey), tmp_path / "state", once, 0.0, True)
+        said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert ended.value.code == code and [each.get("event", each.get("ok")) for each in said] == lines, said
