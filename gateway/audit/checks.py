@@ -17,6 +17,7 @@ from contracts.base import jcs
 from gateway.audit.sources import Record
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
+NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another one
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # doubts and notes of one transfer may come again
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
@@ -211,7 +212,7 @@ class Lives(Unique):
             self._open[transfer] = record.idx
         elif kind == "outcome" and self._open.pop(transfer, None) is None:
             self._ends.append((record.idx, transfer))
-        elif record.idx == 0 and kind == "note" and "checkpoint" in (value.get("facts") or ()):
+        elif record.idx == 0 and kind == "note" and value["what"] == NEW_LOG:
             self._continues = True
         return super().entry(record, value)
 

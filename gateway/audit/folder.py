@@ -22,7 +22,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from gateway.audit.proofs import inclusions
-from gateway.audit.sources import NoSource, Opening, Proved, Record, Signed
+from gateway.audit.sources import NoSource, Opening, Proved, Record, Signed, paged
 from gateway.audit.tiles import read_path
 from gateway.journal import tables
 from security import checkpoint as notes
@@ -68,15 +68,16 @@ def _write(
     connection: Connection, folder: Path, top: tuple[int, str], vkey: str, wanted: Wanted, on_progress: Callable[[int], object]
 ) -> dict[str, Any]:
     size, note = top
+    turn = paged(connection)
     first, stop = wanted.first or 0, wanted.stop or 0
     _put(folder / "checkpoint", note.encode())
     _put(folder / "log.vkey", vkey.strip().encode() + b"\n")
     if wanted.first is not None:
         for path in _tiles(size, first, stop):
             _put(folder / path, read_path(connection, path))
-            connection.rollback()
+            turn()
         with (folder / "entries.ndjson").open("wb") as lines:
-            for done in _entries(connection, folder, lines, size, first, stop):
+            for done in _entries(connection, folder, lines, first, stop):
                 on_progress(done)
     proved = 0
     for transfer in wanted.transfers:
@@ -86,7 +87,7 @@ def _write(
             _put(folder / "proofs" / f"{name}.tlog-proof", each.text().encode())
             _put(folder / "proofs" / f"{name}.json.spicy", each.text(header=False).encode())
             proved += 1
-        connection.rollback()
+        turn()
     origin = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").origin
     manifest = {"format": FORMAT, "origin": origin, "size": size, "first": first, "stop": stop, "proofs": proved}
     draft = folder / f".{_MANIFEST}"
@@ -107,12 +108,12 @@ def _tiles(size: int, first: int, stop: int) -> Iterator[str]:
             yield tile_path(level, number, width)
 
 
-def _entries(connection: Connection, folder: Path, lines: BinaryIO, size: int, first: int, stop: int) -> Iterator[int]:
-    table = tables.log_entry.c
+def _entries(connection: Connection, folder: Path, lines: BinaryIO, first: int, stop: int) -> Iterator[int]:
+    table, turn = tables.log_entry.c, paged(connection)
     for start in range(first, stop, WIDTH * _BUNDLES):
         end = min(stop, start + WIDTH * _BUNDLES)
         rows = connection.execute(select(table.entry).where(table.idx >= start, table.idx < end).order_by(table.idx)).scalars().all()
-        connection.rollback()
+        turn()
         for at in range(0, len(rows), WIDTH):
             bundle = [bytes(entry) for entry in rows[at : at + WIDTH]]
             _put(folder / entries_path((start + at) // WIDTH, len(bundle)), entry_bundle(bundle))
@@ -145,7 +146,13 @@ class FolderSource:
             (f"the manifest is of {manifest['size']} entries, the checkpoint of {self._size}",) if manifest["size"] != self._size else ()
         )
         return Opening(
-            self._size, signed, first=manifest["first"], stop=min(manifest["stop"], self._size), proofs=tuple(self._proofs()), wrong=wrong
+            self._size,
+            signed,
+            claims=True,
+            first=manifest["first"],
+            stop=min(manifest["stop"], self._size),
+            proofs=tuple(self._proofs()),
+            wrong=wrong,
         )
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:

@@ -115,7 +115,7 @@ class RemoteSource:
             self._size = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
         except notes.NoteError as error:
             raise NoSource(f"{self._remote.base}/audit/checkpoint: {error}") from None
-        return Opening(self._size, (Signed("the checkpoint that is served", note),), readable=self._remote.proven)
+        return Opening(self._size, (Signed("the checkpoint that is served", note),), claims=True, readable=self._remote.proven)
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
         numbers = range(start // WIDTH, -(-stop // WIDTH))

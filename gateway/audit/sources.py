@@ -2,7 +2,7 @@
 
 `gateway.audit.folder` reads an export, `gateway.audit.remote` a gateway over HTTP. A source only hands over what it holds; what is true of it, `verify`
 finds out. A table that later says something of the log adds a `Beside` here: notes that must hold, or words for what is wrong.
-Invariant: a source is read in pages, no transaction lives longer than one; what grew since `open` is left for the next time.
+Invariant: a source is read in pages, and begins no transaction that lives longer than one; what grew since `open` is left for the next time.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ PAGE: Final = 2048
 
 class NoSource(ValueError):
     """What was named holds no log that could be checked; the text says why."""
+
+
+class NotYet(NoSource):
+    """A log that has signed nothing so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,16 @@ class Proved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the source says of itself when checking begins. `size` counts what there is to check, signed or not; entries stand from `first` on
-    up to `stop` (an export may hold only some); `readable` is False where entries are not for whoever asks."""
+    """What the source says of itself when checking begins. `size` counts what there is to check, signed or not; if it is only what the note
+    `claims`, nothing is read before that note is proved. Entries stand from `first` on up to `stop` (an export may hold only some); `readable` is
+    False where entries are not for whoever asks."""
 
     size: int
     signed: tuple[Signed, ...] = ()
     first: int = 0
     stop: int | None = None
     readable: bool = True
+    claims: bool = False
     proofs: tuple[Proved, ...] = ()
     wrong: tuple[str, ...] = ()
 
@@ -86,6 +92,12 @@ class Source(Protocol):
         ...
 
 
+def paged(connection: Connection) -> Callable[[], None]:
+    """Call it after each page: it ends the transaction that reading began, so that no long one holds the database up. It ends none that the
+    connection was handed over in: that one's view of the tables is what whoever began it wants to be looked at."""
+    return (lambda: None) if connection.in_transaction() else connection.rollback
+
+
 Beside = Callable[[Connection], Iterable[Signed | str]]
 
 
@@ -107,13 +119,14 @@ class DatabaseSource:
     def __init__(self, connection: Connection, beside: Sequence[Beside] = BESIDE) -> None:
         self._connection: Final = connection
         self._beside: Final = beside
+        self._own: Final = not connection.in_transaction()
+        self._turn: Final = paged(connection)
         self._size = 0
         self._extra: list[tuple[int, int]] = []
 
     def open(self) -> Opening:
         connection, signed, wrong = self._connection, list[Signed](), list[str]()
-        connection.rollback()
-        if connection.dialect.name == "postgresql":  # one look at all tables; SQLite gives that anyway
+        if self._own and connection.dialect.name == "postgresql":  # one look at all tables; SQLite gives that anyway
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
         self._size = 0 if top is None else int(top) + 1
@@ -124,7 +137,7 @@ class DatabaseSource:
                 else:
                     wrong.append(found)
         self._extra = self._too_many(self._size)
-        connection.rollback()
+        self._turn()
         return Opening(self._size, tuple(signed), wrong=tuple(wrong))
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
@@ -133,7 +146,7 @@ class DatabaseSource:
         wanted = select(table.idx, table.entry, table.transfer, table.phase, table.leaf, table.sequenced).order_by(table.idx).limit(PAGE)
         while True:
             rows = self._connection.execute(wanted.where(table.idx > after, table.idx < stop)).all()
-            self._connection.rollback()
+            self._turn()
             if not rows:
                 return
             page = [Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at) for idx, entry, transfer, phase, leaf, at in rows]

@@ -92,14 +92,15 @@ def verify(
     signed = work.signed(opened)
     part = opened.first > 0 or opened.stop not in (None, opened.size) or first is not None or last is not None
     work.proofs(opened)
-    if opened.stop is not None and opened.stop <= opened.first:
+    if opened.claims and not signed:
+        work.wrong.add(f"{source.what} holds no checkpoint that the trusted key signed: nothing can be proved under it")
+    elif opened.stop is not None and opened.stop <= opened.first:
         work.only_proofs(opened, signed, kept)
     elif opened.readable and not part:
         work.whole(opened, signed, kept)
     else:
-        start = opened.first if first is None else max(first, opened.first)
         stop = opened.stop if opened.stop is not None else opened.size
-        work.under(opened, signed, kept, start, stop if last is None else min(last + 1, stop))
+        work.under(opened, signed, kept, opened.first if first is None else first, stop if last is None else last + 1)
     return work.report(len(signed), len(kept))
 
 
@@ -225,7 +226,7 @@ class _Work:
     ) -> None:
         """Entries from `start` to before `stop`; all tiles instead, where the entries are not for us."""
         if not signed:
-            self.wrong.add(f"{self._source.what} holds no checkpoint that the trusted key signed: nothing can be proved under it")
+            self.wrong.add(f"{self._source.what} holds no checkpoint that the trusted key signed: a range cannot be proved under it")
             return
         top = max((point for _name, point in signed), key=lambda point: point.size)
         self._size, self._root = top.size, top.root

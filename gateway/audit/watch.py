@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Theirs
 from gateway.audit import proofs
 from gateway.audit.remote import Remote
-from gateway.audit.sources import NoSource
+from gateway.audit.sources import NotYet
 from gateway.client.witness import Witness
 from gateway.journal import tables
 
@@ -38,7 +38,7 @@ class Log(Protocol):
     """What can be followed."""
 
     def newest(self) -> str:
-        """The newest note; `NoSource` if there is none."""
+        """The newest note; `NotYet`, `NoSource` or `NoConnection` if there is none."""
         ...
 
     def see(self, witness: Witness, note: str) -> None: ...
@@ -57,7 +57,7 @@ class DatabaseLog:
         top = proofs.newest(self._connection)
         self._connection.rollback()
         if top is None:
-            raise NoSource("the log has no checkpoint yet")
+            raise NotYet("the log has no checkpoint yet")
         return top[1]
 
     def see(self, witness: Witness, note: str) -> None:

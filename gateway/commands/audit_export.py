@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.audit import origins
 from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import newest
+from gateway.audit.sources import paged
 from gateway.commands.audit import past_log, progress_bar
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
@@ -33,7 +34,9 @@ def write(
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, origin)
     with origins.within(engine, origin if origin != settings.origin else None) as connection:
+        turn = paged(connection)
         top = newest(connection)
+        turn()
         if top is None:
             what = "the log has no checkpoint yet / nhật ký chưa có điểm kiểm tra"
             fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? Try again in a second. / Thử lại sau một giây.", as_json)
@@ -42,7 +45,6 @@ def write(
         except ValueError as wrong:
             then = "Ask for entries within that. / Hãy chọn trong khoảng đó."
             fail(Exit.USAGE, "no-such-range", f"{wrong} / không có khoảng này", then, as_json)
-        connection.rollback()
         facts: dict[str, Json] = {
             "origin": origin or settings.origin,
             "size": top[0],

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from contracts.base.errors import Branch
 from gateway.audit.remote import Remote
-from gateway.audit.sources import NoSource
+from gateway.audit.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.commands.audit import trusted_key
 from gateway.commands.output import Exit, fail
@@ -59,6 +59,9 @@ def told(as_json: bool) -> Iterator[None]:
         yield
     except LogObjection as no:
         objected(no, as_json)
+    except NotYet as trouble:
+        then = "Is the keeper running? Try again in a second. / Thử lại sau một giây."
+        fail(Exit.OURS, "no-checkpoint", f"{trouble} / nhật ký chưa có điểm kiểm tra", then, as_json)
     except NoSource as trouble:
         then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)

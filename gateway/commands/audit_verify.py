@@ -136,7 +136,12 @@ def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None
         "notes": list(report.notes),
         "trusted_key": "given" if own is None else f"from the {own} itself",
     }
-    said = "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
+    empty = not report.size and not report.checked["checkpoints"]
+    said = (
+        "the log is empty, there was nothing to check / nhật ký trống"
+        if empty
+        else "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
+    )
     lines = [
         f"{what}: log of {origin}, {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),

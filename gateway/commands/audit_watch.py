@@ -42,11 +42,19 @@ def over_http(place: Place, state: Path | None, once: bool, every: float, as_jso
 
 def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
     """Ends by Ctrl-C, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
-    witness, grown = Witness(key, state, time.time), 0
+    witness, grown, trouble = Witness(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
         while True:
-            grown += _look(log, witness, once, as_json)
+            try:
+                grown += _look(log, witness, as_json)
+                trouble = ""
+            except (NoConnection, NoSource) as error:  # it passes: the gateway is away, or has not signed anything yet
+                if once:
+                    raise
+                if str(error) != trouble:  # told once, however long it lasts
+                    trouble = str(error)
+                    _say({"event": "unreachable", "reason": trouble}, f"{_now()}  {trouble}", as_json)
             if once:
                 break
             time.sleep(every)
@@ -60,14 +68,8 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
     raise SystemExit(Exit.WELL)
 
 
-def _look(log: Log, witness: Witness, once: bool, as_json: bool) -> int:
-    try:
-        step = look(log, witness)
-    except (NoConnection, NoSource) as trouble:
-        if once:
-            raise
-        _say({"event": "unreachable", "reason": str(trouble)}, f"{_now()}  {trouble}", as_json)
-        return 0
+def _look(log: Log, witness: Witness, as_json: bool) -> int:
+    step = look(log, witness)
     if step is None:
         return 0
     grown = 0 if step.before is None else step.size - step.before

@@ -78,6 +78,12 @@ def make_log(database: Engine, tmp_path: Path) -> Callable[[], Log]:
 
 
 @pytest.fixture
+def sqlite_log(sqlite: Engine, tmp_path: Path) -> Log:
+    """For what is the same on both databases."""
+    return made_log(sqlite, tmp_path)
+
+
+@pytest.fixture
 def log(make_log: Callable[[], Log]) -> Log:
     return make_log()
 

@@ -68,3 +68,13 @@ def test_fifty_megabytes_of_files_pass_in_little_memory(measured_rows: dict[str,
 @pytest.mark.server
 def test_translation_is_ten_times_as_fast_as_zeep(measured_rows: dict[str, Any]) -> None:
     assert measured_rows["translation-20-readings"]["against"]["zeep"] >= 10
+
+
+@pytest.mark.server
+def test_the_log_keeps_up(measured_rows: dict[str, Any]) -> None:
+    """Against what cannot be done without, in the same run: the bare rows on disk, and the bare leaf hashes."""
+    row = measured_rows["audit-durable-entries"]
+    assert row["unit"] == "entries/s" and row["against"]["the same rows in a plain table"] >= 0.08
+    assert row["details"]["delay_p50_ms"] <= row["details"]["delay_max_ms"]
+    checked = measured_rows["audit-verify-whole-log"]
+    assert checked["details"]["entries"] == 100_000 and checked["against"]["leaf hashes alone"] >= 0.01
