@@ -108,3 +108,26 @@ def test_times_of_sequencing_do_not_go_back_from_leader_to_leader(free: Any) -> 
             machine.keeper._sequencer.run_once(machine.keeper.lease)
     times = sequenced(free.engine)
     assert len(times) == 4 and times == sorted(times) and free.verify().ok
+
+
+def test_a_clock_ahead_does_not_make_messages_acceptable_again(free: Any) -> None:
+    """Of the keeper alone, or for a while of the whole machine: the keys of messages that doors would still take are not forgotten."""
+    now = free.clock[0]
+    with writing(free.engine) as connection:
+        for key, expires in ((b"long expired", now - 700), (b"just expired", now - 5), (b"good", now + 280), (b"newest", now + 300)):
+            connection.execute(insert(tables.replay).values(key=key, expires=expires))
+    ahead = Machine(free, "keeper-a", 7 * DAY)
+    ahead.pass_time(30)
+    with free.engine.connect() as connection:
+        assert set(connection.execute(select(tables.replay.c.key)).scalars()) == {b"just expired", b"good", b"newest"}
+
+
+def test_a_clock_behind_forgets_nothing_too_early_either(free: Any) -> None:
+    now = free.clock[0]
+    with writing(free.engine) as connection:
+        for key, expires in ((b"old", now - 700), (b"new", now + 300)):
+            connection.execute(insert(tables.replay).values(key=key, expires=expires))
+    behind = Machine(free, "keeper-a", -DAY)
+    behind.pass_time(30)
+    with free.engine.connect() as connection:
+        assert set(connection.execute(select(tables.replay.c.key)).scalars()) == {b"old", b"new"}
