@@ -45,7 +45,8 @@ def verify(settings: Settings, vkey: str | None, origin: str | None, checkpoint:
             kept=kept,
             on_progress=lambda done: progress.update(task, completed=done),
         )
-        rows = check_complete(connection)
+        held = progress.add_task("rows", total=None)
+        rows = check_complete(connection, on_progress=lambda done: progress.update(held, completed=done))
     first_wrong = report.first_wrong or next(iter(rows.wrong), None)
     result: dict[str, Any] = {
         "ok": report.ok and rows.ok,
