@@ -27,6 +27,7 @@ _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
 _LOGS: Final = [table for table in tables.metadata.sorted_tables if {"transfer", "phase", "entry", "leaf"} <= set(table.c.keys())]
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
+_decode: Final = json.JSONDecoder().decode
 Progress = Callable[[int], object]
 
 
@@ -195,7 +196,7 @@ def _judge_queue(connection: Connection, wrong: _Findings) -> int:
 
 def _read(entry: bytes) -> Mapping[str, Any]:
     try:
-        read = json.loads(bytes(entry))
+        read = _decode(bytes(entry).decode())
     except ValueError:
         return {}
     return read if isinstance(read, dict) else {}
