@@ -212,7 +212,7 @@ class Keeper:
     def _recover(self, lease: Lease, now: float) -> None:
         with self._engine.connect() as connection:
             dead = self._watch.look(connection, self._id)
-            open_ends = recovery.has_open_ends(connection, now)
+            open_ends = recovery.has_open_ends(connection)
         if not dead and not open_ends:
             return
         with writing(self._engine, self._lock) as connection:

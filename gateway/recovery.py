@@ -93,20 +93,23 @@ class Closed:
     queued: int
 
 
-def _left_open(now: float) -> ColumnElement[bool]:
-    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome."""
+def _left_open() -> ColumnElement[bool]:
+    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome.
+
+    How long is told by the clock of that process alone: its last beat and the time it gave the transfer.
+    """
     leased = exists().where(tables.queue.c.transfer == tables.transfer.c.id, tables.queue.c.state == "leased")
-    return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < now - FORGOTTEN_SECONDS, ~leased))
+    return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < tables.process.c.seen - FORGOTTEN_SECONDS, ~leased))
 
 
-def has_open_ends(connection: Connection, now: float) -> bool:
+def has_open_ends(connection: Connection) -> bool:
     """Whether a transfer is being forwarded of which nobody will write the outcome any more."""
     transfer, process = tables.transfer, tables.process
     return (
         connection.execute(
             select(transfer.c.id)
             .select_from(transfer.outerjoin(process, process.c.id == transfer.c.process))
-            .where(transfer.c.state == State.FORWARDING.value, _left_open(now))
+            .where(transfer.c.state == State.FORWARDING.value, _left_open())
             .limit(1)
         ).first()
         is not None
@@ -121,7 +124,7 @@ def close_open(connection: Connection, now: float) -> Closed:
         .select_from(
             transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(vault, vault.c.id == transfer.c.id + "/canonical")
         )
-        .where(transfer.c.state == State.FORWARDING.value, _left_open(now))
+        .where(transfer.c.state == State.FORWARDING.value, _left_open())
         .limit(AT_ONCE)
         .with_for_update(of=transfer)
     ).all()
@@ -171,7 +174,14 @@ def forget_quotas(connection: Connection, now: float) -> int:
 
 
 def forget_replays(connection: Connection, now: float) -> int:
-    """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long."""
+    """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long.
+
+    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the doors', or jumps, must not
+    make a message acceptable a second time. The keys of a quiet time stay until others come.
+    """
     table = tables.replay
-    old = select(table.c.key).where(table.c.expires < now - REPLAY_GRACE).limit(2000).scalar_subquery()
+    newest = connection.execute(select(func.max(table.c.expires))).scalar()
+    if newest is None:
+        return 0
+    old = select(table.c.key).where(table.c.expires < min(now, newest) - REPLAY_GRACE).limit(2000).scalar_subquery()
     return connection.execute(delete(table).where(table.c.key.in_(old))).rowcount

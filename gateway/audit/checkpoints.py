@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway.audit.durable import make_folder, sync_folder, write_new
 from gateway.journal.filelock import FileLock
 
 _LOOK_SECONDS: Final = 0.25
@@ -39,27 +39,16 @@ class CheckpointFile:
 
     def advance(self, note: str) -> None:
         """Replace the file by a later checkpoint. A keeper that was overtaken meanwhile changes nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with self._lock:
             standing = self.read()
             if standing is not None and size_of(standing) >= size_of(note):
                 return
-            draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(file, note.encode())
-                os.fsync(file)
-            except BaseException:
-                os.close(file)
-                draft.unlink()
-                raise
-            os.close(file)
+            draft = self.path.with_name(f".{self.path.name}.part")
+            draft.unlink(missing_ok=True)  # of a keeper that died while it wrote: we hold the lock
+            write_new(draft, note.encode(), 0o644)
             os.replace(draft, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self.path.parent)
 
 
 class NewestCheckpoint:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.atrest import PLAIN, AtRest
+from gateway.audit.durable import make_folder, sync_folder, write_new
 from security import checkpoint
 from security.checkpoint import Checkpoint, NoteError, NoteKey
 
@@ -32,7 +33,7 @@ class LogKey:
         try:
             text = at_rest.read(path).decode("ascii")
         except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent, 0o700)
             made = checkpoint.private_text(origin, Ed25519PrivateKey.generate()) + "\n"
             _write_new(path, at_rest.form(path.name, made.encode("ascii")))
             text = at_rest.read(path).decode("ascii")
@@ -68,18 +69,14 @@ class LogKey:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """Whole or not at all, and never over another process's file."""
+    """Whole or not at all, never over another process's file, and safe before anything is signed with it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    draft.unlink(missing_ok=True)
+    write_new(draft, data, 0o600)
     try:
-        try:
-            os.write(file, data)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
+        os.link(draft, path)
+    except FileExistsError:
+        pass
     finally:
         draft.unlink()
+    sync_folder(path.parent)

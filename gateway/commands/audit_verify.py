@@ -88,7 +88,8 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     if past is None:
         with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
-            rows = check_complete(connection) if asked.whole else None
+            held = progress.add_task("rows", total=None)
+            rows = check_complete(connection, on_progress=lambda done: progress.update(held, completed=done)) if asked.whole else None
             beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress))
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)

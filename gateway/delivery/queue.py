@@ -162,7 +162,7 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         body = vault.open(connection, job.body_ref)
         salt = _salt(vault.open(connection, f"{job.transfer}/request"))
         leaf: bytes | None = None
-        for table in (tables.log_entry, tables.log_pending):
+        for table in (tables.log_pending, tables.log_entry):  # an entry that gets its index in between stands in the second
             found = connection.scalar(select(table.c.leaf).where(table.c.transfer == job.transfer, table.c.phase == "intent"))
             leaf = leaf if found is None else bytes(found)
     return Contents(body, salt, leaf)

@@ -14,6 +14,8 @@ LISTED = [
     "kid with SQL", "(r, n - s)", "thin component lists", "digest mismatch", "replay", "test_across_a_restart", "expired and future", "DOCTYPE", "billion laughs",
     "XInclude", "XSLT", "file:", "field twice", "NaN", "deep", "decompression bombs", "PBES2", "RSA-1.5", "AES-256-CBC", "path traversal", "Client-Cert", "Client_Cert",
     "SSRF", "a certificate of another agency with a valid token", "revoked certificates", "expired", "an unknown path of the own APIs", "secrets", "zip",
+    "audit log: rows changed", "without the log's key", "with the log's own key", "audit log: cut short, or rolled back", "audit log: forked",
+    "a forged receipt", "a stolen message key", "a sequencer started twice", "a stale lease", "a pending entry changed or deleted", "the limit",
 ]  # fmt: skip
 
 

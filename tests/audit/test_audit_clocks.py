@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from lgsp_test_databases import transfer_row
 from sqlalchemy import Engine, insert, select, update
 
+from contracts.base.ids import new_id
+from gateway import recovery
 from gateway.audit import lease as leases
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
@@ -108,3 +111,39 @@ def test_times_of_sequencing_do_not_go_back_from_leader_to_leader(free: Any) -> 
             machine.keeper._sequencer.run_once(machine.keeper.lease)
     times = sequenced(free.engine)
     assert len(times) == 4 and times == sorted(times) and free.verify().ok
+
+
+def test_a_clock_ahead_does_not_make_messages_acceptable_again(free: Any) -> None:
+    """Of the keeper alone, or for a while of the whole machine: the keys of messages that doors would still take are not forgotten."""
+    now = free.clock[0]
+    with writing(free.engine) as connection:
+        for key, expires in ((b"long expired", now - 700), (b"just expired", now - 5), (b"good", now + 280), (b"newest", now + 300)):
+            connection.execute(insert(tables.replay).values(key=key, expires=expires))
+    ahead = Machine(free, "keeper-a", 7 * DAY)
+    ahead.pass_time(30)
+    with free.engine.connect() as connection:
+        assert set(connection.execute(select(tables.replay.c.key)).scalars()) == {b"just expired", b"good", b"newest"}
+
+
+def test_a_clock_behind_forgets_nothing_too_early_either(free: Any) -> None:
+    now = free.clock[0]
+    with writing(free.engine) as connection:
+        for key, expires in ((b"old", now - 700), (b"new", now + 300)):
+            connection.execute(insert(tables.replay).values(key=key, expires=expires))
+    behind = Machine(free, "keeper-a", -DAY)
+    behind.pass_time(30)
+    with free.engine.connect() as connection:
+        assert set(connection.execute(select(tables.replay.c.key)).scalars()) == {b"old", b"new"}
+
+
+@pytest.mark.parametrize(("open_for", "state"), [(2.0, "forwarding"), (recovery.FORGOTTEN_SECONDS + 2, "in-doubt")])
+@pytest.mark.parametrize("ahead", [-DAY, 0.0, DAY])
+def test_what_a_living_door_has_in_hand_is_not_taken_from_it_by_another_clock(free: Any, ahead: float, open_for: float, state: str) -> None:
+    """How long a transfer is open is told by the door's own clock, whatever the keeper's says."""
+    door, keeper = Machine(free, "door-a"), Machine(free, "keeper-a", ahead)
+    row = transfer_row("door-a", id=new_id(), idempotent=False)._replace(committed=door.clock - open_for)
+    with writing(free.engine) as connection:
+        connection.execute(insert(tables.transfer).values(row._asdict()))
+    keeper.pass_time(3)
+    with free.engine.connect() as connection:
+        assert connection.execute(select(tables.transfer.c.state)).scalar_one() == state

@@ -277,19 +277,24 @@ def forged(entry: Entered) -> Entered:
     return Entered(entry.transfer, entry.phase, other, entry.sequenced)
 
 
-def put_in(entry: Entered) -> Entered:
-    id = new_id()
-    return Entered(id, "outcome", freeze(Outcome(id, BEGAN, 200)).entry, entry.sequenced)
+def put_in(beside: Entered) -> list[Entered]:
+    """Both entries of a transfer that never was."""
+    made = handed_in("nobody").log
+    return [Entered(row.transfer, row.phase, row.entry, beside.sequenced) for row in made]
 
 
-# Each makes another history of the true one; what an insider may want: another content, a thing undone, a thing that never was, another order.
+def without(log: list[Entered], transfer: str) -> list[Entered]:
+    return [each for each in log if each.transfer != transfer]
+
+
+# Each makes another history of the true one, with care: no intent without its outcome, none behind it, no time that goes back.
 HISTORIES: dict[str, History] = {
     "the first entry edited": lambda log: [forged(log[0]), *log[1:]],
     "an entry in the middle edited": lambda log: [*log[:301], forged(log[301]), *log[302:]],
     "the last entry edited": lambda log: [*log[:-1], forged(log[-1])],
-    "the first entry deleted": lambda log: log[1:],
-    "an entry in the middle deleted": lambda log: [*log[:301], *log[302:]],
-    "an entry inserted": lambda log: [*log[:100], put_in(log[99]), *log[100:]],
-    "two entries swapped": lambda log: [*log[:10], log[400], *log[11:400], log[10], *log[401:]],
-    "a transfer made never to have been": lambda log: [each for each in log if each.transfer != log[40].transfer],
+    "an outcome deleted": lambda log: [*log[:301], *log[302:]],
+    "the first transfer made never to have been": lambda log: without(log, log[0].transfer),
+    "a transfer made never to have been": lambda log: without(log, log[40].transfer),
+    "a transfer put in": lambda log: [*log[:100], *put_in(log[99]), *log[100:]],
+    "two transfers in each other's place": lambda log: [*log[:10], *log[12:14], *log[10:12], *log[14:]],
 }
