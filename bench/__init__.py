@@ -11,9 +11,17 @@ from typing import Any
 
 def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """`{"ok": true, "rows": […]}`; a wrong answer in a measure raises, since a measure of wrong answers is none."""
-    from bench import encryption, secured, translation  # the measuring tools are loaded only when something is measured
+    from bench import encryption, search, secured, translation  # the measuring tools are loaded only when something is measured
 
     return {
         "ok": True,
-        "rows": [row.to_json() for row in (secured.measure(quick, say), encryption.measure(quick, say), *translation.measure(quick, say))],
+        "rows": [
+            row.to_json()
+            for row in (
+                secured.measure(quick, say),
+                encryption.measure(quick, say),
+                *translation.measure(quick, say),
+                search.measure(quick, say),
+            )
+        ],
     }

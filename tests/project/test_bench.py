@@ -68,3 +68,10 @@ def test_fifty_megabytes_of_files_pass_in_little_memory(measured_rows: dict[str,
 @pytest.mark.server
 def test_translation_is_ten_times_as_fast_as_zeep(measured_rows: dict[str, Any]) -> None:
     assert measured_rows["translation-20-readings"]["against"]["zeep"] >= 10
+
+
+@pytest.mark.server
+def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
+    """Pages a second of ten times as many entries; were a page to walk the log, a tenth would be left."""
+    (ratio,) = measured_rows["audit-search-million"]["against"].values()
+    assert ratio >= 0.4
