@@ -92,7 +92,6 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.attack("what is another agency's")
 async def test_another_agencys_numbers_are_refused(yesterday: World) -> None:
     for body in FOREIGN:
         answer = await post(yesterday, "thuc-phan", body)
@@ -102,7 +101,6 @@ async def test_another_agencys_numbers_are_refused(yesterday: World) -> None:
     assert [each["failure"] for each in yesterday.logged("refusal")] == ["reconciliation.not-yours"] * len(FOREIGN)
 
 
-@pytest.mark.attack("what is another agency's")
 async def test_a_foreign_signature_and_a_repeated_one(yesterday: World) -> None:
     answer = await post(yesterday, "thuc-phan", said(), signer="canh-bao")
     assert answer.status == 403 and answer.json["code"] == "channel.mismatch"
