@@ -35,8 +35,8 @@ from gateway.journal.statements import Cursor, Statements
 
 LIMIT: Final = 400  # entries a transaction: other writers wait some ten milliseconds for it
 PATIENCE: Final = 2.0  # seconds that fewer than that wait
-_SHARE: Final = 4.0  # times as long as a step took, nothing is done after it
-_ROUND: Final = 1.0  # seconds: then the keeper is asked whether it still leads
+_SPELL: Final = 0.05  # seconds of work at a stretch, then as much again to rest as this says:
+_SHARE: Final = 4.0
 _NAME: Final = "search"
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
 
@@ -176,12 +176,13 @@ class Indexing:
 
     async def run_once(self, held: Lease) -> int:
         """Never asks to be called again at once: it keeps its own pace."""
-        until = self._monotonic() + _ROUND
-        while self._next <= (began := self._monotonic()) < until:
+        began = self._monotonic()
+        while self._next <= began:
             waiting = await asyncio.to_thread(self._indexer.waiting)
             done = await asyncio.to_thread(self._indexer.step, held) if waiting else 0
-            took = self._monotonic() - began
+            now = self._monotonic()
             if waiting - done < LIMIT:
-                self._next = began + PATIENCE
-            await asyncio.sleep(_SHARE * took)
+                self._next = now + PATIENCE
+            elif now - began >= _SPELL:
+                self._next = now + _SHARE * (now - began)
         return 0

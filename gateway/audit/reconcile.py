@@ -300,4 +300,4 @@ def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tupl
 
 def _names(connection: Connection, transfers: list[str]) -> dict[str, str]:
     table = tables.transfer.c
-    return dict(connection.execute(select(table.id, table.message_id).where(table.id.in_(transfers))).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(select(table.id, table.message_id).where(table.id.in_(transfers)))}

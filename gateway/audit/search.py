@@ -30,11 +30,11 @@ from gateway.audit.facts import OUTCOMES, Facts, Logged
 from gateway.audit.index import keys_of, watermark, wide, word
 from gateway.journal import tables
 
-LOOKS: Final = 20_000  # rows of the index that one page looks at, at most
+LOOKS: Final = 10_000  # rows of the index that one page looks at, at most
 RAW_LOOKS: Final = 4_000  # entries that it reads in full, at most
 _RAW: Final = 500
 _PROBE: Final = 1_000
-_WIDEST: Final = 8_000
+_WIDEST: Final = 4_000
 _index: Final = tables.log_index.c
 # PostgreSQL is bad at guessing how many rows a range over two columns holds, and might gather and sort them all: it is to walk along an index, always.
 _IN_ORDER: Final = select(*[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")])

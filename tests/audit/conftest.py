@@ -1,6 +1,6 @@
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.audit.verify import Report, verify_log
 from gateway.journal.append import append
-from gateway.journal.database import writing
+from gateway.journal.database import migrate, open_engine, writing
 
 NAME = "lgsp_test_databases"
 HELPERS = {
@@ -31,6 +31,17 @@ for helper, place in HELPERS.items():
         spec.loader.exec_module(sys.modules[helper])
 
 database = sys.modules[NAME].database
+
+
+@pytest.fixture(scope="module", params=sys.modules[NAME].KINDS)
+def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One of each kind for all tests of a module, which empty what they fill."""
+    engine = open_engine(sys.modules[NAME].fresh_url(request.param, tmp_path_factory.mktemp("kept")))
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
 sqlite = sys.modules[NAME].sqlite
 log_row = sys.modules[NAME].log_row
 

@@ -86,7 +86,7 @@ def write(connection: Connection, rows: Sequence[tuple[float, form.FrozenEntry]]
 
 
 def clear(connection: Connection) -> None:
-    for table in (tables.log_entry, tables.log_index, tables.log_indexed):
+    for table in (tables.log_entry, tables.log_index, tables.log_indexed, tables.queue, tables.lease):
         connection.execute(delete(table))
 
 

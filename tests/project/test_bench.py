@@ -78,3 +78,10 @@ def test_the_log_keeps_up(measured_rows: dict[str, Any]) -> None:
     assert row["details"]["delay_p50_ms"] <= row["details"]["delay_max_ms"]
     checked = measured_rows["audit-verify-whole-log"]
     assert checked["details"]["entries"] == 100_000 and checked["against"]["leaf hashes alone"] >= 0.01
+
+
+@pytest.mark.server
+def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
+    """Pages a second of ten times as many entries; were a page to walk the log, a tenth would be left."""
+    (ratio,) = measured_rows["audit-search-million"]["against"].values()
+    assert ratio >= 0.4
