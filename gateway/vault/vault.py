@@ -179,6 +179,7 @@ class Vault:
         self._held = {}
 
     def _key_of_day(self, retention: str | None, now: float) -> tuple[str, bytes]:
+        self.forget_gone()  # once a day and class: what never serves forgets, too
         id = key_id(now, retention or self._class)
         if not self.keys.stands(id):
             self.keys.make(id)
