@@ -137,6 +137,12 @@ class _Reader:
                 self.bad((*path, word), f"the word {word}", "one of " + ", ".join(sorted(known)))
 
 
+_WORDS: Final = {
+    "id", "version", "title", "description", "owner_role", "legal_basis", "operations", "protection", "retention_months", "evidence",
+    "shared_codes", "codes_at",
+}  # fmt: skip
+
+
 def _contract(source: Source, bundle: Bundle) -> None:
     if "contract.yaml" not in bundle.files:
         source.findings.add("contract.yaml", 0, "", "nothing", "layout", "id, version, title, operations")
@@ -145,23 +151,7 @@ def _contract(source: Source, bundle: Bundle) -> None:
     if document is None:
         return
     read = _Reader(document, source.findings)
-    read.only(
-        (),
-        {
-            "id",
-            "version",
-            "title",
-            "description",
-            "owner_role",
-            "legal_basis",
-            "operations",
-            "protection",
-            "retention_months",
-            "evidence",
-            "shared_codes",
-            "codes_at",
-        },
-    )
+    read.only((), _WORDS)
     shared = read.get(("shared_codes",))
     if shared is not None and (not isinstance(shared, list) or not all(isinstance(each, str) and each in source.tables for each in shared)):
         read.bad(("shared_codes",), repr(shared)[:60], "names of tables that lie in _codes/ beside the contracts")

@@ -13,6 +13,7 @@ from contracts.base.times import rfc3339
 from contracts.model import Pattern
 from contracts.wire.jsontext import text_of
 from gateway.atrest import AtRest
+from gateway.commands.actor import actor
 from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.exchange.states import State
@@ -69,7 +70,7 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
         raise Theirs("feed.unknown", contract=contract)
     with writing(engine) as connection:
-        append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor="command line")])
+        append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())])
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
     text = "\n".join(map(text_of, page.events))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -77,8 +78,8 @@ class Retention:
     async def run_once(self, lease: Lease) -> int:
         now = self._clock()
         if now >= self._small or now < self._small - 2 * FORGET_SECONDS:  # or the clock went back
-            await asyncio.to_thread(self.look, lease, now)
             self._small = now + FORGET_SECONDS
+            await asyncio.to_thread(self.look, lease, now)
         if now < self._next and now >= self._next - 2 * self._seconds:
             return 0
         self._next = now + self._seconds  # also if it fails: what is wrong is told once each time, not five times a second
@@ -117,17 +118,19 @@ class Retention:
     def run(self, lease: Lease, now: float) -> bool:
         """Destroy what is due; whether something moved, so that its key waits for the next look."""
         check, waits = self._check(lease), False
-        self._vault.keys.prune(now, self._copy_days)
+        with _told("old copies are not removed"):
+            self._vault.keys.prune(now, self._copy_days)
         for name in self._unfinished():
-            self._finish(name, check, now)
-        self._again(now)
+            with _told(f"key {name.id} is not destroyed yet"):
+                self._finish(name, check, now)
+        with _told("keys that came back are not destroyed again"):
+            self._again(now)
         for each in due(self._engine, self._vault, now):
-            if self._hold_back(each.name, check) + self._carry_on(each.name, check, now):
-                waits = True
-            elif self._begin(each.name, check, now):
-                self._finish(each.name, check, now)
-            else:
-                waits = True
+            with _told(f"key {each.name.id} is not destroyed yet"):
+                if self._hold_back(each.name, check) + self._carry_on(each.name, check, now):
+                    waits = True
+                elif self._begin(each.name, check, now):
+                    self._finish(each.name, check, now)
         return waits
 
     def _hold_back(self, name: KeyName, check: rows.Check) -> int:
@@ -149,10 +152,11 @@ class Retention:
         return rows.reseal(self._engine, self._lock, self._vault, check, needed, lambda _: today)
 
     def _begin(self, name: KeyName, check: rows.Check, now: float) -> bool:
-        """Say that it will be destroyed; False if a hold came in the meantime."""
+        """Say that it will be destroyed; False if a hold came in the meantime, or covers a body that is damaged: then a person has to look."""
         with writing(self._engine, self._lock) as connection:
             check(connection)
             if holds.under_key(connection, name, holds.in_force(connection)):
+                _logger.warning("key %s waits: a hold covers what it seals", name.id)
                 return False
             bodies, size = rows.counted(connection, name.id)
             connection.execute(insert(_ended).values(key_id=name.id, began=now, bodies=bodies, bytes=size))
@@ -188,6 +192,15 @@ class Retention:
             leases.check(connection, lease)
 
         return check
+
+
+@contextmanager
+def _told(undone: str) -> Iterator[None]:
+    """Files that cannot be written hold up nothing but themselves; they are tried again at the next look."""
+    try:
+        yield
+    except OSError as trouble:
+        _logger.error("%s: %s", undone, trouble)
 
 
 def due(engine: Engine, vault: Vault, now: float) -> list[Due]:

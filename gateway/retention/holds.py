@@ -80,14 +80,14 @@ class Hold:
 def check(hold: Hold) -> None:
     """`vault.hold-wrong` for one that cannot be put in place."""
     if HOLD_NAME.fullmatch(hold.name) is None:
-        raise Theirs("vault.hold-wrong", what="NAME", why=hold.name)
+        raise Theirs("vault.hold-wrong", what="NAME", why=ascii(hold.name))
     if len(hold.reason.strip()) < LEAST_REASON:
         raise Theirs("vault.no-reason", length=len(hold.reason.strip()), least=LEAST_REASON)
     others = (hold.agency, hold.contract, hold.begins, hold.ends)
     if hold.transfers is None and all(each is None for each in others):
-        raise Theirs("vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="none is given")
+        raise Theirs("vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="chưa nêu gì / none is given")
     if hold.transfers is not None and any(each is not None for each in others):
-        raise Theirs("vault.hold-wrong", what="--transfer", why="it stands alone")
+        raise Theirs("vault.hold-wrong", what="--transfer", why="phải đứng một mình / it stands alone")
     if hold.begins is not None and hold.ends is not None and hold.begins >= hold.ends:
         raise Theirs("vault.hold-wrong", what="--from, --to", why=f"{rfc3339(hold.begins)} >= {rfc3339(hold.ends)}")
 
@@ -100,7 +100,7 @@ def add(connection: Connection, hold: Hold) -> int:
         raise Theirs("vault.hold-stands", name=hold.name, since=rfc3339(stands))
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
-            raise Theirs("vault.hold-wrong", what=transfer, why="the vault holds nothing of it")
+            raise Theirs("vault.hold-wrong", what=transfer, why="kho không có gì của giao dịch này / the vault holds nothing of it")
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
     connection.execute(
         insert(_hold).values(

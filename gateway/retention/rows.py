@@ -8,12 +8,14 @@ does the same work does no harm.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, select, update
 
+from contracts.base.errors import Ours
 from contracts.base.ids import new_id
 from gateway.exchange.states import FINAL, State
 from gateway.journal import tables
@@ -27,6 +29,7 @@ LARGE: Final = 8 << 20  # bytes of a chunk, unless one body has more
 _OPEN: Final = tuple(state.value for state in State if state not in FINAL)
 Check = Callable[[Connection], object]
 _vault: Final = tables.vault.c
+_logger: Final = logging.getLogger("lgsp.retention")
 
 
 def transfer_of(dialect: str) -> ColumnElement[str]:
@@ -93,7 +96,7 @@ def reseal(
     for chunk in _chunks(engine, ids):
         with engine.connect() as connection:
             rows = [_row(each) for each in connection.execute(select(*tables.vault.c).where(_vault.id.in_(chunk)))]
-        fresh = [(row.key_id, vault.reseal(row, to(row.key_id))) for row in rows if row.sealed and vault.keys.stands(row.key_id)]
+        fresh = [(row.key_id, made) for row in rows if (made := _resealed(vault, row, to(row.key_id))) is not None]
         with writing(engine, lock) as connection:
             check(connection)
             for before, row in fresh:
@@ -101,6 +104,18 @@ def reseal(
                 done += connection.execute(step.values(key_id=row.key_id, sealed=row.sealed)).rowcount
         on_done(done)
     return done
+
+
+def _resealed(vault: Vault, row: VaultRow, key_id: str) -> VaultRow | None:
+    if not row.sealed or not vault.keys.stands(row.key_id):
+        return None
+    try:
+        return vault.reseal(row, key_id)
+    except Ours as failure:
+        if failure.code != "vault.broken":
+            raise
+        _logger.error("%s", failure)
+        return None
 
 
 def _chunks(engine: Engine, ids: Iterable[str]) -> Iterator[list[str]]:

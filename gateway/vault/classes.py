@@ -95,7 +95,6 @@ class Keeping:
 
 SALT_PART: Final = "salt"
 Parts = Iterable[tuple[str, bytes]]
-_FULL: Final[Mapping[str, str | None]] = MappingProxyType({SALT_PART: None})  # there it stands before the request
 
 
 @cache
@@ -107,7 +106,7 @@ def keeping(evidence: Evidence, months: int, pattern: Pattern) -> Keeping:
     """
     long = f"m{months}"
     if evidence == "full":
-        return Keeping(_FULL, long)
+        return Keeping(MappingProxyType({}), long)  # the salt stands before the request
     if evidence == "metadata":
         named: dict[str, str | None] = {SALT_PART: long}
         if pattern is Pattern.SUBMIT:

@@ -27,7 +27,7 @@ register(
             Branch.THEIRS,
             400,
             Words("Lệnh lưu giữ không hợp lệ", "The hold cannot be read"),
-            Words("{what}: {why}.", "{what}: {why}."),
+            Words("{what} không dùng được: {why}.", "{what} will not do: {why}."),
             Words(
                 "Tên gồm chữ thường, số và gạch nối; nêu --transfer, hoặc --agency, --contract, --from, --to.",
                 "A name has small letters, digits and hyphens; name --transfer, or --agency, --contract, --from, --to.",

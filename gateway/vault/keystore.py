@@ -119,7 +119,8 @@ class KeyStore:
         folder, stamp = self.copies / day, self.folder.stat().st_mtime_ns if self.folder.is_dir() else 0
         if self._copied == (day, stamp):
             return 0
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (self.copies, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         written = 0
         for name in self.names():
             source, target = self._path(name.id), folder / f"{name.id}{_SUFFIX}"
@@ -151,7 +152,8 @@ class KeyStore:
         old = [folder for folder in _dated(self.copies) if date.fromisoformat(folder.name) < first]
         for folder in old:
             for file in folder.iterdir():
-                _overwrite(file)
+                if file.is_file():
+                    _overwrite(file)
             shutil.rmtree(folder)
         return len(old)
 

@@ -53,25 +53,24 @@ class Vault:
     def __init__(self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
-        self._sealing: dict[str, tuple[int, str, bytes]] = {}  # by class: the day, and its key
+        self._sealing: dict[str | None, tuple[int, str, bytes]] = {}  # by class (None: the vault's own): the day, and its key
         self._held: dict[str, _Held] = {}
 
     def seal(self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
-        day, key_id, key = self._sealing.get(retention or self._class, _UNUSED)
+        day, key_id, key = self._sealing.get(retention, _UNUSED)
         if day != now // _DAY:
-            key_id, key = self._key_of_day(retention or self._class, now)
+            key_id, key = self._key_of_day(retention, now)
         name = f"{transfer}/{part}"
         return VaultRow(name, key_id, len(plain), seal(key, _context(name), plain))
 
     def seal_kept(self, keep: Keeping, transfer: str, parts: Parts, now: float) -> tuple[VaultRow, ...]:
         """The rows of those parts of a transfer that are kept."""
         named, rest = keep.named, keep.rest
-        return tuple([
-            self.seal(transfer, part, data, now, retention)
-            for part, data in parts
-            if (retention := named.get(part, rest)) is not None
-        ])  # fmt: skip
+        if not named and rest is not None:
+            return tuple([self.seal(transfer, part, data, now, rest) for part, data in parts])
+        classes = [(part, data, named.get(part, rest)) for part, data in parts]
+        return tuple([self.seal(transfer, part, data, now, retention) for part, data, retention in classes if retention is not None])
 
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
         """The same body under another key, which is made if need be."""
@@ -179,8 +178,9 @@ class Vault:
         self._sealing = {}
         self._held = {}
 
-    def _key_of_day(self, retention: str, now: float) -> tuple[str, bytes]:
-        id = key_id(now, retention)
+    def _key_of_day(self, retention: str | None, now: float) -> tuple[str, bytes]:
+        self.forget_gone()  # once a day and class: what never serves forgets, too
+        id = key_id(now, retention or self._class)
         if not self.keys.stands(id):
             self.keys.make(id)
         key = self._read_key(id)

@@ -73,6 +73,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         (YAML, "idempotent: true", "idempotant: true", "one of answer, idempotent"),
         (YAML, "version: 1.0.0", "version: one", "three numbers, as 1.2.0"),
         (YAML, "retention_months: 24", "retention_months: 1", "3 or more"),
+        (YAML, "protection: signed", "evidence: some", "full, metadata or none"),
         (YAML, "protection: signed", "id: again", "each key once"),
         (YAML, "protection: signed", "protection: sealed", "signed or encrypted"),
         ("systems/do-thi-xml.yaml", "here: dt:NoiDung", "here: dt:LinhVuc", "one row a place"),

@@ -171,3 +171,19 @@ def test_sealing_anew_that_was_cut_short_is_gone_on_with(small_house: Any, monke
     assert all(house.key_of(each).endswith("vu-an-7") for each in held)
     with house.engine.connect() as connection:
         assert holds.every(connection)[0].sealed == house.now
+
+
+def test_a_held_body_that_is_damaged_holds_its_key_and_nothing_else(small_house: Any) -> None:
+    """It may be mended from a backup of the database as long as its key stands."""
+    house = small_house
+    held, damaged = house.transfer("request"), house.transfer("request")
+    house.now += DAY
+    other = house.transfer("request")
+    put(house, transfers=(held, damaged))
+    key = house.key_of(damaged)
+    with writing(house.engine) as connection:
+        connection.execute(tables.vault.update().where(tables.vault.c.id == f"{damaged}/request").values(sealed=b"nonsense" * 20))
+    house.now += MONTHS_24
+    over(house)
+    assert house.opened(held) == f"request of {held}".encode() and house.vault.keys.stands(key)
+    assert house.opened(damaged) == "vault.broken" and house.opened(other) == "vault.expired"

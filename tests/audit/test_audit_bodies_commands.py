@@ -1,0 +1,124 @@
+"""`lgsp audit body` and `lgsp vault …`: what they print, how they end, what stands in the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from contracts.base.errors import Failure
+from contracts.base.ids import new_id
+from gateway.audit import lease as leases
+from gateway.commands import audit, body, vault
+from gateway.journal import tables
+from gateway.journal.database import migrate, open_engine, writing
+from gateway.settings import Settings
+from gateway.vault.vault import Vault
+
+REASON = "công văn 12/CV-CA"
+BODY = "cảnh báo lũ".encode()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(tmp_path / "data")
+    made.data.mkdir()
+    migrate(open_engine(made.database_url))
+    return made
+
+
+def put(settings: Settings, part: str, content: bytes, days_ago: float = 0.0, retention: str = "m24") -> str:
+    at = time.time() - days_ago * 86_400
+    id = new_id(int(at * 1000))
+    row = Vault(settings.vault_keys).seal(id, part, content, at, retention)
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(insert(tables.vault).values(**row._asdict()))
+    return id
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, Any]]]:
+    def run(command: Callable[..., None], *given: Any) -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as end:
+            command(*given, True)
+        return int(str(end.value.code)), json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_a_body_is_shown_and_who_saw_it_stands_with_the_transfer(settings: Settings, tmp_path: Path, told: Any) -> None:
+    transfer = put(settings, "request", BODY)
+    code, found = told(body.body, settings, transfer, "request", REASON, None, None)
+    assert (code, found["text"], found["size"]) == (0, BODY.decode(), len(BODY))
+    code, found = told(body.body, settings, transfer, "request", REASON, tmp_path / "body.bin", "2-4")
+    assert code == 0 and (tmp_path / "body.bin").read_bytes() == BODY[2:5] and (tmp_path / "body.bin").stat().st_mode & 0o777 == 0o600
+    code, shown = told(audit.show, settings, [transfer])
+    assert code == 0 and [entry["what"] for entry in shown["entries"]] == ["body-view", "body-view"]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert all(entry["actor"].endswith(f"{user}, command line") and entry["facts"]["reason"] == REASON for entry in shown["entries"])
+    assert [entry["facts"].get("range") for entry in shown["entries"]] == [None, "2-5"]
+
+
+def test_what_is_no_text_comes_in_base64_and_what_is_too_large_not_at_all(settings: Settings, told: Any) -> None:
+    transfer, large = put(settings, "request", b"\xff\xfe"), put(settings, "answer", bytes(3 << 20))
+    assert told(body.body, settings, transfer, "request", REASON, None, None)[1]["base64"] == "//4="
+    code, found = told(body.body, settings, large, "answer", REASON, None, None)
+    assert (code, found["error"]["code"]) == (2, "too-large")
+    assert told(body.body, settings, large, "answer", REASON, None, "0-99")[0] == 0
+    assert len(told(audit.show, settings, [large])[1]["entries"]) == 1, "what was not read is not logged as read"
+
+
+@pytest.mark.parametrize(("out", "span", "code"), [(True, None, "file-there"), (False, "9-3", "bad-range"), (False, "all", "bad-range")])
+def test_wrong_usage_reads_nothing(settings: Settings, tmp_path: Path, told: Any, out: bool, span: str | None, code: str) -> None:
+    transfer = put(settings, "request", BODY)
+    (tmp_path / "there").touch()
+    ended, found = told(body.body, settings, transfer, "request", REASON, tmp_path / "there" if out else None, span)
+    assert (ended, found["error"]["code"]) == (2, code)
+    assert told(audit.show, settings, [transfer])[0] == 1
+
+
+def test_raw_bytes_go_to_standard_output(settings: Settings, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    transfer = put(settings, "request", b"\x00\xff" * 100_000)
+    with pytest.raises(SystemExit) as end:
+        body.body(settings, transfer, "request", REASON, None, "1-150000", False)
+    assert end.value.code == 0 and capfdbinary.readouterr().out == (b"\x00\xff" * 100_000)[1:150_001]
+
+
+def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
+    old, held, new = put(settings, "request", BODY, 800), put(settings, "answer", BODY, 801), put(settings, "request", BODY)
+    code, found = told(vault.hold_add, settings, "vu-an-7", REASON, [held], None, None, None, None)
+    assert (code, found["transfers"], found["bodies"]) == (0, 0, 1)
+    code, found = told(vault.status, settings)
+    assert code == 0 and [(line["class"], line["hold"], line["bodies"], line["overdue"]) for line in found["keys"]] == [
+        ("m24", None, 0, True), ("m24", "vu-an-7", 1, False), ("m24", None, 1, True), ("m24", None, 1, False),
+    ]  # fmt: skip
+    code, dry = told(vault.expire, settings, True)
+    assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
+    code, done = told(vault.expire, settings, False)
+    assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
+    with pytest.raises(Failure) as caught:
+        body.body(settings, old, "request", REASON, None, None, True)
+    assert caught.value.code == "vault.expired"
+    assert told(body.body, settings, held, "answer", REASON, None, None)[1]["text"] == BODY.decode()
+    assert told(body.body, settings, new, "request", REASON, None, None)[0] == 0
+    assert told(vault.hold_release, settings, "vu-an-7", REASON)[1]["bodies"] == 1
+    assert [each["state"] for each in told(vault.hold_list, settings)[1]["holds"]] == ["released"]
+    assert len(told(vault.expire, settings, False)[1]["destroyed"]) == 1
+    (settings.vault_keys / f"{told(vault.status, settings)[1]['keys'][0]['key']}.key").unlink()
+    code, found = told(vault.status, settings)
+    assert code == 1 and len(found["missing"]) == 1, "a key that is gone without having been destroyed is no small thing"
+
+
+def test_where_a_keeper_leads_it_alone_destroys(settings: Settings, told: Any) -> None:
+    put(settings, "request", BODY, 800)
+    with writing(open_engine(settings.database_url)) as connection:
+        assert leases.take(connection, "keeper-1", time.time(), seconds=600) is not None
+    code, found = told(vault.expire, settings, False)
+    assert (code, found["error"]["code"]) == (1, "keeper-leads")

@@ -1,0 +1,54 @@
+"""In a running instance: bodies are kept by class, each one that is read leaves its note in the verified log."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from examples import messages
+from examples.story import World
+from gateway.commands import audit, body, vault
+from gateway.journal import tables
+from gateway.journal.database import open_engine
+from gateway.settings import Settings
+
+pytestmark = pytest.mark.server
+REASON = "công văn 12/CV-CA"
+
+
+def told(capsys: pytest.CaptureFixture[str], command: Any, *given: Any) -> dict[str, Any]:
+    with pytest.raises(SystemExit):
+        command(*given, True)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def sequenced(engine: Engine, transfer: str, phase: str) -> bool:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with engine.connect() as connection:
+            table = tables.log_entry.c
+            if connection.execute(select(table.idx).where(table.transfer == transfer, table.phase == phase)).first() is not None:
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_reading_is_in_the_tree(instance: Settings, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    message = messages.fire_alarm(identifier=f"BC-{uuid.uuid4()}")
+    answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", message, message_id=str(uuid.uuid4()))
+    transfer = answer.json()["transfer"]
+    found = told(capsys, body.body, instance, transfer, "canonical", REASON, None, None)
+    assert json.loads(found["text"])
+    assert sequenced(open_engine(instance.database_url), transfer, found["note"])
+    phases = [entry.get("what") or entry["kind"] for entry in told(capsys, audit.show, instance, [transfer])["entries"]]
+    assert phases == ["intent", "outcome", "body-view"]
+    assert told(capsys, audit.verify, instance, None, None, None)["ok"]
+    kept = told(capsys, vault.status, instance)
+    assert kept["ok"] and all(line["stands"] and not line["overdue"] for line in kept["keys"])
+    assert "m24" in {line["class"] for line in kept["keys"]}
