@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -209,7 +210,8 @@ async def test_a_clock_that_is_far_off_is_flagged(file_log: Any, session: Any, a
     grow(file_log)
     stamping = Stamping(file_log, session, authority)
     stamping.moment = 7200.0
-    assert "-7200 s" in (await stamping.look())["clock"] and len(stamping.rows()) == 1
+    said = re.search(r"by (-\d+) s", (await stamping.look())["clock"])
+    assert said is not None and abs(int(said[1]) + 7200) <= 30 and len(stamping.rows()) == 1
     with file_log.engine.connect() as connection:
         assert "clock" in dict(standing(connection, STAMPS).trouble or {})
 

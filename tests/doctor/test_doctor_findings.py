@@ -123,6 +123,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 }
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
+APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # test_audit_vouching_commands.py
 
 
 @pytest.mark.parametrize("code", CASES)
