@@ -86,7 +86,6 @@ def bad_line(kind: str, note: str, key: Ed25519PrivateKey) -> str:
 LIES = ["another log", "another key", "an unknown key", "an old time", "a time to come", "garbage", "nothing", "too long"]
 
 
-@pytest.mark.attack("forged cosignatures")
 async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
     """Each kind told by a witness of its own, all in one round."""
     log = file_log
@@ -111,7 +110,6 @@ async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
         assert asking.kept() == [] and not asking.file.exists()
 
 
-@pytest.mark.attack("witnesses that fail")
 async def test_whoever_does_not_cosign_holds_up_nobody(file_log: Any, session: Any) -> None:
     log, asked = file_log, []
     grow(log)
@@ -153,7 +151,6 @@ async def test_slow_ones_are_not_waited_for(file_log: Any, session: Any) -> None
         assert asking.kept()[0][0] == 3
 
 
-@pytest.mark.attack("a log that is rolled back")
 async def test_a_log_that_was_rolled_back_is_objected_to(file_log: Any, session: Any) -> None:
     """An insider with the database, the checkpoint beside it and the log's key: the witness still holds more."""
     log = file_log
