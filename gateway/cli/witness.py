@@ -33,7 +33,7 @@ def witness_key(
 
 @witness.command("add-log")
 def witness_add_log(vkey: str, data: Folder, json: Json = False) -> None:
-    """Cosign for a log from now on: VKEY is its verifier key (`keys/log.vkey` of an instance), or a file that holds it."""
+    """Cosign for a log from now on: VKEY is its verifier key (`log/log.vkey` of an instance), or a file that holds it."""
     from gateway.commands import witness as command
 
     command.add_log(data, vkey, json)

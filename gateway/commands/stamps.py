@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from gateway.audit import proofs
 from gateway.audit.gate import STAMPS
 from gateway.audit.outside import write_stamp
-from gateway.audit.vouched import anchors_of, standing
+from gateway.audit.vouched import Standing, anchors_of, standing
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -107,7 +107,7 @@ def _keep(engine: Engine, made: Stamped) -> None:
         facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
         if made.size >= held.size:
-            keep(connection, STAMPS, type(held)(made.size, made.received, None, held.told, clock_trouble(made)))
+            keep(connection, STAMPS, Standing(made.size, made.received, None, held.told, clock_trouble(made)))
 
 
 def _iso(at: float) -> str:

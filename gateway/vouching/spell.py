@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
 from gateway.audit import lease as leases
@@ -136,6 +138,7 @@ class Spell:
 
 def keep(connection: Connection, kind: str, now: Standing) -> None:
     table = tables.vouching
-    connection.execute(delete(table).where(table.c.kind == kind))
-    trouble = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
-    connection.execute(insert(table).values(kind=kind, size=now.size, at=now.at, behind=now.behind, told=now.told, trouble=trouble))
+    values: dict[str, object] = {"size": now.size, "at": now.at, "behind": now.behind, "told": now.told}
+    values["trouble"] = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
+    insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+    connection.execute(insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values))

@@ -31,7 +31,7 @@ from security import timestamp
 from security.timestamp import Stamp, Unstamped
 
 CLOCK_SECONDS: Final = 30.0  # by which the authority's clock may differ from ours
-ASK_SECONDS: Final = 15.0
+ASK_SECONDS: Final = 10.0
 _FIRST_WAIT: Final = 10.0  # before an authority that failed is asked again, twice as long each time
 _MOST_WAIT: Final = 300.0
 _QUERY: Final = "application/timestamp-query"

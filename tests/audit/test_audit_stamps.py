@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -104,7 +105,6 @@ def test_a_real_authority_is_believed(tmp_path: Path, options: dict[str, Any]) -
         assert builder.build().verify(theirs, DIGEST) and theirs.tst_info.gen_time.timestamp() == stamp.time
 
 
-@pytest.mark.attack("forged time-stamps")
 def test_what_answers_something_else_is_refused(authority: Authority, answer: bytes) -> None:
     anchors = authority.trusted
     for digest, nonce, said in ((bytes(32), NONCE, "another digest"), (DIGEST, NONCE + 1, "nonce")):
@@ -116,7 +116,6 @@ def test_what_answers_something_else_is_refused(authority: Authority, answer: by
         read(authority.by_openssl(question(DIGEST, NONCE).replace(bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040202"))), DIGEST, anchors, nonce=NONCE)  # fmt: skip
 
 
-@pytest.mark.attack("forged time-stamps")
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -137,7 +136,6 @@ def test_an_authority_that_may_not_stamp(tmp_path: Path, options: dict[str, Any]
         read(answer, DIGEST, authority.trusted, nonce=NONCE)
 
 
-@pytest.mark.attack("forged time-stamps")
 @settings(max_examples=examples(100), deadline=None)
 @given(place=st.integers(0, 5000), flip=st.integers(1, 255))
 def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: int, flip: int) -> None:
@@ -209,12 +207,12 @@ async def test_a_clock_that_is_far_off_is_flagged(file_log: Any, session: Any, a
     grow(file_log)
     stamping = Stamping(file_log, session, authority)
     stamping.moment = 7200.0
-    assert "-7200 s" in (await stamping.look())["clock"] and len(stamping.rows()) == 1
+    said = re.search(r"by (-\d+) s", (await stamping.look())["clock"])
+    assert said is not None and abs(int(said[1]) + 7200) <= 30 and len(stamping.rows()) == 1
     with file_log.engine.connect() as connection:
         assert "clock" in dict(standing(connection, STAMPS).trouble or {})
 
 
-@pytest.mark.attack("forged time-stamps")
 async def test_a_stamp_for_another_digest_or_nonce_is_not_kept(file_log: Any, session: Any, authority: Authority) -> None:
     grow(file_log)
     stamping = Stamping(file_log, session, authority, every=100.0)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from lgsp_test_witnessing import Asking, answering, honest
 from sqlalchemy import delete
 
@@ -23,6 +32,7 @@ from gateway.audit.vouched import Witness, standing
 from gateway.journal import tables
 from gateway.journal.database import writing
 from gateway.revocation.fetch import open_session
+from gateway.vouching.post import trusting
 from security.checkpoint import Checkpoint, sign, split_note, verify
 from security.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
 
@@ -86,7 +96,6 @@ def bad_line(kind: str, note: str, key: Ed25519PrivateKey) -> str:
 LIES = ["another log", "another key", "an unknown key", "an old time", "a time to come", "garbage", "nothing", "too long"]
 
 
-@pytest.mark.attack("forged cosignatures")
 async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
     """Each kind told by a witness of its own, all in one round."""
     log = file_log
@@ -111,7 +120,6 @@ async def test_a_lie_counts_for_nothing(file_log: Any, session: Any) -> None:
         assert asking.kept() == [] and not asking.file.exists()
 
 
-@pytest.mark.attack("witnesses that fail")
 async def test_whoever_does_not_cosign_holds_up_nobody(file_log: Any, session: Any) -> None:
     log, asked = file_log, []
     grow(log)
@@ -153,7 +161,6 @@ async def test_slow_ones_are_not_waited_for(file_log: Any, session: Any) -> None
         assert asking.kept()[0][0] == 3
 
 
-@pytest.mark.attack("a log that is rolled back")
 async def test_a_log_that_was_rolled_back_is_objected_to(file_log: Any, session: Any) -> None:
     """An insider with the database, the checkpoint beside it and the log's key: the witness still holds more."""
     log = file_log
@@ -218,6 +225,41 @@ def test_a_gate_without_a_licence_is_closed(tmp_path: Any, text: str) -> None:
         (tmp_path / "licence").write_text(text)
     with pytest.raises(Ours):
         Gate(tmp_path / "licence", time.time)()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """For 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "witness")])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    )
+    (folder / "tls.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder / "tls.pem", folder / "tls.key"
+
+
+async def test_over_tls_with_an_authority_of_the_instance(file_log: Any, session: Any) -> None:
+    log = file_log
+    grow(log)
+    shown, key = certificate(log.folder)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(shown, key)
+    async with honest(log.folder / "a", "w.example/a", log.key.vkey, tls=tls) as a:
+        assert a.witness.url.startswith("https://")
+        asking = Asking(log, session, [a.witness])
+        assert await asking.ask() == {"w.example/a": "its TLS certificate is not trusted"} and asking.kept() == []
+        asking.chore.tls = trusting(shown)
+        assert await asking.ask() == {} and asking.kept()[0][0] == 3
 
 
 async def test_who_lost_the_lease_keeps_nothing(file_log: Any, session: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -34,16 +35,18 @@ class Honest:
 
 
 @asynccontextmanager
-async def honest(folder: Path, name: str, *vkeys: str, clock: Clock = time.time) -> AsyncIterator[Honest]:
+async def honest(
+    folder: Path, name: str, *vkeys: str, clock: Clock = time.time, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Honest]:
     place = Folder(folder)
     key = place.make_key(name) if not place.key_file.exists() else place.key()[0]
     for vkey in vkeys:
         place.add_log(vkey)
     judge = Judge(place, clock)
     server = Server(judge)
-    port = await server.open("127.0.0.1", 0)
+    port = await server.open("127.0.0.1", 0, tls)
     try:
-        yield Honest(place, judge, Witness(f"http://127.0.0.1:{port}", key))
+        yield Honest(place, judge, Witness(f"http{'s' if tls is not None else ''}://127.0.0.1:{port}", key))
     finally:
         await server.close()
 

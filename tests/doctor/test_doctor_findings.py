@@ -127,6 +127,7 @@ APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor
 APART |= {
     f"vault.{each}" for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue")
 }  # test_doctor_vault.py
+APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # test_audit_vouching_commands.py
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -29,7 +29,7 @@ from security.cosignature import CosignerKey
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
-        shutil.which("litewitness") is None or shutil.which("ssh-agent") is None, reason="the Debian package litetlog is not there"
+        shutil.which("litewitness") is None or shutil.which("ssh-agent") is None, reason="litetlog or openssh-client (Debian) is not there"
     ),
 ]
 NAME = "w.example/lite"

@@ -58,7 +58,6 @@ def test_it_goes_forward(judge: Judge, log: Any) -> None:
         assert size_held(judge, log) == size
 
 
-@pytest.mark.attack("a log that is rolled back")
 def test_it_never_goes_back(judge: Judge, log: Any, folder: Folder) -> None:
     assert say(judge, log.ask(0, 200))[0] == 200
     for again in (judge, Judge(Folder(folder.path), lambda: NOW)):  # the same, and after a restart
@@ -69,7 +68,6 @@ def test_it_never_goes_back(judge: Judge, log: Any, folder: Folder) -> None:
         assert size_held(again, log) == 200
 
 
-@pytest.mark.attack("a log that forks")
 def test_a_fork_is_refused_and_kept_as_evidence(judge: Judge, log: Any, folder: Folder) -> None:
     other = log.fork()
     assert say(judge, log.ask(0, 200))[0] == 200
@@ -81,7 +79,6 @@ def test_a_fork_is_refused_and_kept_as_evidence(judge: Judge, log: Any, folder: 
     assert sorted(kept) == sorted([other.note(200), other.note(300), log.note(300)])
 
 
-@pytest.mark.attack("strangers at a witness")
 def test_strangers(judge: Judge, log: Any) -> None:
     stranger = type(log)("log.example/other")
     assert say(judge, stranger.ask(0, 5))[0] == 404
