@@ -104,8 +104,8 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
                 raise
         if place.exists():
             place.rmdir()
-        (draft / MARK).unlink()
         draft.rename(place)
+        (place / MARK).unlink()  # after that: until then it tells whose database this is
         manifest.sync_folder(place.parent)
     return done
 
