@@ -118,6 +118,15 @@ def test_what_lies_in_a_backup(lite: Instance, tmp_path: Path) -> None:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     done, again = lite.restore(whole, tmp_path / "new")
     assert not done.missing_keys and (again.settings.vault_keys / "2026-11-24.standard.key").exists()
+    (tmp_path / "copies" / "2026-11-24").mkdir(parents=True)
+    for name in ("2026-11-24.standard.key", "2026-11-23.standard.key"):
+        (tmp_path / "copies" / "2026-11-24" / name).write_bytes(b"k" * 32)
+    (tmp_path / "copies" / "destroyed").mkdir()
+    (tmp_path / "copies" / "destroyed" / "2026-11-23.standard").write_text("2026-11-25T00:00:00.000Z")
+    done, again = lite.restore(usual, tmp_path / "copied", vault_keys=tmp_path / "copies")
+    assert [path.name for path in again.settings.vault_keys.rglob("*.key")] == ["2026-11-24.standard.key"], (
+        "a key that was destroyed stays so"
+    )
     done, again = lite.restore(without, tmp_path / "bare")  # the log's key is lost: nobody could sign the old log any more
     assert done.reason == "key-lost" and "sign" in done.missing_keys
     done, again = lite.restore(without, tmp_path / "with", keys=lite.settings.keys)
