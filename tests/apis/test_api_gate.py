@@ -20,7 +20,7 @@ async def handler(services: Any, request: Any) -> Reply:
     return Reply(200, {}, b"reached")
 
 
-NAMES = "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency readProof readEntries readStatus"
+NAMES = "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency readOrigin readProof readEntries readStatus"
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
 
