@@ -66,7 +66,7 @@ class Instance:
     def open(cls, settings: Settings) -> Instance:
         engine = open_engine(settings.database_url)
         with writing(engine) as connection:
-            lease = leases.take(connection, new_id(), time.time())
+            lease = leases.take(connection, new_id(), time.time(), over=leases.holder(connection))
         assert lease is not None
         return cls(settings, engine, lease)
 
