@@ -26,7 +26,6 @@ SQLITE_FILE: Final = "lgsp.db"
 _PAGES: Final = 2000  # a step of that many takes some milliseconds
 _LOG: Final = ("log_entry", "log_tile", "checkpoint")
 _ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
-_SERIAL: Final = ("log_pending", "feed_pending", "route")
 
 
 @contextmanager
@@ -193,10 +192,10 @@ def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick
                     copy.write(data)
             if cursor.rowcount != expected[name]:
                 raise broken(folder, f"{name}.copy holds {cursor.rowcount} rows of {expected[name]}")
-            if name in _SERIAL:
-                cursor.execute(
-                    f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT COALESCE(max(id), 0) + 1 FROM \"{name}\"), false)"
-                )
+            number = tables.metadata.tables[name].autoincrement_column
+            if number is not None:
+                top = f'(SELECT COALESCE(max("{number.name}"), 0) + 1 FROM "{name}")'
+                cursor.execute(f"SELECT setval(pg_get_serial_sequence('{name}', '{number.name}'), {top}, false)")
 
 
 def _known_columns(folder: Path, name: str, line: str) -> str:

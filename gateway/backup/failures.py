@@ -79,7 +79,7 @@ register(
             "old-key",
             Branch.THEIRS,
             ("Khóa của nhật ký không khớp", "The key of the log does not fit"),
-            ("{path}: {reason}.", "{path}: {reason}."),
+            ("{path} không thuộc nhật ký này: {reason}.", "{path} is not of this log: {reason}."),
             ("Chỉ đúng thư mục khóa của phiên bản này.", "Name the keys of this very instance."),
         ),
         _kind(
@@ -106,7 +106,7 @@ register(
             "unwritable",
             Branch.OURS,
             ("Không ghi được", "It cannot be written"),
-            ("{path}: {reason}.", "{path}: {reason}."),
+            ("Không ghi được {path}: {reason}.", "{path} cannot be written: {reason}."),
             (
                 "Kiểm tra quyền và chỗ trống; không có gì dở dang được coi là bản sao.",
                 "Check its mode and its room; nothing half-made is taken for a backup.",

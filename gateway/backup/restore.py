@@ -30,7 +30,7 @@ from gateway.backup import database, manifest, succession
 from gateway.backup.back import bring_back
 from gateway.backup.manifest import Manifest, Tick
 from gateway.backup.succession import Decision, Known
-from gateway.backup.take import SANDBOX, VAULT_KEYS, check_free, full_told, note
+from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told, note
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
@@ -104,8 +104,8 @@ def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
                 raise
         if place.exists():
             place.rmdir()
-        (draft / MARK).unlink()
         draft.rename(place)
+        (place / MARK).unlink()  # after that: until then it tells whose database this is
         manifest.sync_folder(place.parent)
     return done
 
@@ -188,10 +188,19 @@ class _Build:
                 if not (self.draft / "keys" / path.name).exists():
                     _copy(path, self.draft / "keys" / path.name)
         if self.asked.vault_keys is not None:
-            for path in sorted(self.asked.vault_keys.rglob("*.key")):
-                target = self.draft / "keys" / "vault" / path.relative_to(self.asked.vault_keys)
-                if not target.exists():
-                    _copy(path, target)
+            self._vault_keys(self.asked.vault_keys)
+
+    def _vault_keys(self, given: Path) -> None:
+        """From a vault's own folder, or from a folder of copies by date; never one that retention has ended."""
+        place = self.draft / "keys" / "vault"
+        for mark in sorted((given / DESTROYED).glob("[!.]*")):
+            if not (place / DESTROYED / mark.name).exists():
+                _copy(mark, place / DESTROYED / mark.name)
+        for path in sorted(given.rglob("[!.]*.key")):
+            if not (place / path.name).exists():
+                _copy(path, place / path.name)
+        for mark in (place / DESTROYED).glob("*"):
+            (place / f"{mark.name}.key").unlink(missing_ok=True)
 
     # --- database -----------------------------------------------------------------------------------------------------
 
@@ -268,7 +277,7 @@ def _beside(data: Path) -> Sequence[Known]:
     """The newest checkpoint of the old data folder, if it is still there."""
     path = data / "log" / "checkpoint"
     try:
-        return (Known(str(path), path.read_text("utf-8")),)
+        return (Known(str(path), path.read_text("utf-8"), given=False),)
     except (OSError, UnicodeDecodeError):
         return ()
 
@@ -292,7 +301,8 @@ def _runs(data: Path) -> bool:
 
 def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:
     named = connection.execute(select(tables.vault.c.key_id).distinct()).scalars()
-    return sorted(name for name in named if not (settings.vault_keys / f"{name}.key").exists())
+    there = settings.vault_keys
+    return sorted(name for name in named if not (there / f"{name}.key").exists() and not (there / DESTROYED / name).exists())
 
 
 def _missing_keys(settings: Settings) -> list[str]:

@@ -31,6 +31,7 @@ class Known:
 
     name: str
     note: str
+    given: bool = True  # else it was found where the backup came from, and may be of another instance by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def _of(each: Known, key: NoteKey, others: list[str]) -> Checkpoint | None:
         head = each.note.partition("\n")[0]
         if head.startswith(f"{first}/") and head != key.name:
             others.append(head)
+            return None
+        if not each.given:
             return None
         raise Theirs("backup.old-key", path=each.name, reason=str(wrong)) from None
 

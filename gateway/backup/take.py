@@ -42,6 +42,7 @@ from security import entry as form
 from security.checkpoint import NoteKey
 
 VAULT_KEYS: Final = "vault-keys"
+DESTROYED: Final = "destroyed"  # in the folder of the vault's keys: a mark for each key that retention ended, under its id
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
 SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
@@ -171,11 +172,13 @@ def _fill(
     if wanted.keys and settings.kind == "sandbox":
         for path in _below(settings.data, SANDBOX_PARTS):
             manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
+    for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not bring back what they name
+        manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
     until = None
     if wanted.vault_keys:
         until = now + VAULT_KEYS_LIVE
-        for path in sorted(settings.vault_keys.rglob("*.key")):
-            manifest.put(draft / VAULT_KEYS / path.relative_to(settings.vault_keys), path.read_bytes())
+        for path in sorted(settings.vault_keys.glob("[!.]*.key")):
+            manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
     with database.snapshot(engine) as connection:
         newest = connection.execute(
             select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)

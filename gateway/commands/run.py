@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import sys
 import time
@@ -14,10 +15,16 @@ from pathlib import Path
 from gateway.audit.vouched import anchors_of, witnesses_of
 from gateway.commands.output import Exit, fail
 from gateway.journal.database import migrate, open_engine
+from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
 from gateway.supervisor import NotStarted, Supervisor
+
+_RESTORED = (
+    "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
+    "  lgsp restore confirm --data {data}"
+)
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
@@ -64,7 +71,11 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     )
     try:
         with _alone(settings):
-            migrate(open_engine(settings.database_url))  # an instance of an older release takes the tables of this one
+            engine = open_engine(settings.database_url)
+            migrate(engine)  # an instance of an older release takes the tables of this one
+            with engine.connect() as connection:
+                if held_until(connection) == math.inf:
+                    _say(_RESTORED.format(data=settings.data))
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:

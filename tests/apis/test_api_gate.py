@@ -20,7 +20,7 @@ async def handler(services: Any, request: Any) -> Reply:
     return Reply(200, {}, b"reached")
 
 
-NAMES = "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency readProof readEntries reconcileCounts readStatus"
+NAMES = "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
 

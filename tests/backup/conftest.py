@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import os
 import shutil
 import sys
 import time
@@ -38,6 +40,7 @@ if NAME not in sys.modules:
     spec.loader.exec_module(sys.modules[NAME])
 databases = sys.modules[NAME]
 
+_numbers = itertools.count()
 ORIGIN = "tinh.example/lgsp"
 
 
@@ -63,7 +66,7 @@ class Instance:
     def open(cls, settings: Settings) -> Instance:
         engine = open_engine(settings.database_url)
         with writing(engine) as connection:
-            lease = leases.take(connection, new_id(), time.time())
+            lease = leases.take(connection, new_id(), time.time(), over=leases.holder(connection))
         assert lease is not None
         return cls(settings, engine, lease)
 
@@ -121,9 +124,8 @@ def _copy(kind: str, base: Path, place: Path) -> Settings:
         return replace(made, data=place)
     source = make_url(made.database)
     admin = create_engine(source.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    name = make_url(databases.fresh_url(kind, place)).database
+    name = f"lgsp_copy_{os.getpid()}_{next(_numbers)}"
     with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name}"))
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source.database}"))
     admin.dispose()
     return replace(made, data=place, database=source.set(database=name).render_as_string(hide_password=False))

@@ -66,6 +66,9 @@ def test_where_nothing_that_was_signed_is_missing_the_log_goes_on(one: Instance,
     again.exchange(3)
     assert again.vkey == one.vkey and verified(again, kept=kept) > 16
     one.lose()
+    (one.settings.data / "log").mkdir(parents=True)  # another instance lives there by now
+    strange = LogKey.open(tmp_path / "other" / "log.key", ORIGIN).sign(99, bytes(32))
+    one.settings.checkpoint_file.write_text(strange, "utf-8")
     done, again = again.restore(folder, tmp_path / "third", outside=(Known("agency", kept),))
     assert done.reason is None and done.origin == ORIGIN
 
@@ -200,7 +203,7 @@ def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> N
         with again.engine.connect() as connection:
             with pytest.raises(Theirs) as told:
                 read(connection, FEED, beyond.next, 100, vault=vault)
-            assert told.value.code == "feed.restored" and told.value.facts["cursor"] == here
+            assert told.value.code == "feed.restored" and told.value.facts["cursor"] == here == told.value.findings[0].expected
             page = read(connection, FEED, told.value.facts["cursor"], 100, vault=vault)
     sequences = [int(event["sequence"]) for event in page.events]
     assert sequences == [epochs.OFFSETS + each for each in (1, 2, 3, 4, 5)], "none was ever given before"
@@ -256,3 +259,24 @@ def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Pa
     with pytest.raises(Theirs) as refused:
         one.restore(folder, tmp_path / "new")
     assert refused.value.code == "backup.newer"
+
+
+def test_a_database_that_was_put_back_by_hand_goes_on_the_same_way(lite: Instance, tmp_path: Path) -> None:
+    lite.exchange(2)
+    lite.engine.dispose()
+    files = list(lite.settings.data.glob("lgsp.db*"))
+    before = {path: path.read_bytes() for path in files}
+    kept = lite.exchange(2)
+    lite.engine.dispose()
+    for path in lite.settings.data.glob("lgsp.db*"):
+        path.unlink()
+    for path, content in before.items():
+        path.write_bytes(content)
+    back = Instance.open(lite.settings)
+    with pytest.raises(Failure) as refused:
+        back.exchange(1)
+    assert refused.value.code == "audit.inconsistent"
+    done, again = back.restore(back.back_up(tmp_path / "copy"), tmp_path / "new", outside=(Known("beside", kept),))
+    assert done.reason == "missing" and done.origin == f"{ORIGIN}/2"
+    again.exchange(1)
+    assert verified(again) > 4

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
+from gateway.backup.manifest import LAST
 from gateway.doctor import examine, store
 from gateway.doctor.findings import KINDS
 from gateway.doctor.network import accepts_old_tls
@@ -43,6 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     made = Settings(
         folder / "data", kind="production", secret_file=str(folder / "secret"), public_base="https://trao-doi.invalid", origin="tinh.example/lgsp",
         vault_backup=str(folder / "copies"),
+        backup_days=0,
     )  # fmt: skip
     make_instance(made, {}, time.time(), province=False)
     (made.authority / "root.key").unlink()
@@ -100,6 +102,16 @@ def waiting(settings: Settings) -> None:
         connection.execute(insert(tables.log_pending), rows)
 
 
+def backed_up(settings: Settings, mode: int = 0o700, **facts: Any) -> Settings:
+    folder = settings.data.parent / "backup"
+    (folder / "vault-keys").mkdir(parents=True)
+    folder.chmod(mode)
+    last = {"folder": str(folder), "keys": "sealed", "vault_keys_until": None, **facts}
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(insert(tables.instance).values(key=LAST, value=json.dumps(last)))
+    return settings
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
@@ -121,6 +133,12 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.unreachable": lambda s: replace(s, database="postgresql://lgsp@127.0.0.1:1/lgsp"),
     "database.damaged": damage,
     "log.waiting": waiting,
+    "backup.never": lambda s: replace(s, backup_days=1),
+    "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
+    "backup.inside": lambda s: ((s.data / "copies" / "1").mkdir(parents=True), write(s.data / "copies" / "1" / "manifest.json", "{}"))[1],
+    "backup.modes": lambda s: backed_up(s, at=time.time(), mode=0o755),
+    "backup.plain-keys": lambda s: backed_up(s, at=time.time(), keys="plain"),
+    "backup.vault-keys": lambda s: backed_up(s, at=time.time(), vault_keys_until=time.time() - 1),
 }
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
