@@ -160,7 +160,9 @@ class DatabaseSource:
 
     def rest(self, size: int) -> Iterator[str]:
         """Tiles, as they were when checking began: those of a log that goes on grow."""
-        for level, number in (self._extra if size >= self._size else self._too_many(size))[:1]:
+        extra = self._extra if size >= self._size else self._too_many(size)
+        self._turn()
+        for level, number in extra[:1]:
             yield f"{tile_path(level, number)}: beyond the {size} entries of the log"
 
     def _too_many(self, size: int) -> list[tuple[int, int]]:

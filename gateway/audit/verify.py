@@ -165,7 +165,8 @@ class _Work:
     def only_proofs(self, opened: Opening, signed: list[tuple[str, Checkpoint]], kept: list[tuple[str, Checkpoint]]) -> None:
         """An export of single transfers: there is no tree to go through."""
         if signed:
-            self._size, self._root = signed[-1][1].size, signed[-1][1].root
+            top = max((point for _name, point in signed), key=lambda point: point.size)
+            self._size, self._root = top.size, top.root
         for name, point in kept:
             if (point.size, point.root) != (self._size, self._root):
                 self.wrong.add(f"{name}: {self._source.what} holds no tiles, so that it goes on from size {point.size} cannot be proved")
@@ -202,14 +203,14 @@ class _Work:
                 self._progress(builder.size)
         stored.compare(builder, wrong)
         self._progress(builder.size)
-        self._end(opened, signed, marks, builder.size)
+        self._end(signed, marks, builder.size)
         for text in self._source.rest(builder.size):
             wrong.add(text)
         self._notes += checks.end()
         self._size, self._root = builder.size, root_of_edge(builder)
         self._entries, self._tiles = builder.size, stored.compared
 
-    def _end(self, opened: Opening, signed: list[tuple[str, Checkpoint]], marks: Marks, size: int) -> None:
+    def _end(self, signed: list[tuple[str, Checkpoint]], marks: Marks, size: int) -> None:
         top, wrong, what = max(marks, default=0), self.wrong, self._source.what
         if top > size:
             for name, _root in marks[top]:
@@ -217,8 +218,10 @@ class _Work:
         if not signed:
             if size:
                 wrong.add(f"{what} holds {size} entries and no signed checkpoint")
-        elif size > signed[-1][1].size:
-            wrong.add(f"entry {signed[-1][1].size} and those behind it: no checkpoint in {what} signs them")
+            return
+        newest = max(point.size for _name, point in signed)
+        if size > newest:
+            wrong.add(f"entry {newest} and those behind it: no checkpoint in {what} signs them")
 
     # --- under the signed root, by its tiles --------------------------------------------------------------------------
     def under(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lgsp_test_databases import log_row
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from gateway.audit.folder import FolderSource, Wanted, export
 from gateway.audit.proofs import newest
 from gateway.audit.remote import RemoteSource
-from gateway.audit.sources import DatabaseSource, NoSource
+from gateway.audit.sources import BESIDE, DatabaseSource, NoSource, Signed
 from gateway.audit.tiles import read_path
 from gateway.audit.verify import Report, verify
 from gateway.client.transport import RawAnswer
@@ -326,16 +326,40 @@ def test_a_second_entry_of_a_phase_is_named_whatever_the_source(filled: Filled) 
         assert report.ok and "1 came a second time" in report.notes[0], report
 
 
-def test_a_log_is_checked_while_it_grows(filled: Filled) -> None:
-    """What came after the beginning is left for the next time."""
+def test_a_log_is_checked_while_it_grows(log: Any, tmp_path: Path) -> None:
+    """On both databases: what came after the beginning is left for the next time."""
+    filled = Filled(log, tmp_path)
 
     class Growing(DatabaseSource):
         def records(self, start: int, stop: int) -> Any:
-            filled.log.pend(*[f"g{at}-{time.monotonic()}" for at in range(200)])
-            filled.log.sequencer().run_once(filled.log.lease)
+            log.pend(*[f"g{at}-{time.monotonic()}" for at in range(200)])
+            log.sequencer().run_once(log.lease)
             return super().records(start, stop)
 
-    with filled.log.engine.connect() as connection:
-        report = verify(Growing(connection), filled.log.key.vkey)
+    with log.engine.connect() as connection:
+        report = verify(Growing(connection), log.key.vkey)
+        assert not connection.in_transaction(), "no reader holds the database up"
     assert report.ok and report.size == SIZE
     assert filled.database().size == SIZE + 200
+
+
+def test_a_transaction_that_was_handed_over_is_read_in_and_left_open(filled: Filled) -> None:
+    """Whoever began it sees the tables as it wants them to be seen, such as by a view that goes with the transaction."""
+    with filled.log.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY VIEW log_entry AS SELECT * FROM main.log_entry WHERE idx < 300")
+        report = verify(DatabaseSource(connection), filled.log.key.vkey)
+        assert connection.in_transaction() and report.checked["entries"] == 300 and "signs 700 entries" in str(report.wrong)
+    assert filled.database().ok
+
+
+def test_a_table_that_says_something_of_the_log_is_one_more_function(filled: Filled) -> None:
+    def cosigned(connection: Connection) -> Iterator[Signed | str]:
+        yield Signed("the note that somebody else keeps", filled.log.key.sign(500, b"\x01" * 32))
+        yield "cosignature 7: of a witness that nobody named"
+
+    with filled.log.engine.connect() as connection:
+        report = verify(DatabaseSource(connection, (*BESIDE, cosigned)), filled.log.key.vkey)
+    assert report.wrong == (
+        "cosignature 7: of a witness that nobody named",
+        "the note that somebody else keeps: its root is not that of the first 500 entries",
+    )
