@@ -1,0 +1,57 @@
+"""What an auditor types: `lgsp audit verify` tells of each kind of attack, by its exit code and in one object for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.journal import tables
+from gateway.journal.database import writing
+from gateway.settings import Settings, save
+from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
+from tests.attacks.audit.test_attack_log_history import Copy
+
+
+def verify(gateway: Gateway, *options: str) -> tuple[int, dict[str, Any]]:
+    save(replace(Settings(gateway.folder), origin=ORIGIN))
+    words = ["audit", "verify", "--data", str(gateway.folder), "--vkey", gateway.key.vkey, "--json", *options]
+    done = CliRunner().invoke(app, words)
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.mark.attack("audit log: rows that the log does not account for")
+@pytest.mark.parametrize("attack", ["none", "an entry edited", "a pending entry deleted", "rewritten with the log's own key"])
+def test_audit_verify_tells(copy: Copy, attack: str) -> None:
+    gateway = copy()
+    kept = gateway.folder / "kept.checkpoint"
+    kept.write_text(gateway.note, "utf-8")
+    commit(gateway.engine, [handed_in("door-1")])
+    with writing(gateway.engine) as connection:
+        if attack == "an entry edited":
+            connection.execute(update(tables.log_entry).where(tables.log_entry.c.idx == 7).values(entry=b"{}"))
+        elif attack == "a pending entry deleted":
+            connection.execute(delete(tables.log_pending).where(tables.log_pending.c.phase == "outcome"))
+        elif attack != "none":
+            log = entered(connection)
+            note = rewrite(connection, [*log[:7], log[9], *log[8:9], log[7], *log[10:]], gateway.key)
+            assert note is not None
+            gateway.file.path.write_text(note, "utf-8")
+    if attack in ("none", "a pending entry deleted"):
+        gateway.sequence()
+    code, told = verify(gateway, "--checkpoint", str(kept))
+    if attack == "none":
+        assert code == 0 and told["ok"] and told["first_wrong"] is None
+        return
+    assert code == 1 and not told["ok"]
+    finding = {
+        "an entry edited": "its bytes are not those that were logged",
+        "a pending entry deleted": "it has ended, and the log has no outcome of it",
+        "rewritten with the log's own key": "its root is not that of the first 600 entries",
+    }[attack]
+    assert finding in json.dumps(told), told
