@@ -84,4 +84,4 @@ def test_the_log_keeps_up(measured_rows: dict[str, Any]) -> None:
 def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
     """Pages a second of ten times as many entries; were a page to walk the log, a tenth would be left."""
     (ratio,) = measured_rows["audit-search-million"]["against"].values()
-    assert ratio >= 0.4
+    assert ratio >= 0.5
