@@ -278,6 +278,8 @@ def _algorithm(found: Element) -> str:
 
 def _certificate(raw: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(raw)
+        found = x509.load_der_x509_certificate(raw)
+        _ = found.issuer, found.subject  # read late by the library, and asked for below
     except UNREADABLE as trouble:
         raise BadDer(f"a certificate that cannot be read ({type(trouble).__name__})") from None
+    return found

@@ -68,7 +68,7 @@ class Authority:
 
     async def stamp(self, size: int, note: str) -> Stamped:
         """`Unreached` or `Unstamped` where there is no stamp."""
-        digest, nonce = hashlib.sha256(note.encode()).digest(), secrets.randbits(64) | 1 << 64
+        digest, nonce = hashlib.sha256(note.encode()).digest(), secrets.randbits(62) | 1 << 62  # eight bytes: some authorities take no more
         asked = timestamp.question(digest, nonce)
         said = await post(self.session, self.url, asked, _QUERY, limit=timestamp.ANSWER_LIMIT, seconds=ASK_SECONDS, tls=self.tls)
         received = self.clock()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -132,7 +132,7 @@ class Folder:
     def all(self) -> list[Held]:
         found = []
         for file in sorted(self._logs.glob("*.json")):
-            held = self.read(json.loads(file.read_bytes())["origin"])
+            held = self.read(unquote(file.stem))
             if held is not None:
                 found.append(held)
         return found

@@ -167,6 +167,8 @@ def test_a_damaged_state_is_no_unknown_log(judge: Judge, log: Any, folder: Folde
             judge.add_checkpoint(log.ask(0, 5))
         with pytest.raises(BadFolder):
             folder.add_log(log.vkey)
+        with pytest.raises(BadFolder):
+            folder.all()
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/../b", ".hidden", "x" * 300])
