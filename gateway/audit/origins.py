@@ -24,6 +24,7 @@ from contracts.base.errors import Theirs
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import root_of_edge, tile_reader
 from gateway.journal import tables
+from security.checkpoint import Checkpoint
 from security.entry import FrozenEntry
 from security.merkle import inclusion_proof
 from security.tiles import Builder, hashes_at
@@ -74,6 +75,7 @@ def next_name(first: str, taken: Iterable[str]) -> str:
 
 def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
     """Put the present log among those that ended. Nobody may be sequencing."""
+    _keep_cosignatures(connection)
     count = len(ended(connection))
     newest = connection.execute(
         select(tables.checkpoint.c.size, tables.checkpoint.c.note).order_by(tables.checkpoint.c.size.desc()).limit(1)
@@ -87,6 +89,19 @@ def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
         connection.execute(tables.metadata.tables[past].insert().from_select(["origin", *columns], moved))
         connection.execute(source.delete())
     return made
+
+
+def _keep_cosignatures(connection: Connection) -> None:
+    """What witnesses cosigned goes with the log that ended, in the place of the same checkpoint without their lines; a new log has no vouchers yet.
+    Time-stamps stay as they are: each bears the note that it is of, with its origin."""
+    table, point = tables.cosigned, tables.checkpoint
+    for size, note, at in connection.execute(select(table.c.size, table.c.note, table.c.at)).all():
+        changed = connection.execute(point.update().where(point.c.size == size).values(note=note))
+        if changed.rowcount == 0:  # of checkpoints of one minute only the last one stays
+            root = Checkpoint.from_text(note.partition("\n\n")[0] + "\n").root
+            connection.execute(point.insert().values(size=size, root=root, note=note, signed=at))
+    connection.execute(table.delete())
+    connection.execute(tables.vouching.delete())
 
 
 def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, old: LogKey | None = None) -> str:
