@@ -33,7 +33,7 @@ def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], 
         ended = origins.end(connection, log.key.origin, log.key.vkey, 2.0)
     assert ended.size == 3 and ended.note == notes[3] + line
     with log.engine.connect() as connection:
-        kept = dict(connection.execute(select(tables.past_checkpoint.c.size, tables.past_checkpoint.c.note)).tuples())
+        kept = dict(connection.execute(select(tables.past_checkpoint.c.size, tables.past_checkpoint.c.note)).tuples().all())
         assert {size: kept[size] for size in notes} == {size: note + line for size, note in notes.items()}
         for table in (tables.cosigned, tables.vouching, tables.log_entry, tables.log_tile, tables.checkpoint):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
