@@ -56,17 +56,21 @@ class Package:
     missing: Mapping[str, str]
 
 
-def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, asked: Asked, stamp: bytes | None = None) -> Package:
-    """`audit.not-logged` if no entry of the transfer is under a checkpoint yet. `stamp`: a time-stamp (RFC 3161) of that checkpoint."""
+def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, asked: Asked, vkey: str) -> Package:
+    """`audit.not-logged` if no entry of the transfer is under a checkpoint yet. `vkey` is of the log that the connection shows. The proofs lead to the
+    first checkpoint after these entries that was time-stamped (RFC 3161), where there is one; else to the newest."""
     found = inclusions(connection, transfer)
+    stamped = _stamped(connection, found)
+    if stamped is not None:
+        found = inclusions(connection, transfer, (stamped.size, stamped.note))
     entries = [json.loads(each.entry) for each in found]
     messages, missing = _messages(connection, vault, transfer)
     files: dict[str, bytes] = {}
     for each in found:
         files |= _entry(each)
-    files |= {"log/checkpoint": found[0].note.encode(), "log/log.vkey": keyring.log_vkey.read_bytes()}
-    if stamp is not None:
-        files["log/checkpoint.tsr"] = stamp
+    files |= {"log/checkpoint": found[0].note.encode(), "log/log.vkey": f"{vkey.strip()}\n".encode()}
+    if stamped is not None:
+        files |= {"log/checkpoint.tsq": bytes(stamped.question), "log/checkpoint.tsr": bytes(stamped.answer)}
     files |= {f"messages/{name}": data for name, data in messages.items()}
     files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
     files["check.pyz"] = checker()
@@ -103,6 +107,13 @@ def checker() -> bytes:
             file.writestr(zipfile.ZipInfo(f"examples/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED)
         file.writestr(zipfile.ZipInfo("__main__.py"), "import sys\n\nfrom examples.stranger.check import main\n\nsys.exit(main())\n")
     return out.getvalue()
+
+
+def _stamped(connection: Connection, found: Sequence[Inclusion]) -> Any:
+    """The row of the first time-stamp of this log that covers these entries; None if there is none."""
+    table, origin = tables.stamp.c, found[0].note.partition("\n")[0]
+    query = select(table.size, table.note, table.question, table.answer).where(table.size > found[-1].index).order_by(table.size, table.id)
+    return next((row for row in connection.execute(query.limit(16)) if row.note.partition("\n")[0] == origin), None)
 
 
 def _entry(of: Inclusion) -> dict[str, bytes]:

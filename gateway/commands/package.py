@@ -6,9 +6,14 @@ import getpass
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Engine
+
+from contracts.base.errors import Theirs
+from gateway.audit import origins
 from gateway.audit import package as packages
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
@@ -34,8 +39,8 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         fail(Exit.USAGE, "there-already", f"{out} is there already / {out} đã có", _OUT_NEXT, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(f"{getpass.getuser()}, command line", reason.strip(), time.time())
-    with engine.connect() as connection:
-        made = packages.make(connection, Vault(settings.vault_keys, at_rest=keyring.at_rest), keyring, transfer, asked)
+    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
+    made = _made(engine, vault, keyring, transfer, asked)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +73,19 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         "Người nhận cần khóa nhật ký và các cơ quan chứng thực từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",
     ]
     emit(result, as_json, "\n".join(lines))
+
+
+def _made(engine: Engine, vault: Vault, keyring: Keyring, transfer: str, asked: packages.Asked) -> packages.Package:
+    """From the log that goes on, or from one that ended by a restore."""
+    try:
+        with engine.connect() as connection:
+            ended = origins.ended(connection)
+            return packages.make(connection, vault, keyring, transfer, asked, keyring.log_vkey.read_text("ascii"))
+    except Theirs as missing:
+        for past in reversed(ended if missing.code == "audit.not-logged" else ()):
+            with suppress(Theirs), origins.within(engine, past.origin) as connection:
+                return packages.make(connection, vault, keyring, transfer, asked, past.vkey)
+        raise
 
 
 def _write(made: packages.Package, draft: Path, out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lgsp_test_stamping import Authority
 
 from examples import messages
 from examples.story import World
@@ -226,6 +228,27 @@ def test_by_hand(files: Files, tmp_path: Path) -> None:
     for name in (each for each in files if each.endswith(".crt")):
         (tmp_path / "one.crt").write_bytes(files[name])
         subprocess.run(["openssl", "verify", "-CAfile", "ca.pem", "one.crt"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_time_stamp_goes_along_and_openssl_accepts_it(
+    world: World, packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path
+) -> None:
+    transfer = json.loads(read_package(packages["query"])["manifest.json"])["transfer"]
+    data = ("--data", str(world.data))
+    with Authority(tmp_path / "tsa") as authority:
+        chosen = {"LGSP_STAMP_URL": authority.url, "LGSP_STAMP_ANCHORS": str(authority.anchors), "LGSP_STAMP_POLICY": "flagged"}
+        command = [*world.command, "audit", "stamp", "--now", "--json", *data]
+        stamped = json.loads(subprocess.run(command, capture_output=True, env=os.environ | chosen).stdout)
+    assert stamped["stamped"], stamped
+    assert world.lgsp("audit", "package", transfer, str(tmp_path / "stamped"), "--reason", REASON, *data)["ok"]
+    files = read_package(tmp_path / "stamped")
+    found = check(files, *trusted)
+    assert found.ok and f"{stamped['size']} entries" in next(each["detail"] for each in found.checks if each["name"] == "log/checkpoint")
+    log = tmp_path / "stamped" / "log"
+    verify = ["openssl", "ts", "-verify", "-data", "checkpoint", "-in", "checkpoint.tsr", "-CAfile", str(authority.anchors)]
+    assert subprocess.run(verify, cwd=log, capture_output=True).returncode == 0 and b"openssl ts -verify" in files["README.vi.md"]
+    (log / "checkpoint").write_bytes(files["log/checkpoint"] + b"\n")
+    assert subprocess.run(verify, cwd=log, capture_output=True).returncode != 0
 
 
 @pytest.mark.parametrize(("reason", "code"), [("ngắn", "no-reason"), ("", "no-reason")])
