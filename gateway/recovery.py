@@ -160,7 +160,7 @@ def _log_doubt(connection: Connection, id: str, owner: str, reason: str, now: fl
     """One entry each time; a transfer that is in doubt again gets a phase of its own, since (transfer, phase) is unique."""
     entry = freeze(InDoubt(id, now, owner, reason))
     before = 0
-    for table in (tables.log_entry, tables.log_pending):
+    for table in tables.LOGS:
         before += connection.execute(
             select(func.count()).select_from(table).where(table.c.transfer == id, table.c.phase.like(f"{entry.phase}%"))
         ).scalar_one()

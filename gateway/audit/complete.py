@@ -25,7 +25,6 @@ from gateway.journal import tables
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
-_LOGS: Final = (tables.log_entry, tables.log_pending, tables.past_entry)
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
 _decode: Final = json.JSONDecoder().decode
 Progress = Callable[[int], object]
@@ -75,7 +74,7 @@ def _transfers() -> Select[Any]:
     joined: Any = transfer
     for phase in ("intent", "outcome", "in-doubt"):
         sides = []
-        for table in _LOGS:
+        for table in tables.LOGS:
             side = table.alias()
             joined = joined.outerjoin(side, (side.c.transfer == transfer.c.id) & (side.c.phase == phase))
             sides.append(side)

@@ -162,7 +162,7 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         body = vault.open(connection, job.body_ref)
         salt = _salt(vault.open(connection, f"{job.transfer}/request"))
         leaf: bytes | None = None
-        for table in (tables.log_pending, tables.log_entry):  # an entry that gets its index in between stands in the second
+        for table in tables.LOGS:
             found = connection.scalar(select(table.c.leaf).where(table.c.transfer == job.transfer, table.c.phase == "intent"))
             leaf = leaf if found is None else bytes(found)
     return Contents(body, salt, leaf)
@@ -180,7 +180,7 @@ def phase_of(engine: Engine, transfer: str, phase: str) -> str:
     """A phase that this transfer does not have yet: a second doubt is `in-doubt#2`."""
     before = 0
     with engine.connect() as connection:
-        for table in (tables.log_entry, tables.log_pending):
+        for table in tables.LOGS:
             counted = select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
             before += connection.execute(counted).scalar_one()
     return phase if not before else f"{phase}#{before + 1}"

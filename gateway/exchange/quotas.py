@@ -115,7 +115,7 @@ class Quotas:
     def _counted(self, transfer: str) -> set[str]:
         """The grants that let a transfer through, as the log has them."""
         with self._engine.connect() as connection:
-            for table in (tables.log_entry, tables.log_pending):
+            for table in tables.LOGS:
                 found = connection.scalar(select(table.c.entry).where(table.c.transfer == transfer, table.c.phase == "intent"))
                 if found is not None:
                     entry = json.loads(bytes(found))

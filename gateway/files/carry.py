@@ -86,7 +86,7 @@ def look_up(engine: Engine, ids: Sequence[str]) -> dict[str, Stood]:
             some = ids[at : at + 500]
             for row in connection.execute(select(tables.transfer).where(tables.transfer.c.id.in_(some))).mappings():
                 found[row["id"]] = Stood({str(key): value for key, value in row.items()})
-            for table in (tables.log_entry, tables.log_pending):
+            for table in tables.LOGS:
                 columns = table.c.transfer, table.c.phase, table.c.entry, table.c.leaf
                 for id, phase, entry, leaf in connection.execute(select(*columns).where(table.c.transfer.in_(some))):
                     found.setdefault(id, Stood()).phases[phase] = bytes(entry), bytes(leaf)

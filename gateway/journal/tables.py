@@ -10,6 +10,8 @@ Times are Unix seconds as floats, digests raw bytes, structured values JSON text
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -332,3 +334,6 @@ past_checkpoint = Table(
     Column("note", Text, nullable=False),
     Column("signed", Float, nullable=False),
 )
+
+# Where an entry of a transfer can stand, in the order in which one that moves meanwhile is met: pending, in the log, in a log that ended.
+LOGS: Final = (log_pending, log_entry, past_entry)
