@@ -30,7 +30,8 @@ LEAD_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
-FOLD_SECONDS: Final = 0.1
+# A page that is written often is folded back once each time: so rather seldom, but before a writer would do it itself (at 8,000).
+FOLD_SECONDS, FOLD_AT_MOST, FOLD_PAGES = 0.1, 1.0, 4000
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -140,13 +141,14 @@ class Keeper:
 
     async def _fold_back(self) -> None:
         """Leader or not: the log of SQLite is of this machine."""
-        loop = asyncio.get_running_loop()
+        loop, wait = asyncio.get_running_loop(), FOLD_SECONDS
         while not self._stopping.is_set() and self._engine.dialect.name == "sqlite":
             try:
-                await loop.run_in_executor(self._folding, fold_back, self._engine, self._lock)
+                pages = await loop.run_in_executor(self._folding, fold_back, self._engine, self._lock)
+                wait = min(max(wait * FOLD_PAGES / max(pages, 1), FOLD_SECONDS), FOLD_AT_MOST)
             except Exception as error:  # a writer does it then
                 self._complain("the write-ahead log was not folded back", error)
-            await self._pause(FOLD_SECONDS)
+            await self._pause(wait)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -81,19 +81,20 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def fold_back(engine: Engine, lock: FileLock | None = None) -> None:
-    """Bring SQLite's write-ahead log back into the database file, so that no writer has to do it within a batch.
+def fold_back(engine: Engine, lock: FileLock | None = None) -> int:
+    """Bring SQLite's write-ahead log back into the database file, so that no writer has to do it within a batch; how many pages it held.
 
     The bulk goes while writers go on; what came meanwhile goes under the lock, so that the next writer begins the log anew.
     """
     if engine.dialect.name != "sqlite":
-        return
+        return 0
     with engine.connect() as connection:
         fold = connection.connection.cursor()
-        if _fold(fold) < _FOLD_PAGES:
-            return
-        with lock if lock is not None else lock_of(engine):
-            _fold(fold)
+        pages = _fold(fold)
+        if pages >= _FOLD_PAGES:
+            with lock if lock is not None else lock_of(engine):
+                _fold(fold)
+        return pages
 
 
 def _fold(cursor: Any) -> int:
