@@ -12,6 +12,8 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Final, NamedTuple
 
 from contracts.base import jcs
@@ -20,6 +22,7 @@ from security.merkle import leaf_hash
 
 VERSION: Final = 1
 SALT: Final = 16
+_text: Final = encode_basestring
 _encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -149,21 +152,12 @@ class FrozenEntry(NamedTuple):
 
 def freeze(entry: Entry) -> FrozenEntry:
     """The canonical bytes of an entry and their leaf hash."""
+    if isinstance(entry, Intent):
+        return _frozen(entry.transfer, "intent", _intent(entry))
+    if isinstance(entry, Outcome):
+        return _frozen(entry.transfer, "outcome", _outcome(entry))
     value: dict[str, Json] = {"v": VERSION, "transfer": entry.transfer, "at": rfc3339(entry.at)}
     match entry:
-        case Intent():
-            phase = "intent"
-            value |= _intent(entry)
-        case Outcome():
-            phase = "outcome"
-            value |= {
-                "status": entry.status,
-                "provider": entry.provider,
-                "failure": entry.failure,
-                "sent": _digest(entry.sent),
-                "back": _digest(entry.came_back),
-                "out": _digest(entry.answered),
-            }
         case Refusal():
             phase = "refusal"
             value |= _refusal(entry)
@@ -181,23 +175,43 @@ def freeze(entry: Entry) -> FrozenEntry:
         value["what"] = entry.what
     present = {name: one for name, one in value.items() if one is not None}
     # The fixed forms hold only strings and small integers under ASCII names, for which the C encoder gives RFC 8785's very bytes.
-    raw = jcs.encode(present) if isinstance(entry, Note) else _encode(present).encode()
-    return FrozenEntry(entry.transfer, phase, raw, leaf_hash(raw))
+    return _frozen(entry.transfer, phase, jcs.encode(present).decode() if isinstance(entry, Note) else _encode(present))
 
 
-def _intent(entry: Intent) -> dict[str, Json]:
-    return {
-        "door": entry.door,
-        "caller": _caller(entry.caller),
-        "contract": entry.contract,
-        "operation": entry.operation,
-        "bundle": entry.bundle,
-        "message": entry.message,
-        "grant": entry.grant,
-        "also": list(entry.also) or None,
-        "provider": entry.provider,
-        "in": _digest(entry.came_in),
-    }
+def _frozen(transfer: str, phase: str, text: str) -> FrozenEntry:
+    raw = text.encode()
+    return FrozenEntry(transfer, phase, raw, leaf_hash(raw))
+
+
+# The two entries that each exchange has are written out, their names in RFC 8785's order.
+
+
+def _intent(entry: Intent) -> str:
+    also = f'"also":{_encode(entry.also)},' if entry.also else ""
+    provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    return (
+        f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
+        f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
+        f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{provider}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+    )
+
+
+def _outcome(entry: Outcome) -> str:
+    failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
+    provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
+    return (
+        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}"kind":"outcome",{_digest_text("out", entry.answered)}'
+        f'{provider}{_digest_text("sent", entry.sent)}"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
+    )
+
+
+def _digest_text(name: str, digest: Digest | None) -> str:
+    return "" if digest is None else f'"{name}":{{"sha256":"{digest.sha256.hex()}","size":{digest.size}}},'
+
+
+@lru_cache(maxsize=1024)
+def _caller_text(caller: Caller) -> str:
+    return _encode(_caller(caller))
 
 
 def _refusal(entry: Refusal) -> dict[str, Json]:

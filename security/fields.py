@@ -56,6 +56,7 @@ _USUAL: Final = re.compile(
     r'([a-z*][a-z0-9_\-.*]*)=(\(("[a-z@\-]+"(?: "[a-z@\-]+")*)\)'
     r'((?:;[a-z]+=(?:"[ !\x23-\x5b\x5d-\x7e]*"|[1-9][0-9]{0,14}))*))'
 )
+_USUAL_BYTES: Final = re.compile(r"([a-z*][a-z0-9_\-.*]*)=:[A-Za-z0-9+/=]*:")  # as a Signature is
 _USUAL_PARAM: Final = re.compile(r';([a-z]+)=(?:"([^"]*)"|([0-9]+))')
 
 
@@ -79,6 +80,9 @@ def parse_dictionary(text: str) -> dict[str, Item | InnerList]:
     usual = _usual(text)
     if usual is not None:
         return dict([usual])
+    bytes_alone = _USUAL_BYTES.fullmatch(text)
+    if bytes_alone is not None:
+        return {bytes_alone[1]: _item(text, bytes_alone.end(1) + 1)[0]}
     members: dict[str, Item | InnerList] = {}
     at = 0
     while True:

@@ -314,7 +314,7 @@ def _check_body(headers: Mapping[str, str], body: bytes) -> bytes:
 
 def _line(component: str, value: str) -> str:
     value = value.strip(" \t")
-    if _CONTROL.search(value) is not None:
+    if not (value.isascii() and value.isprintable()) and _CONTROL.search(value) is not None:
         raise Theirs("signature.malformed", where=component, rule="ASCII")
     return f"{component}: {value}"
 

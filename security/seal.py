@@ -8,6 +8,7 @@ Invariant: a record that was edited, cut, lengthened, reordered, or moved to ano
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -28,23 +29,48 @@ _HEAD: Final = 1 + _SALT
 _SEALED: Final = CHUNK + TAG
 _INFO: Final = b"lgsp seal v2\x00"
 _INFO_1: Final = b"lgsp seal v1\x00"
+_BLOCK: Final = 64  # of SHA-256
+_IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
+_NONCE_0: Final = bytes(12)
+_ONLY: Final = bytes(8) + b"\x01"  # the authenticated data of a chunk that is the first and the last
+
+
+class Sealer:
+    """Seals under one key. What of HKDF's HMAC (RFC 2104) is the same for all messages of a key is done once."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY:
+            raise ValueError(f"a sealing key has {KEY} bytes")
+        padded = key.ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(padded.translate(_IPAD) + _INFO)
+        self._outer = hashlib.sha256(padded.translate(_OPAD))
+
+    def seal(self, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
+        """`context` says what is sealed (as `<transfer>/<part>`) and must be given again to open it; `salt` is for tests only."""
+        salt = random_bytes(_SALT) if salt is None else salt
+        if len(salt) != _SALT:
+            raise ValueError(f"a salt has {_SALT} bytes")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(salt + context + b"\x01")
+        outer.update(inner.digest())
+        cipher = AESGCM(outer.digest())
+        if len(plain) <= CHUNK:
+            return _VERSION + salt + cipher.encrypt(_NONCE_0, plain, _ONLY)
+        view = memoryview(plain)
+        count = -(-len(plain) // CHUNK)
+        parts = [_VERSION, salt]
+        for number in range(count):
+            part = view[number * CHUNK : (number + 1) * CHUNK]
+            parts.append(cipher.encrypt(_nonce(number), part, _data(number, last=number == count - 1)))
+        return b"".join(parts)
 
 
 def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
-    """`context` says what is sealed (as `<transfer>/<part>`) and must be given again to open it; `salt` is for tests only."""
-    salt = random_bytes(_SALT) if salt is None else salt
-    if len(salt) != _SALT:
-        raise ValueError(f"a salt has {_SALT} bytes")
-    cipher = _cipher(_VERSION, key, salt, context)
-    if len(plain) <= CHUNK:
-        return _VERSION + salt + cipher.encrypt(bytes(12), plain, _data(0, last=True))
-    view = memoryview(plain)
-    count = -(-len(plain) // CHUNK)
-    parts = [_VERSION, salt]
-    for number in range(count):
-        part = view[number * CHUNK : (number + 1) * CHUNK]
-        parts.append(cipher.encrypt(_nonce(number), part, _data(number, last=number == count - 1)))
-    return b"".join(parts)
+    """As `Sealer`, for whoever seals one thing."""
+    return Sealer(key).seal(context, plain, salt=salt)
 
 
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:

@@ -22,7 +22,7 @@ from gateway.journal import tables
 from gateway.journal.write import VaultRow
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.keystore import KeyStore
-from security.seal import seal, unseal, unseal_pieces
+from security.seal import Sealer, seal, unseal, unseal_pieces
 
 FORGET_SECONDS: Final = 10.0  # how often a process that serves looks whether keys that it holds were destroyed
 GONE: Final = frozenset({"vault.expired", "vault.key-missing"})
@@ -30,7 +30,6 @@ _FRESH: Final = 1.0  # seconds for which a key held in memory is used without lo
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
 _DAY: Final = 86_400
-_UNUSED: Final = (-1, "", b"")
 
 
 class _Held(NamedTuple):
@@ -53,16 +52,17 @@ class Vault:
     def __init__(self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None) -> None:
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
-        self._sealing: dict[str | None, tuple[int, str, bytes]] = {}  # by class (None: the vault's own): the day, and its key
+        self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}  # by class (None: the vault's own): the day, and its key
         self._held: dict[str, _Held] = {}
 
     def seal(self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
-        day, key_id, key = self._sealing.get(retention, _UNUSED)
-        if day != now // _DAY:
-            key_id, key = self._key_of_day(retention, now)
+        held = self._sealing.get(retention)
+        if held is None or held[0] != now // _DAY:
+            held = self._key_of_day(retention, now)
+        _day, key_id, sealer = held
         name = f"{transfer}/{part}"
-        return VaultRow(name, key_id, len(plain), seal(key, _context(name), plain))
+        return VaultRow(name, key_id, len(plain), sealer.seal(_context(name), plain))
 
     def seal_kept(self, keep: Keeping, transfer: str, parts: Parts, now: float) -> tuple[VaultRow, ...]:
         """The rows of those parts of a transfer that are kept."""
@@ -178,14 +178,13 @@ class Vault:
         self._sealing = {}
         self._held = {}
 
-    def _key_of_day(self, retention: str | None, now: float) -> tuple[str, bytes]:
+    def _key_of_day(self, retention: str | None, now: float) -> tuple[int, str, Sealer]:
         self.forget_gone()  # once a day and class: what never serves forgets, too
         id = key_id(now, retention or self._class)
         if not self.keys.stands(id):
             self.keys.make(id)
-        key = self._read_key(id)
-        self._sealing[retention] = (int(now // _DAY), id, key)
-        return id, key
+        made = self._sealing[retention] = (int(now // _DAY), id, Sealer(self._read_key(id)))
+        return made
 
     def _key_for(self, id: str, key_id: str) -> bytes:
         """The key of a body; a failure that names the body."""

@@ -103,6 +103,27 @@ def test_any_text_is_canonical(text, status):
         freeze(replace(entry, door="\ud800"))
 
 
+@given(text=st.text(max_size=30), absent=st.sets(st.integers(0, 5)), status=st.integers(0, 999))
+def test_what_is_written_out_is_canonical_too(text, absent, status):
+    some = [None if number in absent else text for number in range(3)]
+    digests = [None if number + 3 in absent else Digest(b"\xab" * 32, status) for number in range(3)]
+    intent = Intent(text, AT, text, Caller(text, text, some[0], some[1]), text, text, text, text, text, some[2], DIGEST)
+    outcome = Outcome(text, AT, status, some[0], some[1], *digests)
+    for entry, phase in ((intent, "intent"), (outcome, "outcome")):
+        frozen = freeze(entry)
+        value = json.loads(frozen.entry)
+        assert frozen.entry == jcs.encode(value) and (frozen.transfer, frozen.phase, value["kind"]) == (text, phase, phase)
+        assert frozen.leaf == leaf_hash(frozen.entry)
+    value = json.loads(freeze(outcome).entry)
+    given = {"provider": some[0], "failure": some[1], "sent": digests[0], "back": digests[1], "out": digests[2], "status": status}
+    expected = {name: each if not isinstance(each, Digest) else {"sha256": "ab" * 32, "size": status} for name, each in given.items()}
+    names = {name for name, each in expected.items() if each is not None}
+    assert {name: value[name] for name in names} == {name: expected[name] for name in names}
+    assert set(value) == names | {"v", "kind", "transfer", "at"}
+    with pytest.raises(ValueError):
+        freeze(intent._replace(door="\ud800"))
+
+
 def test_digests_cannot_be_guessed_without_the_salt():
     salt = bytes(range(16))
     assert salted(salt, b"0912345678") == Digest(hashlib.sha256(salt + b"0912345678").digest(), 10)
