@@ -19,6 +19,7 @@ from gateway.audit.sources import Record
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
 NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another one
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # doubts and notes of one transfer may come again
+_AGAIN: Final = re.compile(r"[0-9a-z-]{1,40}")
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
@@ -81,7 +82,8 @@ def phase_of(value: Value) -> str:
 
 
 class Columns:
-    """What the database writes beside an entry is what the entry says. `#2` marks one that came again: doubts may, others are a fault of ours."""
+    """What the database writes beside an entry is what the entry says. `#…` marks one of several: doubts
+    and readings may come again, others are a fault of ours."""
 
     def entry(self, record: Record, value: Value) -> str | None:
         if record.transfer is None or record.phase is None:
@@ -89,7 +91,7 @@ class Columns:
         said, phase, rest = phase_of(value), *record.phase.partition("#")[::2]
         if record.transfer != value["transfer"]:
             return "stands under another transfer than it names"
-        if record.phase != said and (phase != said or not rest.isdigit()):
+        if record.phase != said and (phase != said or _AGAIN.fullmatch(rest) is None):
             return f"stands under the phase {record.phase}, and is {said}"
         return None
 

@@ -51,7 +51,7 @@ def _doubt(connection: Connection, now: float) -> list[str]:
     state = after(after(State.QUEUED, Event.TAKEN_UP), Event.OUTCOME_UNKNOWN).value
     for (id,) in rows:
         entry = freeze(InDoubt(id, now, RESTORE, RESTORE))
-        append(connection, [LogRow(id, f"{entry.phase}@{RESTORE}", entry.entry, entry.leaf)])
+        append(connection, [LogRow(id, f"{entry.phase}#{RESTORE}", entry.entry, entry.leaf)])
         connection.execute(update(queue).where(queue.c.transfer == id).values(state="dead", epoch=None, last_failure="transfer.in-doubt"))
         connection.execute(update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt"))
     return [id for (id,) in rows]

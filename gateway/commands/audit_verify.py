@@ -59,10 +59,12 @@ class Beside:
 
     def told(self) -> dict[str, Any]:
         rows, outside = self.rows, self.outside
-        return {
-            "rows": None if rows is None else {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong},
-            "outside": None if outside is None else {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong},
-        }
+        told: dict[str, Any] = {}
+        if rows is not None:
+            told["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
+        if outside is not None:
+            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong}
+        return told
 
     def lines(self) -> list[str]:
         said = [
