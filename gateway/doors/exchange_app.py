@@ -26,7 +26,6 @@ from gateway.doors.channel import identify
 from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
-from gateway.doors.server import answer_at_once
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
@@ -203,8 +202,6 @@ class ExchangeApp:
         return Theirs("address.unknown", method=method, path=path, catalogue=f"{self.base}/contracts")
 
     async def _send(self, reply: Reply, send: Send) -> None:
-        if not self.draining and answer_at_once(send, reply.status, reply.headers, reply.body):
-            return
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
         headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
         if self.draining and "connection" not in reply.headers:

@@ -21,12 +21,12 @@ import socket
 import ssl
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.doors.body import TARGET
 from gateway.doors.limits import Strangers
@@ -49,7 +49,6 @@ _CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
-_WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class OneWrite:
@@ -177,34 +176,6 @@ class PeerProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
             self.transport.abort()
-
-
-def answer_at_once(send: Any, status: int, headers: Mapping[str, str], body: bytes) -> bool:
-    """Write a whole answer as uvicorn would, without its way through two messages. False, and nothing is written, for all but the usual case:
-    a connection that is kept, not held up, and not yet answered."""
-    cycle = getattr(send, "__self__", None)
-    if (
-        type(cycle) is not RequestResponseCycle
-        or not cycle.keep_alive
-        or cycle.response_started
-        or cycle.disconnected
-        or cycle.flow.write_paused
-        or cycle.scope["method"] == "HEAD"
-        or status < 200
-        or status in _WITHOUT_BODY
-        or "connection" in headers
-    ):
-        return False
-    head = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if head.count("\r") != len(headers) or head.count("\n") != len(headers) or "\0" in head:
-        raise ValueError("a header field with a line break")
-    lines = b"".join([b"%b: %b\r\n" % field for field in cycle.default_headers])
-    cycle.transport.write(b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], lines, head.encode("latin-1"), len(body), body))
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
 
 
 class DrainingServer(uvicorn.Server):
