@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from gateway.backup.manifest import LAST, NAME
+from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Found, found
 from gateway.journal import tables
 from gateway.settings import Settings
@@ -18,8 +18,17 @@ from gateway.settings import Settings
 _DAY: Final = 86_400.0
 
 
+def _is_backup(manifest: Path) -> bool:
+    """Exports and packages of evidence have a manifest of that name, too."""
+    try:
+        told = json.loads(manifest.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("format") == FORMAT
+
+
 def backups(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:
-    inside = [str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}")]
+    inside = [str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}") if _is_backup(path)]
     if inside:
         yield found("backup.inside", paths=", ".join(sorted(inside)))
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
