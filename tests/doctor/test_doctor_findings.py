@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from gateway.backup.manifest import LAST
+from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, store
 from gateway.doctor.findings import KINDS
 from gateway.doctor.network import accepts_old_tls
@@ -135,7 +135,10 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "log.waiting": waiting,
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
-    "backup.inside": lambda s: ((s.data / "copies" / "1").mkdir(parents=True), write(s.data / "copies" / "1" / "manifest.json", "{}"))[1],
+    "backup.inside": lambda s: (
+        (s.data / "copies" / "1").mkdir(parents=True),
+        write(s.data / "copies" / "1" / "manifest.json", json.dumps({"format": FORMAT})),
+    )[1],
     "backup.modes": lambda s: backed_up(s, at=time.time(), mode=0o755),
     "backup.plain-keys": lambda s: backed_up(s, at=time.time(), keys="plain"),
     "backup.vault-keys": lambda s: backed_up(s, at=time.time(), vault_keys_until=time.time() - 1),
