@@ -47,12 +47,13 @@ def keyed(key: bytes, text: str) -> str:
 
 
 class Caller(NamedTuple):
-    """Who called, as proven: the certificate of the connection, the key of the signature."""
+    """Who called, as proven: the certificate of the connection, the key of the signature and the certificate that it is named by."""
 
     agency: str
     system: str
     certificate: str | None = None
     key: str | None = None
+    signer: str | None = None  # thumbprint, as `certificate`
 
 
 class Intent(NamedTuple):
@@ -237,5 +238,11 @@ def _digest(digest: Digest | None) -> Json:
 def _caller(caller: Caller | None) -> Json:
     if caller is None:
         return None
-    value = {"agency": caller.agency, "system": caller.system, "certificate": caller.certificate, "key": caller.key}
+    value = {
+        "agency": caller.agency,
+        "system": caller.system,
+        "certificate": caller.certificate,
+        "key": caller.key,
+        "signer": caller.signer,
+    }
     return {name: one for name, one in value.items() if one is not None}

@@ -12,20 +12,18 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from examples.clients.audit import Checkpoint, LogKey, included, leaf_hash, read_checkpoint
 from examples.clients.errors import ClientError
 from examples.clients.signing import Verifier
+from examples.stranger.certificates import Known, certificates_of, systems_of, unmark
+from examples.stranger.findings import Findings
 from examples.stranger.messages import Http, NotSigned, read_http, signer_of
 
 # which digest of the log's entries is of which message, and which part of it was digested
@@ -37,32 +35,50 @@ DIGESTS = {
 }
 
 
-@dataclass(slots=True)
-class Findings:
-    """What was looked at; `note` is what a reader must know although nothing is wrong."""
+_KNOWN = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(manifest\.json|README\.md|README\.vi\.md|check\.pyz)",
+        r"entries/[0-9]{9,}-[a-z0-9-]+\.(json|tlog-proof|spicy)",
+        r"log/(checkpoint|log\.vkey|checkpoint\.tsq|checkpoint\.tsr)",
+        r"messages/(salt|answer\.json|(request|forwarded|provider-answer)\.(http|opened))",
+        r"certificates/([A-Za-z0-9._-]+\.(crt|crl)|authorities\.pem|status\.json)",
+        r"unproven/[a-z0-9#-]+\.(json|http)",
+    )
+)
 
-    checks: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
-    def add(self, name: str, ok: bool, detail: str = "") -> bool:
-        self.checks.append({"name": name, "ok": ok, "detail": detail})
-        return ok
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.checks) and all(check["ok"] for check in self.checks)
+class Unreadable(ValueError):
+    """Not a package that could be looked at; the text says why."""
 
 
 def read_package(path: Path) -> dict[str, bytes]:
+    """The files by name. A zip in which two names could be taken for one, or that does not unpack into one folder, is refused."""
     if path.is_dir():
+        links = [each.name for each in path.rglob("*") if each.is_symlink()]
+        if links:
+            raise Unreadable(f"links in the package: {', '.join(links[:5])}")
         return {str(each.relative_to(path).as_posix()): each.read_bytes() for each in sorted(path.rglob("*")) if each.is_file()}
     with zipfile.ZipFile(path) as file:
-        return {each.filename.partition("/")[2]: file.read(each) for each in file.infolist() if not each.is_dir()}
+        members = [each for each in file.infolist() if not each.is_dir()]
+        names = [each.filename for each in members]
+        odd = [name for name in names if "\\" in name or any(part in ("", ".", "..") for part in name.split("/"))]
+        if odd or len({name.casefold() for name in names}) < len(names) or len({name.partition("/")[0] for name in names}) != 1:
+            raise Unreadable("names of the zip file could be taken for others, or it does not unpack into one folder")
+        return {each.filename.partition("/")[2]: file.read(each) for each in members}
 
 
 def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: bytes | None = None) -> Findings:
     """Everything, in order; what could not be looked at is a check that failed."""
     found = Findings()
+    try:
+        _check(found, files, vkey, authorities)
+    except (ClientError, KeyError, TypeError, ValueError) as wrong:
+        found.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
+    return found
+
+
+def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, authorities: bytes | None) -> None:
     try:
         manifest = json.loads(files["manifest.json"])
         if manifest["format"] != "lgsp-package/1":
@@ -70,7 +86,7 @@ def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: byte
         _files(found, files, manifest)
     except (KeyError, TypeError, ValueError) as wrong:
         found.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
-        return found
+        return
     if vkey is None:
         found.notes.append("the log's key was taken from the package itself: that proves only that the package agrees with itself")
     if authorities is None:
@@ -79,13 +95,18 @@ def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: byte
         checkpoint = read_checkpoint(_text(files, "log/checkpoint"), LogKey.parse(vkey or _text(files, "log/log.vkey")))
     except (ClientError, KeyError, ValueError) as wrong:
         found.add("log/checkpoint", False, str(wrong))
-        return found
+        return
     found.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
     entries = list(_entries(found, files, checkpoint, str(manifest["transfer"])))
-    found.add("entries", bool(entries), f"{len(entries)} of transfer {manifest['transfer']}")
+    kinds = [entry["kind"] for entry in entries]
+    found.add("entries", "intent" in kinds or "refusal" in kinds, f"of transfer {manifest['transfer']}: {', '.join(kinds) or 'none'}")
+    if "intent" in kinds and "outcome" not in kinds:
+        found.notes.append(
+            "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's log knows"
+        )
+    _names(found, files)
     _digests(found, files, entries, manifest.get("missing", {}))
-    _signatures(found, files, entries, _certificates(found, files, authorities, entries))
-    return found
+    _signatures(found, files, entries, certificates_of(found, files, authorities, entries))
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
@@ -99,6 +120,17 @@ def _files(found: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]
     found.add(
         "manifest", not wrong and not extra, f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files"
     )
+
+
+def _names(found: Findings, files: Mapping[str, bytes]) -> None:
+    """What is here beside what is looked at would pass for checked."""
+    odd = [name for name in files if not any(pattern.fullmatch(name) for pattern in _KNOWN)]
+    if odd:
+        found.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
+    for name in sorted(each for each in files if each.startswith("unproven/")):
+        found.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
+    if "log/checkpoint.tsr" in files:
+        found.notes.append("log/checkpoint.tsr: a time-stamp, which is not looked at here: openssl ts -verify (README.md)")
 
 
 def _entries(found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str) -> Iterator[dict[str, Any]]:
@@ -126,7 +158,11 @@ def _proof(text: str, checkpoint: Checkpoint) -> tuple[int, Sequence[bytes]]:
 
 
 def _digests(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]) -> None:
-    """SHA-256(salt, bytes), as the entries of intent and outcome state it."""
+    """SHA-256(salt, bytes), as the entries of intent and outcome state it. A message of which no entry states one is nothing that the log knows."""
+    stated_of = {file for entry in entries for name, (file, _) in DIGESTS.items() if name in entry}
+    for file, _ in DIGESTS.values():
+        if f"messages/{file}" in files and file not in stated_of:
+            found.add(f"messages/{file}", False, "no entry of the package states its digest")
     for entry in entries:
         for name, (file, part) in DIGESTS.items():
             stated = entry.get(name)
@@ -136,7 +172,7 @@ def _digests(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict
             if data is None:
                 why = missing.get(file.rpartition(".")[0])
                 if why:
-                    found.notes.append(f"{file} is not in the package: {why}; only its digest is in the log")
+                    found.notes.append(f"{file} is not in the package, which says why: {why}; only its digest is in the log")
                 else:
                     found.add(f"messages/{file}", False, "the log names it, and the package lacks it without saying why")
                 continue
@@ -148,87 +184,6 @@ def _digests(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict
             found.add(f"messages/{file}", fits, f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states")
 
 
-# --- certificates ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The certificates that hold: by key id, and by whose they are."""
-
-    by_id: Mapping[str, Verifier]
-    moment: float
-
-    def by_thumbprint(self, mark: bytes) -> Verifier | None:
-        return next((each for each in self.by_id.values() if each.thumbprint == mark), None)
-
-
-def _certificates(found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]) -> Known:
-    moment = min((datetime.fromisoformat(entry["at"]).timestamp() for entry in entries), default=0.0)
-    own = files.get("certificates/authorities.pem", b"")
-    trusted = x509.load_pem_x509_certificates(authorities if authorities is not None else own)
-    between = x509.load_pem_x509_certificates(own) if own else []
-    revoked = _revoked(found, files, [*trusted, *between])
-    good: dict[
-        str, Verifier
-    ] = {}  # one that does not hold is no fault of the package, unless somebody signed with it: then no key is found for it
-    for name in sorted(each for each in files if each.startswith("certificates/") and each.endswith(".crt")):
-        key_id = name.removeprefix("certificates/").removesuffix(".crt")
-        try:
-            certificate = x509.load_pem_x509_certificate(files[name])
-            why = _why_not(certificate, trusted, between, moment, revoked)
-        except ValueError as wrong:
-            why, certificate = f"cannot be read: {wrong}", None
-        if why or certificate is None:
-            found.notes.append(f"{name}: {why}")
-        else:
-            good[key_id] = Verifier(key_id, certificate)
-    return Known(good, moment)
-
-
-def _revoked(found: Findings, files: Mapping[str, bytes], authorities: Sequence[x509.Certificate]) -> dict[tuple[x509.Name, int], float]:
-    gone: dict[tuple[x509.Name, int], float] = {}
-    for name in sorted(each for each in files if each.endswith(".crl")):
-        crl = x509.load_der_x509_crl(files[name])
-        issuer = next((each for each in authorities if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None)  # type: ignore[arg-type]
-        if found.add(
-            name, issuer is not None, f"of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC" if issuer else "not signed by an authority here"
-        ):
-            gone |= {(crl.issuer, each.serial_number): each.revocation_date_utc.timestamp() for each in crl}
-    return gone
-
-
-def _why_not(
-    certificate: x509.Certificate,
-    trusted: Sequence[x509.Certificate],
-    between: Sequence[x509.Certificate],
-    moment: float,
-    revoked: Mapping[tuple[x509.Name, int], float],
-) -> str:
-    at, here = datetime.fromtimestamp(moment, UTC), certificate
-    for _ in range(8):
-        if not here.not_valid_before_utc <= at <= here.not_valid_after_utc:
-            return f"{here.subject.rfc4514_string()} was not in force on {at:%Y-%m-%d}"
-        if revoked.get((here.issuer, here.serial_number), moment) < int(moment):  # lists name whole seconds
-            return f"{here.subject.rfc4514_string()} was revoked before"
-        if here in trusted:
-            return ""
-        issuer = next((each for each in (*trusted, *between) if each.subject == here.issuer and _issued(each, here)), None)
-        if issuer is None or issuer == here:
-            return f"{here.subject.rfc4514_string()} leads to no trusted authority"
-        here = issuer
-    return "its chain is too long"
-
-
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        certificate.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
 # --- signatures -----------------------------------------------------------------------------------------------------------
 
 
@@ -237,7 +192,7 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
     caller = intent.get("caller", {})
     provider = next((entry["provider"] for entry in entries if entry.get("provider")), None)
     if (mark := caller.get("certificate")) is not None:
-        channel = known.by_thumbprint(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
+        channel = known.by_thumbprint(unmark(mark))
         found.add(
             "the caller's TLS certificate", channel is not None, channel.key_id if channel is not None else "not here, or it does not hold"
         )
@@ -261,11 +216,37 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
         except (ClientError, ValueError, KeyError) as wrong:
             found.add(f"{name}, signature", False, str(wrong))
             continue
+        if opened is not None:
+            found.notes.append(
+                f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this is the gateway's word"
+            )
         if part == "forwarded":
             forwarded = message
-        fits = signer.rpartition(".")[0] == system and (part != "request" or signer == caller.get("key"))
-        holds = f"signed with {signer}, whose certificate leads to a trusted authority and was in force"
-        found.add(f"{name}, signature", fits, holds if fits else f"signed with {signer}, and the log names {system}")
+        why_not = _not_of(signer, system, caller if part == "request" else {})
+        found.add(
+            f"{name}, signature",
+            not why_not,
+            why_not or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority and was in force",
+        )
+
+
+def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> str:
+    """Why a signature is not by the system that the log names; empty if it is. A key's id is but the name of a file here: what binds it is the
+    thumbprint in the entry, else the name in the certificate."""
+    if caller.get("key", signer.key_id) != signer.key_id:
+        return f"signed with {signer.key_id}, and the log names the key {caller['key']}"
+    if "signer" in caller:
+        return (
+            ""
+            if signer.thumbprint == unmark(caller["signer"])
+            else f"signed with another certificate than the log names for {signer.key_id}"
+        )
+    names = systems_of(signer.certificate)
+    return (
+        ""
+        if system in names
+        else f"signed by {', '.join(sorted(names)) or 'nobody whom the certificate names'}, and the log names {system}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -283,9 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         files = read_package(asked.package)
         authorities = asked.authorities.read_bytes() if asked.authorities is not None else None
-    except (OSError, zipfile.BadZipFile) as trouble:
+    except (OSError, zipfile.BadZipFile, Unreadable) as trouble:
         print(f"cannot be read: {trouble}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(trouble, Unreadable) else 2
     found = check(files, vkey, authorities)
     if asked.json:
         print(json.dumps({"ok": found.ok, "checks": found.checks, "notes": found.notes}, ensure_ascii=False))

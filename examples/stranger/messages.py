@@ -59,9 +59,12 @@ def signer_of(
     by_thumbprint: Callable[[bytes], Verifier | None],
     moment: float,
     request: Http | None,
-) -> str:
-    """The id of the key that signed; a ClientError if the signature does not hold, `NotSigned` if there is none."""
-    if "xml" in message.headers.get("content-type", "") and b"Envelope" in message.body[:2000]:
+) -> Verifier:
+    """The key that signed; a ClientError if the signature does not hold, `NotSigned` if there is none."""
+    kind = message.headers.get("content-type", "")
+    if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
+        raise ClientError("an opened form lies beside it, and it is not encrypted")
+    if "xml" in kind and b"Envelope" in message.body[:2000]:
         return _soap(opened if opened is not None else message.body, by_thumbprint, moment)
     if "signature" not in message.headers:
         raise NotSigned("it bears no signature (a dropped file, or an answer that was refused for that)")
@@ -75,15 +78,15 @@ def signer_of(
         proof = httpsig.verify_answer(message.message(request.message() if request is not None else None), message.body, find, moment)
     if opened is not None:
         _inside(opened, proof.key)
-    return proof.key.key_id
+    return proof.key
 
 
-def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], moment: float) -> str:
+def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], moment: float) -> Verifier:
     try:
         from examples.clients import wssec  # lxml is needed for SOAP alone
     except ImportError:
         raise ClientError("not looked at: reading SOAP needs the package lxml") from None
-    return wssec.verify(wssec.parse(envelope), by_thumbprint, moment).key.key_id
+    return wssec.verify(wssec.parse(envelope), by_thumbprint, moment).key
 
 
 def _inside(jws: bytes, key: Verifier) -> None:

@@ -3,6 +3,7 @@
     entries/…json, .tlog-proof, .spicy   each entry's raw bytes, and its proof (.spicy: the same without the header line, for `spicy-litetlog`)
     log/checkpoint, log/log.vkey         the signed note that the proofs lead to, and the log's public key
     messages/…                           the bytes as they travelled, `.opened`: what the signature inside an encrypted one covers; `salt` of the digests
+    unproven/…                           what no entry covers: the canonical form, what was sent before a transfer was in doubt
     certificates/…                       of those who signed, the authorities above them, revocation lists, and what was known of each
     check.pyz                            the checker of `examples/stranger`, which knows nothing of the gateway; README: how to do without it
     manifest.json                        SHA-256 of every file, who asked for the package and why, what is missing and why
@@ -31,13 +32,14 @@ from gateway.journal import tables
 from gateway.keyring import Keyring
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import unpack
-from gateway.vault.vault import Vault
+from gateway.vault.vault import GONE, Vault
 from security.authority import certificate_pem
 
 FORMAT: Final = "lgsp-package/1"
-_BODIES: Final = {"answer": ".json", "canonical": ".json"}
+_DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answer", "out": "answer"}
 _STRANGER: Final = ("__init__", "clients/__init__", "clients/audit", "clients/errors", "clients/fields", "clients/httpsig", "clients/signing",
-                    "clients/wssec", "stranger/__init__", "stranger/check", "stranger/messages")  # fmt: skip
+                    "clients/wssec", "stranger/__init__", "stranger/certificates", "stranger/check", "stranger/findings",
+                    "stranger/messages")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,16 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
         found = inclusions(connection, transfer, (stamped.size, stamped.note))
     entries = [json.loads(each.entry) for each in found]
     messages, missing = _messages(connection, vault, transfer)
+    for part in (part for digest, part in _DIGESTED.items() if any(digest in each for each in entries)):
+        if _place(part) not in messages:
+            missing.setdefault(part, "the contract does not keep it")
     files: dict[str, bytes] = {}
     for each in found:
         files |= _entry(each)
     files |= {"log/checkpoint": found[0].note.encode(), "log/log.vkey": f"{vkey.strip()}\n".encode()}
     if stamped is not None:
         files |= {"log/checkpoint.tsq": bytes(stamped.question), "log/checkpoint.tsr": bytes(stamped.answer)}
-    files |= {f"messages/{name}": data for name, data in messages.items()}
+    files |= messages
     files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
     files["check.pyz"] = checker()
     facts = packagepage.Facts(transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at))
@@ -135,20 +140,28 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
         try:
             data = vault.open(connection, id)
         except Ours as failure:
-            if failure.code != "vault.expired":
+            if failure.code not in GONE:
                 raise
             missing[part] = failure.what("en")
             continue
         if part in ("request", SALT_PART):
             salt, data = unpack(data)
-            found["salt"] = salt.hex().encode() + b"\n"
+            found["messages/salt"] = salt.hex().encode() + b"\n"
             if part == SALT_PART:
                 continue
-        if part.endswith("-opened"):
-            found[f"{part.removesuffix('-opened')}.opened"] = data
-        else:
-            found[part + _BODIES.get(part, ".http")] = data
+        found[_place(part)] = data
     return found, missing
+
+
+def _place(part: str) -> str:
+    """The name of a part's file. What no entry's digest covers stands apart, as the gateway's own word."""
+    if part.endswith("-opened"):
+        return f"messages/{part.removesuffix('-opened')}.opened"
+    if part == "answer":
+        return "messages/answer.json"
+    if part in ("request", "forwarded", "provider-answer"):
+        return f"messages/{part}.http"
+    return f"unproven/{part}" + (".json" if part == "canonical" else ".http")
 
 
 def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

@@ -54,7 +54,8 @@ python3 -m pip install cryptography lxml      # once
 python3 check.pyz . --vkey log.vkey-from-elsewhere --authorities authorities-from-elsewhere.pem
 ```
 
-`check.pyz` is a zip file of a few readable modules; read it before you believe it, take it from the published source, or do without it:
+`check.pyz` is a zip file of a few readable modules. Whoever altered the package could have altered it too: compare its SHA-256 with the one that you were given with the key,
+take it from the published source, or do without it. What is in `unproven/` is the gateway's own word: no entry of the log covers it.
 
 ## By hand
 
@@ -118,7 +119,8 @@ python3 -m pip install cryptography lxml      # một lần
 python3 check.pyz . --vkey khoa-nhat-ky.vkey --authorities co-quan-chung-thuc.pem
 ```
 
-`check.pyz` là một tệp zip gồm vài mô-đun đọc được; hãy đọc trước khi tin, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra không cần nó:
+`check.pyz` là một tệp zip gồm vài mô-đun đọc được. Ai sửa gói cũng có thể sửa nó: hãy so mã SHA-256 của nó với mã được trao cùng khóa, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra
+không cần nó. Phần trong `unproven/` là lời của chính trục: không mục nhật ký nào bao trùm nó.
 
 ## Kiểm tra bằng tay
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import hashlib
 import os
 import shutil
 import time
@@ -13,8 +13,11 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Theirs
+from gateway.atrest import write_secret
 from gateway.audit import origins
 from gateway.audit import package as packages
+from gateway.audit.proofs import inclusions
+from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
@@ -38,26 +41,26 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / {out} đã có", _OUT_NEXT, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
-    asked = packages.Asked(f"{getpass.getuser()}, command line", reason.strip(), time.time())
+    asked = packages.Asked(actor(), reason.strip(), time.time())
+    past = _log_of(engine, transfer)
+    facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
+    with writing(engine) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
+        append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
-    made = _made(engine, vault, keyring, transfer, asked)
+    with origins.within(engine, past.origin if past is not None else None) as connection:
+        vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
+        made = packages.make(connection, vault, keyring, transfer, asked, vkey)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _write(made, draft, out)
-        facts: dict[str, Json] = {
-            "of": transfer,
-            "reason": asked.reason,
-            "messages": sum(name.startswith("messages/") for name in made.files),
-        }
-        with writing(engine) as connection:
-            append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
         draft.rename(out)
     except OSError as trouble:
         what = f"{out} cannot be written: {trouble.strerror} / không ghi được {out}"
         fail(Exit.OURS, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
     finally:
         _remove(draft)
+    checker = hashlib.sha256(made.files["check.pyz"]).hexdigest()
     result = {
         "ok": True,
         "package": str(out),
@@ -65,27 +68,27 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         "entries": made.entries,
         "files": len(made.files),
         "missing": dict(made.missing),
+        "checker": checker,
     }
     lines = [
         f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all",
         *(f"  missing: {part}: {why}" for part, why in made.missing.items()),
-        "Whoever gets it needs the log's key and the authorities from elsewhere; its README says how to check it.",
-        "Người nhận cần khóa nhật ký và các cơ quan chứng thực từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",
+        f"  check.pyz: sha256 {checker}",
+        "Whoever gets it needs the log's key, the authorities and that sum from elsewhere; its README says how to check it.",
+        "Người nhận cần khóa nhật ký, các cơ quan chứng thực và mã băm trên từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",
     ]
     emit(result, as_json, "\n".join(lines))
 
 
-def _made(engine: Engine, vault: Vault, keyring: Keyring, transfer: str, asked: packages.Asked) -> packages.Package:
-    """From the log that goes on, or from one that ended by a restore."""
-    try:
-        with engine.connect() as connection:
-            ended = origins.ended(connection)
-            return packages.make(connection, vault, keyring, transfer, asked, keyring.log_vkey.read_text("ascii"))
-    except Theirs as missing:
-        for past in reversed(ended if missing.code == "audit.not-logged" else ()):
-            with suppress(Theirs), origins.within(engine, past.origin) as connection:
-                return packages.make(connection, vault, keyring, transfer, asked, past.vkey)
-        raise
+def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
+    """The log that ended by a restore in which this transfer stands; None for the one that goes on. `audit.not-logged` if it stands in none."""
+    with engine.connect() as connection:
+        past = origins.ended(connection)
+    for each in (None, *reversed(past)):
+        with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
+            inclusions(connection, transfer)
+            return each
+    raise Theirs("audit.not-logged", transfer=transfer)
 
 
 def _write(made: packages.Package, draft: Path, out: Path) -> None:
@@ -99,12 +102,14 @@ def _write(made: packages.Package, draft: Path, out: Path) -> None:
     draft.mkdir(mode=0o700)
     for name, data in made.files.items():
         target = draft / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        if not target.parent.exists():
+            target.parent.mkdir(mode=0o700)
+        write_secret(target, data)
 
 
 def _remove(draft: Path) -> None:
     if draft.is_dir():
         shutil.rmtree(draft, ignore_errors=True)
     else:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written is not there
+            draft.unlink(missing_ok=True)

@@ -146,9 +146,10 @@ def by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
 
 
 def _caller(who: Authenticated) -> form.Caller:
-    return form.Caller(
-        who.caller.agency, who.caller.id, certificate=who.certificate_thumbprint, key=who.key.key_id if who.key is not None else None
-    )
+    key = who.key
+    if key is None:
+        return form.Caller(who.caller.agency, who.caller.id, who.certificate_thumbprint)
+    return form.Caller(who.caller.agency, who.caller.id, who.certificate_thumbprint, key.key_id, key.thumbprint)
 
 
 def _row(entry: form.Entry) -> LogRow:

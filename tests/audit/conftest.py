@@ -20,6 +20,7 @@ from gateway.journal.database import migrate, open_engine, writing
 NAME = "lgsp_test_databases"
 HELPERS = {
     NAME: Path(__file__).parents[1] / "journal" / "databases.py",
+    "lgsp_test_packaging": Path(__file__).parent / "packaging.py",
     "lgsp_test_stamping": Path(__file__).parent / "stamping.py",
     "lgsp_test_witnessing": Path(__file__).parent / "witnessing.py",
 }
@@ -31,6 +32,7 @@ for helper, place in HELPERS.items():
         spec.loader.exec_module(sys.modules[helper])
 
 database = sys.modules[NAME].database
+trusted, packages, files = (getattr(sys.modules["lgsp_test_packaging"], name) for name in ("trusted", "packages", "files"))
 
 
 @pytest.fixture(scope="module", params=sys.modules[NAME].KINDS)
