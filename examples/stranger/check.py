@@ -24,7 +24,7 @@ from examples.clients.errors import ClientError
 from examples.clients.signing import Verifier
 from examples.stranger.certificates import Known, certificates_of, systems_of, unmark
 from examples.stranger.findings import Findings
-from examples.stranger.messages import Http, NotSigned, read_http, signer_of
+from examples.stranger.messages import Http, NotLooked, NotSigned, read_http, signer_of
 
 # which digest of the log's entries is of which message, and which part of it was digested
 DIGESTS = {
@@ -39,7 +39,7 @@ _KNOWN = tuple(
     re.compile(pattern)
     for pattern in (
         r"(manifest\.json|README\.md|README\.vi\.md|check\.pyz)",
-        r"entries/[0-9]{9,}-[a-z0-9-]+\.(json|tlog-proof|spicy)",
+        r"entries/[0-9]{9,}-[a-z0-9-]+\.(json|tlog-proof|json\.spicy)",
         r"log/(checkpoint|log\.vkey|checkpoint\.tsq|checkpoint\.tsr)",
         r"messages/(salt|answer\.json|(request|forwarded|provider-answer)\.(http|opened))",
         r"certificates/([A-Za-z0-9._-]+\.(crt|crl)|authorities\.pem|status\.json)",
@@ -213,6 +213,9 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
                 found.add(f"{name}, signature", False, "it has none")
             found.notes.append(f"{name}: {why}")
             continue
+        except NotLooked as lacking:
+            found.unseen.append(f"{name}, signature: {lacking}")
+            continue
         except (ClientError, ValueError, KeyError) as wrong:
             found.add(f"{name}, signature", False, str(wrong))
             continue
@@ -251,7 +254,7 @@ def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description="Check a package of evidence without the gateway. Exit code: 0 it holds, 1 it does not, 2 usage."
+        description="Check a package of evidence without the gateway. Exit code: 0 it holds, 1 it does not, 2 usage, 3 not all could be looked at."
     )
     parser.add_argument("package", type=Path, help="the folder, or the zip file")
     parser.add_argument("--vkey", help="the log's verifier key, or a file that holds it, from a source that you trust")
@@ -259,24 +262,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
     vkey = asked.vkey
-    if vkey is not None and Path(vkey).is_file():
-        vkey = Path(vkey).read_text("utf-8")
     try:
+        if vkey is not None and vkey.count("+") < 2:  # no key: the name of a file
+            vkey = Path(vkey).read_text("utf-8")
         files = read_package(asked.package)
         authorities = asked.authorities.read_bytes() if asked.authorities is not None else None
     except (OSError, zipfile.BadZipFile, Unreadable) as trouble:
-        print(f"cannot be read: {trouble}", file=sys.stderr)
+        if asked.json:
+            print(json.dumps({"ok": False, "error": f"cannot be read: {trouble}"}, ensure_ascii=False))
+        else:
+            print(f"cannot be read: {trouble}", file=sys.stderr)
         return 1 if isinstance(trouble, Unreadable) else 2
     found = check(files, vkey, authorities)
+    whole = found.ok and not found.unseen
     if asked.json:
-        print(json.dumps({"ok": found.ok, "checks": found.checks, "notes": found.notes}, ensure_ascii=False))
+        print(json.dumps({"ok": whole, "checks": found.checks, "notes": found.notes, "unseen": found.unseen}, ensure_ascii=False))
     else:
         for each in found.checks:
             print(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}")
         for note in found.notes:
             print(f"note   {note}")
-        print("the package holds" if found.ok else "THE PACKAGE DOES NOT HOLD")
-    return 0 if found.ok else 1
+        for unseen in found.unseen:
+            print(f"UNSEEN {unseen}")
+        print(
+            "THE PACKAGE DOES NOT HOLD"
+            if not found.ok
+            else "the package holds"
+            if whole
+            else "what was looked at holds; the rest was not looked at"
+        )
+    return 0 if whole else 1 if not found.ok else 3
 
 
 if __name__ == "__main__":

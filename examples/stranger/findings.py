@@ -12,6 +12,7 @@ class Findings:
 
     checks: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)  # what could not be looked at on this machine
 
     def add(self, name: str, ok: bool, detail: str = "") -> bool:
         self.checks.append({"name": name, "ok": ok, "detail": detail})

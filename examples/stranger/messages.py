@@ -17,6 +17,10 @@ from examples.clients.signing import Verifier
 _JWS = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
 
 
+class NotLooked(Exception):
+    """What is needed to look at it is not installed; that says nothing of the message."""
+
+
 class NotSigned(Exception):
     """There is no signature to look at; the text says why that can be."""
 
@@ -85,7 +89,7 @@ def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], mo
     try:
         from examples.clients import wssec  # lxml is needed for SOAP alone
     except ImportError:
-        raise ClientError("not looked at: reading SOAP needs the package lxml") from None
+        raise NotLooked("reading SOAP needs the package lxml: python3 -m pip install lxml") from None
     return wssec.verify(wssec.parse(envelope), by_thumbprint, moment).key
 
 

@@ -1,6 +1,6 @@
 """The package of one transfer: all that a stranger needs to check it without the gateway (design 05; C2SP tlog-proof, RFC 5280).
 
-    entries/…json, .tlog-proof, .spicy   each entry's raw bytes, and its proof (.spicy: the same without the header line, for `spicy-litetlog`)
+    entries/…json, .tlog-proof, .json.spicy   each entry's raw bytes, and its proof (.spicy: without the header line, for `spicy-litetlog`)
     log/checkpoint, log/log.vkey         the signed note that the proofs lead to, and the log's public key
     messages/…                           the bytes as they travelled, `.opened`: what the signature inside an encrypted one covers; `salt` of the digests
     unproven/…                           what no entry covers: the canonical form, what was sent before a transfer was in doubt
@@ -79,7 +79,9 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     files |= messages
     files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
     files["check.pyz"] = checker()
-    facts = packagepage.Facts(transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at))
+    facts = packagepage.Facts(
+        transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at), entries[0]["at"]
+    )
     files |= {"README.md": packagepage.english(facts).encode(), "README.vi.md": packagepage.vietnamese(facts).encode()}
     manifest = {
         "format": FORMAT,
@@ -123,7 +125,7 @@ def _stamped(connection: Connection, found: Sequence[Inclusion]) -> Any:
 
 def _entry(of: Inclusion) -> dict[str, bytes]:
     name = f"entries/{of.index:09d}-{of.phase.replace('#', '-')}"
-    return {f"{name}.json": of.entry, f"{name}.tlog-proof": of.text().encode(), f"{name}.spicy": of.text(header=False).encode()}
+    return {f"{name}.json": of.entry, f"{name}.tlog-proof": of.text().encode(), f"{name}.json.spicy": of.text(header=False).encode()}
 
 
 def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -17,6 +17,7 @@ class Facts:
     actor: str
     reason: str
     made: str
+    at: str  # of the transfer: certificates had to hold then
 
     @property
     def origin(self) -> str:
@@ -62,7 +63,7 @@ take it from the published source, or do without it. What is in `unproven/` is t
 **The entry stands in the log** (C2SP tlog-proof; Debian package `litetlog`):
 
 ```sh
-for name in entries/*.json; do cp $name ${{name%.json}}; spicy-litetlog -verify "$(cat log.vkey-from-elsewhere)" ${{name%.json}}; done
+spicy-litetlog -verify "$(cat log.vkey-from-elsewhere)" entries/*.json
 ```
 
 Without that tool: the leaf is SHA-256 of a zero octet and the entry's octets; hash it with the lines of its `.tlog-proof` upwards (RFC 9162 §2.1.3.2), and compare with the third
@@ -83,7 +84,7 @@ line of `log/checkpoint`, which the log's key signed (Ed25519 over the text up t
 signed inside. The certificates are in `certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the request what was known at that moment.
 
 ```sh
-openssl verify -CAfile authorities-from-elsewhere.pem -attime $(date -d '{facts.made}' +%s) certificates/*.crt
+openssl verify -CAfile authorities-from-elsewhere.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
 ```
 {stamp}
 ## What this cannot show
@@ -127,7 +128,7 @@ không cần nó. Phần trong `unproven/` là lời của chính trục: không
 **Mục nhật ký có trong nhật ký** (gói Debian `litetlog`):
 
 ```sh
-for name in entries/*.json; do cp $name ${{name%.json}}; spicy-litetlog -verify "$(cat khoa-nhat-ky.vkey)" ${{name%.json}}; done
+spicy-litetlog -verify "$(cat khoa-nhat-ky.vkey)" entries/*.json
 ```
 
 **Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte. `in` là thân của yêu cầu (tất cả sau dòng trống đầu tiên), `sent` và `back` là cả tệp `forwarded.http` và
@@ -141,7 +142,7 @@ for name in entries/*.json; do cp $name ${{name%.json}}; spicy-litetlog -verify 
 `certificates/`, đặt tên theo mã khóa; `status.json` cho biết tình trạng của từng chứng thư, các dòng `lgsp-certificate-status` trong yêu cầu cho biết tình trạng vào đúng lúc đó.
 
 ```sh
-openssl verify -CAfile co-quan-chung-thuc.pem -attime $(date -d '{facts.made}' +%s) certificates/*.crt
+openssl verify -CAfile co-quan-chung-thuc.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
 ```
 {stamp}
 ## Điều mà gói này không chứng minh được

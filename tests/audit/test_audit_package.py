@@ -59,6 +59,29 @@ def test_the_program_inside_says_so_too(packages: dict[str, Path], trusted: tupl
     assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 1
 
 
+def test_what_cannot_be_looked_at_is_no_forgery(packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path) -> None:
+    """Without lxml a SOAP message's signature is unseen: neither held nor wrong."""
+    (tmp_path / "lxml.py").write_text("raise ImportError")
+    (tmp_path / "authorities.pem").write_bytes(trusted[1])
+    with zipfile.ZipFile(packages["dispatch"]) as file:
+        file.extractall(tmp_path / "p")
+    (folder,) = (tmp_path / "p").iterdir()
+    command = [
+        sys.executable,
+        str(folder / "check.pyz"),
+        str(folder),
+        "--vkey",
+        trusted[0].strip(),
+        "--authorities",
+        str(tmp_path / "authorities.pem"),
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    told = json.loads(done.stdout)
+    assert done.returncode == 3 and not told["ok"] and all(each["ok"] for each in told["checks"])
+    assert [each.partition(",")[0] for each in told["unseen"]] == ["messages/forwarded.http", "messages/provider-answer.http"]
+
+
 def test_what_the_package_says_of_itself_is_named_as_such(files: Files) -> None:
     found = check(files)
     assert found.ok and sum("from the package itself" in note for note in found.notes) == 2
@@ -85,7 +108,7 @@ def test_spicy_agrees(files: Files, trusted: tuple[str, bytes], tmp_path: Path) 
         pytest.skip("spicy-litetlog is not here (Debian package litetlog)")
     for name in sorted(each for each in files if each.endswith(".spicy")):
         entry = tmp_path / Path(name).stem
-        entry.write_bytes(files[name.removesuffix(".spicy") + ".json"])
+        entry.write_bytes(files[name.removesuffix(".spicy")])
         (tmp_path / Path(name).name).write_bytes(files[name])
         command = ["spicy-litetlog", "-verify", trusted[0].strip(), str(entry)]
         assert subprocess.run(command, capture_output=True).returncode == 0

@@ -117,7 +117,7 @@ def test_an_authority_of_ones_own(files: Files, trusted: tuple[str, bytes], worl
 @pytest.mark.attack("evidence")
 @pytest.mark.parametrize("part", ["intent", "outcome"])
 def test_an_entry_left_out_with_all_that_speaks_of_it(files: Files, trusted: tuple[str, bytes], part: str) -> None:
-    for name in [each for each in files if each.endswith((f"-{part}.json", f"-{part}.tlog-proof", f"-{part}.spicy"))]:
+    for name in [each for each in files if each.endswith((f"-{part}.json", f"-{part}.tlog-proof", f"-{part}.json.spicy"))]:
         del files[name]
     if (
         part == "outcome"
