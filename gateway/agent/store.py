@@ -80,6 +80,15 @@ def seal_key(path: Path) -> bytes:
     return key
 
 
+def _for_owner_alone(file: Path) -> None:
+    """Mode 600 before SQLite opens it: its log and index beside it take the mode of the file. On Windows the folder's access list decides."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    if os.name == "posix":
+        for each in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+            if each.exists():
+                each.chmod(0o600)
+
+
 class Taken(Exception):
     """Another process works on this state folder."""
 
@@ -101,6 +110,7 @@ class Store:
     def __init__(self, file: Path, key: bytes) -> None:
         self._key = key
         self._lock = threading.Lock()
+        _for_owner_alone(file)
         self._base = sqlite3.connect(file, timeout=10.0, check_same_thread=False, isolation_level=None)
         self._base.row_factory = sqlite3.Row
         self._base.execute("pragma journal_mode = wal")

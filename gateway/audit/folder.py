@@ -6,6 +6,7 @@
     manifest.json              what the folder holds, written last
 
 Invariant: a folder without its manifest is half an export and is never taken for a whole one; what goes wrong half-way is removed.
+Files and folders are for their owner alone (0600, 0700).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
+from gateway.audit.durable import make_folder
 from gateway.audit.proofs import inclusions
 from gateway.audit.sources import NoSource, Opening, Proved, Record, Signed, paged
 from gateway.audit.tiles import read_path
@@ -76,7 +78,7 @@ def _write(
         for path in _tiles(size, first, stop):
             _put(folder / path, read_path(connection, path))
             turn()
-        with (folder / "entries.ndjson").open("wb") as lines:
+        with _made(folder / "entries.ndjson") as lines:
             for done in _entries(connection, folder, lines, first, stop):
                 on_progress(done)
     proved = 0
@@ -91,9 +93,8 @@ def _write(
     origin = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").origin
     manifest = {"format": FORMAT, "origin": origin, "size": size, "first": first, "stop": stop, "proofs": proved}
     draft = folder / f".{_MANIFEST}"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=1)
-        file.write("\n")
+    with _made(draft) as file:
+        file.write(json.dumps(manifest, indent=1).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / _MANIFEST)
@@ -122,8 +123,14 @@ def _entries(connection: Connection, folder: Path, lines: BinaryIO, first: int, 
 
 
 def _put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    make_folder(path.parent, 0o700)
+    with _made(path) as file:
+        file.write(data)
+
+
+def _made(path: Path) -> BinaryIO:
+    """A file for its owner alone: entries name agencies and systems."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
 
 
 class FolderSource:

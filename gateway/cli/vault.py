@@ -29,6 +29,9 @@ def vault_status(data: Data = None, json: Json = False) -> None:
 @vault.command("expire")
 def vault_expire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be destroyed.")] = False,
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="You have looked: this host's time is right. It is logged, and stands for two days.")
+    ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -36,7 +39,7 @@ def vault_expire(
     from gateway.commands import vault as command
 
     with failures_told(json):
-        command.expire(load_instance(data, json), dry_run, json)
+        command.expire(load_instance(data, json), dry_run, json, clock_is_right)
 
 
 @hold.command("add")

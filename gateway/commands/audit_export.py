@@ -26,7 +26,8 @@ def write(
 ) -> None:
     then = "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có."
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # also one that was there: entries name agencies and systems
     except OSError as trouble:
         fail(Exit.USAGE, "no-folder", f"{folder} cannot be made: {trouble.strerror} / không tạo được thư mục", then, as_json)
     if any(folder.iterdir()):

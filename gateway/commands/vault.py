@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.progress import Progress, TextColumn
+from sqlalchemy import Engine
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
@@ -15,8 +16,9 @@ from gateway.atrest import AtRest
 from gateway.audit import lease as leases
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
+from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.retention import chore, holds
+from gateway.retention import chore, clock, holds
 from gateway.retention import status as statuses
 from gateway.retention.holds import Hold
 from gateway.retention.status import KeyLine
@@ -25,11 +27,15 @@ from gateway.vault.vault import Vault
 from security.windows import VIETNAM
 
 _ROUNDS: Final = 3
+_LOOK: Final = (
+    "Is it right? Then `lgsp vault expire --clock-is-right`; else set it (NTP). / Đồng hồ đúng thì chạy lệnh này; sai thì chỉnh lại (NTP)."
+)
 
 
 def status(settings: Settings, as_json: bool) -> None:
-    now = time.time()
-    found = statuses.status(open_engine(settings.database_url), _vault(settings))
+    now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
+    found = statuses.status(engine, vault)
+    waiting, log = _doubted(engine, vault, now)
     keys = [_key(line, now) for line in found.keys]
     listed = [_hold(hold, count) for hold, count in found.holds]
     classes: dict[str, list[KeyLine]] = {}
@@ -43,11 +49,18 @@ def status(settings: Settings, as_json: bool) -> None:
     lines += [f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {each['since'][:10]}" for each in listed]
     missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
+    if waiting:
+        lines.append(f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {rfc3339(now)}, the log {log}; {waiting} keys wait. {_LOOK}")
     lines.append(f"{found.destroyed} keys are destroyed so far")
-    emit({"ok": not missing, "keys": keys, "holds": listed, "destroyed": found.destroyed, "missing": missing}, as_json, "\n".join(lines))
+    told = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
+    emit(
+        {"ok": not missing, "clock": told, "keys": keys, "holds": listed, "destroyed": found.destroyed, "missing": missing},
+        as_json,
+        "\n".join(lines),
+    )
 
 
-def expire(settings: Settings, dry_run: bool, as_json: bool) -> None:
+def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: bool = False) -> None:
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
     due = chore.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
@@ -56,10 +69,25 @@ def expire(settings: Settings, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         emit({"ok": True, "due": told, "destroyed": []}, as_json, "\n".join(lines) or "nothing is due / chưa có gì đến hạn")
     with writing(engine) as connection:
+        if clock_is_right:
+            append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
+    if clock_is_right:
+        clock.say(settings.vault_keys, now)
+    waiting, log = _doubted(engine, vault, now)
+    with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
+    if lease is None and clock_is_right:
+        text = "the keeper takes your word at its next look / tiến trình giữ nhật ký sẽ theo xác nhận này ở lần xem tới"
+        emit({"ok": True, "due": told, "destroyed": []}, as_json, text)
+        return
     if lease is None:
         what = "a keeper leads: it destroys what is due by itself / tiến trình giữ nhật ký đang chạy và tự hủy khóa đến hạn"
         fail(Exit.NO, "keeper-leads", what, "See `lgsp vault status`; retention_seconds says how often it looks.", as_json)
+    if waiting:
+        with writing(engine) as connection:
+            leases.give_back(connection, lease)
+        what = f"the clock says {rfc3339(now)}, the log {log}: nothing is destroyed / đồng hồ không chắc đúng, chưa hủy gì"
+        fail(Exit.NO, "clock-in-doubt", what, _LOOK, as_json)
     try:
         work = chore.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
         for _ in range(_ROUNDS):
@@ -129,6 +157,13 @@ def hold_list(settings: Settings, as_json: bool) -> None:
 
 
 # --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
+    """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's own time."""
+    with engine.connect() as connection:
+        vouched, log = clock.vouched(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+    return 0 if vouched else len(chore.due(engine, vault, now)), log
 
 
 def _vault(settings: Settings) -> Vault:

@@ -259,6 +259,20 @@ _kind(
     ("Phiên bản có đang chạy không? Xem `lgsp vault expire --dry-run`.", "Is the instance running? See `lgsp vault expire --dry-run`."),
 )  # fmt: skip
 
+_kind(
+    "vault.clock",
+    ("Đồng hồ {now} chưa đáng tin, nhật ký mới tới {log}: {count} khóa chờ hủy", "The clock says {now} and is not believed, the log {log}: {count} keys wait"),
+    ("Khóa đã hủy không lấy lại được; nếu đồng hồ sai, nội dung còn hạn lưu sẽ mất.", "A destroyed key does not come back; if the clock is wrong, bodies would go before their time."),
+    ("Kiểm tra giờ máy (NTP); nếu đúng, chạy `lgsp vault expire --clock-is-right`.", "Check this host's time (NTP); if it is right, run `lgsp vault expire --clock-is-right`."),
+    grave=True,
+)  # fmt: skip
+_kind(
+    "vault.odd-files",
+    ("{count} tệp khóa lạ trong kho khóa: {files}", "{count} odd key files in the vault's store: {files}"),
+    ("Tên không phải của khóa, không bao giờ đến hạn hủy, hoặc của ngày chưa tới.", "They bear no key's name, are never due, or are of a day that has not come."),
+    ("Tìm xem ai đặt vào đó; đồng hồ từng sai cũng tạo khóa của ngày chưa tới. Đừng xóa khóa mà nội dung đang dùng.", "Find out who put them there; a clock that was wrong makes keys of days to come, too. Remove none that bodies need."),
+)  # fmt: skip
+
 # --- who vouches for the log ----------------------------------------------------------------------------------------------
 _kind(
     "witness.settings",

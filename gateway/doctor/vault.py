@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Found, found
 from gateway.journal import tables
+from gateway.retention import clock
 from gateway.settings import Settings
 from gateway.vault.keystore import KeyStore, copied
 
@@ -38,7 +39,11 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
     hold = tables.vault_hold.c
     held = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
     late = [name for name in store.names() if name.due is not None and name.due < now - _GRACE and name.hold not in held]
-    if late:
+    if odd := store.odd(now):
+        yield found("vault.odd-files", count=len(odd), files=_some(odd))
+    if late and not clock.vouched(connection, settings.vault_keys, now):
+        yield found("vault.clock", now=clock.words(now), log=clock.words(clock.newest(connection)), count=len(late))
+    elif late:
         first = min(name.due or now for name in late)
         yield found("vault.overdue", count=len(late), since=rfc3339(first))
 

@@ -11,6 +11,7 @@ Theory of operation, for one key that is due
 A crash anywhere leaves a row that is not finished: the next look goes on with 3. Each transaction checks the lease.
 
 Bodies of class `open` need not wait for their key: they are removed when their transfer has ended. Copies of the key store are made and pruned here too.
+Nothing is destroyed by a time that is not to be believed (`clock`): the log is told once, and the keys wait.
 Invariant: no key is destroyed before the log was told (pending in the same database, synced) that it will be.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.audit import lease as leases
 from gateway.audit.lease import Lease
@@ -33,6 +36,7 @@ from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.retention import clock as clocks
 from gateway.retention import holds, rows
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
 from gateway.vault.vault import FORGET_SECONDS, Vault
@@ -64,6 +68,8 @@ class Retention:
         *,
         seconds: float = 3600.0,
         copy_days: int = 7,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock_is_right: bool = False,
     ) -> None:
         self._engine: Final = engine
         self._lock: Final = lock
@@ -71,6 +77,9 @@ class Retention:
         self._clock: Final = clock
         self._seconds: Final = seconds
         self._copy_days: Final = copy_days
+        self._watch: Final = clocks.Watch(monotonic)
+        self._right: Final = clock_is_right  # a person says so
+        self._held_told = False
         self._next = float("-inf")
         self._small = float("-inf")
         self._copy_again = float("-inf")
@@ -92,6 +101,7 @@ class Retention:
     def look(self, lease: Lease, now: float) -> None:
         """Small things: copies of new keys, bodies of transfers that ended, keys of this process that are gone, holds that were left half-way."""
         self._vault.forget_gone()
+        self._watch.lasted(now)
         self._copy(now)
         check = self._check(lease)
         with self._engine.connect() as connection:
@@ -101,8 +111,9 @@ class Retention:
             _logger.info("hold %s: %d bodies are under its keys", hold.name, done)
         for name in self._vault.keys.names():
             if name.retention == OPEN and name.hold is None:
-                self._hold_back(name, check)
-                rows.remove_ended(self._engine, self._lock, check, name.id)
+                with _told(f"bodies under key {name.id} are not removed yet"):
+                    self._hold_back(name, check)
+                    rows.remove_ended(self._engine, self._lock, check, name.id)
 
     def _copy(self, now: float) -> None:
         """A folder for copies that cannot be written holds up nothing else."""
@@ -118,20 +129,42 @@ class Retention:
     def run(self, lease: Lease, now: float) -> bool:
         """Destroy what is due; whether something moved, so that its key waits for the next look."""
         check, waits = self._check(lease), False
+        with _told("keys that came back are not destroyed again"):
+            self._again(now)
+        if not self._believed(now):
+            self._tell_held(check, now)
+            return False
+        self._held_told = False
         with _told("old copies are not removed"):
             self._vault.keys.prune(now, self._copy_days)
         for name in self._unfinished():
             with _told(f"key {name.id} is not destroyed yet"):
-                self._finish(name, check, now)
-        with _told("keys that came back are not destroyed again"):
-            self._again(now)
+                waits |= self._finish(name, check, now)
         for each in due(self._engine, self._vault, now):
             with _told(f"key {each.name.id} is not destroyed yet"):
                 if self._hold_back(each.name, check) + self._carry_on(each.name, check, now):
                     waits = True
                 elif self._begin(each.name, check, now):
-                    self._finish(each.name, check, now)
+                    waits |= self._finish(each.name, check, now)
         return waits
+
+    def _believed(self, now: float) -> bool:
+        lasted = self._watch.lasted(now)
+        with self._engine.connect() as connection:
+            return lasted or self._right or clocks.vouched(connection, self._vault.keys.folder, now)
+
+    def _tell_held(self, check: rows.Check, now: float) -> None:
+        """Once until the clock is believed: that keys wait, with both times."""
+        count = len(due(self._engine, self._vault, now)) + sum(1 for _ in self._unfinished())
+        if not count or self._held_told:
+            return
+        with writing(self._engine, self._lock) as connection:
+            check(connection)
+            log = clocks.words(clocks.newest(connection))
+            facts: dict[str, Json] = {"now": clocks.words(now), "log": log, "keys": count}
+            append(connection, [holds.note("retention-held", facts, now, ACTOR)])
+        self._held_told = True
+        _logger.error("the clock says %s, the log %s: %d keys wait until that is believed (`lgsp vault status`)", facts["now"], log, count)
 
     def _hold_back(self, name: KeyName, check: rows.Check) -> int:
         """What holds cover under a key goes under theirs; how many bodies."""
@@ -163,7 +196,10 @@ class Retention:
             append(connection, [holds.note("retention", facts_of(name, "begun", bodies, size), now, ACTOR)])
         return True
 
-    def _finish(self, name: KeyName, check: rows.Check, now: float) -> None:
+    def _finish(self, name: KeyName, check: rows.Check, now: float) -> bool:
+        """Destroy a key whose end was begun; True if it waits for the next look, since a hold covers what it seals."""
+        if self._vault.keys.ended(name.id) is None and self._kept(name, check):
+            return True
         files = self._vault.destroy(name.id, now)
         rows.empty(self._engine, self._lock, check, name.id)
         with writing(self._engine, self._lock) as connection:
@@ -174,6 +210,20 @@ class Retention:
                 facts = facts_of(name, "done", int(row[0]), int(row[1]))
                 append(connection, [holds.note("retention", facts, now, ACTOR)])
         _logger.info("key %s is destroyed in %d files: %d bodies are past their retention", name.id, files, row[0])
+        return False
+
+    def _kept(self, name: KeyName, check: rows.Check) -> bool:
+        """What a hold covers after all goes under its key before the mark is written; whether that was anything."""
+        moved = self._hold_back(name, check)
+        with writing(self._engine, self._lock) as connection:
+            check(connection)
+            left = holds.under_key(connection, name, holds.in_force(connection))
+            if moved or left:
+                bodies, size = rows.counted(connection, name.id)
+                connection.execute(update(_ended).where(_ended.c.key_id == name.id).values(bodies=bodies, bytes=size))
+        if left:
+            _logger.warning("key %s waits: a hold covers what it seals", name.id)
+        return bool(moved or left)
 
     def _unfinished(self) -> Iterator[KeyName]:
         with self._engine.connect() as connection:
@@ -196,10 +246,12 @@ class Retention:
 
 @contextmanager
 def _told(undone: str) -> Iterator[None]:
-    """Files that cannot be written hold up nothing but themselves; they are tried again at the next look."""
+    """What is wrong with one key or folder holds up nothing but itself; it is tried again at the next look. A lost lease ends the run."""
     try:
         yield
-    except OSError as trouble:
+    except (OSError, ArithmeticError, ValueError, Failure) as trouble:
+        if isinstance(trouble, Failure) and trouble.code == "audit.lease-lost":
+            raise
         _logger.error("%s: %s", undone, trouble)
 
 
@@ -209,9 +261,9 @@ def due(engine: Engine, vault: Vault, now: float) -> list[Due]:
         held = {hold.name for hold in holds.in_force(connection)}
         begun = set(connection.scalars(select(_ended.c.key_id).where(_ended.c.destroyed.is_(None))))
     return [
-        Due(name, name.due)
+        Due(name, since)
         for name in vault.keys.names()
-        if name.due is not None and name.due <= now and name.hold not in held and name.id not in begun
+        if (since := name.due) is not None and since <= now and name.hold not in held and name.id not in begun
     ]
 
 

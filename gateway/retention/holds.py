@@ -31,6 +31,7 @@ from security.entry import Json, Note, freeze
 
 LEAST_REASON: Final = 10
 _PAGE: Final = 500
+_NAMED: Final = 5
 _hold: Final = tables.vault_hold
 
 
@@ -101,6 +102,8 @@ def add(connection: Connection, hold: Hold) -> int:
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
             raise Theirs("vault.hold-wrong", what=transfer, why="kho không có gì của giao dịch này / the vault holds nothing of it")
+    if going := _going(connection, hold):
+        raise Theirs("vault.hold-too-late", count=len(going), bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""))
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
     connection.execute(
         insert(_hold).values(
@@ -118,6 +121,14 @@ def add(connection: Connection, hold: Hold) -> int:
     facts: dict[str, Json] = {"hold": hold.name, "step": "added", "reason": hold.reason, "count": count, **hold.facts()}
     append(connection, [note("hold", facts, hold.since, hold.actor)])
     return count
+
+
+def _going(connection: Connection, hold: Hold) -> list[str]:
+    """The bodies that it covers under keys whose destruction has begun."""
+    ended = tables.vault_destroyed.c
+    begun = connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None)).order_by(ended.key_id)).all()
+    names = [name for key in begun if (name := KeyName.of(key)) is not None]
+    return [id for name in names for _, ids in under_key(connection, name, [hold]) for id in ids]
 
 
 def release(connection: Connection, name: str, reason: str, actor: str, now: float) -> int:

@@ -56,15 +56,19 @@ class KeyName:
 
     @property
     def due(self) -> float | None:
-        """When its retention ends, in Unix seconds; None for a class that nobody knows, which is never destroyed by itself."""
-        if self.retention in _DAYS:
-            last = self.day + timedelta(days=_DAYS[self.retention])
-        else:
-            months = _MONTHS.fullmatch(self.retention)
-            if months is None and self.retention != BEFORE:
-                return None
-            last = add_months(self.day, _BEFORE_MONTHS if months is None else int(months[1]))
-        return datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp() + 86_400.0  # a body may be of the day's last second
+        """When its retention ends, in Unix seconds; None for a class that nobody knows or an end past all dates: never destroyed by itself."""
+        try:
+            if self.retention in _DAYS:
+                last = self.day + timedelta(days=_DAYS[self.retention])
+            else:
+                months = _MONTHS.fullmatch(self.retention)
+                if months is None and self.retention != BEFORE:
+                    return None
+                last = add_months(self.day, _BEFORE_MONTHS if months is None else int(months[1]))
+            last += timedelta(days=1)  # a body may be of the day's last second
+        except (OverflowError, ValueError):
+            return None
+        return datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp()
 
 
 _DAYS: Final = {SHORT: SHORT_DAYS, OPEN: OPEN_DAYS}

@@ -15,6 +15,20 @@ register(
             Words("Dùng tên khác; tên của một lệnh không dùng lại.", "Use another name; the name of a hold is never used twice."),
         ),
         Kind(
+            "vault.hold-too-late",
+            Branch.THEIRS,
+            409,
+            Words("Nội dung đang bị hủy", "What is to be held is being destroyed"),
+            Words(
+                "Đã bắt đầu hủy khóa của {count} nội dung: {bodies}. Lệnh lưu giữ chưa được lập.",
+                "The destruction of the keys of {count} bodies has begun: {bodies}. The hold is not in place.",
+            ),
+            Words(
+                "Lập lệnh cho các giao dịch còn lại, hoặc chờ khóa bị hủy xong rồi lập lại; xem `lgsp vault status`.",
+                "Hold the other transfers, or try again when that has ended; see `lgsp vault status`.",
+            ),
+        ),
+        Kind(
             "vault.hold-unknown",
             Branch.THEIRS,
             404,

@@ -72,6 +72,13 @@ class KeyStore:
             return []
         return sorted(_names(self.folder), key=lambda name: (name.day, name.id))
 
+    def odd(self, now: float) -> list[str]:
+        """Files that are named as keys and are none, or never end, or are of a day that has not come."""
+        files = sorted(path.name for path in self.folder.glob(f"*{_SUFFIX}")) if self.folder.is_dir() else []
+        named = [(file, KeyName.of(file.removesuffix(_SUFFIX))) for file in files]
+        ahead = f"{datetime.fromtimestamp(now, UTC) + timedelta(days=2):%Y-%m-%d}"
+        return [file for file, name in named if name is None or name.due is None or name.day.isoformat() > ahead]
+
     # --- making ---------------------------------------------------------------------------------------------------------
     def make(self, key_id: str) -> None:
         """Put a new key on disk, unless another process was first. A link appears whole or not at all, and never over another."""

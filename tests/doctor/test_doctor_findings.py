@@ -146,7 +146,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
 APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
 APART |= {"officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
 APART |= {
-    f"vault.{each}" for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue")
+    f"vault.{each}" for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
 }  # test_doctor_vault.py
 APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # test_audit_vouching_commands.py
 

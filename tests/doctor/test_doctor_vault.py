@@ -57,16 +57,29 @@ def lost(settings: Settings) -> None:
     (settings.vault_keys / "2026-11-24.m24.key").unlink()
 
 
+def odd(settings: Settings) -> None:
+    (settings.vault_keys / "9999-12-31.short.key").write_bytes(bytes(32))
+    (settings.vault_keys / "mine.key").write_bytes(bytes(32))
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "vault.destroyed-back": put_back,
     "vault.copies-with-database": dumped,
     "vault.no-copies": lambda s: replace(s, vault_backup=""),
     "vault.key-missing": lost,
+    "vault.odd-files": odd,
 }
 
 
 def test_a_sound_key_store_has_nothing_to_mend(settings: Settings) -> None:
     assert codes(settings) == set()
+    assert codes(settings, NOW + 740 * DAY) == {"vault.clock"}
+    with writing(open_engine(settings.database_url)) as connection:
+        rows = [
+            {"idx": day, "transfer": f"t-{day}", "phase": "start", "entry": b"{}", "leaf": b"", "sequenced": NOW + (736.5 + day) * DAY}
+            for day in range(4)
+        ]
+        connection.execute(insert(tables.log_entry), rows)
     assert codes(settings, NOW + 740 * DAY) == {"vault.overdue"}
     Vault(settings.vault_keys, copies=settings.vault_copies).destroy("2026-11-24.m24", NOW)
     assert codes(settings, NOW + 740 * DAY) == set()

@@ -151,7 +151,7 @@ def test_a_repeat_gets_its_answer_as_long_as_it_is_kept_and_then_a_clear_word(ga
         lease = leases.take(connection, "keeper-1", NOW, seconds=1e9)
     assert lease is not None
     gateway.now += 9 * DAY
-    Retention(gateway.engine, None, gateway.vault, lambda: gateway.now).run(lease, gateway.now)
+    Retention(gateway.engine, None, gateway.vault, lambda: gateway.now, clock_is_right=True).run(lease, gateway.now)
     refused = gateway.call("metadata", contract, operation)
     assert isinstance(refused, Refused) and refused.failure.code == "message.answer-gone"
     assert refused.failure.facts["transfer"] == first.receipt.transfer and refused.failure.status == 410

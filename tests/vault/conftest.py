@@ -41,7 +41,7 @@ class House:
     now: float = NOW
 
     def retention(self, **options: Any) -> Retention:
-        return Retention(self.engine, lock_of(self.engine), self.vault, lambda: self.now, **options)
+        return Retention(self.engine, lock_of(self.engine), self.vault, lambda: self.now, **{"clock_is_right": True, **options})
 
     def transfer(
         self,

@@ -37,7 +37,7 @@ url, folder, holder, epoch, now = sys.argv[1:]
 rows.AT_ONCE = 3
 engine = open_engine(url)
 vault = Vault(Path(folder) / "keys", copies=Path(folder) / "copies")
-work = Retention(engine, lock_of(engine), vault, lambda: float(now))
+work = Retention(engine, lock_of(engine), vault, lambda: float(now), clock_is_right=True)
 lease = Lease("keeper", holder, int(epoch))
 print("ready", flush=True)
 work.look(lease, float(now))
@@ -86,7 +86,7 @@ def test_killed_in_the_middle_of_retention(house: Any) -> None:
     assert 8 < emptied < BODIES - len(held) and not house.vault.keys.stands(key)
     assert [each["facts"]["step"] for each in house.notes("retention")] == ["begun"]
     vault = Vault(house.folder / "keys", copies=house.folder / "copies")
-    Retention(house.engine, None, vault, lambda: LATER).run(house.lease, LATER)
+    Retention(house.engine, None, vault, lambda: LATER, clock_is_right=True).run(house.lease, LATER)
     assert [each["facts"]["step"] for each in house.notes("retention")] == ["begun", "done"]
     assert house.notes("retention")[0]["facts"]["bodies"] == BODIES - len(held)
     assert {house.opened(each) for each in held} == {bytes(2_000)} and {house.opened(each) for each in old[len(held) :]} == {
