@@ -5,20 +5,23 @@ that somebody deleted before it got its index, a transfer put into the tables by
 Here every transfer is held against its entries, and every entry against its transfer:
 1. each transfer has its intent; one that has ended has its outcome, one in doubt the entry that says so; and the row says what they say;
 2. each entry of a transfer has that transfer; its row in the log carries the id and the phase that its bytes carry; times never go back;
-3. each event of a feed is that of an accepted transfer, and each accepted transfer is in its feed; offsets have no gap;
-4. each message of the queue is that of a transfer, and each transfer that is queued stands in the queue.
+3. what state a transfer is in, and whether it stands in a feed, follows from its entries: the intent of what is handed in names no provider;
+4. each event of a feed is that of an accepted transfer; offsets have no gap, and events stand in the order in which they were sequenced;
+5. each message of the queue is that of a transfer, and each transfer of which the log says that it was queued stands in the queue;
+6. a receipt names the leaves of the log; the id of a message is the one whose keyed hash the intent bears, where the key is given.
 Invariant: each look is one statement, so that it sees one moment of a database in use; what is found is wrong, whatever goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from gateway.journal import tables
 
@@ -26,6 +29,7 @@ _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
+HashId = Callable[[str], str]
 _decode: Final = json.JSONDecoder().decode
 Progress = Callable[[int], object]
 
@@ -49,13 +53,13 @@ class _Findings:
             self.found.append(text)
 
 
-def check_complete(connection: Connection, *, on_progress: Progress | None = None) -> Completeness:
-    """Hold rows and log against each other. `on_progress` is called with the number of rows done."""
+def check_complete(connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None) -> Completeness:
+    """Hold rows and log against each other. `on_progress` is called with the number of rows done, `hash_id` gives the log's hash of a message id."""
     wrong = _Findings()
     checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
     done = 0
     for row in _paged(connection, _transfers(), "id"):
-        _judge_transfer(row, wrong)
+        _judge_transfer(row, wrong, hash_id)
         checked["transfers"] += 1
         done += 1
         if on_progress is not None and done % _BATCH == 0:
@@ -72,15 +76,20 @@ def _transfers() -> Select[Any]:
     transfer = tables.transfer
     columns: list[ColumnElement[Any]] = [column for column in transfer.c if column.name != "payload_digest"]
     joined: Any = transfer
-    for phase in ("intent", "outcome", "in-doubt"):
+    for phase in ("intent", "outcome"):
         sides = []
         for table in tables.LOGS:
             side = table.alias()
             joined = joined.outerjoin(side, (side.c.transfer == transfer.c.id) & (side.c.phase == phase))
             sides.append(side)
-        name = phase.replace("-", "_")
-        columns.append(func.coalesce(*(side.c.entry for side in sides)).label(f"{name}_entry"))
-        columns.append(func.coalesce(*(side.c.leaf for side in sides)).label(f"{name}_leaf"))
+        columns.append(func.coalesce(*(side.c.entry for side in sides)).label(f"{phase}_entry"))
+        columns.append(func.coalesce(*(side.c.leaf for side in sides)).label(f"{phase}_leaf"))
+    for phase in ("in-doubt", "queued"):  # there may be several: the second is in-doubt#2
+        stands = [
+            exists().where(table.c.transfer == transfer.c.id, or_(table.c.phase == phase, table.c.phase.like(f"{phase}#%")))
+            for table in tables.LOGS
+        ]
+        columns.append(or_(*stands).label(f"{phase.replace('-', '_')}_told"))
     event, waiting, queue = tables.feed_event, tables.feed_pending, tables.queue
     for table in (event, waiting, queue):
         joined = joined.outerjoin(table, table.c.transfer == transfer.c.id)
@@ -89,7 +98,7 @@ def _transfers() -> Select[Any]:
     return select(*columns).select_from(joined)
 
 
-def _judge_transfer(row: Row[Any], wrong: _Findings) -> None:
+def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None) -> None:
     name = f"transfer {row.id} ({row.state})"
     if row.intent_entry is None:
         wrong.add(f"{name}: the log has no intent of it")
@@ -97,22 +106,63 @@ def _judge_transfer(row: Row[Any], wrong: _Findings) -> None:
         wrong.add(f"{name}: it has ended, and the log has no outcome of it")
     if row.state not in _ENDED and row.outcome_entry is not None:
         wrong.add(f"{name}: the log has its outcome, and the row says that it has not ended")
-    if row.state == "in-doubt" and row.in_doubt_entry is None:
+    if row.state == "in-doubt" and not row.in_doubt_told:
         wrong.add(f"{name}: the log does not say that it is in doubt")
     if row.state == "accepted" and row.in_feed is None:
         wrong.add(f"{name}: it was accepted, and stands in no feed")
     if row.state == "queued" and row.in_queue != "waiting":
         wrong.add(f"{name}: it is queued, and does not wait in the queue")
+    if row.queued_told and row.in_queue is None:
+        wrong.add(f"{name}: the log says that it was queued, and it stands in no queue")
+    if row.intent_entry is not None:
+        _judge_state(name, row, wrong)
+        if hash_id is not None and _read(row.intent_entry).get("message") != hash_id(row.message_id):
+            wrong.add(f"{name}: its row names another message than its intent in the log")
+    _judge_receipt(name, row, wrong)
     for phase in ("intent", "outcome"):
         entry = getattr(row, f"{phase}_entry")
         if entry is not None:
             for what, said, logged in _told(row, phase, _read(entry)):
                 if said != logged:
                     wrong.add(f"{name}: its row says {what} {said}, its {phase} in the log {logged}")
-    for phase, leaf in json.loads(row.receipt or "{}").items():
+
+
+def _judge_state(name: str, row: Row[Any], wrong: _Findings) -> None:
+    """What the entries tell of the state: who hands in asks no provider, and is done at once; everything else ends as its outcome says."""
+    hands_in = _read(row.intent_entry).get("provider") is None
+    if hands_in != (row.pattern == "submit"):
+        wrong.add(f"{name}: its row says that it is a {row.pattern}, its intent in the log names {'no' if hands_in else 'a'} provider")
+    if hands_in and row.outcome_entry is None:
+        wrong.add(f"{name}: it was handed in, and the log has no outcome of it")
+    if row.outcome_entry is None:
+        return
+    failed = _read(row.outcome_entry).get("failure") is not None
+    ends = ("failed", "dead") if failed else ("accepted",) if hands_in else ("answered",)
+    if row.state not in ends:
+        wrong.add(f"{name}: by its entries in the log it is {' or '.join(ends)}")
+    if hands_in and not failed and row.state != "accepted" and row.in_feed is None:
+        wrong.add(f"{name}: by the log it was handed in and accepted, and stands in no feed")
+
+
+def _judge_receipt(name: str, row: Row[Any], wrong: _Findings) -> None:
+    try:
+        leaves = {phase: base64.b64decode(leaf) for phase, leaf in json.loads(row.receipt or "{}").items()}
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        wrong.add(f"{name}: its receipt is none")
+        return
+    for phase, leaf in leaves.items():
         logged = getattr(row, f"{phase}_leaf", None)
-        if logged is not None and base64.b64decode(leaf) != bytes(logged):
+        if logged is not None and leaf != bytes(logged):
             wrong.add(f"{name}: its receipt names another {phase} than the log has")
+    if row.outcome_entry is None:
+        return
+    needed = {"outcome"}
+    if (
+        row.in_queue is None or _read(row.outcome_entry).get("failure") is None
+    ):  # of a queued message whose body is lost the intent is not looked up
+        needed.add("intent")
+    for phase in sorted(needed - leaves.keys()):
+        wrong.add(f"{name}: it has ended, and its receipt lacks the leaf of its {phase}")
 
 
 def _told(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
@@ -180,7 +230,30 @@ def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
     for contract, first, last, there in connection.execute(ends):
         if last - first + 1 != there or first % _RUN != 1:
             wrong.add(f"the feed {contract}: {there} events at the offsets {first} to {last}; some are missing")
+    for contract in connection.execute(select(events.contract).distinct().order_by(events.contract)).scalars():
+        _judge_order(connection, contract, wrong)
     return count
+
+
+def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> None:
+    """One process takes in one batch after the other, and both tables are moved in order of their ids: so the events of one process stand in the
+    order of its intents. Ids of different processes are no order (on PostgreSQL); of these only the times are known never to go back."""
+    event, transfer, entry = tables.feed_event, tables.transfer, tables.log_entry
+    intents = event.outerjoin(transfer, transfer.c.id == event.c.transfer).outerjoin(
+        entry, and_(entry.c.transfer == event.c.transfer, entry.c.phase == "intent")
+    )
+    rows = select(event.c.offset, event.c.transfer, event.c.sequenced, transfer.c.process, entry.c.idx).select_from(intents)
+    time, newest = float("-inf"), dict[str | None, int]()
+    for row in _paged(connection, rows.where(event.c.contract == contract), "offset"):
+        name = f"the event {row.offset} of the feed {contract} (transfer {row.transfer})"
+        if row.sequenced < time:
+            wrong.add(f"{name}: its time of sequencing lies before that of the event before it")
+        time = max(time, row.sequenced)
+        if row.idx is None or row.process is None:  # not in the log yet, or in one that ended
+            continue
+        if row.idx < newest.get(row.process, -1):
+            wrong.add(f"{name}: its intent stands in the log before that of an earlier event of the same process")
+        newest[row.process] = max(newest.get(row.process, -1), row.idx)
 
 
 def _judge_queue(connection: Connection, wrong: _Findings) -> int:

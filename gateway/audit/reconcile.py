@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -31,6 +31,7 @@ NAMED: Final = 200  # messages named in one line and list; the numbers are whole
 _PAGE: Final = 500
 _AT_ONCE: Final = 400
 _BEFORE: Final = 300.0  # clocks of doors and keeper may differ by that much
+_DAY: Final = 86_400.0
 _AFTER: Final = 86_400.0  # so long may the sequencer have stood still
 _NAMED_LISTS: Final = ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
 EQUAL, EXPLAINED, DIFFERS = "equal", "explained", "differs"
@@ -103,8 +104,8 @@ def compare(
     connection: Connection, agency: str, systems: Iterable[str], said: Statement, hash_id: Callable[[str], str], now: float
 ) -> Comparison:
     """A statement against the log. The caller has seen to it that all its systems are the agency's."""
-    begin = datetime.combine(said.day, time(), VIETNAM)
-    day = (begin.timestamp(), (begin + timedelta(days=1)).timestamp())
+    begin = datetime.combine(said.day, time(), VIETNAM).timestamp()
+    day = (begin, begin + _DAY)  # in seconds: the calendar has a last day, and Vietnam's clocks are never changed
     if now < day[1]:
         raise Theirs("reconciliation.day-open", day=said.day.isoformat())
     counted = count(connection, agency, systems, *day)

@@ -24,6 +24,7 @@ RECEIVED: Final = "received"
 PATH: Final = "/audit/reconciliation"
 _FIELDS: Final = ("system", "contract", "operation", "direction")
 _MOST: Final = 1_000_000_000
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -91,6 +92,16 @@ def from_csv(text: str, day: date | None, agency: str | None = None) -> Statemen
     if day is None:
         raise BadStatement([Finding("day", "", "nothing", "required", "the day, beside a table")])
     reader = csv.DictReader(io.StringIO(text.removeprefix("﻿")))
+    try:
+        claims, findings = _table(reader)
+    except csv.Error as error:
+        raise BadStatement([Finding(f"line {reader.line_num + 1}", "", "text", "csv", str(error))]) from error
+    if findings:
+        raise BadStatement(findings)
+    return Statement(day, claims, agency)
+
+
+def _table(reader: csv.DictReader[str]) -> tuple[dict[Key, Claim], list[Finding]]:
     names = {*(reader.fieldnames or ())}
     counted = [each for each in ("accepted", "message", "digest") if each in names]
     if len(counted) != 1 or not {*_FIELDS} <= names:
@@ -104,16 +115,14 @@ def from_csv(text: str, day: date | None, agency: str | None = None) -> Statemen
         cells = {name: (row.get(name) or "").strip() for name in (*_FIELDS, counted[0])}
         if counted == ["accepted"]:
             number = cells["accepted"]
-            _read(here, cells | {"accepted": int(number) if number.isascii() and number.isdigit() else None}, claims, findings)
+            _read(here, cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else None}, claims, findings)
         elif (key := _key(here, cells, findings)) is not None:
             if not cells[counted[0]]:
                 findings.append(Finding(here, "", "nothing", "required", counted[0]))
             listed.setdefault(key, {})[cells[counted[0]]] = None
     for key, ids in listed.items():
         claims[key] = Claim(len(ids), **{f"{counted[0]}s": tuple(ids)})
-    if findings:
-        raise BadStatement(findings)
-    return Statement(day, claims, agency)
+    return claims, findings
 
 
 def comparison(answer: Answer) -> dict[str, Any]:
@@ -168,7 +177,7 @@ def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | N
 
 def _day(value: Any, findings: list[Finding]) -> date | None:
     try:
-        if isinstance(value, str) and len(value) == 10:
+        if isinstance(value, str) and len(value) == 10 and value >= "1970-01-02":  # before it there is no time in Unix seconds
             return date.fromisoformat(value)
     except ValueError:
         pass

@@ -192,7 +192,7 @@ def _print_csv(hits: Sequence[Logged]) -> None:
 
 def _cell(value: Any) -> Any:
     """A spreadsheet takes what begins like a formula for one."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _journey(of: Journey) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from contracts.base.errors import Failure
 from gateway.audit import origins
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
@@ -22,6 +24,7 @@ from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
+from security.entry import keyed
 
 _OWN = {
     "instance": "note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result\n"
@@ -91,10 +94,22 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
         with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows = check_complete(connection, on_progress=lambda done: progress.update(held, completed=done)) if asked.whole else None
+            rows = None
+            if asked.whole:
+                rows = check_complete(
+                    connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
+                )
             beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress))
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
+
+
+def _hash_id(settings: Settings) -> Callable[[str], str] | None:
+    """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
+    try:
+        return partial(keyed, Keyring(settings).hash_key())
+    except (OSError, Failure):
+        return None
 
 
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:

@@ -233,6 +233,8 @@ def test_a_statement_that_says_nothing_clear_is_told_where(value: Any, here: str
         "system,contract\n",
         "system,contract,operation,direction,accepted,message\n",
         "system,contract,operation,direction,accepted\na,b,c,sent,x\n",
+        "system,contract,operation,direction,accepted\na,b,c,sent," + "9" * 6000,
+        "system,contract,operation,direction,message\na,b,c,sent," + "m" * 140_000,
     ],
 )
 def test_a_table_that_says_nothing_clear(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -61,11 +63,15 @@ def test_a_receipt_of_a_transfer_that_never_was(inside: Connection, agency: Agen
     assert told.value.code == "audit.not-logged"
 
 
+def _leaf(inside: Connection, transfer: str) -> str:
+    return base64.b64encode(receipt(inside, transfer).leaves["intent"]).decode()
+
+
 @pytest.mark.attack("audit log: a forged receipt")
 def test_a_row_whose_receipt_was_changed(inside: Connection) -> None:
     """What a repeated message would be answered with; the kit would not accept it, and the rows are held against the log before that."""
     transfer = entered(inside)[301].transfer
-    text = receipt_text(row_of(Outcome(transfer, BEGAN, 502)))
+    text = json.dumps(json.loads(receipt_text(row_of(Outcome(transfer, BEGAN, 502)))) | {"intent": _leaf(inside, transfer)})
     inside.execute(update(tables.transfer).where(tables.transfer.c.id == transfer).values(receipt=text))
     assert check_complete(inside).wrong == (f"transfer {transfer} (accepted): its receipt names another outcome than the log has",)
 
