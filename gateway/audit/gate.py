@@ -16,6 +16,7 @@ from typing import Final
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
+from gateway.audit import durable
 from gateway.settings import Settings
 
 _LOOK_SECONDS: Final = 0.25
@@ -48,8 +49,11 @@ class Licence:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
-        draft.write_text(f"{end:.3f}\n", "ascii")  # not synced: after a crash of the machine the doors wait for a keeper anyway
-        os.replace(draft, self._path)
+        try:
+            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"), 0o600)  # the doors run as the same user
+            os.replace(draft, self._path)
+        finally:
+            draft.unlink(missing_ok=True)
         self._written = end
 
 

@@ -25,6 +25,7 @@ from security.timestamp import Unstamped
 
 _MOST: Final = 20
 _BATCH: Final = 500
+_LOOKED_AT: Final = 8  # of the newest: whoever adds worthless ones closes the doors, and opens none
 Progress = Callable[[int], object]
 
 
@@ -78,6 +79,31 @@ def verify_outside(
         query = select(stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id)
         take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors))
     return Outside(not wrong, checked, newest, tuple(wrong))
+
+
+def newest_cosigned(connection: Connection, key: NoteKey, top: int, witnesses: Sequence[CosignerKey], needed: int) -> tuple[int, float]:
+    """Size and time of the newest checkpoint up to `top` that is proved here to be the log's own and to have its quorum; zeros if there is none."""
+    table = tables.cosigned.c
+    for row in connection.execute(_newest(select(table.size, table.note), table.size, table, key, top)).all():
+        if _own(connection, row, key, key.name) is None and _cosigned(row, witnesses, needed) is None:
+            return int(row.size), float(min(each.time for each in quorum(row.note, witnesses, needed)))
+    return 0, 0.0
+
+
+def newest_stamped(connection: Connection, key: NoteKey, top: int, anchors: Sequence[x509.Certificate]) -> tuple[int, float]:
+    """The same of time-stamps."""
+    table = tables.stamp.c
+    query = select(table.size, table.note, table.digest, table.question, table.answer, table.id)
+    for row in connection.execute(_newest(query, table.id, table, key, top)).all():
+        if _own(connection, row, key, key.name) is None and _stamped(row, anchors) is None:
+            answer, question = bytes(row.answer), bytes(row.question)
+            return int(row.size), timestamp.read(answer, bytes(row.digest), anchors, nonce=timestamp.nonce_of(question)).time
+    return 0, 0.0
+
+
+def _newest(query: Any, order: Any, table: Any, key: NoteKey, top: int) -> Any:
+    own = table.note.startswith(f"{key.name}\n", autoescape=True)
+    return query.where(table.size <= top, own).order_by(table.size.desc(), order.desc()).limit(_LOOKED_AT)
 
 
 def _rows(connection: Connection, query: Any, key: Any) -> Iterator[Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import aiohttp
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.audit.gate import STAMPS, WITNESSES, Licence, closing
+from gateway.audit.outside import newest_cosigned, newest_stamped
 from gateway.audit.vouched import anchors_of, stamp_patience, witnesses_of
 from gateway.journal.filelock import FileLock
 from gateway.keyring import Keyring
@@ -16,6 +17,7 @@ from gateway.vouching.post import trusting
 from gateway.vouching.spell import Spell
 from gateway.vouching.stamps import Authority, Stamps
 from gateway.vouching.witnesses import Witnesses
+from security.checkpoint import NoteKey
 
 
 def vouching_chores(
@@ -27,12 +29,21 @@ def vouching_chores(
         return []
     licence, tls = Licence(settings.licence_file, closing(settings)), trusting(Keyring(settings).trust_anchors)
     found: list[tuple[str, Witnesses | Stamps]] = []
+    key = NoteKey.from_text(Keyring(settings).log_vkey.read_text("ascii").strip())
+    known, needed = [each.key for each in witnesses], settings.witness_quorum
+
+    def cosigned(connection: Connection, top: int) -> tuple[int, float]:
+        return newest_cosigned(connection, key, top, known, needed)
+
+    def stamped(connection: Connection, top: int) -> tuple[int, float]:
+        return newest_stamped(connection, key, top, anchors)
+
     if witnesses:
-        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time)
+        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time, cosigned)
         chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
         found.append(("witnesses are not asked", chore))
     if anchors:
-        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time)
+        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time, stamped)
         authority = Authority(session, settings.stamp_url, anchors, time.time, tls)
         found.append(("checkpoints are not time-stamped", Stamps(spell, authority, settings.stamp_seconds)))
     return found

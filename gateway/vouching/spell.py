@@ -1,6 +1,7 @@
 """The bookkeeping that witnesses and stamps share: what is vouched for, since when it is not, and whether that was told.
 
-Invariants: `behind` is never later than the first entry that nobody vouches for could be known; each spell of trouble is noted in the log once when it has lasted
+What was reached is what this keeper reached itself, or what the kept notes and answers prove: the table's row is for people to read, and is corrected where it claims
+more. Invariants: what opens the doors is memory and proof, never that row; `behind` is never later than the first entry that nobody vouches for could be known; each spell of trouble is noted in the log once when it has lasted
 too long, and once when it ends; what closes the doors is written from the same numbers. Whatever is written checks the keeper's lease.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -57,10 +59,14 @@ class Spell:
     lock: FileLock | None
     licence: Licence
     clock: Callable[[], float]
+    prove: Callable[[Connection, int], tuple[int, float]]  # up to which size of the log, and when: verified, from what is kept
     now: Standing = field(default_factory=Standing)
     _kept: Standing = field(default_factory=Standing)
     _epoch: int | None = None
     _told: dict[str, str] = field(default_factory=dict)
+    _since: float | None = None  # as `behind`, by what this keeper saw or what is proved: the doors go by it
+    _false_at: float = -math.inf
+    _false_size: int | None = None
 
     def look(self, lease: Lease) -> Looked:
         """How the log stands, and how the voucher does. In a thread."""
@@ -69,20 +75,32 @@ class Spell:
             newest = proofs.newest(connection) or (0, "")
             waiting = connection.execute(select(tables.log_pending.c.id).limit(1)).first() is not None
             kept = standing(connection, self.kind)
+            began = self._epoch != lease.epoch
+            proved = self.prove(connection, newest[0]) if began or kept.size > self.now.size else None
         found = Looked(at, *newest, waiting)
-        if self._epoch != lease.epoch:
-            self._epoch, self.now = lease.epoch, kept
+        if began:  # nothing is known but what is proved: what came after that is as old as the proof may be
+            behind = min(kept.behind, at) if kept.behind is not None else None
+            self._epoch, self.now, self._since = lease.epoch, replace(kept, size=0, at=0.0, behind=behind), 0.0
+        if proved is not None and proved[0] >= self.now.size:
+            self.now = replace(self.now, size=proved[0], at=min(proved[1], at))
+            if began:
+                self._since = self.now.at
         self._kept = kept
-        size = kept.size if kept.size <= found.size else 0  # a log of a new origin begins below what the older one had
+        size = self.now.size if self.now.size <= found.size else 0  # a log of a new origin begins below what the older one had
         behind = None
         if found.size > size or waiting:
             behind = self.now.behind if self.now.behind is not None else at
-        self.now = Standing(size, kept.at, behind, kept.told, self.now.trouble or {})
+            self._since = self._since if self._since is not None else at
+        else:
+            self._since = None
+        self.now = replace(self.now, size=size, behind=behind, told=kept.told, trouble=self.now.trouble or {})
+        self._false_size = kept.size if kept.size > size else None
         return found
 
     def reached(self, asked: Looked) -> None:
         """Everything of that moment is vouched for: what came since is as old as that at most."""
         self.now = replace(self.now, size=asked.size, at=self.clock(), behind=asked.at)
+        self._since = asked.at
 
     def keep_reached(self, connection: Connection) -> None:
         """In the transaction that keeps what vouches. What came since is kept only when it lasts, like all that is behind."""
@@ -102,6 +120,7 @@ class Spell:
     def end_of_look(self, lease: Lease, notes: list[LogRow]) -> None:
         """Tell what must be told, keep what changed, and write until when transfers may be taken. In a thread."""
         moment = self.clock()
+        notes = [*notes, *self._false_claim(moment)]
         late = self.now.late(moment, self.patience) is not None
         if late and self.now.told is None:
             notes = [*notes, self._note("unwitnessed", moment)]
@@ -116,7 +135,19 @@ class Spell:
                 if notes:
                     append(connection, notes)
                 keep(connection, self.kind, self.now)
-        self.licence.extend(self.kind, (moment if self.now.behind is None else self.now.behind) + self.patience)
+        self.licence.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
+
+    def _false_claim(self, moment: float) -> list[LogRow]:
+        """The table claimed more than is proved: told anew only when that had been over for as long as the patience."""
+        claimed, self._false_size = self._false_size, None
+        if claimed is None:
+            return []
+        again, self._false_at = moment - self._false_at <= self.patience, moment
+        if again:
+            return []
+        _logger.critical("%s: the database claims %d entries, and %d are proved: somebody wrote there, or the settings or the log changed",
+                         self.kind, claimed, self.now.size)  # fmt: skip
+        return [entries.note("vouching-unproved", {"what": self.kind, "claimed": claimed, "size": self.now.size}, moment)]
 
     def _changed(self, moment: float) -> bool:
         """`behind` comes and goes with every entry: it is kept only when it lasts, for others to read."""

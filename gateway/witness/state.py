@@ -4,6 +4,7 @@
     logs/<origin>.json       the keys of one log, the newest checkpoint that was cosigned, and the time of that cosignature
     logs/<origin>.lock       empty; whoever judges a checkpoint of that log holds it, threads and processes alike
     objections/<digest>      requests that a log signed and that did not go on from what was cosigned: evidence against it
+    objections/fork-<digest> those that prove it by themselves: another root for a size that was cosigned; nothing crowds them out
 
 Invariants: a file appears whole or not at all and is on disk before anybody is told of it; a log that is known is never begun anew, and a file that cannot
 be read is an error, not an unknown log. Nothing is held in memory between two requests.
@@ -30,7 +31,7 @@ from security.checkpoint import Checkpoint, NoteError, NoteKey, split_note
 from security.cosignature import CosignerKey
 
 _LONGEST: Final = 200
-_OBJECTIONS: Final = 200  # more of them prove no more
+_FIRST, _LAST = 100, 100  # of the requests that are unproven: more of them prove no more
 
 
 class BadFolder(ValueError):
@@ -148,15 +149,19 @@ class Folder:
             os.close(lock)
 
     # --- evidence -----------------------------------------------------------------------------------------------------
-    def object(self, request: str) -> Path | None:
-        """Keep a request as evidence; None where enough are kept."""
+    def object(self, request: str, *, fork: bool = False) -> Path:
+        """Keep a request as evidence. A `fork` is kept for good, one for each size; of those that are unproven the first and the last are."""
         self._objections.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._objections / hashlib.sha256(request.encode()).hexdigest()
+        name = hashlib.sha256(request.encode()).hexdigest()
+        place = self._objections / (f"fork-{name}" if fork else name)
         if place.exists():
             return place
-        if sum(1 for _ in self._objections.iterdir()) >= _OBJECTIONS:
-            return None
         os.replace(self._draft(place, request.encode()), place)
+        if not fork:
+            unproven = [each for each in self._objections.iterdir() if not each.name.startswith(("fork-", "."))]
+            unproven.sort(key=lambda each: (each.stat().st_mtime_ns, each.name))
+            for each in unproven[_FIRST:-_LAST]:
+                each.unlink(missing_ok=True)
         _sync_folder(self._objections)
         return place
 

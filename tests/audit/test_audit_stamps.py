@@ -22,7 +22,7 @@ from rfc3161_client import VerifierBuilder, decode_timestamp_response
 from sqlalchemy import insert, select, update
 
 from gateway.audit.gate import STAMPS, Licence
-from gateway.audit.outside import verify_outside, write_stamp
+from gateway.audit.outside import newest_stamped, verify_outside, write_stamp
 from gateway.audit.vouched import standing
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
@@ -159,9 +159,12 @@ class Stamping:
     def __init__(self, log: Any, session: Any, authority: Authority, every: float = 3600.0) -> None:
         self.moment, self.moved, self.log = 0.0, 0.0, log
         licence = Licence(log.folder / "log" / "licence", frozenset({STAMPS}))
-        self.spell = Spell(STAMPS, every * 2, log.engine, lock_of(log.engine), licence, lambda: time.time() + self.moment)
+        self.spell = Spell(STAMPS, every * 2, log.engine, lock_of(log.engine), licence, lambda: time.time() + self.moment, self._prove)
         asked = Asked(session, authority.url, authority.trusted, lambda: time.time() + self.moment)
         self.chore = Stamps(self.spell, asked, every, monotonic=lambda: time.monotonic() + self.moved)
+
+    def _prove(self, connection: Any, top: int) -> tuple[int, float]:
+        return newest_stamped(connection, NoteKey.from_text(self.log.key.vkey), top, self.chore.authority.anchors)
 
     async def look(self, later: float = 0.0) -> dict[str, str]:
         self.moment += later
@@ -234,6 +237,18 @@ async def test_a_stamp_for_another_digest_or_nonce_is_not_kept(file_log: Any, se
     finally:
         authority.reply = authority.by_openssl
     assert list(await stamping.look(400.0)) == ["clock"] and len(stamping.rows()) == 1  # it was this test that moved ours
+
+
+async def test_a_row_that_claims_more_than_is_stamped(log: Any, session: Any, authority: Authority) -> None:
+    grow(log)
+    stamping = Stamping(log, session, authority)
+    await stamping.look()
+    grow(log)
+    with writing(log.engine) as connection:
+        connection.execute(update(tables.vouching).values(size=2))
+    await stamping.look(60.0)
+    with log.engine.connect() as connection:
+        assert standing(connection, STAMPS).size == stamping.spell.now.size == 1 and len(stamping.rows()) == 1
 
 
 async def test_nobody_there(file_log: Any, session: Any, authority: Authority) -> None:

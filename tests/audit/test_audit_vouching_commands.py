@@ -132,7 +132,7 @@ def test_verify_takes_witnesses_and_anchors_from_outside(instance: Instance, aut
 
     async def cosign() -> str:
         async with honest(tmp_path / "w", "w.example/a", vkey) as a, open_session() as session:
-            assert await Asking(instance, session, [a.witness]).ask() == {}
+            assert await Asking(instance, session, [a.witness], vkey=vkey).ask() == {}
             return a.witness.key.text()
 
     key = asyncio.run(cosign())

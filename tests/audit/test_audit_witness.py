@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from lgsp_test_witnessing import Asking, answering, honest
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
 from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.gate import Gate
+from gateway.audit.gate import WITNESSES, Gate, Licence
 from gateway.audit.vouched import Witness, standing
 from gateway.journal import tables
 from gateway.journal.database import writing
@@ -217,6 +217,48 @@ async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, sessi
     assert len(asking.noted()) == 2 and '"witnessed"' in asking.noted()[1]
     gate._looked = float("-inf")
     gate()
+
+
+async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, session: Any) -> None:
+    """An insider with the database alone, before each look, in a keeper that goes on and in one that has just started."""
+    moment = [time.time()]
+    gate = Gate(log.folder / "log" / "licence", lambda: moment[0])
+    async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
+        grow(log)
+        asking = Asking(log, session, [a.witness], patience=8.0, clock=lambda: moment[0])
+        await asking.ask()
+    grow(log)
+    for at in range(6):
+        with writing(log.engine) as connection:
+            size = connection.scalar(select(func.max(tables.checkpoint.c.size)))
+            connection.execute(update(tables.vouching).values(size=size, at=moment[0], behind=None if at % 2 else moment[0] + 1e6))
+        if at == 3:
+            asking.begin()
+        moment[0] += 5.0
+        await asking.ask()
+        with log.engine.connect() as connection:
+            assert standing(connection, "witnesses").size == 3, "the row is corrected"
+    gate._looked = float("-inf")
+    with pytest.raises(Ours):
+        gate()
+    said = [each for each in log_notes(log) if '"vouching-unproved"' in each]
+    assert len(said) == 2, "once for each keeper"
+
+
+def log_notes(log: Any) -> list[str]:
+    with log.engine.connect() as connection:
+        return [bytes(each).decode() for table in (tables.log_entry, tables.log_pending) for each in connection.scalars(select(table.c.entry))]
+
+
+def test_a_licence_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    licence = Licence(tmp_path / "licence", frozenset({WITNESSES}))
+    licence.extend(WITNESSES, 1.0)
+    assert (tmp_path / "licence").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "licence").unlink()
+    (tmp_path / "licence").mkdir()  # in its place nothing can be put
+    with pytest.raises(OSError):
+        licence.extend(WITNESSES, 2.0)
+    assert [each.name for each in tmp_path.iterdir()] == ["licence"]
 
 
 @pytest.mark.parametrize("text", ["", "never\n", "nan\n", "inf\n"])

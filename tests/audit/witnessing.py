@@ -15,6 +15,7 @@ from aiohttp import web
 from sqlalchemy import select
 
 from gateway.audit.gate import WITNESSES, Licence
+from gateway.audit.outside import newest_cosigned
 from gateway.audit.vouched import Witness
 from gateway.journal import tables
 from gateway.journal.database import lock_of
@@ -23,6 +24,7 @@ from gateway.vouching.witnesses import Witnesses
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
 from gateway.witness.state import Folder
+from security.checkpoint import NoteKey
 
 Clock = Callable[[], float]
 
@@ -75,18 +77,23 @@ class Asking:
     closing: frozenset[str] = frozenset({WITNESSES})
     clock: Clock = time.time
     moved: float = 0.0
+    vkey: str = ""
     chore: Witnesses = field(init=False)
 
     def __post_init__(self) -> None:
+        self.vkey = self.vkey or self.log.key.vkey
         self.begin()
 
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         engine, folder = self.log.engine, self.log.folder / "log"
-        spell = Spell(WITNESSES, self.patience, engine, lock_of(engine), Licence(folder / "licence", self.closing), self.clock)
+        spell = Spell(WITNESSES, self.patience, engine, lock_of(engine), Licence(folder / "licence", self.closing), self.clock, self._prove)
         self.chore = Witnesses(
             spell, self.session, self.witnesses, self.needed, folder / "cosigned", monotonic=lambda: time.monotonic() + self.moved
         )
+
+    def _prove(self, connection: Any, top: int) -> tuple[int, float]:
+        return newest_cosigned(connection, NoteKey.from_text(self.vkey), top, [each.key for each in self.witnesses], self.needed)
 
     async def ask(self, lease: Any = None) -> dict[str, str]:
         """A round, however short the last one is ago; what is wrong with whom."""

@@ -79,6 +79,15 @@ def test_a_fork_is_refused_and_kept_as_evidence(judge: Judge, log: Any, folder: 
     assert sorted(kept) == sorted([other.note(200), other.note(300), log.note(300)])
 
 
+def test_a_fork_is_not_crowded_out(judge: Judge, log: Any, folder: Folder) -> None:
+    assert say(judge, log.ask(0, 20))[0] == 200
+    for size in range(21, 226):
+        assert say(judge, log.ask(20, size, []))[0] == 422
+    assert say(judge, log.fork().ask(20, 20))[0] == 409
+    kept = {AddCheckpoint.from_text(each.read_text("utf-8")).note for each in folder.objections()}
+    assert len(kept) == 201 and {log.fork().note(20), log.note(21), log.note(225)} <= kept
+
+
 def test_strangers(judge: Judge, log: Any) -> None:
     stranger = type(log)("log.example/other")
     assert say(judge, stranger.ask(0, 5))[0] == 404
