@@ -79,7 +79,6 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     if lease is None and clock_is_right:
         text = "the keeper takes your word at its next look / tiến trình giữ nhật ký sẽ theo xác nhận này ở lần xem tới"
         emit({"ok": True, "due": told, "destroyed": []}, as_json, text)
-        return
     if lease is None:
         what = "a keeper leads: it destroys what is due by itself / tiến trình giữ nhật ký đang chạy và tự hủy khóa đến hạn"
         fail(Exit.NO, "keeper-leads", what, "See `lgsp vault status`; retention_seconds says how often it looks.", as_json)
