@@ -119,6 +119,7 @@ async def test_a_foreign_signature_and_a_repeated_one(yesterday: World) -> None:
 
 UNCLEAR: list[tuple[Any, str]] = [
     (said({**COUNT, "accepted": 3}, day=TODAY.date().isoformat()), "reconciliation.day-open"),
+    (said({**COUNT, "accepted": 3}, day="9999-12-31"), "reconciliation.day-open"),
     (said({**COUNT, "accepted": 3}, day="2026-02-31"), "reconciliation.invalid"),
     (said({**COUNT, "accepted": 2, "messages": ["a"]}), "reconciliation.invalid"),
     (said({**COUNT, "accepted": "3"}), "api.invalid"),

@@ -16,6 +16,7 @@ from gateway.audit import index, search
 from gateway.audit.facts import OUTCOMES
 from gateway.audit.index import Indexer
 from gateway.audit.search import Query
+from gateway.commands.audit_search import _cell
 from gateway.journal import tables
 from gateway.journal.database import writing
 from security import entry as form
@@ -295,3 +296,8 @@ def test_halving_finds_the_first_entry_of_a_moment(filled: Engine) -> None:
         for moment in (*times[::37], times[0] - 1, times[-1], times[-1] + 1, (times[50] + times[51]) / 2):
             assert search.first_at(connection, moment, 0, WIDTH) == sum(at < moment for at in times)
         assert connection.scalar(select(func.count()).select_from(tables.log_index)) == WIDTH - 60
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_cell_that_a_spreadsheet_would_run_is_text(begin: str) -> None:
+    assert _cell(f"{begin}1") == f"'{begin}1" and _cell("plain") == "plain" and _cell(-1) == -1
