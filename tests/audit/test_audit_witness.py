@@ -247,7 +247,9 @@ async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, ses
 
 def log_notes(log: Any) -> list[str]:
     with log.engine.connect() as connection:
-        return [bytes(each).decode() for table in (tables.log_entry, tables.log_pending) for each in connection.scalars(select(table.c.entry))]
+        return [
+            bytes(each).decode() for table in (tables.log_entry, tables.log_pending) for each in connection.scalars(select(table.c.entry))
+        ]
 
 
 def test_a_licence_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
