@@ -12,7 +12,7 @@ from gateway.audit.outside import newest_cosigned, newest_stamped
 from gateway.audit.vouched import anchors_of, stamp_patience, witnesses_of
 from gateway.journal.filelock import FileLock
 from gateway.keyring import Keyring
-from gateway.settings import Settings
+from gateway.settings import BadSetting, Settings
 from gateway.vouching.post import trusting
 from gateway.vouching.spell import Spell
 from gateway.vouching.stamps import Authority, Stamps
@@ -29,7 +29,11 @@ def vouching_chores(
         return []
     licence, tls = Licence(settings.licence_file, closing(settings)), trusting(Keyring(settings).trust_anchors)
     found: list[tuple[str, Witnesses | Stamps]] = []
-    key = NoteKey.from_text(Keyring(settings).log_vkey.read_text("ascii").strip())
+    shown = Keyring(settings).log_vkey
+    try:
+        key = NoteKey.from_text(shown.read_text("ascii").strip())
+    except (OSError, ValueError) as trouble:
+        raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None
     known, needed = [each.key for each in witnesses], settings.witness_quorum
 
     def cosigned(connection: Connection, top: int) -> tuple[int, float]:

@@ -81,7 +81,7 @@ class Spell:
         if began:  # nothing is known but what is proved: what came after that is as old as the proof may be
             behind = min(kept.behind, at) if kept.behind is not None else None
             self._epoch, self.now, self._since = lease.epoch, replace(kept, size=0, at=0.0, behind=behind), 0.0
-        if proved is not None and proved[0] >= self.now.size:
+        if proved is not None and proved[0] > self.now.size:
             self.now = replace(self.now, size=proved[0], at=min(proved[1], at))
             if began:
                 self._since = self.now.at

@@ -67,7 +67,7 @@ class Judge:
         if request.old != size:
             return Said(409, SIZE, f"{size}\n", f"{held.origin}: goes on from {request.old}, held is {size}")
         if size == asked.size and root != asked.root:
-            self._folder.object(request.text(), fork=True)
+            self._folder.forked(AddCheckpoint(size, (), held.note or "").text(), request.text(), f"{held.origin}\n{size}")
             return Said(409, SIZE, f"{size}\n", f"{held.origin}: FORKED, another root for the size {size}; the request is kept as evidence")
         try:
             verify_consistency(size, asked.size, root, asked.root, request.proof)

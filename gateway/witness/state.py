@@ -4,7 +4,7 @@
     logs/<origin>.json       the keys of one log, the newest checkpoint that was cosigned, and the time of that cosignature
     logs/<origin>.lock       empty; whoever judges a checkpoint of that log holds it, threads and processes alike
     objections/<digest>      requests that a log signed and that did not go on from what was cosigned: evidence against it
-    objections/fork-<digest> those that prove it by themselves: another root for a size that was cosigned; nothing crowds them out
+    objections/fork-<…>      proof by itself: another root for a size that was cosigned (-asked), and what was cosigned (-held); nothing crowds them out
 
 Invariants: a file appears whole or not at all and is on disk before anybody is told of it; a log that is known is never begun anew, and a file that cannot
 be read is an error, not an unknown log. Nothing is held in memory between two requests.
@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -149,21 +149,30 @@ class Folder:
             os.close(lock)
 
     # --- evidence -----------------------------------------------------------------------------------------------------
-    def object(self, request: str, *, fork: bool = False) -> Path:
-        """Keep a request as evidence. A `fork` is kept for good, one for each size; of those that are unproven the first and the last are."""
-        self._objections.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = hashlib.sha256(request.encode()).hexdigest()
-        place = self._objections / (f"fork-{name}" if fork else name)
-        if place.exists():
-            return place
-        os.replace(self._draft(place, request.encode()), place)
-        if not fork:
-            unproven = [each for each in self._objections.iterdir() if not each.name.startswith(("fork-", "."))]
+    def forked(self, held: str, asked: str, of: str) -> None:
+        """Keep two notes of one size for good; of each size, one pair proves all that there is to prove."""
+        name = f"fork-{hashlib.sha256(of.encode()).hexdigest()}"
+        self._keep_objection(f"{name}-held", held)
+        self._keep_objection(f"{name}-asked", asked)
+
+    def object(self, request: str) -> None:
+        """Keep an unproven request as evidence: the first ones and the last ones are kept."""
+        self._keep_objection(hashlib.sha256(request.encode()).hexdigest(), request)
+        unproven = [each for each in self._objections.iterdir() if not each.name.startswith(("fork-", "."))]
+        if len(unproven) <= _FIRST + _LAST:
+            return
+        with suppress(FileNotFoundError):  # another log's judge did the same
             unproven.sort(key=lambda each: (each.stat().st_mtime_ns, each.name))
             for each in unproven[_FIRST:-_LAST]:
                 each.unlink(missing_ok=True)
+
+    def _keep_objection(self, name: str, request: str) -> None:
+        self._objections.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = self._objections / name
+        if place.exists():
+            return
+        os.replace(self._draft(place, request.encode()), place)
         _sync_folder(self._objections)
-        return place
 
     def objections(self) -> list[Path]:
         return sorted(self._objections.glob("*"))

@@ -76,7 +76,7 @@ def test_a_fork_is_refused_and_kept_as_evidence(judge: Judge, log: Any, folder: 
     assert say(judge, log.ask(200, 300, []))[0] == 422
     assert size_held(judge, log) == 200
     kept = [AddCheckpoint.from_text(each.read_text("utf-8")).note for each in folder.objections()]
-    assert sorted(kept) == sorted([other.note(200), other.note(300), log.note(300)])
+    assert sorted(kept) == sorted([log.note(200), other.note(200), other.note(300), log.note(300)])
 
 
 def test_a_fork_is_not_crowded_out(judge: Judge, log: Any, folder: Folder) -> None:
@@ -85,7 +85,7 @@ def test_a_fork_is_not_crowded_out(judge: Judge, log: Any, folder: Folder) -> No
         assert say(judge, log.ask(20, size, []))[0] == 422
     assert say(judge, log.fork().ask(20, 20))[0] == 409
     kept = {AddCheckpoint.from_text(each.read_text("utf-8")).note for each in folder.objections()}
-    assert len(kept) == 201 and {log.fork().note(20), log.note(21), log.note(225)} <= kept
+    assert len(kept) == 202 and {log.note(20), log.fork().note(20), log.note(21), log.note(225)} <= kept
 
 
 def test_strangers(judge: Judge, log: Any) -> None:
