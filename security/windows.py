@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 from contracts.base.errors import Words
@@ -33,6 +33,22 @@ _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 def civil(at: float) -> str:
     """A moment as people here read it: `2026-11-25T07:00+07:00`."""
     return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="minutes")
+
+
+def moment(text: str, *, whole_day: bool = False) -> float:
+    """A day or a moment that a person wrote; without an offset it is the time in Vietnam. `whole_day`: of a day, its end. ValueError for other texts."""
+    at = datetime.fromisoformat(text)
+    if whole_day and _is_day(text):
+        at += timedelta(days=1)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ def hold_add(
     agency: Annotated[str | None, typer.Option("--agency", help="Transfers of this agency, as caller or as provider.")] = None,
     contract: Annotated[str | None, typer.Option("--contract", help="Transfers of this contract, such as incident-alert/v1.")] = None,
     begins: Annotated[str | None, typer.Option("--from", help="From this day or moment on (2026-11-01, time in Vietnam).")] = None,
-    ends: Annotated[str | None, typer.Option("--to", help="Before this day or moment; open without it.")] = None,
+    ends: Annotated[
+        str | None, typer.Option("--to", help="Until this day, meant as a whole, or before this moment; open without it.")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -31,6 +31,7 @@ from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.entry import keyed
 from security.windows import VIETNAM
+from security.windows import moment as moment_of
 
 _PAGE: Final = 500
 _COLUMNS: Final = (
@@ -129,12 +130,9 @@ def reindex(settings: Settings, as_json: bool) -> None:
 def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
     """A day or a moment; without an offset it is the time in Vietnam. `whole_day`: of a day, its end."""
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        return moment_of(text, whole_day=whole_day)
+    except (ValueError, OverflowError):
         fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-11-24, or 2026-11-24T17:30.", as_json)
-    if whole_day and len(text) == 10:
-        at += timedelta(days=1)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
 from typing import Any, Final
 
 from rich.progress import Progress, TextColumn
@@ -24,7 +23,7 @@ from gateway.retention.holds import Hold
 from gateway.retention.status import KeyLine
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.windows import VIETNAM
+from security.windows import civil, moment
 
 _ROUNDS: Final = 3
 _LOOK: Final = (
@@ -46,7 +45,7 @@ def status(settings: Settings, as_json: bool) -> None:
         f"{sum(each.bytes for each in some)} bytes, next due {_first_due(some)}"
         for name, some in classes.items()
     ]
-    lines += [f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {each['since'][:10]}" for each in listed]
+    lines += [f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}" for each in listed]
     missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
     if waiting:
@@ -65,7 +64,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     due = chore.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
     told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
-    lines = [f"{each['key']:<34} due {each['due']}, {each['bodies']} bodies" for each in told]
+    lines = [f"{each['key']:<34} due {civil(moment(each['due']))}, {each['bodies']} bodies" for each in told]
     if dry_run:
         emit({"ok": True, "due": told, "destroyed": []}, as_json, "\n".join(lines) or "nothing is due / chưa có gì đến hạn")
     with writing(engine) as connection:
@@ -123,7 +122,7 @@ def hold_add(
         agency,
         contract,
         _moment(begins, as_json),
-        _moment(ends, as_json),
+        _moment(ends, as_json, whole_day=True),
     )
     with writing(engine) as connection:
         count = holds.add(connection, hold)
@@ -134,7 +133,7 @@ def hold_add(
         )
     with engine.connect() as connection:
         bodies = holds.held_bodies(connection, name)
-    text = f"hold {name}: {count} transfers, {bodies} bodies are under its own keys"
+    text = f"hold {name}: {count} transfers, {bodies} bodies are under its own keys{_span(hold)}"
     emit({"ok": True, "hold": name, "transfers": count, "bodies": bodies}, as_json, text)
 
 
@@ -150,7 +149,7 @@ def hold_list(settings: Settings, as_json: bool) -> None:
     with engine.connect() as connection:
         found = [_hold(hold, holds.held_bodies(connection, hold.name)) for hold in holds.every(connection)]
     lines = [
-        f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies, since {each['since'][:10]}: {each['reason']}" for each in found
+        f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}: {each['reason']}" for each in found
     ]
     emit({"ok": True, "holds": found}, as_json, "\n".join(lines) or "no holds / không có lệnh lưu giữ")
 
@@ -188,7 +187,19 @@ def _key(line: KeyLine, now: float) -> dict[str, Any]:
 
 def _first_due(lines: list[KeyLine]) -> str:
     due = [line.name.due for line in lines if line.name.due is not None and not line.held]
-    return rfc3339(min(due))[:10] if due else "never, while it is held"
+    return civil(min(due))[:10] if due else "never, while it is held"
+
+
+def _day(at: str) -> str:
+    """The day in Vietnam."""
+    return civil(moment(at))[:10]
+
+
+def _span(hold: Hold) -> str:
+    """From when until when it holds, as people here read it; the end is the first moment that is not held."""
+    said = [f"from {civil(hold.begins)}"] if hold.begins is not None else []
+    said += [f"until before {civil(hold.ends)}"] if hold.ends is not None else []
+    return f"; {' '.join(said)}" if said else ""
 
 
 def _hold(hold: Hold, count: int) -> dict[str, Any]:
@@ -205,12 +216,11 @@ def _hold(hold: Hold, count: int) -> dict[str, Any]:
     }
 
 
-def _moment(text: str | None, as_json: bool) -> float | None:
-    """A day or a moment; without an offset it is the time in Vietnam."""
+def _moment(text: str | None, as_json: bool, *, whole_day: bool = False) -> float | None:
+    """As `audit search` reads it: a day or a moment, in Vietnam; `whole_day`: of a day, its end."""
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        return moment(text, whole_day=whole_day)
+    except (ValueError, OverflowError):
         fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-12-01, or 2026-12-01T17:30.", as_json)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()

@@ -28,6 +28,7 @@ from gateway.retention import rows
 from gateway.vault.classes import HOLD_NAME, KeyName
 from gateway.vault.vault import Vault
 from security.entry import Json, Note, freeze
+from security.windows import civil
 
 LEAST_REASON: Final = 10
 _PAGE: Final = 500
@@ -90,7 +91,7 @@ def check(hold: Hold) -> None:
     if hold.transfers is not None and any(each is not None for each in others):
         raise Theirs("vault.hold-wrong", what="--transfer", why="phải đứng một mình / it stands alone")
     if hold.begins is not None and hold.ends is not None and hold.begins >= hold.ends:
-        raise Theirs("vault.hold-wrong", what="--from, --to", why=f"{rfc3339(hold.begins)} >= {rfc3339(hold.ends)}")
+        raise Theirs("vault.hold-wrong", what="--from, --to", why=f"{civil(hold.begins)} >= {civil(hold.ends)}")
 
 
 def add(connection: Connection, hold: Hold) -> int:
@@ -98,7 +99,7 @@ def add(connection: Connection, hold: Hold) -> int:
     check(hold)
     stands = connection.execute(select(_hold.c.since).where(_hold.c.name == hold.name)).scalar()
     if stands is not None:
-        raise Theirs("vault.hold-stands", name=hold.name, since=rfc3339(stands))
+        raise Theirs("vault.hold-stands", name=hold.name, since=civil(stands))
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
             raise Theirs("vault.hold-wrong", what=transfer, why="kho không có gì của giao dịch này / the vault holds nothing of it")

@@ -21,6 +21,7 @@ from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from security.windows import moment
 
 REASON = "công văn 12/CV-CA"
 BODY = "cảnh báo lũ".encode()
@@ -122,3 +123,16 @@ def test_where_a_keeper_leads_it_alone_destroys(settings: Settings, told: Any) -
         assert leases.take(connection, "keeper-1", time.time(), seconds=600) is not None
     code, found = told(vault.expire, settings, False)
     assert (code, found["error"]["code"]) == (1, "keeper-leads")
+
+
+def test_a_hold_takes_its_last_day_whole(settings: Settings, told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(vault.hold_add, settings, "mot-ngay", REASON, None, None, None, "2026-11-24", "2026-11-24")[0] == 0
+    assert told(vault.hold_add, settings, "den-gio", REASON, None, None, None, None, "2026-11-24T17:30")[0] == 0
+    one, until = told(vault.hold_list, settings)[1]["holds"]
+    assert moment(one["from"]) == moment("2026-11-24T00:00+07:00") and moment(one["to"]) == moment("2026-11-25T00:00+07:00")
+    assert moment(until["to"]) == moment("2026-11-24T17:30+07:00")
+    with pytest.raises(SystemExit):
+        vault.hold_add(settings, "ba", REASON, None, None, None, "2026-11-24", "2026-11-24", False)
+    assert "from 2026-11-24T00:00+07:00 until before 2026-11-25T00:00+07:00" in capsys.readouterr().out
+    with pytest.raises(Failure, match="2026-11-25T00:00[+]07:00 >= 2026-11-25T00:00[+]07:00"):
+        vault.hold_add(settings, "bon", REASON, None, None, None, "2026-11-25", "2026-11-24", True)
