@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
 from gateway.audit import origins
+from gateway.commands import known
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
 from gateway.journal.database import open_engine
@@ -40,6 +41,7 @@ def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.
 
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
     """The entries of transfers, in the order given, sequenced ones with their index; those of a log that ended with its origin."""
+    transfers = [known.transfer_id(each, as_json) for each in transfers]
     engine = open_engine(settings.database_url)
     entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     entries: list[dict[str, Any]] = []

@@ -58,6 +58,8 @@ def search(
 ) -> None:
     if as_csv and as_json:
         fail(Exit.USAGE, "two-forms", "--csv and --json are two forms", "Choose one of them. / Chỉ chọn một dạng.", as_json)
+    if "transfer" in conditions:
+        conditions = {**conditions, "transfer": str(conditions["transfer"]).lower()}
     query = Query(
         **conditions,
         message=None if message is None else keyed(Keyring(settings).hash_key(), message),
@@ -128,7 +130,7 @@ def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> N
     engine = open_engine(settings.database_url)
     hashed = keyed(Keyring(settings).hash_key(), id)
     with searching.reading(engine) as connection:
-        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id)] if each.steps or each.row]
+        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
         found = found or journeys.of_message(connection, hashed, system)
     if not found:
         of = f" of {system}" if system is not None else ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gateway.atrest import AtRest
 from gateway.audit.reading import View, view_body
+from gateway.commands import known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
@@ -23,6 +24,7 @@ _IN_JSON: Final = 1 << 20
 
 
 def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
+    transfer = known.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
     if out is not None and out.exists():
         fail(Exit.USAGE, "file-there", f"{out} is there already / đã có tệp này", "Name a new file. / Chọn tệp mới.", as_json)

@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway.audit import lease as leases
-from gateway.commands import audit, audit_search, body, vault
+from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.settings import Settings
@@ -169,3 +169,15 @@ def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> N
         assert search(**{what: value}) == (2, f"unknown-{what}")
     assert search("2026-11-25", "2026-11-24") == (2, "bad-span")
     assert search("2026-11-24", "2026-11-24", agency="H14.5", failure="access.no-grant") == (0, None)
+
+
+def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_journey(settings: Settings, tmp_path: Path, told: Any) -> None:
+    transfer = put(settings, "request", BODY)
+    assert told(body.body, settings, transfer.upper(), "request", REASON, None, None)[0] == 0
+    assert told(audit.show, settings, [transfer.upper()])[0] == 0
+    for ended, said in (
+        told(body.body, settings, "PA-2026-0117", "request", REASON, None, None),
+        told(audit.show, settings, ["PA-2026-0117"]),
+        told(package.make, settings, "PA-2026-0117", tmp_path / "out", REASON),
+    ):
+        assert (ended, said["error"]["code"]) == (2, "no-transfer-id") and "audit journey PA-2026-0117 --system" in said["error"]["next"]
