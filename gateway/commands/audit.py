@@ -12,12 +12,13 @@ from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
 from gateway.audit import origins
+from gateway.commands import known
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
 from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
+from security.checkpoint import Checkpoint, NoteKey, split_note
 
 
 def origins_of(settings: Settings, as_json: bool) -> None:
@@ -40,6 +41,7 @@ def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.
 
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
     """The entries of transfers, in the order given, sequenced ones with their index; those of a log that ended with its origin."""
+    transfers = [known.transfer_id(each, as_json) for each in transfers]
     engine = open_engine(settings.database_url)
     entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
     entries: list[dict[str, Any]] = []
@@ -75,13 +77,20 @@ def trusted_key(text: str, as_json: bool) -> NoteKey:
 
 def kept_note(path: Path, as_json: bool) -> str:
     try:
-        return path.read_text("utf-8")
+        note = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
         what = f"the checkpoint {path} cannot be read ({trouble}) / không đọc được điểm kiểm tra này"
         then = (
             "Name a file that holds a checkpoint as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
         )
         fail(Exit.USAGE, "no-file", what, then, as_json)
+    try:
+        Checkpoint.from_text(split_note(note)[0])
+    except ValueError as trouble:  # whoever signed it: that is looked at later, and tells of the log
+        what = f"{path} holds no signed checkpoint ({trouble}) / không phải điểm kiểm tra đã ký"
+        then = "Name a file that holds one as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
+        fail(Exit.USAGE, "no-checkpoint", what, then, as_json)
+    return note
 
 
 def progress_bar(as_json: bool) -> Progress:

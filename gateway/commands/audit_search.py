@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
 from gateway.audit import journey as journeys
@@ -22,6 +22,7 @@ from gateway.audit.facts import Facts, Logged
 from gateway.audit.index import Indexer
 from gateway.audit.journey import Journey
 from gateway.audit.search import Query
+from gateway.commands import known
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -57,6 +58,8 @@ def search(
 ) -> None:
     if as_csv and as_json:
         fail(Exit.USAGE, "two-forms", "--csv and --json are two forms", "Choose one of them. / Chỉ chọn một dạng.", as_json)
+    if "transfer" in conditions:
+        conditions = {**conditions, "transfer": str(conditions["transfer"]).lower()}
     query = Query(
         **conditions,
         message=None if message is None else keyed(Keyring(settings).hash_key(), message),
@@ -65,7 +68,16 @@ def search(
         oldest_first=oldest_first,
         trouble_first=trouble_first,
     )
+    if query.since is not None and query.until is not None and query.since >= query.until:
+        fail(
+            Exit.USAGE,
+            "bad-span",
+            f"--from {since} is not before --to {until} / --from phải trước --to",
+            "Turn them round. / Đổi lại.",
+            as_json,
+        )
     engine = open_engine(settings.database_url)
+    _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
     disagree: list[int] = []
     live, stopped = not (as_json or as_csv), False
@@ -102,11 +114,23 @@ def search(
     emit(result, as_json, "" if hits or as_csv else "nothing fits / không có mục nào")
 
 
+def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:
+    """End with the first name that neither the registry nor the log has; a look that did not come to the log's end says nothing."""
+    with searching.reading(engine) as connection:
+        for what in known.CHECKED:
+            value = conditions.get(what)
+            if value is None or value in (names := known.names(connection, what)):
+                continue
+            page = searching.search(connection, Query(**{what: value}), limit=1)
+            if not page.hits and page.next is None:
+                known.refuse(what, value, names, as_json)
+
+
 def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     hashed = keyed(Keyring(settings).hash_key(), id)
     with searching.reading(engine) as connection:
-        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id)] if each.steps or each.row]
+        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
         found = found or journeys.of_message(connection, hashed, system)
     if not found:
         of = f" of {system}" if system is not None else ""

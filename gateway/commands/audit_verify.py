@@ -10,6 +10,7 @@ from typing import Any
 
 from contracts.base.errors import Failure
 from gateway.audit import origins
+from gateway.audit.checkpoints import size_of
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
@@ -18,7 +19,7 @@ from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
 from gateway.commands.audit import kept_note, past_log, progress_bar, trusted_key
 from gateway.commands.audit_remote import Place, remote, told
-from gateway.commands.output import emit
+from gateway.commands.output import Exit, emit, fail
 from gateway.commands.vouchers import Vouchers
 from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
@@ -38,6 +39,9 @@ class Asked:
     """What is asked, whatever the source: range, origin, kept checkpoints."""
 
     def __init__(self, origin: str | None, kept: Sequence[Path], first: int | None, last: int | None, as_json: bool) -> None:
+        if first is not None and last is not None and first > last:
+            what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
+            fail(Exit.USAGE, "bad-range", what, "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.", as_json)
         self.origin = origin
         self.outside = [(f"the kept checkpoint {path.name}", kept_note(path, as_json)) for path in kept]
         self.first = first
@@ -47,6 +51,12 @@ class Asked:
     @property
     def whole(self) -> bool:
         return self.first is None and self.last is None
+
+    def beyond(self, report: Report) -> bool:
+        """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the question is wrong, not the log."""
+        most = max(report.size, *(size_of(note) for _, note in self.outside), 0)
+        given = max(each for each in (self.first, self.last, -1) if each is not None)
+        return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,9 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
             last=asked.last,
             on_progress=lambda done: progress.update(task, completed=done),
         )
+    if asked.beyond(report) and not (beside or Beside()).wrong:
+        what = f"the signed log has {report.size} entries, 0 to {report.size - 1}: the range goes beyond it / vượt quá nhật ký đã ký"
+        fail(Exit.USAGE, "bad-range", what, f"Name entries up to {report.size - 1}. / Chọn đến mục {report.size - 1}.", asked.as_json)
     _say(report, beside or Beside(), source.what, origin, own, asked.as_json)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gateway.atrest import AtRest
 from gateway.audit.reading import View, view_body
+from gateway.commands import known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
@@ -23,13 +24,21 @@ _IN_JSON: Final = 1 << 20
 
 
 def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
+    transfer = known.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
     if out is not None and out.exists():
         fail(Exit.USAGE, "file-there", f"{out} is there already / đã có tệp này", "Name a new file. / Chọn tệp mới.", as_json)
+    if out is not None and not out.parent.is_dir():
+        what = f"the folder {out.parent} is not there / chưa có thư mục này"
+        fail(Exit.USAGE, "no-folder", what, "Make it, or name another. Nothing was read. / Tạo thư mục hoặc chọn nơi khác.", as_json)
     engine = open_engine(settings.database_url)
     vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings))
 
     def ready(meta: Any) -> None:
+        if start and start >= meta.size:
+            what = f"{span} begins beyond the body, which has {meta.size} bytes / vượt quá nội dung, chỉ có {meta.size} byte"
+            then = f"Name bytes of 0-{max(meta.size - 1, 0)}. Nothing was read. / Chọn trong khoảng 0-{max(meta.size - 1, 0)}; chưa đọc gì."
+            fail(Exit.USAGE, "bad-range", what, then, as_json)
         most = (meta.size if stop is None else min(stop, meta.size)) - start
         if as_json and out is None and most > _IN_JSON:
             what = f"{most} bytes are too many for one JSON object / quá lớn cho một đối tượng JSON"

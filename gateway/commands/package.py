@@ -17,6 +17,7 @@ from gateway.atrest import write_secret
 from gateway.audit import origins
 from gateway.audit import package as packages
 from gateway.audit.proofs import inclusions
+from gateway.commands import known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
@@ -40,6 +41,7 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         fail(Exit.USAGE, "no-reason", what, "Say who wants the package and what for. / Ghi rõ ai cần và để làm gì.", as_json)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / {out} đã có", _OUT_NEXT, as_json)
+    transfer = known.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(actor(), reason.strip(), time.time())
     past = _log_of(engine, transfer)

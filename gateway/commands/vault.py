@@ -7,14 +7,16 @@ import time
 from typing import Any, Final
 
 from rich.progress import Progress, TextColumn
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.atrest import AtRest
 from gateway.audit import lease as leases
+from gateway.commands import known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
+from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.retention import chore, clock, holds
@@ -64,7 +66,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     due = chore.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
     told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
-    lines = [f"{each['key']:<34} due {civil(moment(each['due']))}, {each['bodies']} bodies" for each in told]
+    lines = [f"{each['key']:<34} due {civil(moment(str(each['due'])))}, {each['bodies']} bodies" for each in told]
     if dry_run:
         emit({"ok": True, "due": told, "destroyed": []}, as_json, "\n".join(lines) or "nothing is due / chưa có gì đến hạn")
     with writing(engine) as connection:
@@ -124,6 +126,16 @@ def hold_add(
         _moment(begins, as_json),
         _moment(ends, as_json, whole_day=True),
     )
+    holds.check(hold)
+    with engine.connect() as connection:
+        for what, value, alone in (
+            ("agency", agency, Hold(name, reason, "", now, agency=agency)),
+            ("contract", contract, Hold(name, reason, "", now, contract=contract)),
+        ):
+            if value is None or value in (names := known.names(connection, what)):
+                continue
+            if connection.scalar(select(tables.transfer.c.id).where(alone.covers()).limit(1)) is None:
+                known.refuse(what, value, names, as_json)
     with writing(engine) as connection:
         count = holds.add(connection, hold)
     with Progress(TextColumn("{task.completed} bodies"), disable=as_json or not sys.stderr.isatty(), transient=True) as progress:

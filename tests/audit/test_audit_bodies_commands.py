@@ -16,9 +16,10 @@ from sqlalchemy import insert
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from gateway.audit import lease as leases
-from gateway.commands import audit, body, vault
+from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
+from gateway.retention import clock
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.windows import moment
@@ -76,11 +77,21 @@ def test_what_is_no_text_comes_in_base64_and_what_is_too_large_not_at_all(settin
     assert len(told(audit.show, settings, [large])[1]["entries"]) == 1, "what was not read is not logged as read"
 
 
-@pytest.mark.parametrize(("out", "span", "code"), [(True, None, "file-there"), (False, "9-3", "bad-range"), (False, "all", "bad-range")])
-def test_wrong_usage_reads_nothing(settings: Settings, tmp_path: Path, told: Any, out: bool, span: str | None, code: str) -> None:
+@pytest.mark.parametrize(
+    ("out", "span", "code"),
+    [
+        ("there", None, "file-there"),
+        ("no-such/body.bin", None, "no-folder"),
+        (None, "9-3", "bad-range"),
+        (None, "all", "bad-range"),
+        (None, f"{len(BODY)}-", "bad-range"),
+        (None, "9000-9999", "bad-range"),
+    ],
+)
+def test_wrong_usage_reads_nothing(settings: Settings, tmp_path: Path, told: Any, out: str | None, span: str | None, code: str) -> None:
     transfer = put(settings, "request", BODY)
     (tmp_path / "there").touch()
-    ended, found = told(body.body, settings, transfer, "request", REASON, tmp_path / "there" if out else None, span)
+    ended, found = told(body.body, settings, transfer, "request", REASON, None if out is None else tmp_path / out, span)
     assert (ended, found["error"]["code"]) == (2, code)
     assert told(audit.show, settings, [transfer])[0] == 1
 
@@ -102,6 +113,9 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     ]  # fmt: skip
     code, dry = told(vault.expire, settings, True)
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
+    code, done = told(vault.expire, settings, False)
+    assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
+    clock.say(settings.vault_keys, time.time())
     code, done = told(vault.expire, settings, False)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:
@@ -136,3 +150,38 @@ def test_a_hold_takes_its_last_day_whole(settings: Settings, told: Any, capsys: 
     assert "from 2026-11-24T00:00+07:00 until before 2026-11-25T00:00+07:00" in capsys.readouterr().out
     with pytest.raises(Failure, match="2026-11-25T00:00[+]07:00 >= 2026-11-25T00:00[+]07:00"):
         vault.hold_add(settings, "bon", REASON, None, None, None, "2026-11-25", "2026-11-24", True)
+
+
+def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        row = {"code": "H14.5", "name_vi": "a", "name_en": "a", "level": "province", "roles": "[]", "contact": "{}", "state": "active"}
+        connection.execute(insert(tables.agency).values(**row))
+    code, found = told(vault.hold_add, settings, "mot", REASON, None, "h14.5", None, None, None)
+    assert (code, found["error"]["code"]) == (2, "unknown-agency") and "H14.5" in found["error"]["next"]
+    code, found = told(vault.hold_add, settings, "hai", REASON, None, "H14.5", "incident-alert", None, None)
+    assert (code, found["error"]["code"]) == (2, "unknown-contract") and told(vault.hold_list, settings)[1]["holds"] == []
+    assert told(vault.hold_add, settings, "ba", REASON, None, "H14.5", None, None, None)[0] == 0
+
+    def search(since: str | None = None, until: str | None = None, **conditions: str) -> tuple[int, str | None]:
+        rest: dict[str, Any] = {"oldest_first": False, "trouble_first": False, "limit": 5, "cursor": None, "indexed": True, "as_csv": False}
+        ended, said = told(
+            lambda json: audit_search.search(settings, conditions, message=None, since=since, until=until, as_json=json, **rest)
+        )
+        return ended, said.get("error", {}).get("code")
+
+    for what, value in {"agency": "h14.5", "system": "x", "contract": "incident-alert", "grant": "G", "failure": "no.such"}.items():
+        assert search(**{what: value}) == (2, f"unknown-{what}")
+    assert search("2026-11-25", "2026-11-24") == (2, "bad-span")
+    assert search("2026-11-24", "2026-11-24", agency="H14.5", failure="access.no-grant") == (0, None)
+
+
+def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_journey(settings: Settings, tmp_path: Path, told: Any) -> None:
+    transfer = put(settings, "request", BODY)
+    assert told(body.body, settings, transfer.upper(), "request", REASON, None, None)[0] == 0
+    assert told(audit.show, settings, [transfer.upper()])[0] == 0
+    for ended, said in (
+        told(body.body, settings, "PA-2026-0117", "request", REASON, None, None),
+        told(audit.show, settings, ["PA-2026-0117"]),
+        told(package.make, settings, "PA-2026-0117", tmp_path / "out", REASON),
+    ):
+        assert (ended, said["error"]["code"]) == (2, "no-transfer-id") and "audit journey PA-2026-0117 --system" in said["error"]["next"]

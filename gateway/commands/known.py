@@ -1,0 +1,64 @@
+"""Names that a person gives, held against what is known: a misspelt one is told, instead of finding nothing or holding nothing.
+
+Known is what the registry has, and what stands in the log or the rows though the registry forgot it: whoever looks for a removed agency finds it.
+Invariant: only reads, and looks beyond the registry only for names that it does not have.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Final, NoReturn
+
+from sqlalchemy import Connection, select
+
+from contracts.base.errors import KINDS
+from gateway.commands.output import Exit, fail
+from gateway.journal import tables
+
+_COLUMNS: Final = {
+    "agency": tables.agency.c.code,
+    "system": tables.system.c.id,
+    "provider": tables.system.c.id,
+    "contract": tables.contract_in_force.c.contract,
+    "grant": tables.access_grant.c.id,
+}
+CHECKED: Final = (*_COLUMNS, "failure")
+_MOST: Final = 8
+_TRANSFER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def names(connection: Connection, what: str) -> set[str]:
+    """What the registry, or for `failure` the house itself, knows of that kind."""
+    if what != "failure":
+        return set(connection.scalars(select(_COLUMNS[what])))
+    for room in ("contracts", "security", "gateway"):
+        package = importlib.import_module(room)
+        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
+            if found.name.endswith("failures"):
+                importlib.import_module(found.name)
+    return set(KINDS)
+
+
+def refuse(what: str, value: str, known: Iterable[str], as_json: bool) -> NoReturn:
+    """Wrong usage: which name nobody knows, and the nearest or some that are known."""
+    listed = sorted(known)
+    folded = {each.lower(): each for each in listed}
+    near = [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
+    shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
+    said = f"--{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
+    fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)
+
+
+def transfer_id(text: str, as_json: bool) -> str:
+    """The id of a transfer in small letters, as the log has it. Another thing is most likely the id of a message: `audit journey` takes that."""
+    id = text.strip().lower()
+    if _TRANSFER.fullmatch(id) is None:
+        then = f"For a message's id: / Với mã thông điệp: lgsp audit journey {shlex.quote(text)} --system SYSTEM"
+        fail(Exit.USAGE, "no-transfer-id", f"{text} is no id of a transfer / không phải mã giao dịch", then, as_json)
+    return id
