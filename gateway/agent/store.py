@@ -81,12 +81,8 @@ def seal_key(path: Path) -> bytes:
 
 
 def _for_owner_alone(file: Path) -> None:
-    """Mode 600 before SQLite opens it: its log and index beside it take the mode of the file. On Windows the folder's access list decides."""
+    """A new one has mode 600 before SQLite opens it, and its log and index beside it take that mode. On Windows the folder's access list decides."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix":
-        for each in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
-            if each.exists():
-                each.chmod(0o600)
 
 
 class Taken(Exception):
