@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,16 @@ def packages(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         assert found["ok"] and found["entries"] == 2 and not found["missing"], found
         made[name] = out
     return made
+
+
+def reasons(world: World, transfer: str) -> list[str]:
+    """Why packages of a transfer were made, by the log. The instance is everybody's: others may have made some, too."""
+    with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
+        rows = connection.execute(
+            "SELECT entry FROM log_entry WHERE phase = 'package' UNION ALL SELECT entry FROM log_pending WHERE phase = 'package'"
+        ).fetchall()
+    facts = [json.loads(row[0])["facts"] for row in rows]
+    return [each["reason"] for each in facts if each["transfer"] == transfer]
 
 
 def _indexed(entry: dict[str, object]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from lgsp_test_packaging import REASON, Files, wrong
+from lgsp_test_packaging import REASON, Files, reasons, wrong
 
 from examples.clients import httpsig
 from examples.clients.signing import Signer
@@ -236,13 +235,7 @@ def test_killed_before_it_stands_it_is_in_the_log_all_the_same(world: World, pac
     there.write_text("a file in the way of the folder")
     found = world.lgsp("audit", "package", transfer, str(there / "package"), "--reason", reason, "--data", str(world.data))
     assert found["error"]["code"] == "not-written"
-    with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
-        rows = [
-            *connection.execute(
-                "SELECT entry FROM log_entry WHERE phase = 'package' UNION SELECT entry FROM log_pending WHERE phase = 'package'"
-            )
-        ]
-    assert any(json.loads(row[0])["facts"]["reason"] == reason for row in rows)
+    assert reasons(world, transfer).count(reason) == 1
 
 
 @pytest.mark.attack("evidence")
