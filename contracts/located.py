@@ -16,15 +16,13 @@ from typing import Any, Final
 import yaml
 
 from contracts.base.errors import Finding, Theirs
+from contracts.base.safeyaml import LOADER
 from contracts.codedates import faults
 from contracts.model import CodeRow, CodeTable
 from contracts.wire import jsontext
 
 Path = tuple[str | int, ...]
 
-_LOADER: Final[Any] = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml's is ten times as fast; every door reads all contracts at its start
 _PLAIN: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 _DEEPEST: Final = jsontext.MAX_DEPTH
 _MOST: Final = 100_000  # values in a file
@@ -57,7 +55,7 @@ class Located:
 
 def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
     try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
+        node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except UnicodeDecodeError:
         findings.add(file, 0, "", "bytes that are not UTF-8", "yaml", "UTF-8")
         return None
@@ -119,7 +117,7 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
         return None
     lines: dict[Path, int] = {}
     try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
+        node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
         _plain(file, node, (), lines, Findings())
     except yaml.YAMLError:
         lines = {(): 1}
@@ -130,7 +128,7 @@ def _twice(file: str, raw: bytes) -> Findings:
     """Keys that stand twice in a JSON file, with their lines."""
     found = Findings()
     try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=_LOADER)
+        node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except (yaml.YAMLError, UnicodeDecodeError):
         return found
     if node is not None:

@@ -15,6 +15,7 @@ import yaml
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
+from contracts.base.safeyaml import LOADER
 from contracts.compiled import CompiledContract
 from gateway.registry.granting import Proposal
 from gateway.registry.parts.grants import Grants
@@ -80,7 +81,7 @@ def _load(text: str | bytes) -> Any:
         raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(LOADER):  # type: ignore[misc]  # which of the two is known when it runs
     """Refuses a key that stands twice: the second would silently win. A value that looks like a day or a number and is none is told with its line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -100,7 +101,8 @@ class _Loader(yaml.SafeLoader):
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
 
 
 class _Reader(Routes, Officers, Grants):
