@@ -95,10 +95,10 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
         return made
     if isinstance(node, yaml.SequenceNode):
         return [_plain(file, item, (*path, index), lines, findings) for index, item in enumerate(node.value)]
-    if kind == "float":
+    if kind in ("str", "float"):
         return node.value
     try:
-        return yaml.SafeLoader("").construct_object(node)
+        return yaml.constructor.SafeConstructor().construct_object(node)
     except ValueError:
         findings.add(file, line, "", f"a number of {len(node.value)} characters", "yaml", "a number that can be read")
         return None
