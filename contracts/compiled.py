@@ -6,6 +6,8 @@ Invariant: `compile_bundle` returns only what holds; a bundle with any finding r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
+from weakref import WeakValueDictionary
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Theirs
@@ -71,7 +73,22 @@ class CompiledContract:
         return self.validators[message].findings(value, lambda at, index: "", set())
 
 
+_ALIVE: Final[WeakValueDictionary[str, CompiledContract]] = WeakValueDictionary()
+
+
+def alive(digest: str) -> CompiledContract | None:
+    """The contract of that digest, where this process has compiled it already and somebody still holds it."""
+    return _ALIVE.get(digest)
+
+
 def compile_bundle(bundle: Bundle) -> CompiledContract:
+    """The contract of a bundle, the same object as long as somebody holds one of its digest; `Theirs("contract.invalid")` lists all that is wrong with it."""
+    if (made := alive(bundle.digest)) is None:
+        made = _ALIVE.setdefault(bundle.digest, _compile(bundle))
+    return made
+
+
+def _compile(bundle: Bundle) -> CompiledContract:
     source = load(bundle)
     if source.contract is not None and not source.findings.found:
         exchanged = {name for op in source.contract.operations.values() for name in (op.request, op.answer)}

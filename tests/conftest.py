@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import CompiledContract, compile_bundle
 from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.settings import Settings
@@ -20,6 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def catalogue() -> list[CompiledContract]:
+    """The catalogue, held compiled as a door holds it: else each test that reads a registry would compile it anew."""
+    return [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,9 @@ def _load(text: str | bytes) -> Any:
         raise Theirs("registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]) from None
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "document"
+        raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+        lines = raw.count(b"\n") + 1  # libyaml counts the end of a document as a line more
+        where = f"line {min(mark.line + 1, lines)}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
         raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
 

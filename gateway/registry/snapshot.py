@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import Endpoint
 from contracts.base.errors import Policy, Words
-from contracts.compiled import Codec, CompiledContract, compile_bundle
+from contracts.compiled import Codec, CompiledContract, alive, compile_bundle
 from contracts.model import Contract, Operation
 from contracts.pinned import PinnedCodec, pinned
 from gateway.journal import tables
@@ -221,13 +221,12 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ())) for row in _rows(connection, tables.system)
     }
     known_officers = officers(connection)
-    known = before.compiled if before else {}
     compiled: dict[str, CompiledContract] = {}
     in_force: dict[str, CompiledContract] = {}
 
     def made(digest: str) -> CompiledContract:
         if digest not in compiled:
-            compiled[digest] = known[digest] if digest in known else compile_bundle(load(connection, digest))
+            compiled[digest] = alive(digest) or compile_bundle(load(connection, digest))
         return compiled[digest]
 
     for row in _rows(connection, tables.contract_in_force):

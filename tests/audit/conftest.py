@@ -15,7 +15,7 @@ from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.audit.verify import Report, verify_log
 from gateway.journal.append import append
-from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.database import writing
 
 NAME = "lgsp_test_databases"
 HELPERS = {
@@ -38,8 +38,7 @@ trusted, packages, files = (getattr(sys.modules["lgsp_test_packaging"], name) fo
 @pytest.fixture(scope="module", params=sys.modules[NAME].KINDS)
 def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One of each kind for all tests of a module, which empty what they fill."""
-    engine = open_engine(sys.modules[NAME].fresh_url(request.param, tmp_path_factory.mktemp("kept")))
-    migrate(engine)
+    engine = sys.modules[NAME].migrated(request.param, tmp_path_factory.mktemp("kept"))
     yield engine
     engine.dispose()
 

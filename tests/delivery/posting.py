@@ -79,12 +79,13 @@ class Post:
         await self.journal.commit(write)
         return transfer
 
-    async def run(self) -> int:
+    async def take(self) -> int:
+        """One round: it waits a while for what it takes up, and leaves the slow ones going on."""
         return await self.deliverer.run_once(self.lease)
 
-    async def through(self) -> int:
-        """As `run`, and then until what was taken up has come to its end, however slow the machine is."""
-        taken = await self.run()
+    async def run(self) -> int:
+        """A round, and then until what was taken up has come to its end, however slow the machine is."""
+        taken = await self.take()
         await self.deliverer.finish(30.0)
         return taken
 

@@ -23,17 +23,17 @@ async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_com
     breaker = post.deliverer._forwarder.breakers.of("truong-ha")
     breaker.rules = Rules(failures=1, rest=60.0)
     transfers = [await post.put_aside(tries=2) for _ in range(3)]
-    assert await post.through() == 3
+    assert await post.run() == 3
     with writing(post.engine) as connection:  # as after many tries
         connection.execute(update(tables.queue).values(next_at=post.clock[0] + 300.0))
     assert {post.queued(each)["last_failure"] for each in transfers} <= {"provider.down", "provider.resting"}
     for _ in range(3):
         assert await knocking.run_once(post.lease) == 0  # it is still away
         post.clock[0] += 2.0
-        assert await post.through() == 0
+        assert await post.run() == 0
     await post.provider.start(keys, port)
     assert await knocking.run_once(post.lease) == 1
-    assert [await post.through(), await post.through()] == [1, 2]  # one ahead, then the others
+    assert [await post.run(), await post.run()] == [1, 2]  # one ahead, then the others
     assert {post.row(each)["state"] for each in transfers} == {"answered"} and len(post.provider.seen) == 3
     post.clock[0] += 2.0
     assert await knocking.run_once(post.lease) == 0  # nothing waits: nobody knocks

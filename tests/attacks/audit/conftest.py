@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from gateway.journal.database import migrate, open_engine
+from gateway.journal.database import open_engine
 from tests.attacks.audit.insider import Agency, Gateway, answered, commit, handed_in, sent_on
 from tests.audit.conftest import sys as _sys
 
@@ -24,8 +24,7 @@ def fill(gateway: Gateway) -> None:
 
 
 def make(kind: str, folder: Path) -> Gateway:
-    engine = open_engine(databases.fresh_url(kind, folder))
-    migrate(engine)
+    engine = databases.migrated(kind, folder)
     gateway = Gateway.found(engine, folder)
     fill(gateway)
     if kind == "sqlite":

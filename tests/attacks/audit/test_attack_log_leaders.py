@@ -20,7 +20,7 @@ from gateway.audit import lease as leases
 from gateway.audit.complete import check_complete
 from gateway.audit.verify import verify_log
 from gateway.journal import tables
-from gateway.journal.database import lock_path, migrate, open_engine, snapshot, writing
+from gateway.journal.database import lock_path, open_engine, snapshot, writing
 from tests.attacks.audit.conftest import databases
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, handed_in
 from tests.faults.load import until
@@ -79,8 +79,7 @@ Start = Callable[[str], Process]
 
 @pytest.fixture(params=databases.KINDS)
 def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]:
-    engine = open_engine(databases.fresh_url(request.param, tmp_path))
-    migrate(engine)
+    engine = databases.migrated(request.param, tmp_path)
     made = Gateway.found(engine, tmp_path)
     with writing(engine) as connection:
         leases.give_back(connection, made.lease)
