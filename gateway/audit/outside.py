@@ -77,6 +77,7 @@ def verify_outside(
     if anchors:
         stamps = tables.stamp.c
         query = select(stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id)
+        query = query.where(stamps.note.startswith(f"{origin}\n", autoescape=True))  # those of a log that ended stay in the table
         take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors))
     return Outside(not wrong, checked, newest, tuple(wrong))
 

@@ -24,7 +24,7 @@ from gateway.journal.database import revision
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"
 _PAGES: Final = 2000  # a step of that many takes some milliseconds
-_LOG: Final = ("log_entry", "log_tile", "checkpoint")
+_LOG: Final = ("log_entry", "log_tile", "checkpoint", "cosigned", "stamp")
 _ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -114,7 +114,7 @@ def _quoted(path: Path) -> str:
 def _log_in(folder: Path, path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", lambda made, _record: made.execute("PRAGMA synchronous = OFF"))
-    chosen = [tables.metadata.tables[name] for name in _LOG]
+    chosen = [tables.metadata.tables[name] for name in _LOG if (folder / f"{name}.copy").exists()]
     tables.metadata.create_all(engine, tables=chosen)
     with engine.begin() as connection:
         for table in chosen:
