@@ -85,7 +85,7 @@ class Beside:
         if rows is not None:
             told["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
         if outside is not None:
-            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong}
+            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong, "notes": outside.notes}
         return told
 
     def lines(self) -> list[str]:
@@ -94,6 +94,7 @@ class Beside:
         ]
         if self.outside is not None:
             said += [f"  {kind}: {count}, up to {self.outside.newest[kind]} entries" for kind, count in self.outside.checked.items()]
+            said += [f"  {text}" for text in self.outside.notes]
         return said
 
 
