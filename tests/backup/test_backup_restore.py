@@ -21,7 +21,7 @@ from gateway.backup.succession import Known
 from gateway.backup.take import check
 from gateway.feeds import cursor, read
 from gateway.journal import epochs, tables
-from gateway.journal.database import writing
+from gateway.journal.database import revision, writing
 from gateway.registry.held import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
 from security.checkpoint import NoteKey, open_note, verify
@@ -252,10 +252,27 @@ def test_a_place_that_is_taken_is_left_alone(one: Instance, tmp_path: Path) -> N
     assert verified(one) == 3
 
 
-def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("older", ["0004", "0007"])
+def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Path, older: str) -> None:
+    """Backed up before its first start under the newer program, as is wise; the restore migrates it."""
+    kept = one.exchange(20)
+    with writing(one.engine) as connection:
+        databases.downgrade(connection, older)
+    folder = one.back_up(tmp_path / "copy")
+    made, report = check(folder, NoteKey.from_text(one.vkey), [kept], quiet)
+    assert report.ok and made.revision == older
+    done, again = one.restore(folder, tmp_path / "new")
+    assert (done.reason, done.held) == (None, made.size)
+    again.exchange(3)
+    assert verified(again, kept=kept) > made.size
+    with again.engine.connect() as connection:
+        assert revision(connection) == databases.newest()
+
+
+def test_a_database_of_a_newer_revision_is_refused(one: Instance, tmp_path: Path) -> None:
     folder = one.back_up(tmp_path / "copy")
     text = (folder / manifest.NAME).read_text("utf-8")
-    (folder / manifest.NAME).write_text(text.replace('"revision": "0008"', '"revision": "9999"'), "utf-8")
+    (folder / manifest.NAME).write_text(text.replace(f'"revision": "{databases.newest()}"', '"revision": "9999"'), "utf-8")
     with pytest.raises(Theirs) as refused:
         one.restore(folder, tmp_path / "new")
     assert refused.value.code == "backup.newer"
