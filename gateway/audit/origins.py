@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, Text, func, literal, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
+from contracts.base.times import rfc3339
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import root_of_edge, tile_reader
 from gateway.journal import tables
@@ -201,6 +202,34 @@ def lost_since(connection: Connection) -> Iterator[str]:
         stands = known.get(told.origin)
         if stands is None or (stands.vkey, stands.size) != (told.vkey, told.held):
             yield f"the log {told.origin}, which ended: its row is missing, or says another key or size than entry 0 of the next one"
+
+
+def unseen(connection: Connection, since: float | None = None, until: float | None = None) -> tuple[str, ...]:
+    """For whoever asks the log that goes on of a span of time (`until` not included): the logs that ended and reach into it, in words for the answer."""
+    table, notes = tables.past_entry.c, list[str]()
+    for each in ended(connection):
+        own = select(table.sequenced).where(table.origin == each.origin)
+        first, last = (connection.execute(own.order_by(order).limit(1)).scalar() for order in (table.idx, table.idx.desc()))
+        if first is None or last is None or (until is not None and first >= until) or (since is not None and last < since):
+            continue
+        span = f"{rfc3339(first)} – {rfc3339(last)}"
+        notes.append(
+            f"not looked at: the log {each.origin}, which ended by a restore ({each.size} entries, {span}); "
+            f"`lgsp audit export DIR --origin {each.origin}` gives them, `lgsp audit show TRANSFER` those of a transfer"
+            f" / chưa xem nhật ký {each.origin} đã kết thúc khi khôi phục ({each.size} mục, {span})"
+        )
+    return tuple(notes)
+
+
+def elsewhere(connection: Connection, transfer: str) -> Iterator[str]:
+    """In words, the logs that ended and hold entries of this transfer."""
+    past = tables.past_entry.c
+    query = select(past.origin, func.count()).where(past.transfer == transfer).group_by(past.origin).order_by(past.origin)
+    for origin, count in connection.execute(query):
+        yield (
+            f"{count} entries of transfer {transfer} stand in the log {origin}, which ended by a restore: `lgsp audit show {transfer}`"
+            f" / {count} mục của giao dịch này nằm trong nhật ký {origin} đã kết thúc"
+        )
 
 
 @dataclass(frozen=True, slots=True)

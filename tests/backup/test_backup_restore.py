@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Theirs
 from gateway.audit import origins, proofs
@@ -19,6 +20,7 @@ from gateway.backup import database, manifest
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
+from gateway.cli import app
 from gateway.feeds import cursor, read
 from gateway.journal import epochs, tables
 from gateway.journal.database import revision, writing
@@ -184,6 +186,28 @@ def test_what_goes_back_in_time_is_made_safe_and_held(one: Instance, tmp_path: P
 def databases_row(id: str, idempotent: bool) -> dict[str, Any]:
     row: dict[str, Any] = databases.transfer_row("door-1", id=id, state="queued", idempotent=idempotent)._asdict()
     return row
+
+
+def test_a_search_names_the_log_that_it_does_not_look_at(lite: Instance, tmp_path: Path) -> None:
+    lite.exchange(3)
+    folder = lite.back_up(tmp_path / "copy")
+    kept = lite.exchange(1)
+    _done, again = lite.restore(folder, tmp_path / "new", outside=(Known("agency", kept),))
+    again.exchange(2)
+
+    def search(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(app, ["audit", "search", "--data", str(again.settings.data), "--json", *words])
+        return done.exit_code, json.loads(done.stdout)
+
+    code, told = search()
+    assert code == 0 and len(told["notes"]) == 1 and f"the log {ORIGIN}, which ended by a restore (7 entries, " in told["notes"][0]
+    assert search("--from", "2020-01-01", "--to", "2020-12-31")[1]["notes"] == [] == search("--from", "2100-01-01")[1]["notes"]
+    assert search("--system", "of-then")[0] == 0, "a name may stand in the log that ended alone"
+    with lite.engine.connect() as connection:
+        assert origins.unseen(connection) == ()
+        transfer = connection.scalar(select(tables.transfer.c.id).limit(1))
+    done = CliRunner().invoke(app, ["audit", "journey", str(transfer), "--data", str(again.settings.data), "--json"])
+    assert f"stand in the log {ORIGIN}, which ended" in json.loads(done.stdout)["notes"][0], done.stdout
 
 
 def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> None:
