@@ -45,7 +45,7 @@ class Checkpoint:
             raise NoteError("a checkpoint has an origin, a size, and a root of 32 bytes")
         if any(not line or "\n" in line for line in self.extensions):
             raise NoteError("an extension is one line with something in it")
-        return "\n".join([self.origin, str(self.size), _b64(self.root), *self.extensions]) + "\n"
+        return "\n".join([self.origin, str(self.size), b64(self.root), *self.extensions]) + "\n"
 
     @classmethod
     def from_text(cls, text: str) -> Checkpoint:
@@ -55,7 +55,7 @@ class Checkpoint:
         origin, size, root, *extensions = lines[:-1]
         if _SIZE.fullmatch(size) is None:
             raise NoteError(f"{size[:30]!r} is not the size of a log")
-        hashed = _unb64(root)
+        hashed = unb64(root)
         if len(hashed) != HASH:
             raise NoteError("the root of a checkpoint has 32 bytes")
         return cls(origin, int(size), hashed, tuple(extensions))
@@ -83,7 +83,7 @@ class NoteKey:
         if len(parts) != 3:
             raise NoteError("a key text is name+hash+base64")
         name, hexed, encoded = parts
-        raw = _unb64(encoded)
+        raw = unb64(encoded)
         if len(raw) != 33 or raw[:1] != _ED25519:
             raise NoteError("only Ed25519 keys of type 0x01 are known here")
         key = cls.make(name, Ed25519PublicKey.from_public_bytes(raw[1:]))
@@ -92,7 +92,7 @@ class NoteKey:
         return key
 
     def text(self) -> str:
-        return f"{self.name}+{self.key_hash.hex()}+{_b64(_ED25519 + self.raw)}"
+        return f"{self.name}+{self.key_hash.hex()}+{b64(_ED25519 + self.raw)}"
 
 
 def vkey(name: str, public: Ed25519PublicKey) -> str:
@@ -102,14 +102,14 @@ def vkey(name: str, public: Ed25519PublicKey) -> str:
 
 def private_text(name: str, private: Ed25519PrivateKey) -> str:
     key = NoteKey.make(name, private.public_key())
-    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{_b64(_ED25519 + private.private_bytes_raw())}"
+    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_ED25519 + private.private_bytes_raw())}"
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
     parts = text.strip().split("+", 4)
     if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise NoteError("a private key text is PRIVATE+KEY+name+hash+base64")
-    raw = _unb64(parts[4])
+    raw = unb64(parts[4])
     if len(raw) != 33 or raw[:1] != _ED25519:
         raise NoteError("only Ed25519 keys of type 0x01 are known here")
     private = Ed25519PrivateKey.from_private_bytes(raw[1:])
@@ -155,7 +155,7 @@ def signature_lines(lines: str) -> list[SignatureLine]:
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or _NAME.fullmatch(name) is None:
             raise NoteError(f"not a signature line: {line[:60]!r}")
-        raw = _unb64(encoded)
+        raw = unb64(encoded)
         if len(raw) < 5:
             raise NoteError(f"the signature of {name} is too short")
         found.append(SignatureLine(name, raw[:4], raw[4:]))
@@ -163,7 +163,7 @@ def signature_lines(lines: str) -> list[SignatureLine]:
 
 
 def signature_line(name: str, key_hash: bytes, value: bytes) -> str:
-    return f"{_DASH}{name} {_b64(key_hash + value)}\n"
+    return f"{_DASH}{name} {b64(key_hash + value)}\n"
 
 
 def open_note(note: str, key: NoteKey | str) -> str:
@@ -206,8 +206,8 @@ class LogProof:
         """The form of C2SP tlog-proof; `header=False` for checkers that want none."""
         lines = [PROOF_HEADER] if header else []
         if self.extra is not None:
-            lines.append(f"extra {_b64(self.extra)}")
-        lines += [f"index {self.index}", *[_b64(h) for h in self.hashes]]
+            lines.append(f"extra {b64(self.extra)}")
+        lines += [f"index {self.index}", *[b64(h) for h in self.hashes]]
         return "\n".join(lines) + "\n\n" + self.note
 
     @classmethod
@@ -217,10 +217,10 @@ class LogProof:
         lines = top.split("\n")
         if lines[0] == PROOF_HEADER:
             del lines[0]
-        extra = _unb64(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
+        extra = unb64(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
         if not middle or not lines or not lines[0].startswith("index ") or _SIZE.fullmatch(lines[0][6:]) is None:
             raise NoteError("a proof is an index, hashes, an empty line and a checkpoint")
-        hashes = tuple(_unb64(line) for line in lines[1:])
+        hashes = tuple(unb64(line) for line in lines[1:])
         if any(len(h) != HASH for h in hashes) or len(hashes) > 63:
             raise NoteError("a proof has at most 63 hashes of 32 bytes")
         return cls(int(lines[0][6:]), hashes, note, extra)
@@ -239,15 +239,16 @@ def _check_name(name: str) -> None:
         raise NoteError("the name of a key has no spaces and no plus signs")
 
 
-def _b64(raw: bytes) -> str:
+def b64(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _unb64(text: str) -> bytes:
+def unb64(text: str) -> bytes:
+    """Canonical base64 alone: one text for one value."""
     try:
         raw = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         raise NoteError(f"not base64: {text[:60]!r}") from None
-    if _b64(raw) != text:
+    if b64(raw) != text:
         raise NoteError(f"not canonical base64: {text[:60]!r}")
     return raw

@@ -7,8 +7,6 @@ of a known key is not; one key counts once towards a quorum, whatever names it i
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -19,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from security.checkpoint import NoteError, SignatureLine, signature_line, signature_lines, split_note
+from security.checkpoint import NoteError, SignatureLine, b64, signature_line, signature_lines, split_note, unb64
 from security.merkle import HASH
 
 _COSIGNATURE: Final = b"\x04"
@@ -61,13 +59,13 @@ class CosignerKey:
         return key
 
     def text(self) -> str:
-        return f"{self.name}+{self.key_hash.hex()}+{_b64(_COSIGNATURE + self.raw)}"
+        return f"{self.name}+{self.key_hash.hex()}+{b64(_COSIGNATURE + self.raw)}"
 
 
 def private_text(name: str, private: Ed25519PrivateKey) -> str:
     """A witness's own key, in the form that signed notes have for theirs."""
     key = CosignerKey.make(name, private.public_key())
-    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{_b64(_COSIGNATURE + private.private_bytes_raw())}"
+    return f"PRIVATE+KEY+{name}+{key.key_hash.hex()}+{b64(_COSIGNATURE + private.private_bytes_raw())}"
 
 
 def private_from_text(text: str) -> tuple[str, Ed25519PrivateKey]:
@@ -176,7 +174,7 @@ class AddCheckpoint:
     def text(self) -> str:
         if self.old < 0 or len(self.proof) > MAX_PROOF or any(len(each) != HASH for each in self.proof):
             raise NoteError(f"a request has an old size, and at most {MAX_PROOF} hashes of {HASH} bytes")
-        return "".join(f"{line}\n" for line in (f"old {self.old}", *(_b64(each) for each in self.proof), "")) + self.note
+        return "".join(f"{line}\n" for line in (f"old {self.old}", *(b64(each) for each in self.proof), "")) + self.note
 
     @classmethod
     def from_text(cls, text: str) -> AddCheckpoint:
@@ -188,7 +186,7 @@ class AddCheckpoint:
             raise NoteError("a request is a line `old <size>`, hashes, an empty line and a checkpoint")
         if len(hashes) > MAX_PROOF:
             raise NoteError(f"a request has at most {MAX_PROOF} hashes")
-        proof = tuple(_unb64(each) for each in hashes)
+        proof = tuple(unb64(each) for each in hashes)
         if any(len(each) != HASH for each in proof):
             raise NoteError(f"the hashes of a proof have {HASH} bytes")
         split_note(note)
@@ -196,21 +194,7 @@ class AddCheckpoint:
 
 
 def _typed(encoded: str) -> bytes:
-    raw = _unb64(encoded)
+    raw = unb64(encoded)
     if len(raw) != 33 or raw[:1] != _COSIGNATURE:
         raise NoteError("only Ed25519 keys of witnesses (type 0x04) are known here")
     return raw[1:]
-
-
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
-
-
-def _unb64(text: str) -> bytes:
-    try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
-    except (binascii.Error, ValueError):
-        raise NoteError(f"not base64: {text[:60]!r}") from None
-    if _b64(raw) != text:
-        raise NoteError(f"not canonical base64: {text[:60]!r}")
-    return raw

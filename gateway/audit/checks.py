@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final, Protocol
 
 from contracts.base import jcs
+from gateway.audit.sequencer import KEEP_SECONDS
 from gateway.audit.sources import Record
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
@@ -236,6 +237,23 @@ class Lives(Unique):
             yield f"{len(self._open)} open, an intent without an outcome so far: {some(listed)}"
         if self._continues and self._ends:
             yield f"{len(self._ends)} outcomes of intents in the log that this one goes on from"
+
+
+class Minutes:
+    """Of the checkpoints signed within one minute the database keeps the last (`gateway.audit.sequencer`): so where a minute of sequencing ends, one stands.
+    By this, a checkpoint that was deleted is found, which no other hash needs. An export has no times, and none of them."""
+
+    def __init__(self, sizes: set[int]) -> None:
+        self._sizes: Final = sizes
+        self._last: float | None = None
+        self.missing: list[str] = []
+
+    def entry(self, record: Record) -> None:
+        at, last = record.sequenced, self._last
+        self._last = at
+        if at is None or last is None or at // KEEP_SECONDS == last // KEEP_SECONDS or record.idx in self._sizes:
+            return
+        self.missing.append(f"checkpoint {record.idx} of the database: missing; entry {record.idx - 1} was the last one of its minute")
 
 
 def digest(transfer: str, phase: str) -> bytes:

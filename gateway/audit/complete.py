@@ -27,6 +27,8 @@ from gateway.journal import tables
 
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
+_PLACES: Final = {"queued": {"waiting"}, "forwarding": {"leased"}, "in-doubt": {"dead"}}  # written in one transaction, always
+_OVER: Final = frozenset({"done", "dead"})
 _RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
 HashId = Callable[[str], str]
@@ -110,8 +112,10 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None) -> 
         wrong.add(f"{name}: the log does not say that it is in doubt")
     if row.state == "accepted" and row.in_feed is None:
         wrong.add(f"{name}: it was accepted, and stands in no feed")
-    if row.state == "queued" and row.in_queue != "waiting":
+    if row.state == "queued" and row.in_queue is None:
         wrong.add(f"{name}: it is queued, and does not wait in the queue")
+    if row.in_queue is not None and row.in_queue not in _PLACES.get(row.state, _OVER):
+        wrong.add(f"{name}: it stands in the queue as {row.in_queue}")
     if row.queued_told and row.in_queue is None:
         wrong.add(f"{name}: the log says that it was queued, and it stands in no queue")
     if row.intent_entry is not None:

@@ -12,15 +12,18 @@ Invariant: an entry that was ever sequenced is in exactly one log, under the ind
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Text, literal, select
+from sqlalchemy import Connection, Engine, Text, func, literal, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
+from contracts.base.times import rfc3339
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import root_of_edge, tile_reader
 from gateway.journal import tables
@@ -149,6 +152,84 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
             for name, _query in hidden:
                 connection.exec_driver_sql(f"DROP VIEW IF EXISTS {schema}.{name}")
             connection.commit()
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What entry 0 of a log says of the one that it goes on from: of that one the signed memory, outside its own rows."""
+
+    origin: str
+    vkey: str
+    held: int
+    root: bytes
+    note: str | None  # its newest checkpoint, where that is of no more entries than are still here
+
+    @property
+    def point(self) -> Checkpoint:
+        return Checkpoint(self.origin, self.held, self.root)
+
+
+def before(connection: Connection) -> tuple[Before, ...]:
+    """What the log that goes on, and each that ended, says of the one before it. Whether entry 0 is what was signed is for `verify` to find."""
+    present, past = tables.log_entry.c, tables.past_entry.c
+    found = [connection.execute(select(present.entry).where(present.idx == 0)).scalar()]
+    found += connection.execute(select(past.entry).where(past.idx == 0)).scalars()
+    return tuple(each for entry in found if entry is not None and (each := _before(bytes(entry))) is not None)
+
+
+def _before(entry: bytes) -> Before | None:
+    try:
+        value = json.loads(entry)
+        if value.get("what") != NEW_LOG:
+            return None
+        facts = value["facts"]
+        held, note = int(facts["held"]), str(facts["checkpoint"])
+        return Before(
+            str(facts["origin"]), str(facts["vkey"]), held, base64.b64decode(facts["root"]), note if int(facts["signed"]) <= held else None
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def lost_since(connection: Connection) -> Iterator[str]:
+    """Logs that ended and are not here as they were then: counted, not derived, which `verify` does under their own origin."""
+    known = {each.origin: each for each in ended(connection)}
+    past = tables.past_entry.c
+    for told in before(connection):
+        there = connection.execute(select(func.count()).select_from(tables.past_entry).where(past.origin == told.origin)).scalar_one()
+        if there != told.held:
+            yield f"the log {told.origin}, which ended: entry 0 of the next one says that {told.held} of its entries are here; there are {there}"
+        stands = known.get(told.origin)
+        if stands is None or (stands.vkey, stands.size) != (told.vkey, told.held):
+            yield f"the log {told.origin}, which ended: its row is missing, or says another key or size than entry 0 of the next one"
+
+
+def unseen(connection: Connection, since: float | None = None, until: float | None = None) -> tuple[str, ...]:
+    """For whoever asks the log that goes on of a span of time (`until` not included): the logs that ended and reach into it, in words for the answer."""
+    table, notes = tables.past_entry.c, list[str]()
+    for each in ended(connection):
+        own = select(table.sequenced).where(table.origin == each.origin)
+        first, last = (connection.execute(own.order_by(order).limit(1)).scalar() for order in (table.idx, table.idx.desc()))
+        if first is None or last is None or (until is not None and first >= until) or (since is not None and last < since):
+            continue
+        span = f"{rfc3339(first)} – {rfc3339(last)}"
+        notes.append(
+            f"not looked at: the log {each.origin}, which ended by a restore ({each.size} entries, {span}); "
+            f"`lgsp audit export DIR --origin {each.origin}` gives them, `lgsp audit show TRANSFER` those of a transfer"
+            f" / chưa xem nhật ký {each.origin} đã kết thúc khi khôi phục ({each.size} mục, {span})"
+        )
+    return tuple(notes)
+
+
+def elsewhere(connection: Connection, transfer: str) -> Iterator[str]:
+    """In words, the logs that ended and hold entries of this transfer."""
+    past = tables.past_entry.c
+    query = select(past.origin, func.count()).where(past.transfer == transfer).group_by(past.origin).order_by(past.origin)
+    for origin, count in connection.execute(query):
+        yield (
+            f"{count} entries of transfer {transfer} stand in the log {origin}, which ended by a restore: `lgsp audit show {transfer}`"
+            f" / {count} mục của giao dịch này nằm trong nhật ký {origin} đã kết thúc"
+        )
 
 
 @dataclass(frozen=True, slots=True)

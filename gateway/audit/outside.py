@@ -15,6 +15,7 @@ from typing import Any, Final
 from cryptography import x509
 from sqlalchemy import Connection, select
 
+from gateway.audit.gate import STAMPS, WITNESSES
 from gateway.audit.tiles import BrokenTile, root_at
 from gateway.journal import tables
 from security import checkpoint as notes
@@ -24,19 +25,23 @@ from security.cosignature import CosignerKey, quorum
 from security.timestamp import Unstamped
 
 _MOST: Final = 20
+_ROWS: Final = {"cosigned checkpoints": WITNESSES, "time-stamps": STAMPS}
 _BATCH: Final = 500
+AHEAD_SECONDS: Final = 300.0  # a signed time that lies further ahead of ours is no time at which anything was there
 _LOOKED_AT: Final = 8  # of the newest: whoever adds worthless ones closes the doors, and opens none
 Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What was checked, how many, and what is wrong: up to twenty findings. `newest` is the largest size that was found to be vouched for."""
+    """What was checked, how many, and what is wrong: up to twenty findings. `newest` is the largest size that was found to be vouched for. `notes` are
+    true and not wrong: stamps of a clock that was far from ours."""
 
     ok: bool
     checked: Mapping[str, int]
     newest: Mapping[str, int]
     wrong: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def verify_outside(
@@ -51,6 +56,7 @@ def verify_outside(
 ) -> Outside:
     """Cosignatures where witnesses are given, stamps where anchors are. That there are none at all is found too."""
     wrong: list[str] = []
+    said: list[str] = []
     checked: dict[str, int] = {}
     newest: dict[str, int] = {}
     seen = 0
@@ -69,6 +75,11 @@ def verify_outside(
                 on_progress(seen)
         if not checked[kind] and not wrong:
             wrong.append(f"there are no {kind}")
+        claimed = connection.execute(select(tables.vouching.c.size).where(tables.vouching.c.kind == _ROWS[kind])).scalar() or 0
+        if checked[kind] and claimed > newest[kind]:
+            wrong.append(
+                f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}: rows were deleted, or that one was changed"
+            )
 
     if witnesses:
         table = tables.cosigned.c
@@ -76,28 +87,36 @@ def verify_outside(
         take("cosigned checkpoints", rows, lambda row: _cosigned(row, witnesses, needed))
     if anchors:
         stamps = tables.stamp.c
-        query = select(stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id)
-        take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors))
-    return Outside(not wrong, checked, newest, tuple(wrong))
+        query = select(stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id, stamps.received)
+        query = query.where(stamps.note.startswith(f"{origin}\n", autoescape=True))  # those of a log that ended stay in the table
+        take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors, said))
+    return Outside(not wrong, checked, newest, tuple(wrong), tuple(said[:_MOST]))
 
 
-def newest_cosigned(connection: Connection, key: NoteKey, top: int, witnesses: Sequence[CosignerKey], needed: int) -> tuple[int, float]:
-    """Size and time of the newest checkpoint up to `top` that is proved here to be the log's own and to have its quorum; zeros if there is none."""
+def newest_cosigned(
+    connection: Connection, key: NoteKey, top: int, now: float, witnesses: Sequence[CosignerKey], needed: int
+) -> tuple[int, float]:
+    """Size and time of the newest checkpoint up to `top` that is proved here to be the log's own and to have its quorum; zeros if there is none.
+    What is signed for a time to come proves no time, and would make what it signs younger with every start."""
     table = tables.cosigned.c
     for row in connection.execute(_newest(select(table.size, table.note), table.size, table, key, top)).all():
         if _own(connection, row, key, key.name) is None and _cosigned(row, witnesses, needed) is None:
-            return int(row.size), float(min(each.time for each in quorum(row.note, witnesses, needed)))
+            at = float(min(each.time for each in quorum(row.note, witnesses, needed)))
+            if at <= now + AHEAD_SECONDS:
+                return int(row.size), at
     return 0, 0.0
 
 
-def newest_stamped(connection: Connection, key: NoteKey, top: int, anchors: Sequence[x509.Certificate]) -> tuple[int, float]:
+def newest_stamped(connection: Connection, key: NoteKey, top: int, now: float, anchors: Sequence[x509.Certificate]) -> tuple[int, float]:
     """The same of time-stamps."""
     table = tables.stamp.c
     query = select(table.size, table.note, table.digest, table.question, table.answer, table.id)
     for row in connection.execute(_newest(query, table.id, table, key, top)).all():
         if _own(connection, row, key, key.name) is None and _stamped(row, anchors) is None:
             answer, question = bytes(row.answer), bytes(row.question)
-            return int(row.size), timestamp.read(answer, bytes(row.digest), anchors, nonce=timestamp.nonce_of(question)).time
+            at = timestamp.read(answer, bytes(row.digest), anchors, nonce=timestamp.nonce_of(question)).time
+            if at <= now + AHEAD_SECONDS:
+                return int(row.size), at
     return 0, 0.0
 
 
@@ -138,15 +157,17 @@ def _cosigned(row: Any, witnesses: Sequence[CosignerKey], needed: int) -> str | 
     return None
 
 
-def _stamped(row: Any, anchors: Sequence[x509.Certificate]) -> str | None:
+def _stamped(row: Any, anchors: Sequence[x509.Certificate], said: list[str] | None = None) -> str | None:
     name = f"time-stamp {row.id} of the checkpoint of {row.size} entries"
     digest = hashlib.sha256(row.note.encode()).digest()
     if digest != bytes(row.digest):
         return f"{name}: the note is not the one that was stamped"
     try:
-        timestamp.read(bytes(row.answer), digest, anchors, nonce=timestamp.nonce_of(bytes(row.question)))
+        proved = timestamp.read(bytes(row.answer), digest, anchors, nonce=timestamp.nonce_of(bytes(row.question)))
     except Unstamped as trouble:
         return f"{name}: {trouble}"
+    if said is not None and abs(proved.time - row.received) > AHEAD_SECONDS:
+        said.append(f"{name}: the authority's clock and ours differed by {proved.time - row.received:+.0f} s")
     return None
 
 

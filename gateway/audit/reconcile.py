@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from contracts.base.errors import Theirs
-from gateway.audit import facts
+from gateway.audit import facts, origins
 from gateway.audit.facts import Facts
 from gateway.audit.search import Query, search
 from gateway.client.reconciliation import RECEIVED, SENT, Claim, Key, Statement
@@ -85,13 +85,20 @@ class Comparison:
     agency: str
     day: str
     lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()  # of logs that ended and hold entries of that day, which are counted nowhere here
 
     @property
     def differences(self) -> int:
         return sum(line.verdict == DIFFERS for line in self.lines)
 
     def to_json(self) -> dict[str, Any]:
-        return {"agency": self.agency, "day": self.day, "differences": self.differences, "lines": [line.to_json() for line in self.lines]}
+        return {
+            "agency": self.agency,
+            "day": self.day,
+            "differences": self.differences,
+            "lines": [line.to_json() for line in self.lines],
+            "notes": list(self.notes),
+        }
 
     def noted(self) -> dict[str, Any]:
         """For the log: numbers alone."""
@@ -112,7 +119,7 @@ def compare(
     lines = []
     for key in sorted({*said.claims, *(key for key, ours in counted.items() if ours.accepted)}):
         lines.append(_line(connection, key, said.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id, day))
-    return Comparison(agency, said.day.isoformat(), tuple(lines))
+    return Comparison(agency, said.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
 
 
 def count(connection: Connection, agency: str, systems: Iterable[str], begin: float, end: float) -> dict[Key, Counted]:

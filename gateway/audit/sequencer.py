@@ -35,7 +35,7 @@ from security.merkle import leaf_hash
 from security.tiles import Builder
 
 LIMIT: Final = 500  # a run of that many holds other writers up for some ten milliseconds
-_KEEP_SECONDS: Final = 60.0  # of checkpoints signed within a minute, the last one is kept
+KEEP_SECONDS: Final = 60.0  # of checkpoints signed within a minute, the last one is kept
 _logger: Final = logging.getLogger(__name__)
 _ENTRY: Final = ("idx", "transfer", "phase", "entry", "leaf", "sequenced")
 _TILE: Final = ("level", "number", "hashes")
@@ -208,7 +208,7 @@ class Sequencer:
         note = self._key.sign(held.edge.size, held.root)
         table = tables.checkpoint
         newest = connection.execute(select(table.c.size, table.c.signed).order_by(table.c.size.desc()).limit(1)).first()
-        if newest is not None and (newest[0] == held.edge.size or newest[1] // _KEEP_SECONDS == now // _KEEP_SECONDS):
+        if newest is not None and (newest[0] == held.edge.size or newest[1] // KEEP_SECONDS == now // KEEP_SECONDS):
             connection.execute(delete(table).where(table.c.size == newest[0]))
         connection.execute(table.insert().values(size=held.edge.size, root=held.root, note=note, signed=now))
         held.signed = now

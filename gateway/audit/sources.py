@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 
 from gateway.journal import tables
 from security.merkle import HASH
@@ -30,12 +30,14 @@ class NotYet(NoSource):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed note that the source holds. `size` and `root` are what stands beside it unsigned, where something does."""
+    """A signed note that the source holds. `size` and `root` are what stands beside it unsigned, where something does. `shown`: a copy that somebody
+    outside was shown, of whichever log that was then; it is none of the log's own list, and the log must go on from it all the same."""
 
     name: str
     note: str
     size: int | None = None
     root: bytes | None = None
+    shown: bool = False
 
 
 class Record(NamedTuple):
@@ -108,7 +110,16 @@ def stored_checkpoints(connection: Connection) -> Iterator[Signed]:
         yield Signed(f"checkpoint {size} of the database", note, int(size), bytes(root))
 
 
-BESIDE: Final[tuple[Beside, ...]] = (stored_checkpoints,)
+def shown_checkpoints(connection: Connection) -> Iterator[Signed]:
+    """What witnesses cosigned and what was time-stamped: whoever took entries back must have taken these back too."""
+    for what, table in (("cosigned", tables.cosigned), ("time-stamped", tables.stamp)):
+        if not inspect(connection).has_table(table.name):  # a backup that an older release made
+            continue
+        for size, note in connection.execute(select(table.c.size, table.c.note).order_by(table.c.size)):
+            yield Signed(f"the {what} checkpoint of {size} entries", note, int(size), shown=True)
+
+
+BESIDE: Final[tuple[Beside, ...]] = (stored_checkpoints, shown_checkpoints)
 
 
 class DatabaseSource:

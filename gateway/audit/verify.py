@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.audit.checks import CHECKS, OF_A_RANGE, Check, read_entry
+from gateway.audit.checks import CHECKS, OF_A_RANGE, Check, Minutes, read_entry
 from gateway.audit.sources import DatabaseSource, Opening, Record, Source
 from security import checkpoint as notes
 from security.checkpoint import Checkpoint, NoteError, NoteKey
@@ -75,21 +75,24 @@ def verify(
     vkey: str | NoteKey,
     *,
     origin: str | None = None,
-    outside: Sequence[tuple[str, str]] = (),
+    outside: Sequence[tuple[str, str | Checkpoint]] = (),
     first: int | None = None,
     last: int | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
-    """Check what the source holds against the trusted key. `outside` are checkpoints by name that the log must continue. With `first` or `last`
-    only the entries from the one to the other, both included. `on_progress` is called with the number of entries (or tiles) done.
+    """Check what the source holds against the trusted key. `outside` are checkpoints by name that the log must continue, signed
+    notes, or what a signed entry of another log says. With `first` or `last` only the entries from the one to the other, both included. `on_progress` is called with the number of entries (or tiles) done.
     """
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     work = _Work(source, key, origin or key.name, on_progress or (lambda done: None))
     opened = source.open()
     for text in opened.wrong:
         work.wrong.add(text)
-    kept = [(name, point) for name, note in outside if (point := work.opened(name, note)) is not None]
-    signed = work.signed(opened)
+    kept = [
+        (name, point) for name, note in outside if (point := note if isinstance(note, Checkpoint) else work.opened(name, note)) is not None
+    ]
+    signed, shown = work.signed(opened)
+    kept += shown
     part = opened.first > 0 or opened.stop not in (None, opened.size) or first is not None or last is not None
     work.proofs(opened)
     if opened.claims and not signed:
@@ -101,7 +104,7 @@ def verify(
     else:
         stop = opened.stop if opened.stop is not None else opened.size
         work.under(opened, signed, kept, opened.first if first is None else first, stop if last is None else last + 1)
-    return work.report(len(signed), len(kept))
+    return work.report(len(signed), len(kept) - len(shown), len(shown))
 
 
 class _Work:
@@ -120,8 +123,10 @@ class _Work:
         self._proofs = 0
         self._notes: list[str] = []
 
-    def report(self, signed: int, kept: int) -> Report:
+    def report(self, signed: int, kept: int, shown: int) -> Report:
         checked = {"entries": self._entries, "tiles": self._tiles, "checkpoints": signed, "checkpoints from outside": kept}
+        if shown:
+            checked["checkpoints that were cosigned or stamped"] = shown
         if self._proofs:
             checked["proofs"] = self._proofs
         root = base64.b64encode(self._root).decode("ascii")
@@ -134,16 +139,20 @@ class _Work:
             self.wrong.add(f"{name}: {error}")
             return None
 
-    def signed(self, opened: Opening) -> list[tuple[str, Checkpoint]]:
-        found = []
+    def signed(self, opened: Opening) -> tuple[list[tuple[str, Checkpoint]], list[tuple[str, Checkpoint]]]:
+        """The log's own checkpoints, and those that others were shown of it."""
+        found: list[tuple[str, Checkpoint]] = []
+        shown: list[tuple[str, Checkpoint]] = []
         for each in opened.signed:
+            if each.shown and each.note.partition("\n")[0] != self._origin:
+                continue  # of a log that ended: stamps stay in their table
             point = self.opened(each.name, each.note)
             if point is None:
                 continue
-            if each.size is not None and (point.size, point.root) != (each.size, each.root):
+            if each.size not in (None, point.size) or each.root not in (None, point.root):
                 self.wrong.add(f"{each.name}: the row and the signed note disagree")
-            found.append((each.name, point))
-        return found
+            (shown if each.shown else found).append((each.name, point))
+        return found, shown
 
     # --- entries that lie beside their proofs -------------------------------------------------------------------------
     def proofs(self, opened: Opening) -> None:
@@ -178,6 +187,7 @@ class _Work:
         marks: Marks = {}
         for name, point in kept + signed:
             marks.setdefault(point.size, []).append((name, point.root))
+        minutes = Minutes({point.size for _name, point in signed})
         checks = _Checks(CHECKS, wrong)
         _check_root(builder, marks, wrong)
         for record in _each(self._source.records(0, opened.size)):
@@ -195,6 +205,7 @@ class _Work:
                 checks.entry(record)
             else:
                 wrong.add(f"{checks.name(record)}: {_judge(computed, record.leaf, in_tile)}")
+            minutes.entry(record)
             builder.append(computed)
             if builder.size in marks:
                 _check_root(builder, marks, wrong)
@@ -204,6 +215,8 @@ class _Work:
         stored.compare(builder, wrong)
         self._progress(builder.size)
         self._end(signed, marks, builder.size)
+        for text in minutes.missing:
+            wrong.add(text)
         for text in self._source.rest(builder.size):
             wrong.add(text)
         self._notes += checks.end()

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 
 from gateway.backup.manifest import Tick, broken
 from gateway.journal import tables
@@ -24,7 +24,7 @@ from gateway.journal.database import revision
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"
 _PAGES: Final = 2000  # a step of that many takes some milliseconds
-_LOG: Final = ("log_entry", "log_tile", "checkpoint")
+_LOG: Final = ("log_entry", "log_tile", "checkpoint", "cosigned", "stamp")
 _ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -45,9 +45,12 @@ def copy_out(connection: Connection, folder: Path, tick: Tick) -> dict[str, int]
         _sqlite_out(cast(sqlite3.Connection, connection.connection.driver_connection), folder / SQLITE_FILE, tick)
         return {}
     rows: dict[str, int] = {}
-    for done, table in enumerate(tables.metadata.sorted_tables):
-        tick("tables", done, len(tables.metadata.sorted_tables))
-        rows[table.name] = _table_out(connection, table.name, folder / f"{table.name}.copy")
+    stands = inspect(connection)  # what this program has not migrated yet lacks tables and columns
+    chosen = [table for table in tables.metadata.sorted_tables if stands.has_table(table.name)]
+    for done, table in enumerate(chosen):
+        tick("tables", done, len(chosen))
+        there = {column["name"] for column in stands.get_columns(table.name)}
+        rows[table.name] = _table_out(connection, table.name, [each.name for each in table.columns if each.name in there], folder)
     return rows
 
 
@@ -63,9 +66,9 @@ def _sqlite_out(source: sqlite3.Connection, path: Path, tick: Tick) -> None:
     _sync(path)
 
 
-def _table_out(connection: Connection, name: str, path: Path) -> int:
-    columns = ", ".join(f'"{column.name}"' for column in tables.metadata.tables[name].columns)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _table_out(connection: Connection, name: str, names: Sequence[str], folder: Path) -> int:
+    columns = ", ".join(f'"{each}"' for each in names)
+    file = os.open(folder / f"{name}.copy", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     rows = 0
     driver: Any = connection.connection.driver_connection
     with os.fdopen(file, "wb") as out, driver.cursor() as cursor:
@@ -114,7 +117,7 @@ def _quoted(path: Path) -> str:
 def _log_in(folder: Path, path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", lambda made, _record: made.execute("PRAGMA synchronous = OFF"))
-    chosen = [tables.metadata.tables[name] for name in _LOG]
+    chosen = [tables.metadata.tables[name] for name in _LOG if (folder / f"{name}.copy").exists()]
     tables.metadata.create_all(engine, tables=chosen)
     with engine.begin() as connection:
         for table in chosen:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
 from gateway.audit import journey as journeys
+from gateway.audit import origins
 from gateway.audit import search as searching
 from gateway.audit.facts import Facts, Logged
 from gateway.audit.index import Indexer
@@ -77,7 +78,10 @@ def search(
             as_json,
         )
     engine = open_engine(settings.database_url)
-    _all_known(engine, conditions, as_json)
+    with engine.connect() as connection:
+        notes = origins.unseen(connection, query.since, query.until)
+    if not notes:  # else a name may stand in a log that ended, and nowhere else
+        _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
     disagree: list[int] = []
     live, stopped = not (as_json or as_csv), False
@@ -105,8 +109,17 @@ def search(
         with writing(engine) as connection:  # before anything of it is shown
             append(connection, [entries.note("export", facts, time.time(), actor="command line")])
         _print_csv(hits)
-    result = {"ok": not disagree, "entries": [shown(each) for each in hits], "next": cursor, "stopped": stopped, "disagree": disagree}
+    result = {
+        "ok": not disagree,
+        "entries": [shown(each) for each in hits],
+        "next": cursor,
+        "stopped": stopped,
+        "disagree": disagree,
+        "notes": list(notes),
+    }
     if not as_json:
+        for text in notes:
+            print(text, file=sys.stderr)
         if cursor is not None:
             print(f"next: --cursor {cursor}", file=sys.stderr)
         if disagree:
@@ -132,11 +145,13 @@ def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> N
     with searching.reading(engine) as connection:
         found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
         found = found or journeys.of_message(connection, hashed, system)
+        notes = [text for each in found for text in origins.elsewhere(connection, each.transfer)]
     if not found:
         of = f" of {system}" if system is not None else ""
         what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
         fail(Exit.NO, "no-such-transfer", what, "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system.", as_json)
-    emit({"ok": True, "journeys": [_journey(each) for each in found]}, as_json, "\n\n".join(map(_journey_text, found)))
+    texts = [*map(_journey_text, found), *notes]
+    emit({"ok": True, "journeys": [_journey(each) for each in found], "notes": notes}, as_json, "\n\n".join(texts))
 
 
 def reindex(settings: Settings, as_json: bool) -> None:

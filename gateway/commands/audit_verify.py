@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Failure
 from gateway.audit import origins
@@ -21,10 +23,11 @@ from gateway.commands.audit import kept_note, past_log, progress_bar, trusted_ke
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.vouchers import Vouchers
+from gateway.journal import tables
 from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
+from security.checkpoint import Checkpoint, NoteKey
 from security.entry import keyed
 
 _OWN = {
@@ -43,7 +46,7 @@ class Asked:
             what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
             fail(Exit.USAGE, "bad-range", what, "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.", as_json)
         self.origin = origin
-        self.outside = [(f"the kept checkpoint {path.name}", kept_note(path, as_json)) for path in kept]
+        self.outside: list[tuple[str, str | Checkpoint]] = [(f"the kept checkpoint {path.name}", kept_note(path, as_json)) for path in kept]
         self.first = first
         self.last = last
         self.as_json = as_json
@@ -54,21 +57,27 @@ class Asked:
 
     def beyond(self, report: Report) -> bool:
         """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the question is wrong, not the log."""
-        most = max(report.size, *(size_of(note) for _, note in self.outside), 0)
+        most = max(report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0)
         given = max(each for each in (self.first, self.last, -1) if each is not None)
         return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What only a database can show beside its log: rows that agree with it, cosignatures and time-stamps of others."""
+    """What only a database can show beside its log: rows that agree with it, cosignatures and time-stamps of others; what is missing of the checkpoint
+    beside it and of the logs before it."""
 
     rows: Completeness | None = None
     outside: Outside | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        return (*(self.rows.wrong if self.rows is not None else ()), *(self.outside.wrong if self.outside is not None else ()))
+        return (
+            *self.missing,
+            *(self.rows.wrong if self.rows is not None else ()),
+            *(self.outside.wrong if self.outside is not None else ()),
+        )
 
     def told(self) -> dict[str, Any]:
         rows, outside = self.rows, self.outside
@@ -76,7 +85,7 @@ class Beside:
         if rows is not None:
             told["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
         if outside is not None:
-            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong}
+            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong, "notes": outside.notes}
         return told
 
     def lines(self) -> list[str]:
@@ -85,6 +94,7 @@ class Beside:
         ]
         if self.outside is not None:
             said += [f"  {kind}: {count}, up to {self.outside.newest[kind]} entries" for kind, count in self.outside.checked.items()]
+            said += [f"  {text}" for text in self.outside.notes]
         return said
 
 
@@ -94,24 +104,51 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     past = past_log(engine, settings, asked.origin)
     own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
     key = trusted_key(vkey if vkey is not None else own, asked.as_json)
-    if past is not None and past.note is not None:
-        asked.outside.insert(0, ("the checkpoint that it ended with", past.note))
-    elif past is None and settings.checkpoint_file.exists():  # read before the database, which is never behind it
-        asked.outside.insert(0, ("the checkpoint beside the database", settings.checkpoint_file.read_text("utf-8")))
     asked.origin = asked.origin or settings.origin
+    # Read before the database, which is never behind it.
+    asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin)
     beside = Beside()
     if past is None:
         with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows = None
+            rows, missing = None, [*_missing(connection, settings)]
             if asked.whole:
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
                 )
-            beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress))
+                missing += origins.lost_since(connection)
+            beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
+
+
+def _beside(settings: Settings, origin: str) -> Iterator[tuple[str, str]]:
+    """The files that the keeper writes. The cosigned one may be of a log that ended, until witnesses cosign this one."""
+    if settings.checkpoint_file.exists():
+        yield "the checkpoint beside the database", settings.checkpoint_file.read_text("utf-8")
+    if settings.cosigned_file.exists():
+        note = settings.cosigned_file.read_text("utf-8")
+        if note.partition("\n")[0] == origin:
+            yield "the cosigned checkpoint beside the database", note
+
+
+def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | Checkpoint]]:
+    """What its own row says, and what was signed of it into the first entry of the log after it."""
+    if past.note is not None:
+        yield "the checkpoint that it ended with", past.note
+    with engine.connect() as connection:
+        for told in origins.before(connection):
+            if told.origin == past.origin:
+                yield "entry 0 of the log after it", told.point
+                if told.note:
+                    yield "the checkpoint in entry 0 of the log after it", told.note
+
+
+def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
+    """Without it a log cut short agrees with itself; the keeper signs nothing either."""
+    if not settings.checkpoint_file.exists() and connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None:
+        yield f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing here tells whether entries were taken back"
 
 
 def _hash_id(settings: Settings) -> Callable[[str], str] | None:

@@ -72,7 +72,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     try:
         with _alone(settings):
             engine = open_engine(settings.database_url)
-            migrate(engine)  # an instance of an older release takes the tables of this one
+            migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
             with engine.connect() as connection:
                 if held_until(connection) == math.inf:
                     _say(_RESTORED.format(data=settings.data))
@@ -81,6 +81,13 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     except NotStarted as trouble:
         fail(Exit.OURS, "not-started", str(trouble), "", as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
+
+
+def _migrating(found: str, newest: str) -> None:
+    _say(
+        f"Đang đưa cơ sở dữ liệu từ phiên bản {found} lên {newest}; nếu bị ngắt, mọi thứ còn nguyên và làm lại lần sau. / "
+        f"Bringing the database from revision {found} to {newest}; if that is cut short, all is as it was and is done at the next start."
+    )
 
 
 @contextmanager

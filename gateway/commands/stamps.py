@@ -106,7 +106,7 @@ def _keep(engine: Engine, made: Stamped) -> None:
         store(connection, made)
         facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
-        if made.size >= held.size:
+        if made.counts and made.size >= held.size:
             keep(connection, STAMPS, Standing(made.size, made.received, None, held.told, clock_trouble(made)))
 
 

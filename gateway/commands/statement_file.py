@@ -53,4 +53,4 @@ def text_of(found: Mapping[str, Any]) -> str:
             for name in ("waiting", "given_up", "in_doubt", "failed", "over_midnight"):
                 lines += [f"    {name.replace('_', ' ')}: transfer {transfer}" for transfer in each[name]]
         lines += [f"    refused: {number} × {code}" for code, number in each["refused"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *found.get("notes", ())])

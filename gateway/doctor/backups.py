@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from contracts.base.times import rfc3339
 from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Found, found
 from gateway.journal import tables
+from gateway.registry.held import held
 from gateway.settings import Settings
 
 _DAY: Final = 86_400.0
@@ -31,6 +33,9 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
     inside = [str(path.parent) for depth in ("*", "*/*") for path in settings.data.glob(f"{depth}/{NAME}") if _is_backup(path)]
     if inside:
         yield found("backup.inside", paths=", ".join(sorted(inside)))
+    restored = held(connection)
+    if restored is not None and not restored["confirmed"]:
+        yield found("restore.held", at=rfc3339(restored["at"]))
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     if text is None:
         if settings.backup_days:

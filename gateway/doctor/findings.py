@@ -331,6 +331,16 @@ _kind(
 
 # --- backups --------------------------------------------------------------------------------------------------------------
 _kind(
+    "restore.held",
+    ("Phiên bản được khôi phục từ bản sao lưu lúc {at}, chưa ai xác nhận", "The instance was restored from a backup at {at}, and nobody has confirmed it"),
+    ("Cửa trả 503 `gateway.restored`, không gì trong hàng đợi rời đi, không tệp nào được nhận.", "The doors answer 503 `gateway.restored`, nothing queued leaves, and no dropped file is taken."),
+    (
+        "Chạy `lgsp restore confirm` để xem những gì có thể đã lùi về trước, sửa lại, rồi `lgsp restore confirm --by AI`.",
+        "Run `lgsp restore confirm` to see what may have gone back in time, put that right, then `lgsp restore confirm --by WHO`.",
+    ),
+    grave=True,
+)  # fmt: skip
+_kind(
     "backup.never",
     ("Chưa từng sao lưu", "There never was a backup"),
     ("Mất máy là mất đăng ký, hàng đợi và nhật ký.", "With the machine, registry, queue and log would be lost."),

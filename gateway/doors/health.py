@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from contracts.base.errors import Failure
+from contracts.base.times import rfc3339
 from gateway.doors.body import Receive, Scope, Send
 from gateway.doors.reply import Reply
 from gateway.exchange.states import State
@@ -64,7 +66,7 @@ class Vitals:
             return count(connection, self.clock())
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether this process can do its work, and what of it cannot."""
+        """Whether this process can do its work, and what of it cannot. A restored instance takes no calls until somebody confirms it."""
         checks: dict[str, Any] = {"database": True, "registry": True}
         try:
             counts = await self.counts()
@@ -72,11 +74,16 @@ class Vitals:
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = type(trouble).__name__
+        held = False
         try:
-            checks["revision"] = self.registry.snapshot.revision
+            snapshot = self.registry.snapshot
+            checks["revision"] = snapshot.revision
+            if held := snapshot.held_until > self.clock():
+                until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
+                checks["restored"] = {"until": until, "next": "lgsp restore confirm --by WHO" if until is None else "wait"}
         except Failure:
             checks["registry"] = False
-        return checks["database"] and checks["registry"], checks
+        return checks["database"] and checks["registry"] and not held, checks
 
 
 def count(connection: Connection, now: float) -> Counts:
@@ -145,6 +152,6 @@ class Health:
         if path == "/readyz":
             body = json.dumps({"ok": ready, "checks": checks}).encode()
             return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
-        if not ready:
+        if not (checks["database"] and checks["registry"]):
             return Reply(503, dict(_TEXT), b"")
         return Reply(200, dict(_TEXT), metrics(await self._vitals.counts(), int(checks["revision"])).encode())

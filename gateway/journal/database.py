@@ -11,7 +11,7 @@ Invariants
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -104,9 +104,15 @@ def _fold(cursor: Any) -> int:
     return int(pages)
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the database to the newest revision. Several processes may call it at once: one does it, the others wait."""
+def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda found, newest: None) -> None:
+    """Bring the database to the newest revision, in one transaction. Several processes may call it at once: one does it, the others wait. `on_older` is
+    told before a database that was filled by an older release is changed; `journal.schema` for one that a newer release made."""
     with writing(engine) as connection:
+        found, known = revision(connection), _revisions()
+        if found is not None and found not in known:
+            raise Ours("journal.schema", found=found, expected=known[0])
+        if found not in (None, known[0]):
+            on_older(str(found), known[0])
         upgrade(connection)
 
 
@@ -126,10 +132,15 @@ def upgrade(connection: Connection, to: str = "head") -> None:
 
 def knows(wanted: str) -> bool:
     """Whether this program has that revision of the schema."""
+    return wanted in _revisions()
+
+
+def _revisions() -> list[str]:
+    """Those that this program has, the newest first."""
     from alembic.script import ScriptDirectory
 
     with resources.as_file(resources.files("gateway.journal") / "migrations") as folder:
-        return any(each.revision == wanted for each in ScriptDirectory(str(folder)).walk_revisions())
+        return [each.revision for each in ScriptDirectory(str(folder)).walk_revisions()]
 
 
 def revision(connection: Connection) -> str | None:

@@ -7,6 +7,7 @@ import time
 import aiohttp
 from sqlalchemy import Connection, Engine
 
+from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.gate import STAMPS, WITNESSES, Licence, closing
 from gateway.audit.outside import newest_cosigned, newest_stamped
 from gateway.audit.vouched import anchors_of, stamp_patience, witnesses_of
@@ -34,20 +35,21 @@ def vouching_chores(
         key = NoteKey.from_text(shown.read_text("ascii").strip())
     except (OSError, ValueError) as trouble:
         raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None
+    file = CheckpointFile(settings.checkpoint_file)
     known, needed = [each.key for each in witnesses], settings.witness_quorum
 
-    def cosigned(connection: Connection, top: int) -> tuple[int, float]:
-        return newest_cosigned(connection, key, top, known, needed)
+    def cosigned(connection: Connection, top: int, now: float) -> tuple[int, float]:
+        return newest_cosigned(connection, key, top, now, known, needed)
 
-    def stamped(connection: Connection, top: int) -> tuple[int, float]:
-        return newest_stamped(connection, key, top, anchors)
+    def stamped(connection: Connection, top: int, now: float) -> tuple[int, float]:
+        return newest_stamped(connection, key, top, now, anchors)
 
     if witnesses:
-        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time, cosigned)
+        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time, cosigned, file)
         chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
         found.append(("witnesses are not asked", chore))
     if anchors:
-        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time, stamped)
+        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time, stamped, file)
         authority = Authority(session, settings.stamp_url, anchors, time.time, tls)
         found.append(("checkpoints are not time-stamped", Stamps(spell, authority, settings.stamp_seconds)))
     return found

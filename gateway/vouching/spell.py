@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
 from gateway.audit import lease as leases
 from gateway.audit import proofs
+from gateway.audit.checkpoints import CheckpointFile, size_of
 from gateway.audit.gate import Licence
 from gateway.audit.lease import Lease
 from gateway.audit.vouched import Standing, standing
@@ -37,7 +38,7 @@ _logger: Final = logging.getLogger("lgsp.vouching")
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The log at one moment. `waiting`: whether entries wait to be sequenced."""
+    """The log at one moment. `waiting`: whether there are entries that this checkpoint does not sign."""
 
     at: float
     size: int
@@ -59,7 +60,8 @@ class Spell:
     lock: FileLock | None
     licence: Licence
     clock: Callable[[], float]
-    prove: Callable[[Connection, int], tuple[int, float]]  # up to which size of the log, and when: verified, from what is kept
+    prove: Callable[[Connection, int, float], tuple[int, float]]  # up to which size of the log, and when: verified, from what is kept
+    file: CheckpointFile  # outside the database: how long the log was, whatever the database says
     now: Standing = field(default_factory=Standing)
     _kept: Standing = field(default_factory=Standing)
     _epoch: int | None = None
@@ -70,13 +72,18 @@ class Spell:
 
     def look(self, lease: Lease) -> Looked:
         """How the log stands, and how the voucher does. In a thread."""
+        outside = self.file.read()  # before the database, which is never behind it
         with self.engine.connect() as connection:
             at = self.clock()
             newest = proofs.newest(connection) or (0, "")
             waiting = connection.execute(select(tables.log_pending.c.id).limit(1)).first() is not None
+            # Entries whose checkpoint somebody took away are no less unvouched for.
+            top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
+            beyond = outside is not None and outside.partition("\n")[0] == newest[1].partition("\n")[0] and size_of(outside) > newest[0]
+            waiting = waiting or beyond or (top is not None and top >= newest[0])
             kept = standing(connection, self.kind)
             began = self._epoch != lease.epoch
-            proved = self.prove(connection, newest[0]) if began or kept.size > self.now.size else None
+            proved = self.prove(connection, newest[0], at) if began or kept.size > self.now.size else None
         found = Looked(at, *newest, waiting)
         if began:  # nothing is known but what is proved: what came after that is as old as the proof may be
             behind = min(kept.behind, at) if kept.behind is not None else None
@@ -93,7 +100,7 @@ class Spell:
             self._since = self._since if self._since is not None else at
         else:
             self._since = None
-        self.now = replace(self.now, size=size, behind=behind, told=kept.told, trouble=self.now.trouble or {})
+        self.now = replace(self.now, size=size, behind=behind, trouble=self.now.trouble or {})
         self._false_size = kept.size if kept.size > size else None
         return found
 

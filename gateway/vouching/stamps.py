@@ -1,7 +1,7 @@
 """The keeper's time-stamps (RFC 3161): every so often the newest checkpoint is stamped by the authority of the settings, and the proved answer is kept.
 
 Invariants: what is kept was proved against the configured anchors, for this digest and this nonce; an authority whose clock is far from ours is flagged, and its
-stamp kept all the same, since only a third party can tell whose clock is wrong. An idle log is not stamped again.
+stamp kept all the same, since only a third party can tell whose clock is wrong; by more than five minutes it counts for nothing. An idle log is not stamped again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from security import timestamp
 from security.timestamp import Stamp, Unstamped
 
 CLOCK_SECONDS: Final = 30.0  # by which the authority's clock may differ from ours
+FAR_SECONDS: Final = 300.0  # beyond which its stamp vouches for nothing, as with a witness
 ASK_SECONDS: Final = 10.0
 _FIRST_WAIT: Final = 10.0  # before an authority that failed is asked again, twice as long each time
 _MOST_WAIT: Final = 300.0
@@ -54,6 +55,10 @@ class Stamped(NamedTuple):
     def apart(self) -> float:
         """By how many seconds the authority's clock is ahead of ours."""
         return self.proved.time - self.received
+
+    @property
+    def counts(self) -> bool:
+        return abs(self.apart) <= FAR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +113,36 @@ class Stamps:
         try:
             stamped = await self.authority.stamp(looked.size, looked.note)
         except (Unreached, Unstamped) as trouble:
-            self._wait = min(2 * self._wait or _FIRST_WAIT, _MOST_WAIT, self.every / 2)
-            self._again_at = self.monotonic() + self._wait
+            self._failed()
             self.spell.troubled({"authority": str(trouble)})
             return
-        self._wait = 0.0
+        if stamped.counts:
+            self._wait = 0.0
+        else:
+            self._failed()
         self.spell.troubled(clock_trouble(stamped))
         await asyncio.to_thread(self._keep, lease, looked, stamped)
 
+    def _failed(self) -> None:
+        self._wait = min(2 * self._wait or _FIRST_WAIT, _MOST_WAIT, self.every / 2)
+        self._again_at = self.monotonic() + self._wait
+
     def _keep(self, lease: Lease, looked: Looked, stamped: Stamped) -> None:
-        self.spell.reached(looked)
+        if stamped.counts:
+            self.spell.reached(looked)
         with writing(self.spell.engine, self.spell.lock) as connection:
             leases.check(connection, lease)
             store(connection, stamped)
-            self.spell.keep_reached(connection)
+            if stamped.counts:
+                self.spell.keep_reached(connection)
 
 
 def clock_trouble(stamped: Stamped) -> dict[str, str]:
     """What is to be flagged of a stamp that was proved."""
     if abs(stamped.apart) <= CLOCK_SECONDS:
         return {}
-    return {"clock": f"the authority's clock and ours differ by {stamped.apart:+.0f} s"}
+    words = f"the authority's clock and ours differ by {stamped.apart:+.0f} s"
+    return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and vouch for nothing"}
 
 
 def store(connection: Connection, stamped: Stamped) -> None:

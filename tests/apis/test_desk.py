@@ -16,6 +16,7 @@ from gateway.doors.health import Counts, Vitals, metrics
 from gateway.exchange.states import State
 from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.registry.held import confirm, hold
 from tests.apis.client import Answer, World, ask
 
 ONE = "01935b6e-0000-7000-8000-000000000001"
@@ -162,6 +163,23 @@ async def test_not_ready_without_a_database(world: World, monkeypatch: pytest.Mo
     ready = await ask(world.app, "GET", "/readyz")
     assert ready.status == 503 and ready.json["checks"]["database"] is False
     assert (await ask(world.app, "GET", "/metrics")).status == 503
+
+
+async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: Desk) -> None:
+    """With the next step, on both listeners; what is counted is still given."""
+    for change, until, then in (
+        (lambda connection: hold(connection, world.services.clock(), {}), type(None), "lgsp restore confirm --by WHO"),
+        (confirm, str, "wait"),
+    ):
+        with writing(world.services.engine) as connection:
+            change(connection)
+            world.services.registry.refresh(connection)
+        for app in (desk.app, world.app):
+            ready = await ask(app, "GET", "/readyz")
+            assert ready.status == 503 and ready.json["ok"] is False and ready.json["checks"]["database"]
+            told = ready.json["checks"]["restored"]
+            assert isinstance(told["until"], until) and told["next"] == then
+            assert (await ask(app, "GET", "/metrics")).status == 200
 
 
 def test_metrics_before_the_first_checkpoint() -> None:

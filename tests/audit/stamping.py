@@ -16,6 +16,18 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from sqlalchemy import select
+
+from contracts.base.errors import Ours
+from gateway.audit.checkpoints import CheckpointFile
+from gateway.audit.gate import STAMPS, Gate, Licence
+from gateway.audit.outside import newest_stamped
+from gateway.journal import tables
+from gateway.journal.database import lock_of
+from gateway.vouching.spell import Spell
+from gateway.vouching.stamps import Authority as Asked
+from gateway.vouching.stamps import Stamps
+from security.checkpoint import NoteKey
 
 _CONFIG = """
 [tsa]
@@ -154,3 +166,56 @@ def verified_by_openssl(answer: Path, anchors: Path, *what: str) -> bool:
     command = ["openssl", "ts", "-verify", "-in", str(answer), *what, "-CAfile", str(anchors)]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode == 0 and "Verification: OK" in done.stdout
+
+
+# --- the keeper's chore ---------------------------------------------------------------------------------------------------
+
+
+class Stamping:
+    """The keeper's chore over a log, with clocks that a test moves."""
+
+    def __init__(self, log: Any, session: Any, authority: Authority, every: float = 3600.0) -> None:
+        self.moment, self.moved, self.log, self.every = 0.0, 0.0, log, every
+        self.asked = Asked(session, authority.url, authority.trusted, self.clock)
+        self.begin()
+
+    def begin(self) -> None:
+        """As a keeper that has just started: with nothing in memory."""
+        log, folder = self.log, self.log.folder / "log"
+        licence = Licence(folder / "licence", frozenset({STAMPS}))
+        file = CheckpointFile(folder / "checkpoint")
+        self.spell = Spell(STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file)
+        self.chore = Stamps(self.spell, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
+
+    def clock(self) -> float:
+        return time.time() + self.moment
+
+    def _prove(self, connection: Any, top: int, now: float) -> tuple[int, float]:
+        return newest_stamped(connection, NoteKey.from_text(self.log.key.vkey), top, now, self.asked.anchors)
+
+    @property
+    def open(self) -> bool:
+        """Whether a door that looks now takes a transfer."""
+        try:
+            Gate(self.log.folder / "log" / "licence", self.clock)()
+        except Ours as closed:
+            assert closed.code == "audit.unwitnessed"
+            return False
+        return True
+
+    async def look(self, later: float = 0.0) -> dict[str, str]:
+        self.moment += later
+        self.moved += later + 1000.0
+        await self.chore.run_once(self.log.lease)
+        return dict(self.spell.now.trouble or {})
+
+    def rows(self) -> list[Any]:
+        with self.log.engine.connect() as connection:
+            return list(connection.execute(select(tables.stamp).order_by(tables.stamp.c.id)))
+
+
+def grow(log: Any) -> None:
+    log.sequencer().run_once(log.lease)
+    log.pend(f"t{time.monotonic_ns()}")
+    while log.sequencer().run_once(log.lease).busy:
+        pass

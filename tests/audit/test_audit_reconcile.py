@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
+from gateway.audit import origins
 from gateway.audit.index import Indexer
 from gateway.audit.reconcile import Comparison, Line, compare
 from gateway.audit.search import reading
@@ -240,3 +241,21 @@ def test_a_statement_that_says_nothing_clear_is_told_where(value: Any, here: str
 def test_a_table_that_says_nothing_clear(text: str) -> None:
     with pytest.raises(BadStatement):
         from_csv(text, DAY)
+
+
+def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) -> None:
+    book = Book(database)
+    book.whole("PA-1")
+    assert book.compare({SENDER: Claim(1)}).notes == ()
+    with writing(database) as connection:
+        origins.end(connection, "tinh.example/lgsp", "key", clock("20:00:00"))
+    said = Statement(DAY, {SENDER: Claim(1)})
+    with reading(database) as connection:
+        found = compare(connection, "H14.5", ["phan-anh"], said, HASH, NEXT_WEEK)
+    assert (
+        found.differences == 1
+        and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T02:00" in found.to_json()["notes"][0]
+    )
+    with reading(database) as connection:
+        for day in (date(2026, 11, 23), date(2026, 11, 25)):
+            assert compare(connection, "H14.5", ["phan-anh"], Statement(day, {}), HASH, NEXT_WEEK).notes == ()

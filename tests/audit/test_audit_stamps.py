@@ -17,20 +17,18 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lgsp_test_stamping import DAY, Authority, verified_by_openssl
+from lgsp_test_stamping import DAY, Authority, Stamping, grow, verified_by_openssl
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 from sqlalchemy import insert, select, update
 
-from gateway.audit.gate import STAMPS, Licence
-from gateway.audit.outside import newest_stamped, verify_outside, write_stamp
+from gateway.audit.gate import STAMPS
+from gateway.audit.outside import verify_outside, write_stamp
 from gateway.audit.vouched import standing
 from gateway.journal import tables
-from gateway.journal.database import lock_of, writing
+from gateway.journal.database import writing
 from gateway.revocation.fetch import open_session
 from gateway.vouching.post import Unreached
-from gateway.vouching.spell import Spell
 from gateway.vouching.stamps import Authority as Asked
-from gateway.vouching.stamps import Stamps
 from security import der
 from security.checkpoint import NoteKey
 from security.timestamp import Stamp, Unstamped, nonce_of, question, read
@@ -151,37 +149,6 @@ def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: i
 
 
 # --- the chore ------------------------------------------------------------------------------------------------------------
-
-
-class Stamping:
-    """The keeper's chore over a log, with clocks that a test moves."""
-
-    def __init__(self, log: Any, session: Any, authority: Authority, every: float = 3600.0) -> None:
-        self.moment, self.moved, self.log = 0.0, 0.0, log
-        licence = Licence(log.folder / "log" / "licence", frozenset({STAMPS}))
-        self.spell = Spell(STAMPS, every * 2, log.engine, lock_of(log.engine), licence, lambda: time.time() + self.moment, self._prove)
-        asked = Asked(session, authority.url, authority.trusted, lambda: time.time() + self.moment)
-        self.chore = Stamps(self.spell, asked, every, monotonic=lambda: time.monotonic() + self.moved)
-
-    def _prove(self, connection: Any, top: int) -> tuple[int, float]:
-        return newest_stamped(connection, NoteKey.from_text(self.log.key.vkey), top, self.chore.authority.anchors)
-
-    async def look(self, later: float = 0.0) -> dict[str, str]:
-        self.moment += later
-        self.moved += later + 1000.0
-        await self.chore.run_once(self.log.lease)
-        return dict(self.spell.now.trouble or {})
-
-    def rows(self) -> list[Any]:
-        with self.log.engine.connect() as connection:
-            return list(connection.execute(select(tables.stamp).order_by(tables.stamp.c.id)))
-
-
-def grow(log: Any) -> None:
-    log.sequencer().run_once(log.lease)
-    log.pend(f"t{time.monotonic_ns()}")
-    while log.sequencer().run_once(log.lease).busy:
-        pass
 
 
 async def test_openssl_accepts_the_stamps(log: Any, session: Any, authority: Authority, tmp_path: Path) -> None:

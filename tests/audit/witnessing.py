@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy import select
 
+from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.gate import WITNESSES, Licence
 from gateway.audit.outside import newest_cosigned
 from gateway.audit.vouched import Witness
@@ -87,13 +88,22 @@ class Asking:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         engine, folder = self.log.engine, self.log.folder / "log"
-        spell = Spell(WITNESSES, self.patience, engine, lock_of(engine), Licence(folder / "licence", self.closing), self.clock, self._prove)
+        spell = Spell(
+            WITNESSES,
+            self.patience,
+            engine,
+            lock_of(engine),
+            Licence(folder / "licence", self.closing),
+            self.clock,
+            self._prove,
+            CheckpointFile(folder / "checkpoint"),
+        )
         self.chore = Witnesses(
             spell, self.session, self.witnesses, self.needed, folder / "cosigned", monotonic=lambda: time.monotonic() + self.moved
         )
 
-    def _prove(self, connection: Any, top: int) -> tuple[int, float]:
-        return newest_cosigned(connection, NoteKey.from_text(self.vkey), top, [each.key for each in self.witnesses], self.needed)
+    def _prove(self, connection: Any, top: int, now: float) -> tuple[int, float]:
+        return newest_cosigned(connection, NoteKey.from_text(self.vkey), top, now, [each.key for each in self.witnesses], self.needed)
 
     async def ask(self, lease: Any = None) -> dict[str, str]:
         """A round, however short the last one is ago; what is wrong with whom."""

@@ -19,11 +19,13 @@ from contracts.wire.jsontext import write_json
 from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
-from gateway.commands.demo import free_ports, running
+from gateway.commands.demo import demo_settings, free_ports, running, world_of
 from gateway.journal.database import open_engine, writing
 from gateway.registry.held import WINDOW, confirm, held, hold
 from gateway.sandbox import live
 from gateway.settings import Settings, load, save
+from tests.backup.conftest import databases
+from tests.size import FULL
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -39,6 +41,17 @@ def witness(identity: Path) -> Client:
 
 
 def test_a_running_instance_is_backed_up_restored_and_followed(instance: Settings, world: World, tmp_path: Path) -> None:
+    carried_through(instance, world, tmp_path)
+
+
+@pytest.mark.skipif(not FULL, reason="in full size: two instances on a PostgreSQL server take half a minute")
+def test_the_same_on_postgresql(place: Path, tmp_path: Path) -> None:
+    with running(replace(demo_settings(place), database=databases.fresh_url("postgresql", place))) as settings:
+        carried_through(settings, world_of(settings), tmp_path, databases.fresh_url("postgresql", place))
+
+
+def carried_through(instance: Settings, world: World, tmp_path: Path, database: str = "") -> None:
+    """`database`: where it is restored to, if not into a file."""
     identity = tmp_path / "y-te"
     shutil.copytree(world.identities / "y-te", identity)
     done_with = threading.Event()
@@ -65,7 +78,9 @@ def test_a_running_instance_is_backed_up_restored_and_followed(instance: Setting
 
     place = tmp_path / "new"
     (note,) = (identity / "checkpoints").glob("*.checkpoint")
-    code, done = lgsp("restore", tmp_path / "copy", "--data", place, "--checkpoint", note, "--vkey", identity / "log.vkey")
+    code, done = lgsp(
+        "restore", tmp_path / "copy", "--data", place, "--database", database, "--checkpoint", note, "--vkey", identity / "log.vkey"
+    )
     assert code == 0 and done["reason"] == "missing" and done["signed"] >= kept.size and done["old_runs"]
     exchange, desk = free_ports(2)
     moved = replace(load(place, {}), exchange_port=exchange, desk_port=desk, doors=1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Theirs
 from gateway.audit import origins, proofs
@@ -19,9 +20,10 @@ from gateway.backup import database, manifest
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
+from gateway.cli import app
 from gateway.feeds import cursor, read
 from gateway.journal import epochs, tables
-from gateway.journal.database import writing
+from gateway.journal.database import revision, writing
 from gateway.registry.held import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
 from security.checkpoint import NoteKey, open_note, verify
@@ -186,6 +188,28 @@ def databases_row(id: str, idempotent: bool) -> dict[str, Any]:
     return row
 
 
+def test_a_search_names_the_log_that_it_does_not_look_at(lite: Instance, tmp_path: Path) -> None:
+    lite.exchange(3)
+    folder = lite.back_up(tmp_path / "copy")
+    kept = lite.exchange(1)
+    _done, again = lite.restore(folder, tmp_path / "new", outside=(Known("agency", kept),))
+    again.exchange(2)
+
+    def search(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(app, ["audit", "search", "--data", str(again.settings.data), "--json", *words])
+        return done.exit_code, json.loads(done.stdout)
+
+    code, told = search()
+    assert code == 0 and len(told["notes"]) == 1 and f"the log {ORIGIN}, which ended by a restore (7 entries, " in told["notes"][0]
+    assert search("--from", "2020-01-01", "--to", "2020-12-31")[1]["notes"] == [] == search("--from", "2100-01-01")[1]["notes"]
+    assert search("--system", "of-then")[0] == 0, "a name may stand in the log that ended alone"
+    with lite.engine.connect() as connection:
+        assert origins.unseen(connection) == ()
+        transfer = connection.scalar(select(tables.transfer.c.id).limit(1))
+    done = CliRunner().invoke(app, ["audit", "journey", str(transfer), "--data", str(again.settings.data), "--json"])
+    assert f"stand in the log {ORIGIN}, which ended" in json.loads(done.stdout)["notes"][0], done.stdout
+
+
 def test_a_reader_of_a_feed_across_a_restore(one: Instance, tmp_path: Path) -> None:
     vault = Vault(one.settings.vault_keys)
     one.exchange(3)
@@ -252,10 +276,27 @@ def test_a_place_that_is_taken_is_left_alone(one: Instance, tmp_path: Path) -> N
     assert verified(one) == 3
 
 
-def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("older", ["0004", "0007"])
+def test_a_database_of_an_older_revision_is_restored(one: Instance, tmp_path: Path, older: str) -> None:
+    """Backed up before its first start under the newer program, as is wise; the restore migrates it."""
+    kept = one.exchange(20)
+    with writing(one.engine) as connection:
+        databases.downgrade(connection, older)
+    folder = one.back_up(tmp_path / "copy")
+    made, report = check(folder, NoteKey.from_text(one.vkey), [kept], quiet)
+    assert report.ok and made.revision == older
+    done, again = one.restore(folder, tmp_path / "new")
+    assert (done.reason, done.held) == (None, made.size)
+    again.exchange(3)
+    assert verified(again, kept=kept) > made.size
+    with again.engine.connect() as connection:
+        assert revision(connection) == databases.newest()
+
+
+def test_a_database_of_a_newer_revision_is_refused(one: Instance, tmp_path: Path) -> None:
     folder = one.back_up(tmp_path / "copy")
     text = (folder / manifest.NAME).read_text("utf-8")
-    (folder / manifest.NAME).write_text(text.replace('"revision": "0008"', '"revision": "9999"'), "utf-8")
+    (folder / manifest.NAME).write_text(text.replace(f'"revision": "{databases.newest()}"', '"revision": "9999"'), "utf-8")
     with pytest.raises(Theirs) as refused:
         one.restore(folder, tmp_path / "new")
     assert refused.value.code == "backup.newer"

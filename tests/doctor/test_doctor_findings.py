@@ -28,6 +28,7 @@ from gateway.doctor.network import accepts_old_tls
 from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
+from gateway.registry.held import confirm, hold
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
 from security import authority
@@ -112,6 +113,11 @@ def backed_up(settings: Settings, mode: int = 0o700, **facts: Any) -> Settings:
     return settings
 
 
+def restored(settings: Settings) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        hold(connection, time.time(), {"backup": {}})
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
@@ -135,6 +141,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "log.waiting": waiting,
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
+    "restore.held": restored,
     "backup.inside": lambda s: (
         (s.data / "copies" / "1").mkdir(parents=True),
         write(s.data / "copies" / "1" / "manifest.json", json.dumps({"format": FORMAT})),
@@ -163,6 +170,13 @@ def test_every_finding_is_tried_and_says_everything_in_both_languages() -> None:
         for words in (kind.what, kind.why, kind.next):
             assert words.vi and words.en
         assert kind.what.vi != kind.what.en
+
+
+def test_a_restore_that_was_confirmed_is_no_trouble(settings: Settings) -> None:
+    restored(settings)
+    with writing(open_engine(settings.database_url)) as connection:
+        confirm(connection)
+    assert "restore.held" not in codes(settings)
 
 
 def test_certificates_are_named_before_and_after_their_end(settings: Settings) -> None:

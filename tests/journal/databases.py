@@ -9,10 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
 from contracts.base import jcs
 from contracts.base.ids import new_id
@@ -101,6 +105,24 @@ def sqlite(tmp_path: Path) -> Iterator[Engine]:
     engine = migrated("sqlite", tmp_path)
     yield engine
     engine.dispose()
+
+
+def alembic(connection: Connection | None = None) -> Config:
+    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        return config
+
+
+def newest() -> str:
+    """The revision of this program's tables."""
+    return str(ScriptDirectory.from_config(alembic()).get_current_head())
+
+
+def downgrade(connection: Connection, to: str) -> None:
+    """As an older release left it."""
+    command.downgrade(alembic(connection), to)
 
 
 def log_row(transfer: str, phase: str, content: bytes = b"") -> LogRow:

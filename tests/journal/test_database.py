@@ -1,18 +1,17 @@
 """Migrations give the tables' very form; settings of a connection are what durability needs; the lock excludes."""
 
 import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
 import time
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
+from lgsp_test_databases import downgrade, newest
 from sqlalchemy import Engine, text
 
 from contracts.base.errors import Ours
@@ -37,7 +36,60 @@ def test_migrating_twice_changes_nothing_and_many_may_do_it_at_once(database: En
     for thread in threads:
         thread.join()
     with database.connect() as connection:
-        assert revision(connection) == "0008"
+        assert revision(connection) == newest()
+
+
+KILLED = """
+import os, sys
+from sqlalchemy import event
+from gateway.journal.database import migrate, open_engine
+engine = open_engine(sys.argv[1])
+count = 0
+def step(*_):
+    global count
+    count += 1
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+event.listen(engine, "before_cursor_execute", step)
+migrate(engine)
+print(count)
+"""
+
+
+def test_a_migration_that_is_killed_is_begun_anew(database: Engine) -> None:
+    """At any statement of it: the database is as it was, and the next start migrates it. What is said first names both revisions."""
+    url = database.url.render_as_string(hide_password=False)
+
+    def run(step: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", KILLED, url, str(step)], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+
+    def older() -> None:
+        with writing(database) as connection:
+            downgrade(connection, "0004")
+            connection.execute(text("INSERT INTO instance VALUES ('kept', 'as it was') ON CONFLICT DO NOTHING"))
+
+    older()
+    steps = int(run(10**6).stdout)
+    assert steps > 30
+    older()
+    for step in (steps // 3, steps - 1):
+        assert run(step).returncode == -signal.SIGKILL
+        with database.connect() as connection:
+            assert revision(connection) == "0004"
+    said: list[tuple[str, str]] = []
+    migrate(database, lambda found, to: said.append((found, to)))
+    migrate(database, lambda found, to: said.append((found, to)))
+    with database.connect() as connection:
+        assert said == [("0004", newest())] and revision(connection) == newest()
+        assert connection.execute(text("SELECT value FROM instance WHERE key = 'kept'")).scalar() == "as it was"
+
+
+def test_a_database_of_a_newer_program_is_left_alone(database: Engine) -> None:
+    with writing(database) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Ours) as refused:
+        migrate(database)
+    assert refused.value.code == "journal.schema" and refused.value.facts == {"found": "9999", "expected": newest()}
 
 
 def test_a_commit_is_a_sync(database: Engine) -> None:
@@ -145,11 +197,8 @@ def test_folding_back_keeps_the_write_ahead_log_short(sqlite: Engine) -> None:
 
 def test_a_database_of_the_first_release_takes_the_tables_of_this_one(database: Engine) -> None:
     row = "INSERT INTO system (id, agency, title_vi, title_en, formats, state) VALUES ('y-te', 'H14.7', 'Y tế', 'Health', '{}', 'active')"
-    with resources.as_file(resources.files("gateway.journal") / "migrations") as folder, writing(database) as connection:
-        config = Config()
-        config.set_main_option("script_location", str(folder))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
+    with writing(database) as connection:
+        downgrade(connection, "0001")
         connection.execute(text(row))
     migrate(database)
     with database.connect() as connection:

@@ -239,14 +239,15 @@ def entered(connection: Connection) -> list[Entered]:
 
 
 def rewrite(connection: Connection, entries: Sequence[Entered], key: LogKey | None = None) -> str | None:
-    """Another history, each leaf, tile and root of it as it must be. With the log's key every checkpoint is signed anew, and the newest
-    one is what he then puts beside the database; without it only those that were truly signed can stay."""
+    """Another history, each leaf, tile and root of it as it must be. With the log's key checkpoints are signed anew, at the end of each minute as the
+    sequencer keeps them, and the newest one is what he then puts beside the database; without it only those that were truly signed can stay."""
     signed = list(connection.execute(select(tables.checkpoint).order_by(tables.checkpoint.c.size)))
     for table in (tables.log_entry, tables.log_tile, tables.checkpoint):
         connection.execute(delete(table))
     sizes, builder, notes = {row.size: row for row in signed}, Builder(), []
     if key is not None and signed:
-        sizes = {size: row for size, row in sizes.items() if size < len(entries)} | {len(entries): signed[-1]}
+        ends = [at for at in range(1, len(entries)) if entries[at - 1].sequenced // 60 != entries[at].sequenced // 60]
+        sizes = dict.fromkeys((*ends, len(entries)), signed[-1])
     rows = []
     for idx, each in enumerate(entries):
         leaf = leaf_hash(each.entry)

@@ -18,8 +18,8 @@ from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed
 from tests.attacks.audit.test_attack_log_history import Copy
 
 
-def verify(gateway: Gateway, *options: str) -> tuple[int, dict[str, Any]]:
-    save(replace(Settings(gateway.folder), origin=ORIGIN))
+def verify(gateway: Gateway, *options: str, origin: str = ORIGIN) -> tuple[int, dict[str, Any]]:
+    save(replace(Settings(gateway.folder), origin=origin))
     words = ["audit", "verify", "--data", str(gateway.folder), "--vkey", gateway.key.vkey, "--json", *options]
     done = CliRunner().invoke(app, words)
     return done.exit_code, json.loads(done.stdout)

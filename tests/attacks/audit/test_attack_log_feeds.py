@@ -85,3 +85,13 @@ def test_a_queued_message_taken_out_of_the_queue(inside: Connection) -> None:
     values = {"transfer": row.id, "provider": row.provider, "body_ref": "b", "state": "leased", "tries": 1, "next_at": 0.0}
     inside.execute(QUEUE.insert().values(values))
     assert check_complete(inside).ok
+    # Transfer and queue are written in one transaction, always: of these pairs each is one half of a step.
+    for state, legal in (("forwarding", "leased"), ("queued", "waiting")):
+        inside.execute(update(TRANSFER).where(TRANSFER.c.id == row.id).values(state=state))
+        for place in ("waiting", "leased", "done", "dead"):
+            inside.execute(update(QUEUE).where(QUEUE.c.transfer == row.id).values(state=place))
+            said = (f"transfer {row.id} ({state}): it stands in the queue as {place}",)
+            assert check_complete(inside).wrong == (() if place == legal else said)
+    inside.execute(update(TRANSFER).where(TRANSFER.c.id == row.id).values(state="answered"))
+    inside.execute(update(QUEUE).where(QUEUE.c.transfer == row.id).values(state="waiting"))
+    assert any("(answered): it stands in the queue as waiting" in one for one in check_complete(inside).wrong)
