@@ -14,6 +14,7 @@ from contracts.compiled import CompiledContract, compile_bundle
 from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.settings import Settings
+from tests.journal.databases import database, sqlite  # noqa: F401  fixtures of every room
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,3 @@
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,35 +14,16 @@ from gateway.audit.sequencer import Sequencer
 from gateway.audit.verify import Report, verify_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
-
-NAME = "lgsp_test_databases"
-HELPERS = {
-    NAME: Path(__file__).parents[1] / "journal" / "databases.py",
-    "lgsp_test_packaging": Path(__file__).parent / "packaging.py",
-    "lgsp_test_stamping": Path(__file__).parent / "stamping.py",
-    "lgsp_test_witnessing": Path(__file__).parent / "witnessing.py",
-}
-for helper, place in HELPERS.items():
-    if helper not in sys.modules:
-        spec = importlib.util.spec_from_file_location(helper, place)
-        assert spec is not None and spec.loader is not None
-        sys.modules[helper] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[helper])
-
-database = sys.modules[NAME].database
-trusted, packages, files = (getattr(sys.modules["lgsp_test_packaging"], name) for name in ("trusted", "packages", "files"))
+from tests.audit.packaging import files, packages, trusted  # noqa: F401  fixtures of this room
+from tests.journal.databases import KINDS, log_row, migrated
 
 
-@pytest.fixture(scope="module", params=sys.modules[NAME].KINDS)
+@pytest.fixture(scope="module", params=KINDS)
 def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One of each kind for all tests of a module, which empty what they fill."""
-    engine = sys.modules[NAME].migrated(request.param, tmp_path_factory.mktemp("kept"))
+    engine = migrated(request.param, tmp_path_factory.mktemp("kept"))
     yield engine
     engine.dispose()
-
-
-sqlite = sys.modules[NAME].sqlite
-log_row = sys.modules[NAME].log_row
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lgsp_test_databases import transfer_row
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
@@ -14,6 +13,7 @@ from gateway.audit import lease as leases
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.keeper import Keeper
+from tests.journal.databases import transfer_row
 
 DAY = 86_400.0
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from lgsp_test_databases import log_row
 from pymerkle import InmemoryTree, verify_consistency
 
 from examples.clients.audit import consistent
 from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import consistency, newest
 from security.checkpoint import vkey
+from tests.journal.databases import log_row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "audit-log.md"
 NAMES = [f"t{number}" for number in range(300)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from lgsp_test_databases import transfer_row
 from sqlalchemy import Engine, insert
 
 from contracts.base.ids import new_id
@@ -16,6 +15,7 @@ from gateway.journal.database import writing
 from gateway.journal.write import LogRow
 from security import entry as form
 from tests.audit import making
+from tests.journal.databases import transfer_row
 
 START = making.START
 CALLER = form.Caller("H14.5", "phan-anh")

@@ -13,11 +13,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lgsp_test_packaging import REASON, Files, reasons, wrong
-from lgsp_test_stamping import Authority
 
 from examples.story import World
 from examples.stranger.check import check, read_package
+from tests.audit.packaging import REASON, Files, reasons, wrong
+from tests.audit.stamping import Authority
 
 pytestmark = pytest.mark.server
 

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from lgsp_test_packaging import REASON, Files, reasons, wrong
 
 from examples.clients import httpsig
 from examples.clients.signing import Signer
@@ -23,6 +22,7 @@ from examples.story import World
 from examples.stranger.check import Unreadable, check, read_package
 from examples.stranger.findings import Findings
 from examples.stranger.messages import read_http
+from tests.audit.packaging import REASON, Files, reasons, wrong
 
 pytestmark = pytest.mark.server
 

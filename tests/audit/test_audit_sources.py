@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lgsp_test_databases import log_row
 from sqlalchemy import Connection, update
 
 from gateway.audit.folder import FolderSource, Wanted, export
@@ -22,6 +21,7 @@ from gateway.audit.verify import Report, verify
 from gateway.client.transport import RawAnswer
 from gateway.journal import tables
 from gateway.journal.database import writing
+from tests.journal.databases import log_row
 
 SIZE = 700
 KEPT = 300

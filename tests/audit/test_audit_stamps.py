@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lgsp_test_stamping import DAY, Authority, Stamping, grow, verified_by_openssl
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 from sqlalchemy import insert, select, update
 
@@ -32,6 +31,7 @@ from gateway.vouching.stamps import Authority as Asked
 from security import der
 from security.checkpoint import NoteKey
 from security.timestamp import Stamp, Unstamped, nonce_of, question, read
+from tests.audit.stamping import DAY, Authority, Stamping, grow, verified_by_openssl
 from tests.size import examples
 
 DIGEST = hashlib.sha256(b"a checkpoint").digest()

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from lgsp_test_stamping import Authority, verified_by_openssl
-from lgsp_test_witnessing import Asking, honest
 from sqlalchemy import select
 
 from gateway.audit import lease as leases
@@ -34,6 +32,8 @@ from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
 from gateway.vouching.spell import keep
 from security.cosignature import CosignerKey
+from tests.audit.stamping import Authority, verified_by_openssl
+from tests.audit.witnessing import Asking, honest
 
 
 class Instance:

@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from lgsp_test_witnessing import Asking, answering, honest
 from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
@@ -35,6 +34,7 @@ from gateway.revocation.fetch import open_session
 from gateway.vouching.post import trusting
 from security.checkpoint import Checkpoint, sign, split_note, verify
 from security.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
+from tests.audit.witnessing import Asking, answering, honest
 
 NAME = "witness.example/bad"
 STATUSES = [301, 307, 400, 403, 404, 409, 500]

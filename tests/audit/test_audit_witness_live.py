@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lgsp_test_stamping import Authority, verified_by_openssl
 
 from examples import messages
 from examples.clients.identity import Identity
@@ -27,6 +26,7 @@ from gateway.sandbox import live
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
 from security.cosignature import CosignerKey, quorum
+from tests.audit.stamping import Authority, verified_by_openssl
 from tests.size import FULL
 
 pytestmark = [

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-from lgsp_test_databases import intent, outcome
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
@@ -18,6 +17,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
 from gateway.keeper import Keeper
+from tests.journal.databases import intent, outcome
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from lgsp_test_databases import log_row
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Ours
@@ -13,6 +12,7 @@ from gateway.audit.sequencer import Sequenced
 from gateway.journal import tables
 from gateway.journal.database import writing
 from security.merkle import Tree, leaf_hash
+from tests.journal.databases import log_row
 
 
 def code(call: Any, *arguments: Any) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from lgsp_test_databases import log_row
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Theirs
@@ -14,6 +13,7 @@ from gateway.journal.database import writing
 from security.checkpoint import LogProof
 from security.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from security.tiles import entries_path, parse_bundle, tile_path, tiles_of
+from tests.journal.databases import log_row
 
 ENTRY = tables.log_entry
 SIZE = 530

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,14 +29,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
-
-NAME = "lgsp_test_databases"
-if NAME not in sys.modules:
-    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).parents[1] / "journal" / "databases.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules[NAME] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[NAME])
-databases = sys.modules[NAME]
+from tests.journal import databases
 
 _numbers = itertools.count()
 ORIGIN = "tinh.example/lgsp"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,14 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from examples.clients.identity import Identity
 from examples.clients.signing import PrivateKey
+from tests.examples.small_door import small_door
 
 LOG_NAME = "lgsp.caobang.example/log"
-DOOR = "lgsp_test_door"  # test modules of this folder import it under this name
-if DOOR not in sys.modules:
-    spec = importlib.util.spec_from_file_location(DOOR, Path(__file__).with_name("small_door.py"))
-    assert spec is not None and spec.loader is not None
-    sys.modules[DOOR] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[DOOR])
 
 
 def make_key(kind: str) -> PrivateKey:
@@ -173,5 +166,5 @@ def identities(province: Province) -> Iterator[Callable[..., Identity]]:
 @pytest.fixture
 def door(province: Province) -> Iterator[object]:
     """A small server that keeps the wire profile, and breaks it on demand."""
-    with sys.modules[DOOR].small_door(province) as made:
+    with small_door(province) as made:
         yield made

@@ -14,7 +14,6 @@ import pytest
 import zeep
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from lgsp_test_door import LEAF, Door
 
 from examples import traffic
 from examples.clients import curl, rest, soap
@@ -23,6 +22,7 @@ from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
 from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
 from examples.clients.wssec import SOAP12
+from tests.examples.small_door import LEAF, Door
 
 
 def client(door: Door, system: str = "phan-anh") -> RestClient:

@@ -10,10 +10,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from lgsp_test_door import Door
 
 from examples import messages
 from examples.story import World
+from tests.examples.small_door import Door
 
 FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")

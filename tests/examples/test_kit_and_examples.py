@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lgsp_test_door import LEAF, Door
 
 from examples.messages import cap_alert
 from gateway.client import Client, Identity, NotProven, RefusedTheirs
 from security.httpsig import content_digest
+from tests.examples.small_door import LEAF, Door
 
 Make = Callable[..., Client]
 

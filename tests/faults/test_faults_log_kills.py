@@ -21,8 +21,8 @@ from gateway.audit import lease as leases
 from gateway.audit.checkpoints import size_of
 from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, snapshot, writing
-from tests.attacks.audit.conftest import databases
 from tests.attacks.audit.insider import Gateway
+from tests.journal import databases
 from tests.size import FULL
 
 pytestmark = pytest.mark.server

@@ -1,4 +1,4 @@
-"""Databases for tests: a fresh SQLite file, and a fresh database on one real PostgreSQL server a run. Loaded by the rooms' conftest files."""
+"""Databases for tests: a fresh SQLite file, and a fresh database on one real PostgreSQL server a run."""
 
 import atexit
 import importlib.util
@@ -25,7 +25,6 @@ from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, Tr
 from security.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
-NAME_FILE = Path(__file__)
 _numbers = itertools.count()
 
 

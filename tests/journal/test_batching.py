@@ -5,13 +5,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lgsp_test_databases import log_row, transfer_row
 from sqlalchemy import Engine, delete, select
 
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, VaultRow, Verdict, Write, Written
 from gateway.journal.writer import Journal
+from tests.journal.databases import log_row, transfer_row
 
 KEYS = [b"a", b"b", b"c"]
 TRANSFERS = ["t1", "t2", "t3", "t4"]

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from lgsp_test_databases import downgrade, newest
 from sqlalchemy import Engine, text
 
 from contracts.base.errors import Ours
 from gateway.journal.database import check_revision, fold_back, lock_of, lock_path, migrate, revision, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.tables import metadata
+from tests.journal.databases import downgrade, newest
 
 
 def test_migrated_schema_is_that_of_the_tables(database: Engine) -> None:

@@ -7,18 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lgsp_test_databases import NAME_FILE
 from sqlalchemy import Engine, text
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
-import asyncio, importlib.util, json, sys, time
+import asyncio, json, sys, time
 url, process, number, tasks = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-spec = importlib.util.spec_from_file_location("lgsp_test_databases", sys.argv[5])
-helpers = importlib.util.module_from_spec(spec); spec.loader.exec_module(helpers)
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
+from tests.journal.databases import submission
 
 engine = open_engine(url)
 journal = Journal(engine, lock_of(engine), process)
@@ -29,7 +27,7 @@ async def one(left):
     global slowest
     while left:
         left -= 1
-        unit = helpers.submission(process)
+        unit = submission(process)
         started = time.monotonic()
         assert (await journal.commit(unit)).verdict is Verdict.COMMITTED
         slowest = max(slowest, time.monotonic() - started)
@@ -45,9 +43,7 @@ print(json.dumps({"slowest": slowest}), flush=True)
 
 
 def start(url: str, process: str, number: int, tasks: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, url, process, str(number), str(tasks), str(NAME_FILE)], cwd=ROOT, stdout=subprocess.PIPE
-    )
+    return subprocess.Popen([sys.executable, "-c", WRITER, url, process, str(number), str(tasks)], cwd=ROOT, stdout=subprocess.PIPE)
 
 
 def url_of(engine: Engine) -> str:

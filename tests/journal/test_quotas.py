@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lgsp_test_databases import log_row, submission
 from sqlalchemy import Engine, select, text
 
 from gateway.journal import tables
@@ -16,6 +15,7 @@ from gateway.journal.database import lock_of
 from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal
+from tests.journal.databases import log_row, submission
 
 FIVE = QuotaUse("G-1", "H14.2", "minute", 1_795_503_600, 5)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lgsp_test_databases import intent, log_row, outcome, submission, transfer_row
 from sqlalchemy import Engine, select, text, update
 
 from contracts.base.errors import Ours
@@ -17,6 +16,7 @@ from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
+from tests.journal.databases import intent, log_row, outcome, submission, transfer_row
 
 
 @pytest.fixture

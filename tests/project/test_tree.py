@@ -97,7 +97,6 @@ def _imported(folders: tuple[str, ...]) -> set[str]:
                     roots |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     roots.add(node.module.partition(".")[0])
-    roots = {root for root in roots if not root.startswith("lgsp_test_")}  # helpers that a conftest loads
     by_import = packages_distributions()
     return {
         by_import.get(root, [root])[0].lower().replace("_", "-") for root in roots - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}

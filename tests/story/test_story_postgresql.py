@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lgsp_test_databases import fresh_url
 
 from examples.story.evidence import one_byte
 from examples.story.run import STEPS
 from gateway.commands.demo import demo_settings, running, world_of
+from tests.journal.databases import fresh_url
 
 pytestmark = pytest.mark.server
 

@@ -1,6 +1,4 @@
-import importlib.util
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,8 @@ from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.retention.chore import Retention
 from gateway.vault.vault import Vault
+from tests.journal.databases import transfer_row
 
-NAME = "lgsp_test_databases"
-if NAME not in sys.modules:
-    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).parents[1] / "journal" / "databases.py")
-    assert spec is not None and spec.loader is not None
-    sys.modules[NAME] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[NAME])
-
-database = sys.modules[NAME].database
-sqlite = sys.modules[NAME].sqlite
-transfer_row = sys.modules[NAME].transfer_row
 NOW = 1_795_500_000.0
 
 

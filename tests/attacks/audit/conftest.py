@@ -9,9 +9,7 @@ from sqlalchemy import Connection, text
 
 from gateway.journal.database import open_engine
 from tests.attacks.audit.insider import Agency, Gateway, answered, commit, handed_in, sent_on
-from tests.audit.conftest import sys as _sys
-
-databases = _sys.modules["lgsp_test_databases"]
+from tests.journal import databases
 
 
 def fill(gateway: Gateway) -> None:

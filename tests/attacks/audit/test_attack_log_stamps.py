@@ -15,7 +15,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from lgsp_test_stamping import Authority, Stamping, grow
 from sqlalchemy import delete, func, select, update
 
 from gateway.audit.gate import STAMPS
@@ -29,6 +28,7 @@ from gateway.settings import Settings
 from gateway.vouching.stamps import Authority as Asked
 from security.checkpoint import NoteKey
 from tests.audit.conftest import Log, file_log, sqlite  # noqa: F401  fixtures
+from tests.audit.stamping import Authority, Stamping, grow
 
 EVERY, LATE = 6.0, 13.0
 YEARS = 5 * 365 * 86_400.0
