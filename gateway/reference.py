@@ -138,6 +138,21 @@ def commands_page() -> str:
         "| 1 | the answer is no: a step did not hold, a check failed, a message was refused |",
         "| 2 | wrong usage, or a setting that cannot be read |",
         "| 3 | ours: it could not be started, a server or a disk failed, no fit Python |",
+        "",
+        "Like mistakes end alike, whichever command meets them:",
+        "",
+        "| mistake | exit code |",
+        "|---|---|",
+        "| there is no instance in the folder; a setting cannot be read | 2 |",
+        "| a name that nobody knows: agency, system, contract, operation, grant, officer, key, hold, issuer, origin | 2 |",
+        "| an id that is none, a time or a day that is none, a range that ends before it begins or lies outside, another search's cursor | 2 |",
+        "| no reason, or one that is too short | 2 |",
+        "| a file that is not there, cannot be read or is not what it ought to be: key, certificate, checkpoint, document, statement, backup | 2 |",
+        "| a file, folder or name that is taken already; a place that cannot be written to | 2 |",
+        "| a sound id of which the log or the vault holds nothing; a part that was not kept; a hold, grant or key whose state forbids it | 1 |",
+        "| a sound key that did not sign; a log, package or backup that does not verify; a contract with findings | 1 |",
+        "| a message or question that a gateway refused over the network | 1 |",
+        "| no room on the disk; no signed checkpoint yet; a gateway, authority or database that does not answer | 3 |",
     ]
     lines += _commands(typer.main.get_command(app), "lgsp")
     return "\n".join(lines) + "\n"

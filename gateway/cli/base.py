@@ -34,7 +34,13 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
     try:
         return settings_module.load(data)
     except settings_module.BadSetting as trouble:
-        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-setting",
+            f"{trouble} / thiết lập không hợp lệ",
+            "See docs/settings.md for all settings. / Xem docs/settings.md.",
+            as_json,
+        )
 
 
 def load_instance(data: Path | None, as_json: bool) -> Settings:

@@ -1,10 +1,9 @@
-"""`lgsp audit show`, and what the commands of the audit log share: trusted keys, kept checkpoints, progress."""
+"""`lgsp audit show`, and what the commands of the audit log share: logs that ended, progress."""
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -18,7 +17,6 @@ from gateway.journal import tables
 from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
-from security.checkpoint import Checkpoint, NoteKey, split_note
 
 
 def origins_of(settings: Settings, as_json: bool) -> None:
@@ -62,35 +60,6 @@ def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
         then = "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
-
-
-def trusted_key(text: str, as_json: bool) -> NoteKey:
-    """The verifier key that `text` is, or that stands in the file it names."""
-    path = Path(text)
-    try:
-        return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, ValueError) as trouble:
-        what = f"{text} is neither a verifier key nor a file that holds one ({trouble}) / không phải khóa kiểm tra, cũng không phải tệp chứa khóa"
-        then = "A key is one line like NAME+HASH+BASE64, as in log.vkey. / Khóa là một dòng dạng NAME+HASH+BASE64, như trong log.vkey."
-        fail(Exit.USAGE, "bad-key", what, then, as_json)
-
-
-def kept_note(path: Path, as_json: bool) -> str:
-    try:
-        note = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as trouble:
-        what = f"the checkpoint {path} cannot be read ({trouble}) / không đọc được điểm kiểm tra này"
-        then = (
-            "Name a file that holds a checkpoint as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
-        )
-        fail(Exit.USAGE, "no-file", what, then, as_json)
-    try:
-        Checkpoint.from_text(split_note(note)[0])
-    except ValueError as trouble:  # whoever signed it: that is looked at later, and tells of the log
-        what = f"{path} holds no signed checkpoint ({trouble}) / không phải điểm kiểm tra đã ký"
-        then = "Name a file that holds one as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
-        fail(Exit.USAGE, "no-checkpoint", what, then, as_json)
-    return note
 
 
 def progress_bar(as_json: bool) -> Progress:

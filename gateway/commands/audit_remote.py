@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from contracts.base.errors import Branch
 from gateway.audit.remote import Remote
 from gateway.audit.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
-from gateway.commands.audit import trusted_key
-from gateway.commands.output import Exit, fail
+from gateway.commands import given
+from gateway.commands.output import Exit, exit_of, fail
 from security.checkpoint import NoteKey
 
 
@@ -38,14 +37,19 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
         identity = None if place.identity is None else Identity.load(place.identity, passphrase=secret)
         base = (place.url or (identity.gateway if identity is not None else "")).rstrip("/")
         if urlsplit(base).scheme not in ("https", "http") or not urlsplit(base).netloc:
-            _usage("bad-url", f"{base} is no address of a gateway / không phải địa chỉ của trục", "https://HOST[:PORT]", as_json)
+            _usage(
+                "bad-url",
+                f"{base} is no address of a gateway / không phải địa chỉ của trục",
+                "Write https://HOST[:PORT]. / Viết như https://MÁY-CHỦ[:CỔNG].",
+                as_json,
+            )
         if identity is not None and base != identity.gateway:
             what = f"the identity is for {identity.gateway}, not for {base} / định danh thuộc địa chỉ khác"
             _usage("bad-url", what, "Leave --url out, or name the other identity. / Bỏ --url, hoặc chọn định danh khác.", as_json)
         if place.vkey is None and identity is None:
             what = "over HTTP the log's key has to come from elsewhere / qua HTTP cần khóa kiểm tra lấy từ nơi khác"
             _usage("no-key", what, "Give --vkey, or --identity with its log.vkey. / Dùng --vkey, hoặc --identity có log.vkey.", as_json)
-        key = trusted_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
+        key = given.log_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
         assert key is not None
         tls = identity.tls() if identity is not None else ssl.create_default_context(cafile=place.trust)
         with Remote(base, tls, identity) as found:
@@ -66,8 +70,7 @@ def told(as_json: bool) -> Iterator[None]:
         then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
     except (BadIdentity, BadUsage, BadState, NoConnection, NotProven, Refused) as trouble:
-        mine = isinstance(trouble, (BadIdentity, BadUsage))
-        code = Exit.USAGE if mine else Exit.OURS if trouble.branch is Branch.OURS else Exit.NO
+        code = exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused))
         what, then = (f"{words('en')} / {words('vi')}" for words in (trouble.what, trouble.next))
         fail(code, trouble.code, what, then, as_json)
     except (ssl.SSLError, OSError) as trouble:

@@ -22,7 +22,7 @@ from gateway.audit.facts import Facts, Logged
 from gateway.audit.index import Indexer
 from gateway.audit.journey import Journey
 from gateway.audit.search import Query
-from gateway.commands import known
+from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -32,7 +32,6 @@ from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.entry import keyed
 from security.windows import VIETNAM
-from security.windows import moment as moment_of
 
 _PAGE: Final = 500
 _COLUMNS: Final = (
@@ -57,25 +56,21 @@ def search(
     as_json: bool,
 ) -> None:
     if as_csv and as_json:
-        fail(Exit.USAGE, "two-forms", "--csv and --json are two forms", "Choose one of them. / Chỉ chọn một dạng.", as_json)
+        what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
+        fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     if "transfer" in conditions:
-        conditions = {**conditions, "transfer": str(conditions["transfer"]).lower()}
+        conditions = {**conditions, "transfer": known.transfer_id(str(conditions["transfer"]), as_json)}
     query = Query(
         **conditions,
         message=None if message is None else keyed(Keyring(settings).hash_key(), message),
-        since=None if since is None else moment(since, as_json),
-        until=None if until is None else moment(until, as_json, whole_day=True),
+        since=None if since is None else given.moment(since, as_json),
+        until=None if until is None else given.moment(until, as_json, whole_day=True),
         oldest_first=oldest_first,
         trouble_first=trouble_first,
     )
     if query.since is not None and query.until is not None and query.since >= query.until:
-        fail(
-            Exit.USAGE,
-            "bad-span",
-            f"--from {since} is not before --to {until} / --from phải trước --to",
-            "Turn them round. / Đổi lại.",
-            as_json,
-        )
+        what = f"--from {since} is not before --to {until} / --from phải trước --to"
+        fail(Exit.USAGE, "bad-range", what, "Turn them round. / Đổi lại.", as_json)
     engine = open_engine(settings.database_url)
     _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
@@ -135,7 +130,11 @@ def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> N
     if not found:
         of = f" of {system}" if system is not None else ""
         what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
-        fail(Exit.NO, "no-such-transfer", what, "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system.", as_json)
+        then = (
+            "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system. / "
+            "Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời; mã thông điệp cần kèm --system."
+        )
+        fail(Exit.NO, "no-such-transfer", what, then, as_json)
     emit({"ok": True, "journeys": [_journey(each) for each in found]}, as_json, "\n\n".join(map(_journey_text, found)))
 
 
@@ -149,14 +148,6 @@ def reindex(settings: Settings, as_json: bool) -> None:
         for done in Indexer(engine, lock_of(engine)).remake():
             progress.update(task, completed=done)
     emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed")
-
-
-def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
-    """A day or a moment; without an offset it is the time in Vietnam. `whole_day`: of a day, its end."""
-    try:
-        return moment_of(text, whole_day=whole_day)
-    except (ValueError, OverflowError):
-        fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-11-24, or 2026-11-24T17:30.", as_json)
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from gateway.audit.outside import Outside
 from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
-from gateway.commands.audit import kept_note, past_log, progress_bar, trusted_key
+from gateway.commands import given
+from gateway.commands.audit import past_log, progress_bar
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.vouchers import Vouchers
@@ -43,7 +44,7 @@ class Asked:
             what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
             fail(Exit.USAGE, "bad-range", what, "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.", as_json)
         self.origin = origin
-        self.outside = [(f"the kept checkpoint {path.name}", kept_note(path, as_json)) for path in kept]
+        self.outside = [(f"the kept checkpoint {path.name}", given.checkpoint(path, as_json)) for path in kept]
         self.first = first
         self.last = last
         self.as_json = as_json
@@ -93,7 +94,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, asked.origin)
     own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
-    key = trusted_key(vkey if vkey is not None else own, asked.as_json)
+    key = given.log_key(vkey if vkey is not None else own, asked.as_json)
     if past is not None and past.note is not None:
         asked.outside.insert(0, ("the checkpoint that it ended with", past.note))
     elif past is None and settings.checkpoint_file.exists():  # read before the database, which is never behind it
@@ -125,7 +126,7 @@ def _hash_id(settings: Settings) -> Callable[[str], str] | None:
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
     with told(asked.as_json):
         source = FolderSource(folder)
-        key = trusted_key(vkey if vkey is not None else source.key(), asked.as_json)
+        key = given.log_key(vkey if vkey is not None else source.key(), asked.as_json)
         _check(source, key, asked, "export" if vkey is None else None)
 
 

@@ -16,7 +16,7 @@ from gateway.audit.sources import NoSource
 from gateway.audit.watch import DatabaseLog, Log, RemoteLog, look
 from gateway.client import NoConnection
 from gateway.client.witness import Witness
-from gateway.commands.audit import trusted_key
+from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
 from gateway.journal.database import open_engine
@@ -26,7 +26,7 @@ from security.checkpoint import NoteKey
 
 
 def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
-    key = trusted_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
+    key = given.log_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
     with told(as_json), open_engine(settings.database_url).connect() as connection:
         _follow(DatabaseLog(connection), key, state or settings.data / "log" / "watched", once, every, as_json)
 

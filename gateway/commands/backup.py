@@ -18,12 +18,13 @@ from gateway.backup import restore as restoring
 from gateway.backup import take
 from gateway.backup.manifest import Tick
 from gateway.backup.succession import Known
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import held
 from gateway.settings import Settings
-from security.checkpoint import NoteError, NoteKey
+from security.checkpoint import NoteKey
 
 _WHY: Final = {
     "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
@@ -185,30 +186,11 @@ def _then(data: Path) -> list[str]:
 
 
 def _known(files: Sequence[Path], as_json: bool) -> list[Known]:
-    found = []
-    for path in files:
-        try:
-            found.append(Known(str(path), path.read_text("utf-8")))
-        except (OSError, UnicodeDecodeError) as trouble:
-            fail(
-                Exit.USAGE,
-                "no-file",
-                f"the checkpoint {path} cannot be read ({trouble})",
-                "Name a file as /audit/checkpoint gives it.",
-                as_json,
-            )
-    return found
+    return [Known(str(path), given.checkpoint(path, as_json)) for path in files]
 
 
 def _key(text: str | None, as_json: bool) -> NoteKey | None:
-    if text is None:
-        return None
-    path = Path(text)
-    try:
-        return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, UnicodeDecodeError, NoteError) as trouble:
-        what = f"{text} is neither a verifier key nor a file that holds one ({trouble})"
-        fail(Exit.USAGE, "bad-key", what, "A key is one line like NAME+HASH+BASE64, as in log/log.vkey.", as_json)
+    return None if text is None else given.log_key(text, as_json)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def refuse(what: str, value: str, known: Iterable[str], as_json: bool) -> NoRetu
     folded = {each.lower(): each for each in listed}
     near = [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
     shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
-    said = f"--{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    said = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
     then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
     fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)
 

@@ -1,17 +1,19 @@
 """How a command speaks: text for people on standard output, one JSON object for programs, trouble on standard error.
 
-Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours.
+Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours. Like mistakes end alike: `exit_of` says so for what the rooms below raise,
+`gateway.commands.given` and `gateway.commands.known` for what a command reads by itself.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from contracts.base.errors import Branch, Failure, Finding
 from contracts.wire.jsontext import text_of
@@ -22,6 +24,23 @@ class Exit(IntEnum):
     NO = 1
     USAGE = 2
     OURS = 3
+
+
+# Failures by which the rooms below tell a wrong word of the command line: usage, as when a command finds it by itself.
+MISTAKEN: Final = frozenset(
+    {
+        *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
+        *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
+        *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
+        *("backup.none", "backup.unwritable", "client.identity", "client.identity-expired", "client.identity-mode", "client.usage"),
+        *("agent.configuration", "import.too-large", "import.unreadable", "key.unacceptable", "reconciliation.invalid", "registry.invalid"),
+    }
+)
+
+
+def exit_of(code: str, branch: Branch, *, refused: bool = False) -> Exit:
+    """How a command ends by a failure. `refused`: a gateway said so over the network, which is its answer and never wrong usage."""
+    return Exit.USAGE if code in MISTAKEN and not refused else Exit.OURS if branch is Branch.OURS else Exit.NO
 
 
 def emit(result: dict[str, Any], as_json: bool, text: str) -> NoReturn:
@@ -57,6 +76,13 @@ def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoR
     raise SystemExit(code)
 
 
+def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
+    """A full disk is ours; a place that cannot be written to is the wrong one."""
+    code = Exit.OURS if trouble.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.USAGE
+    what = f"{path} cannot be written: {trouble.strerror or trouble} / không ghi được"
+    fail(code, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
+
+
 def told(found: Finding) -> str:
     """One finding in one line: where, the rule, what would have been right and what was found; a mark left in a draft with its hint alone."""
     where = found.here or found.canonical
@@ -74,7 +100,7 @@ def failures_told(as_json: bool) -> Iterator[None]:
     try:
         yield
     except Failure as failure:
-        code = Exit.OURS if failure.branch is Branch.OURS else Exit.NO
+        code = exit_of(failure.code, failure.branch)
         findings = "".join(f"\n      {told(item)}" for item in failure.findings)
         what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
         fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)

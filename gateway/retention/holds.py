@@ -102,7 +102,7 @@ def add(connection: Connection, hold: Hold) -> int:
         raise Theirs("vault.hold-stands", name=hold.name, since=civil(stands))
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
-            raise Theirs("vault.hold-wrong", what=transfer, why="kho không có gì của giao dịch này / the vault holds nothing of it")
+            raise Theirs("vault.nothing-of", transfer=transfer)
     if going := _going(connection, hold):
         raise Theirs("vault.hold-too-late", count=len(going), bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""))
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())

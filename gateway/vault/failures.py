@@ -65,14 +65,25 @@ register(
             "vault.no-reason",
             Branch.THEIRS,
             400,
-            Words("Thiếu lý do đọc nội dung", "A body is read for a reason"),
+            Words("Thiếu lý do, hoặc lý do quá ngắn", "The reason is missing or too short"),
             Words(
-                "Lý do có {length} ký tự; cần ít nhất {least}. Chưa có gì được đọc.",
-                "The reason has {length} characters; at least {least} are asked for. Nothing was read.",
+                "Lý do có {length} ký tự; cần ít nhất {least}. Chưa có gì được đọc hoặc thay đổi.",
+                "The reason has {length} characters; at least {least} are asked for. Nothing was read or changed.",
             ),
             Words(
                 "Nêu lý do, ví dụ số văn bản yêu cầu; không ghi dữ liệu cá nhân, vì lý do nằm lại trong nhật ký.",
                 "Give it, as the number of the request; no personal data, for it stays in the log.",
+            ),
+        ),
+        Kind(
+            "vault.nothing-of",
+            Branch.THEIRS,
+            404,
+            Words("Kho không có gì của giao dịch này", "The vault has nothing of the transfer"),
+            Words("Kho không có nội dung nào của giao dịch {transfer}.", "The vault holds no body of transfer {transfer}."),
+            Words(
+                "Kiểm tra mã giao dịch bằng `lgsp audit journey`; nội dung có thể đã hết hạn lưu trữ.",
+                "Check its id with `lgsp audit journey`; its bodies may be past their retention.",
             ),
         ),
         Kind(

@@ -80,7 +80,7 @@ def test_what_is_no_text_comes_in_base64_and_what_is_too_large_not_at_all(settin
 @pytest.mark.parametrize(
     ("out", "span", "code"),
     [
-        ("there", None, "file-there"),
+        ("there", None, "there-already"),
         ("no-such/body.bin", None, "no-folder"),
         (None, "9-3", "bad-range"),
         (None, "all", "bad-range"),
@@ -171,7 +171,7 @@ def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> N
 
     for what, value in {"agency": "h14.5", "system": "x", "contract": "incident-alert", "grant": "G", "failure": "no.such"}.items():
         assert search(**{what: value}) == (2, f"unknown-{what}")
-    assert search("2026-11-25", "2026-11-24") == (2, "bad-span")
+    assert search("2026-11-25", "2026-11-24") == (2, "bad-range")
     assert search("2026-11-24", "2026-11-24", agency="H14.5", failure="access.no-grant") == (0, None)
 
 
