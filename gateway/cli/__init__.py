@@ -51,7 +51,9 @@ def main() -> None:
     except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object
         told = getattr(end.__context__, "format_message", None)
         if as_json and told is not None:
-            fail(Exit.USAGE, "usage", told(), "See --help of this command. / Xem --help của lệnh này.", as_json)
+            fail(
+                Exit.USAGE, "usage", f"{told()} / lệnh chưa đúng cú pháp", "See --help of this command. / Xem --help của lệnh này.", as_json
+            )
         raise
     except OSError as trouble:
         if trouble.filename is None:

@@ -38,7 +38,7 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
             Exit.USAGE,
             "bad-setting",
             f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md.",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
             as_json,
         )
 

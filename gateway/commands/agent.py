@@ -51,7 +51,13 @@ def run(file: Path, lifeline: int | None, ready: int | None) -> None:
         fail(Exit.OURS, "not-started", what, "Stop it first. / Hãy dừng nó trước.", False)
     except OSError as trouble:
         what = f"cannot start: {trouble.strerror or trouble} / không khởi động được"
-        fail(Exit.OURS, "not-started", what, "See `listen` and `state` in the configuration. / Xem `listen`, `state`.", False)
+        fail(
+            Exit.OURS,
+            "not-started",
+            what,
+            "See `listen` and `state` in the configuration. / Xem `listen` và `state` trong tệp cấu hình.",
+            False,
+        )
 
 
 def check(file: Path, as_json: bool) -> None:

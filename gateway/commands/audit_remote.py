@@ -14,7 +14,7 @@ from gateway.audit.remote import Remote
 from gateway.audit.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.commands import given
-from gateway.commands.output import Exit, exit_of, fail
+from gateway.commands.output import Exit, exit_of, fail, failed
 from security.checkpoint import NoteKey
 
 
@@ -62,7 +62,7 @@ def told(as_json: bool) -> Iterator[None]:
     try:
         yield
     except LogObjection as no:
-        objected(no, as_json)
+        failed(Exit.NO, no, as_json)
     except NotYet as trouble:
         then = "Is the keeper running? Try again in a second. / Thử lại sau một giây."
         fail(Exit.OURS, "no-checkpoint", f"{trouble} / nhật ký chưa có điểm kiểm tra", then, as_json)
@@ -70,15 +70,9 @@ def told(as_json: bool) -> Iterator[None]:
         then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
     except (BadIdentity, BadUsage, BadState, NoConnection, NotProven, Refused) as trouble:
-        code = exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused))
-        what, then = (f"{words('en')} / {words('vi')}" for words in (trouble.what, trouble.next))
-        fail(code, trouble.code, what, then, as_json)
+        failed(exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused)), trouble, as_json)
     except (ssl.SSLError, OSError) as trouble:
-        fail(Exit.USAGE, "file", str(trouble), "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
-
-
-def objected(no: LogObjection, as_json: bool) -> NoReturn:
-    fail(Exit.NO, no.code, f"{no.what('en')} / {no.what('vi')}", f"{no.next('en')} / {no.next('vi')}", as_json)
+        fail(Exit.USAGE, "file", f"{trouble} / không đọc được tệp này", "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
 
 
 def _usage(code: str, what: str, then: str, as_json: bool) -> NoReturn:

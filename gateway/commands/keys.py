@@ -127,7 +127,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
         time.sleep(0.1)
     if now["trouble"]:
         what_next = "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
-        fail(Exit.OURS, "not-reloaded", now["trouble"], what_next, as_json)
+        fail(Exit.OURS, "not-reloaded", f"{now['trouble']} / chưa thay được các tiến trình", what_next, as_json)
 
 
 def _reloaded(settings: Settings) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
             "one secret is needed: --new-secret FILE for the first time, else the setting secret_file / "
             "cần một tệp bí mật: --new-secret cho lần đầu, sau đó là thiết lập secret_file"
         )
-        fail(Exit.USAGE, "which-secret", what, "See docs/operating.md. / Xem docs/operating.md.", as_json)
+        fail(Exit.USAGE, "which-secret", what, "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.", as_json)
     if new_secret is not None:
         place = new_secret.absolute()
         if place.is_relative_to(settings.data):

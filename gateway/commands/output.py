@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.errors import Branch, Failure, Finding, Language
 from contracts.wire.jsontext import text_of
 
 
@@ -94,16 +94,30 @@ def told(found: Finding) -> str:
     return f"{where}{of}: {said}"
 
 
+class Told(Protocol):
+    """A failure, or what a gateway refused with: both have words in two languages."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    def what(self, language: Language, /) -> str: ...
+    def next(self, language: Language, /) -> str: ...
+
+
+def failed(code: Exit, failure: Told, as_json: bool) -> NoReturn:
+    findings = "".join(f"\n      {told(item)}" for item in failure.findings)
+    what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
+    fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)
+
+
 @contextmanager
 def failures_told(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""
     try:
         yield
     except Failure as failure:
-        code = exit_of(failure.code, failure.branch)
-        findings = "".join(f"\n      {told(item)}" for item in failure.findings)
-        what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
-        fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)
+        failed(exit_of(failure.code, failure.branch), failure, as_json)
     except Exception as trouble:
         exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
         if exc is None or not isinstance(trouble, exc.SQLAlchemyError):

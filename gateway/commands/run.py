@@ -67,7 +67,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             Exit.USAGE,
             "bad-setting",
             f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md.",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
             as_json,
         )
     began = time.monotonic()
@@ -91,7 +91,8 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:
-        fail(Exit.OURS, "not-started", str(trouble), "", as_json)
+        then = "Mend that and start again; `lgsp doctor` tells what is weak. / Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu."
+        fail(Exit.OURS, "not-started", f"it could not be started: {trouble} / không khởi động được", then, as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 

@@ -69,7 +69,7 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
             Exit.USAGE,
             "bad-setting",
             f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md.",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
             as_json,
         )
     if not anchors:

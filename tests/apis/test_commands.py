@@ -175,7 +175,7 @@ def test_like_mistakes_end_alike(
     )
     ended, told = lgsp(*filled, *([] if elsewhere else ["--data", str(sandbox.data)]))
     assert (ended, told["error"]["code"]) == (exit_code, code), told
-    assert " / " in told["error"]["what"] and " / " in told["error"]["next"] or code == "usage", told
+    assert " / " in told["error"]["what"] and " / " in told["error"]["next"], told
     assert not (tmp_path / "new").exists(), "a refused command leaves nothing behind"
 
 
