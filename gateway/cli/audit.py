@@ -78,7 +78,7 @@ def audit_verify(
 
 @audit.command("show")
 def audit_show(transfers: list[str], data: Data = None, json: Json = False) -> None:
-    """All entries of the transfers named, in the order of the log."""
+    """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
     from gateway.commands import audit as command
 
     with failures_told(json):

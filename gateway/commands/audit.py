@@ -7,10 +7,11 @@ import sys
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from contracts.base.times import rfc3339
-from gateway.audit import origins
+from gateway.audit import journey, origins
+from gateway.audit.search import reading
 from gateway.commands import known
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
@@ -38,28 +39,35 @@ def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.
 
 
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
-    """The entries of transfers, in the order given, sequenced ones with their index; those of a log that ended with its origin."""
+    """The entries of transfers, in the order given."""
     transfers = [known.transfer_id(each, as_json) for each in transfers]
-    engine = open_engine(settings.database_url)
-    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
-    entries: list[dict[str, Any]] = []
-    missing: list[str] = []
-    with engine.connect() as connection:
-        for transfer in transfers:
-            sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer).order_by(entry.c.idx)
-            waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
-            before = select(past.c.origin, past.c.idx, past.c.entry).where(past.c.transfer == transfer).order_by(past.c.origin, past.c.idx)
-            found = [{"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)]
-            found += [{"index": row.idx, **json.loads(row.entry)} for row in connection.execute(sequenced)]
-            found += [{"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)]
-            entries += found
-            if not found:
-                missing.append(transfer)
+    with reading(open_engine(settings.database_url)) as connection:
+        found = {transfer: entries_of(connection, transfer) for transfer in transfers}
+    missing = [transfer for transfer, entries in found.items() if not entries]
     if missing:
         what = f"the log holds nothing of {', '.join(missing)} / nhật ký không có gì về các giao dịch này"
         then = "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
+    entries = [each for some in found.values() for each in some]
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
+
+
+def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
+    """Of one transfer, and those about it (repeats, notes that name it): of a log that ended with its origin, then in the order of the log, then those
+    that wait for an index."""
+    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
+    before = select(past.c.origin, past.c.idx, past.c.entry).where(past.c.transfer == transfer).order_by(past.c.origin, past.c.idx)
+    sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer)
+    waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
+    about = journey.beside(connection, transfer)
+    listed = {row.idx: json.loads(row.entry) for row in connection.execute(sequenced)}
+    listed |= {step.index: step.entry for step in about if step.index is not None}
+    return [
+        *({"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)),
+        *({"index": index, **listed[index]} for index in sorted(listed)),
+        *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
+        *({"index": None, **step.entry} for step in about if step.index is None),
+    ]
 
 
 def progress_bar(as_json: bool) -> Progress:

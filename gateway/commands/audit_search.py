@@ -34,6 +34,10 @@ from security.entry import keyed
 from security.windows import VIETNAM
 
 _PAGE: Final = 500
+_PARTS: Final = {
+    True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
+    False: "--- the rest / các mục còn lại",
+}
 _COLUMNS: Final = (
     "index", "at", "kind", "outcome", "failure", "status", "agency", "system", "provider", "contract", "operation", "grant", "message",
     "transfer", "about", "actor", "source", "door", "times",
@@ -77,15 +81,18 @@ def search(
     disagree: list[int] = []
     live, stopped = not (as_json or as_csv), False
     looked = 0
+    part: bool | None = None
     with _progress(as_json) as progress:
         task = progress.add_task("", total=None)
         try:
             while True:
                 with searching.reading(engine) as connection:
                     page = searching.search(connection, query, limit=min(_PAGE, limit - len(hits)), cursor=cursor, indexed=indexed)
-                if live:
-                    for each in page.hits:
-                        print(line(each), flush=True)
+                for each in page.hits if live else ():
+                    if trouble_first and each.facts.trouble is not part:
+                        part = each.facts.trouble
+                        print(_PARTS[part], flush=True)
+                    print(line(each), flush=True)
                 hits += page.hits
                 disagree += page.disagree
                 cursor = page.next
