@@ -24,6 +24,7 @@ from gateway.audit.journey import Journey
 from gateway.audit.search import Query
 from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.stopping import Stopped
 from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
@@ -79,7 +80,7 @@ def search(
     _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
     disagree: list[int] = []
-    live, stopped = not (as_json or as_csv), False
+    live, stopped = not (as_json or as_csv), 0
     looked = 0
     part: bool | None = None
     with _progress(as_json) as progress:
@@ -100,20 +101,28 @@ def search(
                 progress.update(task, description=f"{looked} rows looked at, now at entry {page.reached}")
                 if cursor is None or len(hits) >= limit:
                     break
-        except KeyboardInterrupt:
-            stopped = True
+        except (KeyboardInterrupt, Stopped) as told:
+            stopped = 130 if isinstance(told, KeyboardInterrupt) else told.code
     if as_csv:
         facts: dict[str, Any] = {"search": {name: value for name, value in _told(query).items() if value is not None}, "entries": len(hits)}
         with writing(engine) as connection:  # before anything of it is shown
             append(connection, [entries.note("export", facts, time.time(), actor="command line")])
         _print_csv(hits)
-    result = {"ok": not disagree, "entries": [shown(each) for each in hits], "next": cursor, "stopped": stopped, "disagree": disagree}
+    result = {
+        "ok": not disagree and not stopped,
+        "entries": [shown(each) for each in hits],
+        "next": cursor,
+        "stopped": bool(stopped),
+        "disagree": disagree,
+    }
     if not as_json:
         if cursor is not None:
             print(f"next: --cursor {cursor}", file=sys.stderr)
         if disagree:
             print(f"the index shows entries {disagree[:20]} as what they are not: run `lgsp audit reindex`", file=sys.stderr)
-    emit(result, as_json, "" if hits or as_csv else "nothing fits / không có mục nào")
+    if stopped and not as_json:
+        print("stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp", file=sys.stderr)
+    emit(result, as_json, "" if hits or as_csv or stopped else "nothing fits / không có mục nào", ends=stopped or None)
 
 
 def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:

@@ -19,6 +19,7 @@ from gateway.client.witness import Witness
 from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
+from gateway.commands.stopping import Stopped
 from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
@@ -41,7 +42,7 @@ def over_http(place: Place, state: Path | None, once: bool, every: float, as_jso
 
 
 def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
-    """Ends by Ctrl-C, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
+    """Ends by Ctrl-C or SIGTERM, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
     witness, grown, trouble = Witness(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
@@ -58,8 +59,8 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
             if once:
                 break
             time.sleep(every)
-    except KeyboardInterrupt:
-        pass
+    except (KeyboardInterrupt, Stopped):
+        pass  # it follows the log until it is told to stop: that is its good end
     kept, pending = witness.kept, len(witness.pending)
     size = None if kept is None else kept.size
     last = {"ok": True, "origin": key.name, "from": started, "size": size, "new": grown, "pending": pending, "kept_in": str(state)}

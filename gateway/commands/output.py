@@ -26,6 +26,7 @@ class Exit(IntEnum):
     OURS = 3
 
 
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 # Failures by which the rooms below tell a wrong word of the command line: usage, as when a command finds it by itself.
 MISTAKEN: Final = frozenset(
     {
@@ -43,13 +44,13 @@ def exit_of(code: str, branch: Branch, *, refused: bool = False) -> Exit:
     return Exit.USAGE if code in MISTAKEN and not refused else Exit.OURS if branch is Branch.OURS else Exit.NO
 
 
-def emit(result: dict[str, Any], as_json: bool, text: str) -> NoReturn:
-    """Print the result in one form or the other and end with the exit code that `ok` asks for."""
+def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None = None) -> NoReturn:
+    """Print the result in one form or the other and end with the exit code that `ok` asks for, or with that of the signal that cut it short."""
     if as_json:
         print(text_of(_plain(result)))
     elif text:
         print(text)
-    raise SystemExit(Exit.WELL if result["ok"] else Exit.NO)
+    raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
 
 
 def _plain(value: Any) -> Any:
@@ -67,7 +68,7 @@ def finding_json(found: Finding) -> dict[str, str]:
     return {"here": found.here, "canonical": found.canonical, "got": found.got, "rule": found.rule, "expected": found.expected}
 
 
-def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
+def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
     """End with an error: what, why, and what to do next."""
     if as_json:
         print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
@@ -78,7 +79,7 @@ def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoR
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
     """A full disk is ours; a place that cannot be written to is the wrong one."""
-    code = Exit.OURS if trouble.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.USAGE
+    code = Exit.OURS if trouble.errno in FULL else Exit.USAGE
     what = f"{path} cannot be written: {trouble.strerror or trouble} / không ghi được"
     fail(code, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
 

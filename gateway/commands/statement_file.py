@@ -36,7 +36,7 @@ def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Stat
         lines = "".join(f"\n      {told(each)}" for each in bad.findings[:20])
         _unclear(file, f"{len(bad.findings)} places cannot be read / có {len(bad.findings)} chỗ không đọc được{lines}", as_json)
     except Theirs as bad:
-        _unclear(file, f"{bad.what('en')} / {bad.what('vi')}", as_json)
+        _unclear(file, f"it is no sound JSON / không phải JSON đúng: {bad.what('en')}", as_json)
     if named not in (None, said.day) or said.agency not in (None, agency) and agency is not None:
         _unclear(
             file, f"it is of another agency or day / là số liệu của cơ quan hoặc ngày khác: {said.agency or agency}, {said.day}", as_json

@@ -13,7 +13,7 @@ VIETNAMESE = re.compile("[àáảãạăằắẳẵặâầấẩẫậđèé�
 FILES = sorted([*(ROOT / "gateway/cli").glob("*.py"), *(ROOT / "gateway/commands").glob("*.py")])
 
 
-HANDED_ON = ("failed", "content", "_usage")  # say what they are given: a failure's words, or those of their callers
+HANDED_ON = ("failed", "content", "_usage", "_unclear", "tell")  # say what they are given: a failure's words, or those of their callers
 
 
 def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
@@ -31,6 +31,13 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                     ends = re.findall(r"Exit\.(\w+)", " ".join(map(ast.unparse, [code, *_assigned(code, function, module)])))
                 elif called == "_usage":
                     ends, (name, what, then) = ["USAGE"], node.args[:3]
+                elif called == "_unclear":
+                    ends, name, what, then = (
+                        ["USAGE"],
+                        ast.Constant("reconciliation.invalid"),
+                        node.args[1],
+                        ast.Name("_COLUMNS", lineno=node.lineno),
+                    )
                 elif called == "given.content":
                     ends, name, what, then = ["USAGE"], ast.Constant("no-file"), ast.Constant("ở / at given.content"), node.args[1]
                 else:
