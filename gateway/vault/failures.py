@@ -11,8 +11,14 @@ register(
             Branch.THEIRS,
             409,
             Words("Tên lệnh lưu giữ đã có", "A hold of that name stands"),
-            Words("Lệnh lưu giữ {name} đã được lập lúc {since}.", "The hold {name} was put in place at {since}."),
-            Words("Dùng tên khác; tên của một lệnh không dùng lại.", "Use another name; the name of a hold is never used twice."),
+            Words(
+                "Lệnh lưu giữ {name} do {actor} lập lúc {since} cho {covers}; {state}.",
+                "The hold {name} was put in place at {since} by {actor} for {covers}; {state}.",
+            ),
+            Words(
+                "{then} Lệnh mới cần tên mới, ví dụ {free}: khóa và nhật ký đã mang tên cũ.",
+                "{then} A new hold needs a new name, such as {free}: keys and entries of the log bear the old one.",
+            ),
         ),
         Kind(
             "vault.hold-too-late",
@@ -33,8 +39,11 @@ register(
             Branch.THEIRS,
             404,
             Words("Không có lệnh lưu giữ này", "No such hold"),
-            Words("Không có lệnh lưu giữ {name} đang hiệu lực.", "No hold {name} is in force."),
-            Words("Xem `lgsp vault hold list`.", "See `lgsp vault hold list`."),
+            Words(
+                "Không có lệnh lưu giữ {name} đang hiệu lực{ended}; đang có: {standing}.",
+                "No hold {name} is in force{ended}; in force are: {standing}.",
+            ),
+            Words("Xem tất cả bằng `lgsp vault hold list`.", "`lgsp vault hold list` names all."),
         ),
         Kind(
             "vault.hold-wrong",

@@ -151,6 +151,31 @@ def test_a_hold_that_is_wrong_is_not_put_in_place(small_house: Any, what: dict[s
     assert caught.value.code == "vault.hold-unknown"
 
 
+def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: Any) -> None:
+    house = small_house
+
+    def refused(name: str) -> str:
+        with pytest.raises(Theirs) as caught:
+            put(house, name, agency="H14.2")
+        assert caught.value.what("vi") != caught.value.what("en") and "…" not in caught.value.what("vi") + caught.value.next("vi")
+        return f"{caught.value.what('en')} {caught.value.next('en')}"
+
+    put(house, "vu-an-7", agency="H14.5")
+    said = refused("vu-an-7")
+    assert "for agency H14.5; it is in force" in said and "`lgsp vault hold release vu-an-7`" in said and "such as vu-an-7-2:" in said
+    release(house, "vu-an-7")
+    put(house, "vu-an-7-2", agency="H14.5")
+    said = refused("vu-an-7")
+    assert "it was released at 2026-" in said and "such as vu-an-7-3:" in said and "hold release" not in said
+    with pytest.raises(Theirs) as caught:
+        release(house, "vu-an-7")
+    assert "(it was released at 2026-" in caught.value.what("en") and "in force are: vu-an-7-2" in caught.value.what("en")
+    put(house, "a" * 40, agency="H14.5")
+    with pytest.raises(Theirs) as caught:
+        put(house, "a" * 40, agency="H14.5")
+    put(house, str(caught.value.facts["free"]), agency="H14.5")
+
+
 def test_sealing_anew_that_was_cut_short_is_gone_on_with(small_house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     house = small_house
     held = [house.transfer("request") for _ in range(5)]
