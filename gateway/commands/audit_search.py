@@ -35,6 +35,7 @@ from security.entry import keyed
 from security.windows import VIETNAM
 
 _PAGE: Final = 500
+_ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
 _PARTS: Final = {
     True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
     False: "--- the rest / các mục còn lại",
@@ -65,6 +66,10 @@ def search(
         fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     if "transfer" in conditions:
         conditions = {**conditions, "transfer": known.transfer_id(str(conditions["transfer"]), as_json)}
+    engine = open_engine(settings.database_url)
+    _all_known(engine, conditions, as_json)
+    if "actor" in conditions:
+        conditions = {**conditions, "actor": _actor(engine, str(conditions["actor"]), as_json)}
     query = Query(
         **conditions,
         message=None if message is None else keyed(Keyring(settings).hash_key(), message),
@@ -76,8 +81,6 @@ def search(
     if query.since is not None and query.until is not None and query.since >= query.until:
         what = f"--from {since} is not before --to {until} / --from phải trước --to"
         fail(Exit.USAGE, "bad-range", what, "Turn them round. / Đổi lại.", as_json)
-    engine = open_engine(settings.database_url)
-    _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
     disagree: list[int] = []
     live, stopped = not (as_json or as_csv), 0
@@ -135,6 +138,26 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
             page = searching.search(connection, Query(**{what: value}), limit=1)
             if not page.hits and page.next is None:
                 known.refuse(what, value, names, as_json)
+
+
+def _actor(engine: Engine, said: str, as_json: bool) -> str:
+    """An actor whole, by a part of its name that is no other's; wrong usage if none or several have it."""
+    with searching.reading(engine) as connection:
+        found = searching.search(connection, Query(actor=said), limit=1)
+        if found.hits or found.next is not None:
+            return said
+        cursor, seen = None, {f"{said}, command line"}
+        for _ in range(_ACTOR_PAGES):
+            page = searching.search(connection, Query(), limit=_PAGE, cursor=cursor)
+            seen |= {each.facts.actor for each in page.hits if each.facts.actor}
+            if (cursor := page.next) is None:
+                break
+        near = [
+            each for each in sorted(seen) if said.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
+        ]
+    if len(near) != 1:
+        known.refuse("actor", said, near or seen - {f"{said}, command line"}, as_json, all=bool(near))
+    return near[0]
 
 
 def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding, Language
+from contracts.base.errors import Branch, Failure, Finding, Language, Words
 from contracts.wire.jsontext import text_of
 
 
@@ -106,10 +106,13 @@ class Told(Protocol):
     def next(self, language: Language, /) -> str: ...
 
 
-def failed(code: Exit, failure: Told, as_json: bool) -> NoReturn:
+def failed(code: Exit, failure: Told, as_json: bool, *, then: Words | None = None) -> NoReturn:
+    """`then`: what to do next, where the command knows better than the failure."""
     findings = "".join(f"\n      {told(item)}" for item in failure.findings)
     what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
-    fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)
+    fail(
+        code, failure.code, what, f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}", as_json
+    )
 
 
 @contextmanager

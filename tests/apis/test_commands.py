@@ -5,21 +5,30 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from contracts.base.ids import new_id
 from gateway.cli import app, main
 from gateway.commands.run import _alone
+from gateway.journal.database import open_engine, writing
+from gateway.keyring import Keyring
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import Settings, load
 from gateway.supervisor import NotStarted
+from security.entry import Note, freeze
+from tests.audit import making
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +217,55 @@ def _all(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     for name, below in inner.items():
         if not below.hidden:
             yield from _all(below, (*path, name))
+
+
+def test_an_identity_is_named_by_its_folder_or_by_its_name(sandbox: Settings, lgsp: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+    name = min(each.parent.name for each in sandbox.identities.glob("*/system.json"))
+    for said in (["--identity", name, "--data", str(sandbox.data)], ["--identity", str(sandbox.identities / name)]):
+        for command in (["verify"], ["watch", "--once"]):
+            ended, told = lgsp("audit", *command, *said)
+            assert (ended, told["error"]["code"]) == (3, "client.no-connection"), told  # it was found, and its gateway does not run
+
+
+def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(
+    sandbox: Settings, tmp_path: Path, lgsp: Callable[..., tuple[int, dict[str, Any]]]
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sandbox.keys / "server.crt", sandbox.keys / "server.key")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            with suppress(OSError):
+                tls.wrap_socket(listener.accept()[0], server_side=True)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        ended, told = lgsp("audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey))
+        thread.join(10)
+    assert (ended, told["error"]["code"]) == (3, "client.no-connection") and "--trust" in told["error"]["next"], told
+    (tmp_path / "none.pem").write_text("none")
+    for name, code in (("missing", "no-file"), ("none.pem", "bad-certificates")):
+        ended, told = lgsp("audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey), "--trust", str(tmp_path / name))
+        assert (ended, told["error"]["code"]) == (2, code), told
+
+
+def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Path, lgsp: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+    settings = load(tmp_path / "data", environment={})
+    make_instance(settings, {}, time.time(), province=False)
+    notes = [Note(new_id(), time.time(), "export", actor, {}) for actor in ("lan, command line", "minh as root, command line", "gateway")]
+    with writing(open_engine(settings.database_url)) as connection:
+        making.write(connection, [(time.time(), freeze(each)) for each in notes])
+
+    def found(actor: str) -> tuple[int, Any]:
+        ended, told = lgsp("audit", "search", "--actor", actor, "--data", str(settings.data))
+        return ended, [each["actor"] for each in told["entries"]] if told["ok"] else told["error"]["next"]
+
+    assert found("lan, command line") == found("lan") == found("LAN") == (0, ["lan, command line"])
+    assert found("root") == (0, ["minh as root, command line"]) and found("gateway") == (0, ["gateway"])
+    ended, told = found("command line")
+    assert ended == 2 and "lan, command line, minh as root, command line" in told
+    assert found("nobody")[0] == 2
 
 
 def test_one_up_a_data_folder(sandbox: Settings) -> None:
