@@ -129,7 +129,7 @@ def commands_page() -> str:
         "# Commands",
         "",
         "`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json` print one object with `ok`.",
-        "`./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
+        "`lgsp --version` prints the version of the package. `./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
         "This page is made from the code by `python -m gateway.reference`.",
         "",
         "| exit code | meaning |",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway import __version__
 from gateway import settings as settings_module
 from gateway.commands.output import Exit, fail
 from gateway.settings import Settings
@@ -16,8 +17,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="LGSP gateway: signed, granted, translated, logged data exchange.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lgsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lgsp(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version of the package.")] = False,
+) -> None:
+    """LGSP gateway: signed, granted, translated, logged data exchange."""
+
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]

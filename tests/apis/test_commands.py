@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 import typer
 
 from contracts.base.ids import new_id
+from gateway import __version__
 from gateway.cli import app, main
 from gateway.commands.run import _alone
 from gateway.journal.database import open_engine, writing
@@ -266,6 +268,13 @@ def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Pat
     ended, told = found("command line")
     assert ended == 2 and "lan, command line, minh as root, command line" in told
     assert found("nobody")[0] == 2
+
+
+def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["lgsp", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0 and capsys.readouterr().out == f"lgsp {__version__}\n" and re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 
 def test_one_up_a_data_folder(sandbox: Settings) -> None:
