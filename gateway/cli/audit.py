@@ -122,7 +122,7 @@ def audit_export(
 @audit.command("origins")
 def audit_origins(data: Data = None, json: Json = False) -> None:
     """The log that goes on, and those that ended because a restore lacked what was signed."""
-    from gateway.commands import audit as command
+    from gateway.commands import audit_origins as command
 
     with failures_told(json):
         command.origins_of(load_instance(data, json), json)

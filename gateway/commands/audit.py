@@ -1,41 +1,19 @@
-"""`lgsp audit show`, and what the commands of the audit log share: logs that ended, progress."""
+"""`lgsp audit show`: the entries of transfers."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 
-from contracts.base.times import rfc3339
-from gateway.audit import journey, origins
+from gateway.audit import journey
 from gateway.audit.search import reading
 from gateway.commands import known
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
 from gateway.journal.database import open_engine
-from gateway.keyring import Keyring
 from gateway.settings import Settings
-
-
-def origins_of(settings: Settings, as_json: bool) -> None:
-    """The log that goes on, and those that ended by a restore."""
-    with open_engine(settings.database_url).connect() as connection:
-        past = origins.ended(connection)
-    logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
-    logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
-    lines = [f"{each['origin']}: " + (f"ended {each['ended']}, {each['size']} entries" if each["ended"] else "goes on") for each in logs]
-    emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
-
-
-def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:
-    """The log that ended under this origin; None for the one that goes on."""
-    if origin is None or origin == settings.origin:
-        return None
-    with engine.connect() as connection:
-        return origins.ended_as(connection, origin)
 
 
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
@@ -68,8 +46,3 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
         *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
         *({"index": None, **step.entry} for step in about if step.index is None),
     ]
-
-
-def progress_bar(as_json: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, disable=as_json or not sys.stderr.isatty(), transient=True)

@@ -10,8 +10,9 @@ from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import newest
 from gateway.audit.sources import paged
 from gateway.commands import given
-from gateway.commands.audit import past_log, progress_bar
+from gateway.commands.audit_origins import past_log
 from gateway.commands.output import Exit, emit, fail, not_written
+from gateway.commands.progress import progress as shown
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -54,7 +55,7 @@ def write(
         }
         with writing(engine) as written:
             append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])
-        with progress_bar(as_json) as progress:
+        with shown(as_json) as progress:
             task = progress.add_task("entries", total=(wanted.stop or 0) - (wanted.first or 0))
             vkey = Keyring(settings).log_vkey.read_text("ascii") if past is None else f"{past.vkey}\n"
             manifest = export(connection, folder, top, vkey, wanted, lambda done: progress.update(task, completed=done))

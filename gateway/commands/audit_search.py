@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
@@ -24,6 +22,7 @@ from gateway.audit.journey import Journey
 from gateway.audit.search import Query
 from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as drawn
 from gateway.commands.stopping import Stopped
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -86,7 +85,7 @@ def search(
     live, stopped = not (as_json or as_csv), 0
     looked = 0
     part: bool | None = None
-    with _progress(as_json) as progress:
+    with drawn(as_json, None) as progress:
         task = progress.add_task("", total=None)
         try:
             while True:
@@ -182,7 +181,7 @@ def reindex(settings: Settings, as_json: bool) -> None:
     with engine.connect() as connection:
         top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
     done = 0
-    with _progress(as_json, BarColumn(), MofNCompleteColumn()) as progress:
+    with drawn(as_json) as progress:
         task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
         for done in Indexer(engine, lock_of(engine)).remake():
             progress.update(task, completed=done)
@@ -295,9 +294,3 @@ def _journey_text(of: Journey) -> str:
     lines += [f"feed: {each['contract']}, offset {each['offset']}" for each in of.feed]
     lines += [f"vault: {each['part']}, {each['size']} bytes, key {each['key']}" for each in of.vault]
     return "\n".join(lines)
-
-
-def _progress(as_json: bool, *columns: ProgressColumn) -> Progress:
-    quiet = as_json or not sys.stderr.isatty()
-    console = Console(stderr=True)
-    return Progress(TextColumn("{task.description}"), *columns, disable=quiet, transient=True, console=console, redirect_stdout=False)

@@ -18,9 +18,10 @@ from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
 from gateway.commands import given
-from gateway.commands.audit import past_log, progress_bar
+from gateway.commands.audit_origins import past_log
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.commands.vouchers import Vouchers
 from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
@@ -102,7 +103,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     asked.origin = asked.origin or settings.origin
     beside = Beside()
     if past is None:
-        with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
+        with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows = None
@@ -137,7 +138,7 @@ def over_http(place: Place, asked: Asked) -> None:
 
 def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
     origin = asked.origin or key.name
-    with progress_bar(asked.as_json) as progress:
+    with shown(asked.as_json) as progress:
         task = progress.add_task(source.what, total=None)
         report = verify(
             source,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
-
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
@@ -20,6 +17,7 @@ from gateway.backup.manifest import Tick
 from gateway.backup.succession import Known
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import held
@@ -195,9 +193,8 @@ def _key(text: str | None, as_json: bool) -> NoteKey | None:
 
 @contextmanager
 def _progress(as_json: bool) -> Iterator[Tick]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
+    with shown(as_json, "share") as progress:
+        tasks: dict[str, int] = {}
 
         def tick(what: str, done: int, total: int) -> None:
             if what not in tasks:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, Final
 
-from rich.progress import Progress, TextColumn
 from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
@@ -16,6 +14,7 @@ from gateway.audit import lease as leases
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
@@ -139,10 +138,16 @@ def hold_add(
                 known.refuse(what, value, names, as_json)
     with writing(engine) as connection:
         count = holds.add(connection, hold)
-    with Progress(TextColumn("{task.completed} bodies"), disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("bodies", total=None)
+    with shown(as_json, None) as progress:
+        task = progress.add_task("0 bodies")
         holds.seal_anew(
-            engine, lock_of(engine), vault, lambda connection: None, hold, now, lambda done: progress.update(task, completed=done)
+            engine,
+            lock_of(engine),
+            vault,
+            lambda connection: None,
+            hold,
+            now,
+            lambda done: progress.update(task, description=f"{done} bodies"),
         )
     with engine.connect() as connection:
         bodies = holds.held_bodies(connection, name)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from rich.progress import Progress
 from sqlalchemy import Connection
 
 from gateway.audit.outside import Outside, verify_outside
 from gateway.audit.vouched import read_anchors
 from gateway.commands.output import Exit, fail
+from gateway.commands.progress import Progress
 from gateway.settings import BadSetting
 from security.checkpoint import NoteKey
 from security.cosignature import CosignerKey

@@ -277,6 +277,15 @@ def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch, cap
     assert ended.value.code == 0 and capsys.readouterr().out == f"lgsp {__version__}\n" and re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 
+def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settings) -> None:
+    """Half of a short command's time is loading: what it has no use for stays where it is."""
+    code = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); from gateway.cli import main; main()"
+    command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
+    loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
+    assert "sqlalchemy" in loaded
+    assert not {"rich.progress", "cryptography", "aiohttp", "lxml", "gateway.keyring", "gateway.supervisor"} & set(loaded)
+
+
 def test_one_up_a_data_folder(sandbox: Settings) -> None:
     sandbox.run.mkdir(exist_ok=True)
     folder = os.open(sandbox.run, os.O_RDONLY)
