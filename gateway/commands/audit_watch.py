@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
+from security.windows import VIETNAM
 
 
 def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
@@ -86,7 +88,8 @@ def _look(log: Log, witness: Witness, as_json: bool) -> int:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
+    """In Vietnam, as every other command shows times."""
+    return datetime.now(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _say(value: dict[str, Any], text: str, as_json: bool) -> None:

@@ -126,9 +126,9 @@ def add(connection: Connection, hold: Hold) -> int:
 
 def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
     """Which hold has the name, whether it holds still, and what to do: keys and entries of the log bear it, so that it is never given again."""
-    covers = ", ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in hold.facts().items()
-    )
+    span = {"from": None if hold.begins is None else civil(hold.begins), "to": None if hold.ends is None else civil(hold.ends)}
+    said = {"transfers": ", ".join(hold.transfers or ()), "agency": hold.agency, "contract": hold.contract, **span}
+    covers = ", ".join(f"{name} {value}" for name, value in said.items() if value)
     if hold.released is None:
         state = Words("đang có hiệu lực", "it is in force")
         then = Words(

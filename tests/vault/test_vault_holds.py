@@ -164,7 +164,8 @@ def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: An
     said = refused("vu-an-7")
     assert "for agency H14.5; it is in force" in said and "`lgsp vault hold release vu-an-7`" in said and "such as vu-an-7-2:" in said
     release(house, "vu-an-7")
-    put(house, "vu-an-7-2", agency="H14.5")
+    put(house, "vu-an-7-2", agency="H14.5", begins=0.0)
+    assert "for agency H14.5, from 1970-01-01T07:00+07:00;" in refused("vu-an-7-2")
     said = refused("vu-an-7")
     assert "it was released at 2026-" in said and "such as vu-an-7-3:" in said and "hold release" not in said
     with pytest.raises(Theirs) as caught:
