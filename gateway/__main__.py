@@ -1,6 +1,9 @@
 """`python -m gateway`."""
 
-from gateway.cli import main
+try:
+    from gateway.cli import main
+except KeyboardInterrupt:  # before there was anything to stop
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     main()

@@ -130,7 +130,7 @@ class Supervisor:
             try:
                 Proxies.of(settings)
             except BadEdge as wrong:
-                raise NotStarted(str(wrong)) from None
+                raise NotStarted(f"{wrong} / thiết lập edge không hợp lệ") from None
             found["edge"] = self._bind(settings.host, settings.edge_port)
         if settings.edge_socket:
             try:
@@ -161,12 +161,15 @@ class Supervisor:
             for child in self._children:
                 self._look(child)
                 if child.process is not None and child.process.poll() is not None:
-                    raise NotStarted(f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above")
+                    raise NotStarted(
+                        f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above / "
+                        f"tiến trình {child.name} dừng ngay khi khởi động; xem thông báo phía trên"
+                    )
             if all(child.ready for child in self._children):
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self._children if not child.ready)
-                raise NotStarted(f"not ready after {self.ready_seconds:.0f} s: {late}")
+                raise NotStarted(f"not ready after {self.ready_seconds:.0f} s / quá thời gian mà chưa sẵn sàng: {late}")
             time.sleep(0.02)
 
     def _look(self, child: Child) -> None:

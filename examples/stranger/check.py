@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from examples.clients.audit import Checkpoint, LogKey, included, leaf_hash, read_checkpoint
 from examples.clients.errors import ClientError
 from examples.clients.signing import Verifier
@@ -38,7 +40,7 @@ DIGESTS = {
 _KNOWN = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(manifest\.json|README\.md|README\.vi\.md|check\.pyz)",
+        r"(manifest\.json|README\.md|README\.vi\.md|check\.pyz|by-hand\.sh)",
         r"entries/[0-9]{9,}-[a-z0-9-]+\.(json|tlog-proof|json\.spicy)",
         r"log/(checkpoint|log\.vkey|checkpoint\.tsq|checkpoint\.tsr)",
         r"messages/(salt|answer\.json|(request|forwarded|provider-answer)\.(http|opened))",
@@ -264,14 +266,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     vkey = asked.vkey
     try:
         if vkey is not None and vkey.count("+") < 2:  # no key: the name of a file
-            vkey = Path(vkey).read_text("utf-8")
+            vkey = Path(vkey).read_text("utf-8", "replace")
         files = read_package(asked.package)
         authorities = asked.authorities.read_bytes() if asked.authorities is not None else None
-    except (OSError, zipfile.BadZipFile, Unreadable) as trouble:
+        _fit(vkey, authorities)
+    except (OSError, zipfile.BadZipFile, ValueError) as trouble:
         if asked.json:
             print(json.dumps({"ok": False, "error": f"cannot be read: {trouble}"}, ensure_ascii=False))
         else:
-            print(f"cannot be read: {trouble}", file=sys.stderr)
+            print(f"cannot be read / không đọc được: {trouble}", file=sys.stderr)
         return 1 if isinstance(trouble, Unreadable) else 2
     found = check(files, vkey, authorities)
     whole = found.ok and not found.unseen
@@ -285,13 +288,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for unseen in found.unseen:
             print(f"UNSEEN {unseen}")
         print(
-            "THE PACKAGE DOES NOT HOLD"
+            "THE PACKAGE DOES NOT HOLD / GÓI KHÔNG ĐÚNG"
             if not found.ok
-            else "the package holds"
+            else "the package holds / gói đúng"
             if whole
-            else "what was looked at holds; the rest was not looked at"
+            else "what was looked at holds; the rest was not looked at / phần đã xem đúng; phần còn lại chưa xem được"
         )
     return 0 if whole else 1 if not found.ok else 3
+
+
+def _fit(vkey: str | None, authorities: bytes | None) -> None:
+    """What comes from elsewhere must be what it is to be: a mistaken file is not the package's fault."""
+    if vkey is not None:
+        try:
+            LogKey.parse(vkey)
+        except (ClientError, ValueError) as wrong:
+            raise ValueError(f"--vkey is no verifier key (one line like NAME+HASH+BASE64): {wrong}") from None
+    if authorities is not None:
+        try:
+            x509.load_pem_x509_certificates(authorities)
+        except ValueError:
+            raise ValueError("--authorities holds no certificates in PEM") from None
 
 
 if __name__ == "__main__":

@@ -84,6 +84,14 @@ def of_transfer(connection: Connection, id: str) -> Journey:
     )
 
 
+def beside(connection: Connection, transfer: str) -> list[Step]:
+    """Entries under ids of their own that are about the transfer: its repeats, and notes that name it; in order, those without an index last."""
+    found = _all(connection, Query(transfer=transfer, oldest_first=True))
+    steps = [_step(each) for each in found if each.facts.transfer != transfer]
+    logged = {step.facts.transfer + step.facts.kind + step.facts.at for step in steps}
+    return steps + [step for step in _waiting(connection, transfer, logged) if step.facts.transfer != transfer]
+
+
 def _all(connection: Connection, query: Query) -> list[Logged]:
     found: list[Logged] = []
     cursor: str | None = None

@@ -79,8 +79,10 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     files |= messages
     files |= {f"certificates/{name}": data for name, data in _certificates(connection, keyring, entries).items()}
     files["check.pyz"] = checker()
+    files["by-hand.sh"] = resources.files("gateway.audit").joinpath("by-hand.sh").read_bytes()
+    body = bool(files.get("messages/request.http", b"").partition(b"\r\n\r\n")[2])
     facts = packagepage.Facts(
-        transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at), entries[0]["at"]
+        transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at), entries[0]["at"], body
     )
     files |= {"README.md": packagepage.english(facts).encode(), "README.vi.md": packagepage.vietnamese(facts).encode()}
     manifest = {

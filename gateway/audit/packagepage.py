@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+# Which message is behind which digest of the entries.
+DIGESTED: Final = {
+    "in": "messages/request.http",
+    "sent": "messages/forwarded.http",
+    "back": "messages/provider-answer.http",
+    "out": "messages/answer.json",
+}
+_SALTED: Final = r"""salted() { { printf '%b' "$(sed 's/../\\x&/g' messages/salt)"; cat "$1"; } | sha256sum; }"""
+_BODY: Final = r"salted <(sed '1,/^\r*$/d' messages/request.http)"
+_QUESTION: Final = r"salted <(sed -n '1s/^[^?]*?\(.*\) HTTP.*/\1/p' messages/request.http | tr -d '\n')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +30,34 @@ class Facts:
     reason: str
     made: str
     at: str  # of the transfer: certificates had to hold then
+    body: bool = True  # whether the request has one
 
     @property
     def origin(self) -> str:
         return self.note.split("\n", 1)[0]
 
-    def first(self, ending: str) -> str:
-        return next((name for name in self.files if name.endswith(ending)), f"entries/…{ending}")
+    @property
+    def proofs(self) -> tuple[str, ...]:
+        """The entries by the names that their files share."""
+        return tuple(name.removesuffix(".tlog-proof") for name in self.files if name.endswith(".tlog-proof"))
+
+    def by_hand(self, key: str) -> str:
+        return "\n".join(f"bash by-hand.sh {key} {name}.json {name}.tlog-proof" for name in self.proofs)
+
+    @property
+    def digests(self) -> str:
+        """How the digest of each message that is here is made from it; `salted` is a word of the shell, set before."""
+        said = [(part, f"salted {file}") for part, file in DIGESTED.items() if file in self.files and "messages/salt" in self.files]
+        if said and said[0][0] == "in":
+            said[0] = "in", _BODY if self.body else _QUESTION
+        return "\n".join([_SALTED, *(f"{command:<82} # {part}" for part, command in said)])
 
 
 def english(facts: Facts) -> str:
     missing = "".join(f"- `{part}` is not here: {why}\n" for part, why in facts.missing.items()) or "- nothing\n"
-    entry = facts.first(".json")
     stamp = (
         "\n**When the checkpoint existed at the latest**, by a time-stamp authority that you trust:\n\n"
-        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile tsa-authorities.pem\n```\n"
+        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile ../tsa-authorities.pem\n```\n"
         if "log/checkpoint.tsr" in facts.files
         else ""
     )
@@ -48,11 +73,13 @@ What belongs to the transfer and is missing:
 2. The **authorities** that issue certificates to the systems: not the copy in `certificates/`.
 3. If you can: a **checkpoint** that an agency kept. Each answer of the gateway carried one; the log must go on from it.
 
+Put them beside this folder, not into it: what the manifest does not name does not belong to the package. All commands are run in this folder.
+
 ## In one step
 
 ```sh
 python3 -m pip install cryptography lxml      # once
-python3 check.pyz . --vkey log.vkey-from-elsewhere --authorities authorities-from-elsewhere.pem
+python3 check.pyz . --vkey ../log.vkey --authorities ../authorities.pem
 ```
 
 `check.pyz` is a zip file of a few readable modules. Whoever altered the package could have altered it too: compare its SHA-256 with the one that you were given with the key,
@@ -63,28 +90,27 @@ take it from the published source, or do without it. What is in `unproven/` is t
 **The entry stands in the log** (C2SP tlog-proof; Debian package `litetlog`):
 
 ```sh
-spicy-litetlog -verify "$(cat log.vkey-from-elsewhere)" entries/*.json
+spicy-litetlog -verify "$(cat ../log.vkey)" entries/*.json
 ```
 
-Without that tool: the leaf is SHA-256 of a zero octet and the entry's octets; hash it with the lines of its `.tlog-proof` upwards (RFC 9162 §2.1.3.2), and compare with the third
-line of `log/checkpoint`, which the log's key signed (Ed25519 over the text up to and with the line end before the empty line).
+Without that tool, with `openssl` (3.0 or newer) and `sha256sum` alone; `by-hand.sh` is forty lines to be read first (RFC 9162 §2.1.3.2):
 
 ```sh
-(printf '\\000'; cat {entry}) | openssl dgst -sha256 -binary | base64
+{facts.by_hand("../log.vkey")}
 ```
 
-**The messages are those of the entry**: SHA-256 of the salt and the octets. `in` is of the request's body (all after the first empty line), `sent` and `back` are of
-`forwarded.http` and `provider-answer.http` whole, `out` is of `answer.json`, the answer before fields were hidden from the caller.
+**The messages are those of the entry**: SHA-256 of the salt and the octets, as it stands in `entries/…-intent.json` and `entries/…-outcome.json`. `in` is of the request's body (all
+after the first empty line; of a question without a body, what follows the `?`), `sent` and `back` are of the files whole, `out` is of the answer before fields were hidden from the caller. In `bash`:
 
 ```sh
-(xxd -r -p messages/salt; cat messages/answer.json) | sha256sum
+{facts.digests}
 ```
 
 **Who signed**: REST messages bear RFC 9421 signatures (`signature-input`, `signature`), SOAP messages WS-Security (`xmlsec1 --verify` takes them); of encrypted ones `….opened` holds what was
 signed inside. The certificates are in `certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the request what was known at that moment.
 
 ```sh
-openssl verify -CAfile authorities-from-elsewhere.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
+openssl verify -CAfile ../authorities.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
 ```
 {stamp}
 ## What this cannot show
@@ -97,7 +123,7 @@ def vietnamese(facts: Facts) -> str:
     missing = "".join(f"- `{part}` không có ở đây: {why}\n" for part, why in facts.missing.items()) or "- không thiếu gì\n"
     stamp = (
         "\n**Điểm kiểm tra có muộn nhất vào lúc nào**, theo một tổ chức cấp dấu thời gian mà anh/chị tin:\n\n"
-        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile tsa-authorities.pem\n```\n"
+        "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile ../tsa-authorities.pem\n```\n"
         if "log/checkpoint.tsr" in facts.files
         else ""
     )
@@ -113,11 +139,13 @@ Phần thuộc giao dịch nhưng không có trong gói:
 2. **Các cơ quan chứng thực** đã cấp chứng thư cho các hệ thống; không dùng bản sao trong `certificates/`.
 3. Nếu có: một **điểm kiểm tra** mà một cơ quan đã giữ. Mỗi câu trả lời của cổng đều kèm một điểm kiểm tra; nhật ký phải nối tiếp điểm đó.
 
+Để chúng bên cạnh thư mục này, không để vào trong: tệp mà bản kê không nêu thì không thuộc gói. Mọi lệnh đều chạy trong thư mục này.
+
 ## Kiểm tra bằng một lệnh
 
 ```sh
 python3 -m pip install cryptography lxml      # một lần
-python3 check.pyz . --vkey khoa-nhat-ky.vkey --authorities co-quan-chung-thuc.pem
+python3 check.pyz . --vkey ../khoa-nhat-ky.vkey --authorities ../co-quan-chung-thuc.pem
 ```
 
 `check.pyz` là một tệp zip gồm vài mô-đun đọc được. Ai sửa gói cũng có thể sửa nó: hãy so mã SHA-256 của nó với mã được trao cùng khóa, hoặc lấy từ mã nguồn công bố, hoặc kiểm tra
@@ -128,21 +156,27 @@ không cần nó. Phần trong `unproven/` là lời của chính trục: không
 **Mục nhật ký có trong nhật ký** (gói Debian `litetlog`):
 
 ```sh
-spicy-litetlog -verify "$(cat khoa-nhat-ky.vkey)" entries/*.json
+spicy-litetlog -verify "$(cat ../khoa-nhat-ky.vkey)" entries/*.json
 ```
 
-**Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte. `in` là thân của yêu cầu (tất cả sau dòng trống đầu tiên), `sent` và `back` là cả tệp `forwarded.http` và
-`provider-answer.http`, `out` là `answer.json`, câu trả lời trước khi các trường bị che.
+Không có công cụ đó thì chỉ cần `openssl` (3.0 trở lên) và `sha256sum`; `by-hand.sh` dài bốn mươi dòng, nên đọc trước khi chạy (RFC 9162 §2.1.3.2):
 
 ```sh
-(xxd -r -p messages/salt; cat messages/answer.json) | sha256sum
+{facts.by_hand("../khoa-nhat-ky.vkey")}
+```
+
+**Thông điệp đúng là của mục đó**: SHA-256 của muối và các byte, như ghi trong `entries/…-intent.json` và `entries/…-outcome.json`. `in` là thân của yêu cầu (tất cả sau dòng trống đầu
+tiên; yêu cầu không có thân thì là phần sau dấu `?`), `sent` và `back` là cả tệp, `out` là câu trả lời trước khi các trường bị che. Chạy bằng `bash`:
+
+```sh
+{facts.digests}
 ```
 
 **Ai đã ký**: thông điệp REST có chữ ký RFC 9421, thông điệp SOAP có WS-Security (`xmlsec1 --verify`); của thông điệp đã mã hóa, tệp `….opened` giữ phần được ký bên trong. Chứng thư ở
 `certificates/`, đặt tên theo mã khóa; `status.json` cho biết tình trạng của từng chứng thư, các dòng `lgsp-certificate-status` trong yêu cầu cho biết tình trạng vào đúng lúc đó.
 
 ```sh
-openssl verify -CAfile co-quan-chung-thuc.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
+openssl verify -CAfile ../co-quan-chung-thuc.pem -attime $(date -d '{facts.at}' +%s) certificates/*.crt
 ```
 {stamp}
 ## Điều mà gói này không chứng minh được

@@ -66,6 +66,16 @@ register(
             ("Dùng chương trình của bản phát hành đã sao lưu hoặc mới hơn.", "Use the release that made it, or a later one."),
         ),
         _kind(
+            "none",
+            Branch.THEIRS,
+            ("Không phải bản sao lưu", "It is no backup"),
+            (
+                "Trong {folder} không có {name}: không phải bản sao lưu, hoặc việc sao lưu bị dừng giữa chừng.",
+                "There is no {name} in {folder}: no backup, or one that was cut short.",
+            ),
+            ("Chỉ thư mục do `lgsp backup` tạo trọn vẹn.", "Name a folder that `lgsp backup` finished."),
+        ),
+        _kind(
             "not-held",
             Branch.THEIRS,
             ("Không có gì chờ xác nhận", "Nothing waits to be confirmed"),

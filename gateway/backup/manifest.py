@@ -131,8 +131,8 @@ def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _
     """The manifest, after every file was compared with it; `backup.broken` with the first thing that is wrong. With a key from outside, its signature too."""
     try:
         text = (folder / NAME).read_text("utf-8")
-    except FileNotFoundError:
-        raise broken(folder, f"there is no {NAME}: no backup, or one that was cut short") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise Theirs("backup.none", folder=folder, name=NAME) from None
     except (OSError, UnicodeDecodeError) as wrong:
         raise broken(folder, f"{NAME}: {wrong}") from None
     made = _parsed(folder, text)

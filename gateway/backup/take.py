@@ -15,8 +15,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +23,7 @@ from sqlalchemy import Engine, select
 import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours, Theirs
 from contracts.base.ids import new_id
+from gateway import __version__
 from gateway.atrest import is_protected
 from gateway.audit.logkey import LogKey
 from gateway.audit.verify import Report, verify_log
@@ -190,7 +189,7 @@ def _fill(
         manifest.put(draft / "log" / "checkpoint", checkpoint.encode())
     return Manifest(
         made=now,
-        version=_version(),
+        version=__version__,
         kind=settings.kind,
         data=str(settings.data),
         origin=settings.origin,
@@ -223,10 +222,3 @@ def _signer(settings: Settings) -> Callable[[str], str] | None:
     if not keyring.log_key.exists():  # on a machine that has doors alone
         return None
     return LogKey.open(keyring.log_key, settings.origin, keyring.at_rest).sign_text
-
-
-def _version() -> str:
-    try:
-        return version_of("lgsp")
-    except PackageNotFoundError:
-        return "0"

@@ -1,6 +1,6 @@
 """The command line: reads arguments, loads what a command needs when it needs it, and ends with a documented exit code.
 
-0 all well, 1 the answer is no, 2 wrong usage, 3 ours (`docs/commands.md`). Each module here declares its own commands.
+0 all well, 1 the answer is no, 2 wrong usage, 3 ours, 130 and more by a signal (`docs/commands.md`). Each module here declares its own commands.
 """
 
 from __future__ import annotations
@@ -33,27 +33,49 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     witness,
 )
 from gateway.cli.base import app
-from gateway.commands.output import Exit, fail
+from gateway.commands import stopping
+from gateway.commands.output import FULL, Exit, fail
 
 __all__ = ["app", "main"]
 
 
 def main() -> None:
     """Run the command line. What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
-    as_json = "--json" in sys.argv[1:]
+    words = sys.argv[1:]
+    as_json = "--json" in words
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, io.TextIOWrapper
         ):  # a pipe on Windows has not every letter of Vietnamese; JSON is UTF-8 everywhere (RFC 8259 §8.1)
             stream.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
+    stopping.heed(words)
+    out = sys.stdout  # the parser of the command line wraps it when nobody reads it any more, and ends with 1
+    try:
+        _run(words, as_json)
+    except (SystemExit, BrokenPipeError) as end:
+        sys.stdout = out
+        if BrokenPipeError in (type(end), type(end.__context__)) or stopping.reader_gone():  # whatever it came to: nobody has read it
+            stopping.let_go()
+            raise SystemExit(stopping.GONE) from None
+        raise
+
+
+def _run(words: list[str], as_json: bool) -> None:
     try:
         app(prog_name="lgsp")
     except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object
         told = getattr(end.__context__, "format_message", None)
         if as_json and told is not None:
-            fail(Exit.USAGE, "usage", told(), "See --help of this command. / Xem --help của lệnh này.", as_json)
+            fail(
+                Exit.USAGE, "usage", f"{told()} / lệnh chưa đúng cú pháp", "See --help of this command. / Xem --help của lệnh này.", as_json
+            )
         raise
+    except stopping.Stopped as stopped:
+        stopping.tell(stopped, words, as_json)
     except OSError as trouble:
+        if trouble.errno in FULL:
+            what = f"{trouble.filename or 'the disk'}: {trouble.strerror} / không còn chỗ trống hoặc lỗi đĩa"
+            fail(Exit.OURS, "disk", what, "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại.", as_json)
         if trouble.filename is None:
             _unforeseen(as_json)
         what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"

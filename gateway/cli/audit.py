@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance
+from gateway.cli.base import Data, Json, app, load_instance, load_settings
 from gateway.commands.output import Exit, fail, failures_told
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export, watch.")
@@ -19,10 +19,23 @@ Origin = Annotated[
 ]
 Url = Annotated[str | None, typer.Option("--url", help="Over HTTP: the gateway's address. Needs --vkey, or --identity with its log.vkey.")]
 Identity = Annotated[
-    Path | None, typer.Option("--identity", help="Over HTTP: identity folder of a system of the centre, by which entries may be read.")
+    Path | None,
+    typer.Option(
+        "--identity",
+        help="Over HTTP: identity folder of a system of the centre, by which entries may be read; or its name in the instance's folder.",
+    ),
 ]
 Passphrase = Annotated[Path | None, typer.Option("--passphrase-file", help="File with the passphrase of that identity's private keys.")]
 Trust = Annotated[Path | None, typer.Option("--trust", help="Over HTTP: certificates that TLS trusts (PEM), if not those of this host.")]
+
+
+def by_name(data: Path | None, identity: Path | None, as_json: bool) -> tuple[Path | None, Path | None]:
+    """An identity that is no folder here, by its name among those of the instance; which instance that is, `--data` says."""
+    if identity is not None and identity.name == str(identity) and not identity.exists():
+        found = load_settings(data, as_json).identities / identity
+        if found.is_dir():
+            return None, found
+    return data, identity
 
 
 @audit.command("verify")
@@ -57,6 +70,7 @@ def audit_verify(
     from gateway.commands.audit_remote import Place
     from gateway.commands.vouchers import vouchers_of
 
+    data, identity = by_name(data, identity, json)
     sources = [name for name, given in (("--data", data), ("--from", export), ("--url or --identity", url or identity)) if given]
     if len(sources) > 1:
         what = f"{' and '.join(sources)} name two logs / chỉ ra hai nhật ký khác nhau"
@@ -78,7 +92,7 @@ def audit_verify(
 
 @audit.command("show")
 def audit_show(transfers: list[str], data: Data = None, json: Json = False) -> None:
-    """All entries of the transfers named, in the order of the log."""
+    """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
     from gateway.commands import audit as command
 
     with failures_told(json):
@@ -108,7 +122,7 @@ def audit_export(
 @audit.command("origins")
 def audit_origins(data: Data = None, json: Json = False) -> None:
     """The log that goes on, and those that ended because a restore lacked what was signed."""
-    from gateway.commands import audit as command
+    from gateway.commands import audit_origins as command
 
     with failures_told(json):
         command.origins_of(load_instance(data, json), json)

@@ -40,7 +40,10 @@ def audit_search(
     grant: Annotated[str | None, typer.Option("--grant", help="The grant that allowed it, or came nearest.")] = None,
     transfer: Annotated[str | None, typer.Option("--transfer", help="Id of a transfer.")] = None,
     message: Annotated[str | None, typer.Option("--message", help="Id of a message, as its sender gave it.")] = None,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who did it, for what is no transfer: exports, changes, readings.")] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option("--actor", help="Who did it, for what is no transfer: exports, changes, readings; a part that is no other's will do."),
+    ] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", help="intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …")
     ] = None,

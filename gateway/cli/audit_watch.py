@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.audit import Identity, Passphrase, Trust, Url, Vkey, audit
+from gateway.cli.audit import Identity, Passphrase, Trust, Url, Vkey, audit, by_name
 from gateway.cli.base import Data, load_instance
 from gateway.commands.output import failures_told
 
@@ -36,6 +36,7 @@ def audit_watch(
     from gateway.commands import audit_watch as command
     from gateway.commands.audit_remote import Place
 
+    data, identity = by_name(data, identity, json)
     with failures_told(json):
         if url is not None or identity is not None:
             command.over_http(Place(url, identity, passphrase, trust, vkey), state, once, every, json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway import __version__
 from gateway import settings as settings_module
 from gateway.commands.output import Exit, fail
 from gateway.settings import Settings
@@ -16,8 +17,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="LGSP gateway: signed, granted, translated, logged data exchange.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lgsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lgsp(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version of the package.")] = False,
+) -> None:
+    """LGSP gateway: signed, granted, translated, logged data exchange."""
+
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the instance (default: $LGSP_DATA, else ./lgsp-data).")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
@@ -34,7 +48,13 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
     try:
         return settings_module.load(data)
     except settings_module.BadSetting as trouble:
-        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-setting",
+            f"{trouble} / thiết lập không hợp lệ",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
+            as_json,
+        )
 
 
 def load_instance(data: Path | None, as_json: bool) -> Settings:

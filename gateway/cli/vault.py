@@ -44,7 +44,7 @@ def vault_expire(
 
 @hold.command("add")
 def hold_add(
-    name: Annotated[str, typer.Argument(help="Small letters, digits, hyphens; never used twice.")],
+    name: Annotated[str, typer.Argument(help="Small letters, digits, hyphens; never used twice, not even after a release.")],
     reason: Reason,
     transfer: Annotated[list[str] | None, typer.Option("--transfer", help="A transfer by its id; may be given again.")] = None,
     agency: Annotated[str | None, typer.Option("--agency", help="Transfers of this agency, as caller or as provider.")] = None,

@@ -8,6 +8,7 @@ Invariant: nothing here says what is true; it only reads what was counted.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -23,6 +24,7 @@ SENT: Final = "sent"
 RECEIVED: Final = "received"
 PATH: Final = "/audit/reconciliation"
 _FIELDS: Final = ("system", "contract", "operation", "direction")
+_DIVIDERS: Final = (",", ";", "\t")
 _MOST: Final = 1_000_000_000
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -74,7 +76,7 @@ def from_json(value: Any) -> Statement:
     """`BadStatement` names all that is wrong."""
     findings: list[Finding] = []
     if not isinstance(value, Mapping) or not isinstance(value.get("counts"), list):
-        raise BadStatement([Finding("counts", "", type(value).__name__, "type", "an object with `day` and the list `counts`")])
+        raise BadStatement([Finding("counts", "", _kind(value), "type", "an object with `day` and the list `counts`")])
     day = _day(value.get("day"), findings)
     claims: dict[Key, Claim] = {}
     for at, item in enumerate(value["counts"]):
@@ -87,11 +89,26 @@ def from_json(value: Any) -> Statement:
     return Statement(day, claims, agency)
 
 
+def decoded(raw: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 where it begins with its mark, as spreadsheets write it."""
+    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return raw.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = raw[: wrong.start].count(b"\n") + 1
+        wanted = "UTF-8, or UTF-16 with its mark; a spreadsheet calls it CSV UTF-8"
+        raise BadStatement([Finding(f"line {line}", "", "bytes in another encoding", "encoding", wanted)]) from None
+
+
 def from_csv(text: str, day: date | None, agency: str | None = None) -> Statement:
-    """Lines `system,contract,operation,direction,accepted`, or one line a message with `message` (or `digest`) in place of `accepted`."""
+    """Lines `system,contract,operation,direction,accepted`, or one line a message with `message` (or `digest`) in place of `accepted`.
+
+    Cells are divided by commas, semicolons (as spreadsheets with Vietnamese settings do) or tabs, whichever the first line is divided by.
+    """
     if day is None:
         raise BadStatement([Finding("day", "", "nothing", "required", "the day, beside a table")])
-    reader = csv.DictReader(io.StringIO(text.removeprefix("﻿")))
+    text = text.removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_divider(text))
     try:
         claims, findings = _table(reader)
     except csv.Error as error:
@@ -101,24 +118,35 @@ def from_csv(text: str, day: date | None, agency: str | None = None) -> Statemen
     return Statement(day, claims, agency)
 
 
-def _table(reader: csv.DictReader[str]) -> tuple[dict[Key, Claim], list[Finding]]:
-    names = {*(reader.fieldnames or ())}
+def _divider(text: str) -> str:
+    head = text.partition("\n")[0]
+    return max(_DIVIDERS, key=head.count)
+
+
+def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
+    names = [each.strip().lower() for each in next(reader, [])]
     counted = [each for each in ("accepted", "message", "digest") if each in names]
-    if len(counted) != 1 or not {*_FIELDS} <= names:
+    if len(counted) != 1 or not {*_FIELDS} <= {*names}:
         wanted = f"{', '.join(_FIELDS)}, and one of accepted, message, digest"
-        raise BadStatement([Finding("line 1", "", ", ".join(sorted(names))[:200], "columns", wanted)])
+        raise BadStatement([Finding("line 1", "", ", ".join(names)[:200] or "nothing", "columns", wanted)])
     findings: list[Finding] = []
     listed: dict[Key, dict[str, None]] = {}
     claims: dict[Key, Claim] = {}
-    for row in reader:
+    for line in reader:
+        row = [each.strip() for each in line]
+        if not any(row):
+            continue
         here = f"line {reader.line_num}"
-        cells = {name: (row.get(name) or "").strip() for name in (*_FIELDS, counted[0])}
+        if len(row) > len(names) and any(row[len(names) :]):
+            findings.append(Finding(here, "", f"{len(row)} cells", "columns", f"{len(names)} cells, as in the first line"))
+            continue
+        cells = dict.fromkeys((*_FIELDS, counted[0]), "") | dict(zip(names, row, strict=False))
         if counted == ["accepted"]:
             number = cells["accepted"]
-            _read(here, cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else None}, claims, findings)
+            _read(here, cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else number or None}, claims, findings)
         elif (key := _key(here, cells, findings)) is not None:
             if not cells[counted[0]]:
-                findings.append(Finding(here, "", "nothing", "required", counted[0]))
+                findings.append(Finding(_at(here, counted[0]), "", "nothing", "required", "the id of a message"))
             listed.setdefault(key, {})[cells[counted[0]]] = None
     for key, ids in listed.items():
         claims[key] = Claim(len(ids), **{f"{counted[0]}s": tuple(ids)})
@@ -135,18 +163,18 @@ def comparison(answer: Answer) -> dict[str, Any]:
 
 def _read(here: str, item: Any, claims: dict[Key, Claim], findings: list[Finding]) -> None:
     if not isinstance(item, Mapping):
-        findings.append(Finding(here, "", type(item).__name__, "type", "an object"))
+        findings.append(Finding(here, "", _kind(item), "type", "an object"))
         return
     key = _key(here, item, findings)
-    lists = {name: _list(f"{here}.{name}", item.get(name), findings) for name in ("messages", "digests")}
+    lists = {name: _list(_at(here, name), item.get(name), findings) for name in ("messages", "digests")}
     given = [each for each in lists.values() if each is not None]
     accepted = item.get("accepted", len(given[0]) if given else None)
     if isinstance(accepted, bool) or not isinstance(accepted, int) or not 0 <= accepted <= _MOST:
-        findings.append(Finding(f"{here}.accepted", "", type(accepted).__name__, "type", f"a whole number, 0 to {_MOST}"))
+        findings.append(Finding(_at(here, "accepted"), "", _kind(accepted), "type", f"a whole number, 0 to {_MOST}"))
     elif len(given) > 1 or given and len(given[0]) != accepted:
-        findings.append(Finding(f"{here}.accepted", "", str(accepted), "agrees", "as many as the one list holds, each once"))
+        findings.append(Finding(_at(here, "accepted"), "", str(accepted), "agrees", "as many as the one list holds, each once"))
     elif lists["digests"] is not None and not all(map(_DIGEST.fullmatch, lists["digests"])):
-        findings.append(Finding(f"{here}.digests", "", "text", "format", "64 hexadecimal digits each"))
+        findings.append(Finding(_at(here, "digests"), "", "text", "format", "64 hexadecimal digits each"))
     elif key is not None and key in claims:
         findings.append(Finding(here, "", " ".join(key), "unique", "one item of each system, contract, operation and direction"))
     elif key is not None:
@@ -157,10 +185,10 @@ def _key(here: str, item: Mapping[str, Any], findings: list[Finding]) -> Key | N
     values = [item.get(name) for name in _FIELDS]
     for name, value in zip(_FIELDS, values, strict=True):
         if not isinstance(value, str) or not 0 < len(value) <= 200:
-            findings.append(Finding(f"{here}.{name}", "", type(value).__name__, "required", "text of 1 to 200 characters"))
+            findings.append(Finding(_at(here, name), "", _kind(value), "required", "text of 1 to 200 characters"))
             return None
     if item["direction"] not in (SENT, RECEIVED):
-        findings.append(Finding(f"{here}.direction", "", "text", "enum", f"{SENT} or {RECEIVED}"))
+        findings.append(Finding(_at(here, "direction"), "", _kind(item["direction"]), "enum", f"{SENT} or {RECEIVED}"))
         return None
     return Key(*map(str, values))
 
@@ -170,7 +198,7 @@ def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | N
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= 300 for each in value):
-        findings.append(Finding(here, "", type(value).__name__, "type", "a list of texts of 1 to 300 characters"))
+        findings.append(Finding(here, "", _kind(value), "type", "a list of texts of 1 to 300 characters"))
         return ()
     return tuple(dict.fromkeys(value))
 
@@ -181,5 +209,21 @@ def _day(value: Any, findings: list[Finding]) -> date | None:
             return date.fromisoformat(value)
     except ValueError:
         pass
-    findings.append(Finding("day", "", type(value).__name__, "format", "a day such as 2026-11-24"))
+    findings.append(Finding("day", "", _kind(value), "format", "a day such as 2026-11-24"))
     return None
+
+
+def _at(here: str, name: str) -> str:
+    """A place within a line of a table, or within an item of JSON."""
+    return f"{here}, column {name}" if here.startswith("line ") else f"{here}.{name}"
+
+
+def _kind(value: Any) -> str:
+    """What stands there, in words and without quoting it."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    return "an object" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else "another number"

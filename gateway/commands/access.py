@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Finding, Theirs
 from contracts.base.times import rfc3339
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
 from gateway.exchange import entries
@@ -189,8 +190,8 @@ def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> st
         fail(
             Exit.USAGE,
             "no-key",
-            "neither --key nor --signature is given",
-            "Sign with --key FILE, or bring a signature made elsewhere.",
+            "neither --key nor --signature is given / chưa có --key hoặc --signature",
+            "Sign with --key FILE, or bring a signature made elsewhere. / Ký bằng --key TỆP, hoặc đưa chữ ký đã ký ở nơi khác.",
             as_json,
         )
     private = _read(key, "an officer's key", as_json)
@@ -199,6 +200,5 @@ def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> st
 
 
 def _read(file: Path, what: str, as_json: bool) -> bytes:
-    if not file.is_file():
-        fail(Exit.USAGE, "no-file", f"there is no file {file}", f"Name {what}; docs/access.md tells how it is made.", as_json)
-    return file.read_bytes()
+    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/phan-quyen.md hướng dẫn cách tạo."
+    return given.content(file, then, as_json)

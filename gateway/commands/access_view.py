@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import Any
 
 from contracts.base.times import rfc3339
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands import given, known
+from gateway.commands.output import emit
 from gateway.exchange.quotas import Asked, refused, used
 from gateway.journal.database import open_engine
 from gateway.registry.matrix import Cell, cell, matrix, operations, text
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from security.grants import Grant
-from security.windows import VIETNAM, Quota, civil
+from security.windows import Quota, civil
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, at: str | None, as_json: bool) -> None:
-    now = _moment(at, as_json)
+    now = time.time() if at is None else given.moment(at, as_json)
     with open_engine(settings.database_url).connect() as connection:
         snapshot = load_snapshot(connection)
         compiled = snapshot.contracts.get(contract)
-        if agency not in snapshot.agencies or compiled is None:
-            missing = f"agency {agency}" if agency not in snapshot.agencies else f"contract {contract}"
-            fail(
-                Exit.USAGE,
-                "unknown",
-                f"there is no {missing}",
-                "See `lgsp registry show`; a contract's name is like indicator/v1.",
-                as_json,
-            )
+        if agency not in snapshot.agencies:
+            known.refuse("agency", agency, snapshot.agencies, as_json)
+        if compiled is None:
+            known.refuse("contract", contract, snapshot.contracts, as_json)
         if operation not in operations(compiled):
-            fail(Exit.USAGE, "unknown", f"{contract} has no operation {operation}", f"It has {', '.join(operations(compiled))}.", as_json)
+            known.refuse("operation", operation, operations(compiled), as_json)
         whole = snapshot.decide(agency, contract, operation, now)
         nearest = (whole.nearest,) if whole.nearest is not None else ()
         counts = [(each, each.quota, used(connection, each, agency, now)) for each in (*whole.limited, *nearest) if each.quota is not None]
@@ -69,7 +64,7 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
 
 
 def show_matrix(settings: Settings, at: str | None, as_json: bool) -> None:
-    now = _moment(at, as_json)
+    now = time.time() if at is None else given.moment(at, as_json)
     with open_engine(settings.database_url).connect() as connection:
         snapshot: Snapshot = load_snapshot(connection)
     cells = list(matrix(snapshot, now))
@@ -117,13 +112,3 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
 def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:
     left = max(0, quota.calls - counted)
     return {"calls": quota.calls, "per": quota.per, "used": counted, "left": left, "until": rfc3339(quota.window(now).ends)}
-
-
-def _moment(text: str | None, as_json: bool) -> float:
-    if text is None:
-        return time.time()
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        fail(Exit.USAGE, "no-time", f"{text} is no time", "Write 2026-12-01T17:30; without an offset it is the time in Vietnam.", as_json)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()

@@ -22,7 +22,7 @@ def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:
     try:
         made = setup.make(folder, contracts)
     except FileExistsError as there:
-        fail(Exit.USAGE, "exists", f"{there} is there already / đã có sẵn", "Name another folder. / Chọn thư mục khác.", as_json)
+        fail(Exit.USAGE, "there-already", f"{there} is there already / đã có sẵn", "Name another folder. / Chọn thư mục khác.", as_json)
     text = (
         "\n".join(f"{file}" for file in made)
         + "\nPut the identity folder beside them, then: lgsp agent check / Đặt thư mục danh tính vào đó."
@@ -48,10 +48,16 @@ def run(file: Path, lifeline: int | None, ready: int | None) -> None:
         asyncio.run(main())
     except Taken as there:
         what = f"another agent works on {there} / một tác tử khác đang dùng {there}"
-        fail(Exit.OURS, "running", what, "Stop it first. / Hãy dừng nó trước.", False)
+        fail(Exit.OURS, "not-started", what, "Stop it first. / Hãy dừng nó trước.", False)
     except OSError as trouble:
         what = f"cannot start: {trouble.strerror or trouble} / không khởi động được"
-        fail(Exit.OURS, "not-started", what, "See `listen` and `state` in the configuration. / Xem `listen`, `state`.", False)
+        fail(
+            Exit.OURS,
+            "not-started",
+            what,
+            "See `listen` and `state` in the configuration. / Xem `listen` và `state` trong tệp cấu hình.",
+            False,
+        )
 
 
 def check(file: Path, as_json: bool) -> None:
@@ -84,7 +90,13 @@ def queue(file: Path, delivered: bool, limit: int, as_json: bool) -> None:
 
 def retry(file: Path, ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
     if everything == bool(ids):
-        fail(Exit.USAGE, "which", "name messages, or --all / nêu mã thông điệp, hoặc --all", "lgsp agent queue", as_json)
+        fail(
+            Exit.USAGE,
+            "which",
+            "name messages, or --all / nêu mã thông điệp, hoặc --all",
+            "`lgsp agent queue` lists them. / Xem danh sách bằng `lgsp agent queue`.",
+            as_json,
+        )
     with _store(file) as store:
         count = store.retry(None if everything else ids, time.time())
     emit({"ok": everything or count == len(ids), "retried": count}, as_json, f"{count}")

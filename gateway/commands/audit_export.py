@@ -9,8 +9,10 @@ from gateway.audit import origins
 from gateway.audit.folder import Wanted, export
 from gateway.audit.proofs import newest
 from gateway.audit.sources import paged
-from gateway.commands.audit import past_log, progress_bar
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands import given
+from gateway.commands.audit_origins import past_log
+from gateway.commands.output import Exit, emit, fail, not_written
+from gateway.commands.progress import progress as shown
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -24,14 +26,7 @@ ACTOR = "command line"
 def write(
     settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool, origin: str | None = None
 ) -> None:
-    then = "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có."
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)  # also one that was there: entries name agencies and systems
-    except OSError as trouble:
-        fail(Exit.USAGE, "no-folder", f"{folder} cannot be made: {trouble.strerror} / không tạo được thư mục", then, as_json)
-    if any(folder.iterdir()):
-        fail(Exit.USAGE, "not-empty", f"{folder} is not empty / thư mục không trống", then, as_json)
+    given.empty_folder(folder, as_json)
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, origin)
     with origins.within(engine, origin if origin != settings.origin else None) as connection:
@@ -45,7 +40,12 @@ def write(
             wanted = Wanted.rounded(top[0], first, last, transfers)
         except ValueError as wrong:
             then = "Ask for entries within that. / Hãy chọn trong khoảng đó."
-            fail(Exit.USAGE, "no-such-range", f"{wrong} / không có khoảng này", then, as_json)
+            fail(Exit.USAGE, "bad-range", f"{wrong} / không có khoảng này", then, as_json)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)  # also one that was there: entries name agencies and systems
+        except OSError as trouble:
+            not_written(folder, trouble, as_json)
         facts: dict[str, Json] = {
             "origin": origin or settings.origin,
             "size": top[0],
@@ -55,7 +55,7 @@ def write(
         }
         with writing(engine) as written:
             append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])
-        with progress_bar(as_json) as progress:
+        with shown(as_json) as progress:
             task = progress.add_task("entries", total=(wanted.stop or 0) - (wanted.first or 0))
             vkey = Keyring(settings).log_vkey.read_text("ascii") if past is None else f"{past.vkey}\n"
             manifest = export(connection, folder, top, vkey, wanted, lambda done: progress.update(task, completed=done))

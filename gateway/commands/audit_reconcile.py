@@ -11,7 +11,7 @@ from sqlalchemy import select
 from contracts.base.errors import Policy
 from gateway.audit.reconcile import compare
 from gateway.audit.search import reading
-from gateway.commands import statement_file
+from gateway.commands import known, statement_file
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -30,8 +30,11 @@ def reconcile(settings: Settings, file: Path, agency: str, day: str | None, as_j
     with reading(engine) as connection:
         own = sorted(connection.execute(select(table.id).where(table.agency == agency)).scalars())
         if not own:
+            if agency not in (names := known.names(connection, "agency")):
+                known.refuse("agency", agency, names, as_json)
             what = f"agency {agency} has no systems / cơ quan không có hệ thống nào"
-            fail(Exit.NO, "no-systems", what, "`lgsp registry show` lists agencies and systems.", as_json)
+            then = "`lgsp registry show` lists agencies and systems. / Xem các cơ quan và hệ thống bằng `lgsp registry show`."
+            fail(Exit.NO, "no-systems", what, then, as_json)
         foreign = next((key.system for key in said.claims if key.system not in own), None)
         if foreign is not None:
             raise Policy("reconciliation.not-yours", agency=agency, named=foreign)

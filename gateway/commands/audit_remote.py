@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from contracts.base.errors import Branch
+from contracts.base.errors import Words
 from gateway.audit.remote import Remote
 from gateway.audit.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
-from gateway.commands.audit import trusted_key
-from gateway.commands.output import Exit, fail
+from gateway.commands import given
+from gateway.commands.output import Exit, exit_of, fail, failed
 from security.checkpoint import NoteKey
 
 
@@ -38,16 +38,21 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
         identity = None if place.identity is None else Identity.load(place.identity, passphrase=secret)
         base = (place.url or (identity.gateway if identity is not None else "")).rstrip("/")
         if urlsplit(base).scheme not in ("https", "http") or not urlsplit(base).netloc:
-            _usage("bad-url", f"{base} is no address of a gateway / không phải địa chỉ của trục", "https://HOST[:PORT]", as_json)
+            _usage(
+                "bad-url",
+                f"{base} is no address of a gateway / không phải địa chỉ của trục",
+                "Write https://HOST[:PORT]. / Viết như https://MÁY-CHỦ[:CỔNG].",
+                as_json,
+            )
         if identity is not None and base != identity.gateway:
             what = f"the identity is for {identity.gateway}, not for {base} / định danh thuộc địa chỉ khác"
             _usage("bad-url", what, "Leave --url out, or name the other identity. / Bỏ --url, hoặc chọn định danh khác.", as_json)
         if place.vkey is None and identity is None:
             what = "over HTTP the log's key has to come from elsewhere / qua HTTP cần khóa kiểm tra lấy từ nơi khác"
             _usage("no-key", what, "Give --vkey, or --identity with its log.vkey. / Dùng --vkey, hoặc --identity có log.vkey.", as_json)
-        key = trusted_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
+        key = given.log_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
         assert key is not None
-        tls = identity.tls() if identity is not None else ssl.create_default_context(cafile=place.trust)
+        tls = identity.tls() if identity is not None else _tls(place.trust, as_json)
         with Remote(base, tls, identity) as found:
             yield found, key
 
@@ -58,24 +63,40 @@ def told(as_json: bool) -> Iterator[None]:
     try:
         yield
     except LogObjection as no:
-        objected(no, as_json)
+        failed(Exit.NO, no, as_json)
     except NotYet as trouble:
         then = "Is the keeper running? Try again in a second. / Thử lại sau một giây."
         fail(Exit.OURS, "no-checkpoint", f"{trouble} / nhật ký chưa có điểm kiểm tra", then, as_json)
     except NoSource as trouble:
         then = "Name a whole export, or a running gateway. / Chỉ một bản xuất đầy đủ, hoặc một trục đang chạy."
         fail(Exit.USAGE, "no-log", f"{trouble} / không có nhật ký để kiểm tra", then, as_json)
-    except (BadIdentity, BadUsage, BadState, NoConnection, NotProven, Refused) as trouble:
-        mine = isinstance(trouble, (BadIdentity, BadUsage))
-        code = Exit.USAGE if mine else Exit.OURS if trouble.branch is Branch.OURS else Exit.NO
-        what, then = (f"{words('en')} / {words('vi')}" for words in (trouble.what, trouble.next))
-        fail(code, trouble.code, what, then, as_json)
+    except NoConnection as trouble:
+        failed(exit_of(trouble.code, trouble.branch), trouble, as_json, then=_mend(trouble))
+    except (BadIdentity, BadUsage, BadState, NotProven, Refused) as trouble:
+        failed(exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused)), trouble, as_json)
     except (ssl.SSLError, OSError) as trouble:
-        fail(Exit.USAGE, "file", str(trouble), "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
+        fail(Exit.USAGE, "file", f"{trouble} / không đọc được tệp này", "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
 
 
-def objected(no: LogObjection, as_json: bool) -> NoReturn:
-    fail(Exit.NO, no.code, f"{no.what('en')} / {no.what('vi')}", f"{no.next('en')} / {no.next('vi')}", as_json)
+def _tls(trust: Path | None, as_json: bool) -> ssl.SSLContext:
+    if trust is None:
+        return ssl.create_default_context()
+    then = "Name a file of certificates in PEM, such as ca.crt. / Chỉ tệp chứng thư dạng PEM, ví dụ ca.crt."
+    content = given.content(trust, then, as_json)
+    try:
+        return ssl.create_default_context(cadata=content.decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        fail(Exit.USAGE, "bad-certificates", f"--trust: {trust} holds no certificates / không có chứng thư nào", then, as_json)
+
+
+def _mend(trouble: NoConnection) -> Words:
+    if getattr(trouble.__cause__, "certificate_error", None) is None:
+        return Words("Kiểm tra mạng và địa chỉ rồi chạy lại.", "Check the network and the address, then run it again.")
+    return Words(
+        "Chứng thư TLS không do tổ chức nào được tin cấp: chỉ tệp các cơ quan chứng thực (PEM) bằng --trust, hoặc định danh (có ca.crt) bằng --identity.",
+        "No authority that is trusted here vouches for the TLS certificate: name a file of authorities (PEM) with --trust, or an identity with its "
+        "ca.crt by --identity.",
+    )
 
 
 def _usage(code: str, what: str, then: str, as_json: bool) -> NoReturn:

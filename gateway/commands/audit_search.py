@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
@@ -23,8 +21,10 @@ from gateway.audit.facts import Facts, Logged
 from gateway.audit.index import Indexer
 from gateway.audit.journey import Journey
 from gateway.audit.search import Query
-from gateway.commands import known
+from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as drawn
+from gateway.commands.stopping import Stopped
 from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
@@ -33,9 +33,13 @@ from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.entry import keyed
 from security.windows import VIETNAM
-from security.windows import moment as moment_of
 
 _PAGE: Final = 500
+_ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
+_PARTS: Final = {
+    True: "--- refused, failed or in doubt / bị từ chối, lỗi hoặc chờ xác minh",
+    False: "--- the rest / các mục còn lại",
+}
 _COLUMNS: Final = (
     "index", "at", "kind", "outcome", "failure", "status", "agency", "system", "provider", "contract", "operation", "grant", "message",
     "transfer", "about", "actor", "source", "door", "times",
@@ -58,43 +62,46 @@ def search(
     as_json: bool,
 ) -> None:
     if as_csv and as_json:
-        fail(Exit.USAGE, "two-forms", "--csv and --json are two forms", "Choose one of them. / Chỉ chọn một dạng.", as_json)
+        what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
+        fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     if "transfer" in conditions:
-        conditions = {**conditions, "transfer": str(conditions["transfer"]).lower()}
+        conditions = {**conditions, "transfer": known.transfer_id(str(conditions["transfer"]), as_json)}
+    begin = None if since is None else given.moment(since, as_json)
+    end = None if until is None else given.moment(until, as_json, whole_day=True)
+    if begin is not None and end is not None and begin >= end:
+        what = f"--from {since} is not before --to {until} / --from phải trước --to"
+        fail(Exit.USAGE, "bad-range", what, "Turn them round. / Đổi lại.", as_json)
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        notes = origins.unseen(connection, begin, end)
+    if not notes:  # else a name may stand in a log that ended, and nowhere else
+        _all_known(engine, conditions, as_json)
+    if "actor" in conditions:
+        conditions = {**conditions, "actor": _actor(engine, str(conditions["actor"]), bool(notes), as_json)}
     query = Query(
         **conditions,
         message=None if message is None else keyed(Keyring(settings).hash_key(), message),
-        since=None if since is None else moment(since, as_json),
-        until=None if until is None else moment(until, as_json, whole_day=True),
+        since=begin,
+        until=end,
         oldest_first=oldest_first,
         trouble_first=trouble_first,
     )
-    if query.since is not None and query.until is not None and query.since >= query.until:
-        fail(
-            Exit.USAGE,
-            "bad-span",
-            f"--from {since} is not before --to {until} / --from phải trước --to",
-            "Turn them round. / Đổi lại.",
-            as_json,
-        )
-    engine = open_engine(settings.database_url)
-    with engine.connect() as connection:
-        notes = origins.unseen(connection, query.since, query.until)
-    if not notes:  # else a name may stand in a log that ended, and nowhere else
-        _all_known(engine, conditions, as_json)
     hits: list[Logged] = []
     disagree: list[int] = []
-    live, stopped = not (as_json or as_csv), False
+    live, stopped = not (as_json or as_csv), 0
     looked = 0
-    with _progress(as_json) as progress:
+    part: bool | None = None
+    with drawn(as_json, None) as progress:
         task = progress.add_task("", total=None)
         try:
             while True:
                 with searching.reading(engine) as connection:
                     page = searching.search(connection, query, limit=min(_PAGE, limit - len(hits)), cursor=cursor, indexed=indexed)
-                if live:
-                    for each in page.hits:
-                        print(line(each), flush=True)
+                for each in page.hits if live else ():
+                    if trouble_first and each.facts.trouble is not part:
+                        part = each.facts.trouble
+                        print(_PARTS[part], flush=True)
+                    print(line(each), flush=True)
                 hits += page.hits
                 disagree += page.disagree
                 cursor = page.next
@@ -102,18 +109,18 @@ def search(
                 progress.update(task, description=f"{looked} rows looked at, now at entry {page.reached}")
                 if cursor is None or len(hits) >= limit:
                     break
-        except KeyboardInterrupt:
-            stopped = True
+        except (KeyboardInterrupt, Stopped) as told:
+            stopped = 130 if isinstance(told, KeyboardInterrupt) else told.code
     if as_csv:
         facts: dict[str, Any] = {"search": {name: value for name, value in _told(query).items() if value is not None}, "entries": len(hits)}
         with writing(engine) as connection:  # before anything of it is shown
             append(connection, [entries.note("export", facts, time.time(), actor="command line")])
         _print_csv(hits)
     result = {
-        "ok": not disagree,
+        "ok": not disagree and not stopped,
         "entries": [shown(each) for each in hits],
         "next": cursor,
-        "stopped": stopped,
+        "stopped": bool(stopped),
         "disagree": disagree,
         "notes": list(notes),
     }
@@ -124,7 +131,9 @@ def search(
             print(f"next: --cursor {cursor}", file=sys.stderr)
         if disagree:
             print(f"the index shows entries {disagree[:20]} as what they are not: run `lgsp audit reindex`", file=sys.stderr)
-    emit(result, as_json, "" if hits or as_csv else "nothing fits / không có mục nào")
+    if stopped and not as_json:
+        print("stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp", file=sys.stderr)
+    emit(result, as_json, "" if hits or as_csv or stopped else "nothing fits / không có mục nào", ends=stopped or None)
 
 
 def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:
@@ -139,6 +148,28 @@ def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> 
                 known.refuse(what, value, names, as_json)
 
 
+def _actor(engine: Engine, said: str, elsewhere: bool, as_json: bool) -> str:
+    """An actor whole, by a part of its name that is no other's; wrong usage if several have it, or none where it can stand `elsewhere` neither."""
+    with searching.reading(engine) as connection:
+        found = searching.search(connection, Query(actor=said), limit=1)
+        if found.hits or found.next is not None:
+            return said
+        cursor, seen = None, {f"{said}, command line"}
+        for _ in range(_ACTOR_PAGES):
+            page = searching.search(connection, Query(), limit=_PAGE, cursor=cursor)
+            seen |= {each.facts.actor for each in page.hits if each.facts.actor}
+            if (cursor := page.next) is None:
+                break
+        near = [
+            each for each in sorted(seen) if said.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
+        ]
+    if not near and elsewhere:
+        return said
+    if len(near) != 1:
+        known.refuse("actor", said, near or seen - {f"{said}, command line"}, as_json, all=bool(near))
+    return near[0]
+
+
 def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     hashed = keyed(Keyring(settings).hash_key(), id)
@@ -149,7 +180,11 @@ def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> N
     if not found:
         of = f" of {system}" if system is not None else ""
         what = f"the log holds no transfer and no message {id}{of} / nhật ký không có giao dịch hay thông điệp này"
-        fail(Exit.NO, "no-such-transfer", what, "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system.", as_json)
+        then = (
+            "Transfer ids stand in answers as Lgsp-Transfer; a message id wants --system. / "
+            "Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời; mã thông điệp cần kèm --system."
+        )
+        fail(Exit.NO, "no-such-transfer", what, then, as_json)
     texts = [*map(_journey_text, found), *notes]
     emit({"ok": True, "journeys": [_journey(each) for each in found], "notes": notes}, as_json, "\n\n".join(texts))
 
@@ -159,19 +194,11 @@ def reindex(settings: Settings, as_json: bool) -> None:
     with engine.connect() as connection:
         top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
     done = 0
-    with _progress(as_json, BarColumn(), MofNCompleteColumn()) as progress:
+    with drawn(as_json) as progress:
         task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
         for done in Indexer(engine, lock_of(engine)).remake():
             progress.update(task, completed=done)
     emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed")
-
-
-def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
-    """A day or a moment; without an offset it is the time in Vietnam. `whole_day`: of a day, its end."""
-    try:
-        return moment_of(text, whole_day=whole_day)
-    except (ValueError, OverflowError):
-        fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-11-24, or 2026-11-24T17:30.", as_json)
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------
@@ -280,9 +307,3 @@ def _journey_text(of: Journey) -> str:
     lines += [f"feed: {each['contract']}, offset {each['offset']}" for each in of.feed]
     lines += [f"vault: {each['part']}, {each['size']} bytes, key {each['key']}" for each in of.vault]
     return "\n".join(lines)
-
-
-def _progress(as_json: bool, *columns: ProgressColumn) -> Progress:
-    quiet = as_json or not sys.stderr.isatty()
-    console = Console(stderr=True)
-    return Progress(TextColumn("{task.description}"), *columns, disable=quiet, transient=True, console=console, redirect_stdout=False)

@@ -19,9 +19,11 @@ from gateway.audit.outside import Outside
 from gateway.audit.remote import RemoteSource
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
-from gateway.commands.audit import kept_note, past_log, progress_bar, trusted_key
+from gateway.commands import given
+from gateway.commands.audit_origins import past_log
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.commands.vouchers import Vouchers
 from gateway.journal import tables
 from gateway.journal.database import open_engine, snapshot
@@ -46,7 +48,9 @@ class Asked:
             what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
             fail(Exit.USAGE, "bad-range", what, "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.", as_json)
         self.origin = origin
-        self.outside: list[tuple[str, str | Checkpoint]] = [(f"the kept checkpoint {path.name}", kept_note(path, as_json)) for path in kept]
+        self.outside: list[tuple[str, str | Checkpoint]] = [
+            (f"the kept checkpoint {path.name}", given.checkpoint(path, as_json)) for path in kept
+        ]
         self.first = first
         self.last = last
         self.as_json = as_json
@@ -103,13 +107,13 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, asked.origin)
     own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
-    key = trusted_key(vkey if vkey is not None else own, asked.as_json)
+    key = given.log_key(vkey if vkey is not None else own, asked.as_json)
     asked.origin = asked.origin or settings.origin
     # Read before the database, which is never behind it.
     asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin)
     beside = Beside()
     if past is None:
-        with snapshot(engine) as connection, progress_bar(asked.as_json) as progress:
+        with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows, missing = None, [*_missing(connection, settings)]
@@ -162,7 +166,7 @@ def _hash_id(settings: Settings) -> Callable[[str], str] | None:
 def of_export(folder: Path, vkey: str | None, asked: Asked) -> None:
     with told(asked.as_json):
         source = FolderSource(folder)
-        key = trusted_key(vkey if vkey is not None else source.key(), asked.as_json)
+        key = given.log_key(vkey if vkey is not None else source.key(), asked.as_json)
         _check(source, key, asked, "export" if vkey is None else None)
 
 
@@ -173,7 +177,7 @@ def over_http(place: Place, asked: Asked) -> None:
 
 def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
     origin = asked.origin or key.name
-    with progress_bar(asked.as_json) as progress:
+    with shown(asked.as_json) as progress:
         task = progress.add_task(source.what, total=None)
         report = verify(
             source,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,19 @@ from gateway.audit.sources import NoSource
 from gateway.audit.watch import DatabaseLog, Log, RemoteLog, look
 from gateway.client import NoConnection
 from gateway.client.witness import Witness
-from gateway.commands.audit import trusted_key
+from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
+from gateway.commands.stopping import Stopped
 from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
+from security.windows import VIETNAM
 
 
 def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
-    key = trusted_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
+    key = given.log_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
     with told(as_json), open_engine(settings.database_url).connect() as connection:
         _follow(DatabaseLog(connection), key, state or settings.data / "log" / "watched", once, every, as_json)
 
@@ -41,7 +44,7 @@ def over_http(place: Place, state: Path | None, once: bool, every: float, as_jso
 
 
 def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
-    """Ends by Ctrl-C, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
+    """Ends by Ctrl-C or SIGTERM, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
     witness, grown, trouble = Witness(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
@@ -58,8 +61,8 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
             if once:
                 break
             time.sleep(every)
-    except KeyboardInterrupt:
-        pass
+    except (KeyboardInterrupt, Stopped):
+        pass  # it follows the log until it is told to stop: that is its good end
     kept, pending = witness.kept, len(witness.pending)
     size = None if kept is None else kept.size
     last = {"ok": True, "origin": key.name, "from": started, "size": size, "new": grown, "pending": pending, "kept_in": str(state)}
@@ -85,7 +88,8 @@ def _look(log: Log, witness: Witness, as_json: bool) -> int:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
+    """In Vietnam, as every other command shows times."""
+    return datetime.now(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _say(value: dict[str, Any], text: str, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,20 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
-
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from gateway.backup import restore as restoring
 from gateway.backup import take
 from gateway.backup.manifest import Tick
 from gateway.backup.succession import Known
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import held
 from gateway.settings import Settings
-from security.checkpoint import NoteError, NoteKey
+from security.checkpoint import NoteKey
 
 _WHY: Final = {
     "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
@@ -185,37 +184,17 @@ def _then(data: Path) -> list[str]:
 
 
 def _known(files: Sequence[Path], as_json: bool) -> list[Known]:
-    found = []
-    for path in files:
-        try:
-            found.append(Known(str(path), path.read_text("utf-8")))
-        except (OSError, UnicodeDecodeError) as trouble:
-            fail(
-                Exit.USAGE,
-                "no-file",
-                f"the checkpoint {path} cannot be read ({trouble})",
-                "Name a file as /audit/checkpoint gives it.",
-                as_json,
-            )
-    return found
+    return [Known(str(path), given.checkpoint(path, as_json)) for path in files]
 
 
 def _key(text: str | None, as_json: bool) -> NoteKey | None:
-    if text is None:
-        return None
-    path = Path(text)
-    try:
-        return NoteKey.from_text(path.read_text("utf-8").strip() if path.is_file() else text)
-    except (OSError, UnicodeDecodeError, NoteError) as trouble:
-        what = f"{text} is neither a verifier key nor a file that holds one ({trouble})"
-        fail(Exit.USAGE, "bad-key", what, "A key is one line like NAME+HASH+BASE64, as in log/log.vkey.", as_json)
+    return None if text is None else given.log_key(text, as_json)
 
 
 @contextmanager
 def _progress(as_json: bool) -> Iterator[Tick]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
+    with shown(as_json, "share") as progress:
+        tasks: dict[str, int] = {}
 
         def tick(what: str, done: int, total: int) -> None:
             if what not in tasks:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.atrest import AtRest
 from gateway.audit.reading import View, view_body
-from gateway.commands import known
+from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
@@ -26,11 +26,8 @@ _IN_JSON: Final = 1 << 20
 def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
     transfer = known.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
-    if out is not None and out.exists():
-        fail(Exit.USAGE, "file-there", f"{out} is there already / đã có tệp này", "Name a new file. / Chọn tệp mới.", as_json)
-    if out is not None and not out.parent.is_dir():
-        what = f"the folder {out.parent} is not there / chưa có thư mục này"
-        fail(Exit.USAGE, "no-folder", what, "Make it, or name another. Nothing was read. / Tạo thư mục hoặc chọn nơi khác.", as_json)
+    if out is not None:
+        given.new_file(out, as_json)
     engine = open_engine(settings.database_url)
     vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings))
 
@@ -82,5 +79,11 @@ def _span(text: str | None, as_json: bool) -> tuple[int, int | None]:
         return 0, None
     found = _RANGE.fullmatch(text)
     if found is None or found[2] and int(found[2]) < int(found[1]):
-        fail(Exit.USAGE, "bad-range", f"{text} is no range of bytes / không phải khoảng byte", "Write 0-999, or 1000-.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-range",
+            f"{text} is no range of bytes / không phải khoảng byte",
+            "Write 0-999, or 1000-. / Viết như 0-999, hoặc 1000-.",
+            as_json,
+        )
     return int(found[1]), int(found[2]) + 1 if found[2] else None

@@ -21,6 +21,7 @@ from gateway.settings import Settings
 from security.keys import thumbprint
 
 _DAY = 86_400.0
+_ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
 _DER = Encoding.DER
 
 
@@ -50,7 +51,7 @@ def crl(settings: Settings, issuer: str, out: Path | None, as_json: bool) -> Non
         own.renew(connection, EmbeddedAuthority(settings), time.time())
         found = own.stored_list(connection, issuer)
     if found is None:
-        fail(Exit.USAGE, "unknown", f"there is no issuer {issuer} / không có tổ chức phát hành {issuer}", "See `lgsp ca show`.", as_json)
+        fail(Exit.USAGE, "unknown-issuer", f"there is no issuer {issuer} / không có tổ chức phát hành {issuer}", _ISSUERS, as_json)
     if out is not None:
         out.write_bytes(found)
     read = x509.load_der_x509_crl(found)

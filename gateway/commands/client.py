@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from contracts.base.errors import Branch, Finding, Language
+from contracts.base.errors import Finding, Language
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import text_of
 from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
 from gateway.commands import statement_file
-from gateway.commands.output import Exit, emit, finding_json, told
+from gateway.commands.output import Exit, emit, exit_of, finding_json, told
 
 
 def call(
@@ -185,7 +185,9 @@ def told_in_words(as_json: bool) -> Iterator[None]:
     try:
         yield
     except (Refused, BadIdentity, BadState, BadUsage, NoConnection, NotProven, LogObjection) as trouble:
-        code = Exit.USAGE if isinstance(trouble, (BadIdentity, BadUsage)) else Exit.OURS if trouble.branch is Branch.OURS else Exit.NO
+        code = exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused))
+        if isinstance(trouble, LogObjection):  # the log was held against what it had signed: that is the answer
+            code = Exit.NO
         findings: Sequence[Finding] = trouble.findings
         error: dict[str, Any] = {
             "code": trouble.code,

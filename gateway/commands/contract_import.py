@@ -18,6 +18,7 @@ from contracts.importers.skeleton import skeleton
 from contracts.importers.source import MAX_BYTES, MAX_FILES, Files
 from contracts.importers.wsdl import import_wsdl
 from contracts.marks import MARK
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 
 Import = Callable[[Files, Sequence[str]], Interface]
@@ -33,7 +34,7 @@ def from_openapi(file: Path, operations: Sequence[str], extra: Path | None, out:
 
 def new(contract_id: str, out: Path | None, as_json: bool) -> None:
     if dashed(contract_id) != contract_id:
-        fail(Exit.USAGE, "bad-id", f"{contract_id!r} is no id / không phải mã hợp đồng", f"Such as {dashed(contract_id)}.", as_json)
+        fail(Exit.USAGE, "bad-id", f"{contract_id!r} is no id / không phải mã hợp đồng", f"Such as / Ví dụ: {dashed(contract_id)}", as_json)
     folder = _folder(out or Path(contract_id), as_json)
     _write(folder, skeleton(contract_id), as_json)
 
@@ -68,10 +69,7 @@ def _extra(folder: Path) -> dict[str, bytes]:
 def _folder(out: Path, as_json: bool) -> Path:
     """Where the files go: a contract's folder bears its major version."""
     folder = out if out.name == "v1" else out / "v1"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = f"{folder} is not empty / không rỗng"
-        fail(Exit.USAGE, "not-empty", what, "Name another folder. / Chỉ một thư mục khác.", as_json)
-    return folder
+    return given.empty_folder(folder, as_json)
 
 
 def _write(folder: Path, made: draft.Draft, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from contracts.tryout import Tryout, Written, messages, try_out
 from contracts.wire.jsontext import pretty, write_json
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail, finding_json
 
 _SAID = {
@@ -27,7 +28,9 @@ def run(folder: Path, format_name: str, file: Path, message: str | None, as_json
     compiled = compile_bundle(Bundle.from_folder(folder))
     if format_name not in compiled.formats:
         shown = ", ".join(compiled.formats)
-        fail(Exit.USAGE, "no-format", f"there is no format {format_name} / không có dạng {format_name}", f"{shown}", as_json)
+        fail(
+            Exit.USAGE, "no-format", f"there is no format {format_name} / không có dạng {format_name}", f"Known / Đang có: {shown}", as_json
+        )
     named = _message(compiled, format_name, file, message, as_json)
     made = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
     emit(_result(made), as_json, "\n".join(_lines(made)))
@@ -36,9 +39,9 @@ def run(folder: Path, format_name: str, file: Path, message: str | None, as_json
 def _raw(file: Path, as_json: bool) -> bytes:
     if str(file) == "-":
         return sys.stdin.buffer.read()
-    if not file.is_file():
-        fail(Exit.USAGE, "no-file", f"there is no file {file} / không có tệp {file}", "", as_json)
-    return file.read_bytes()
+    return given.content(
+        file, "Name a file with one message, or - for standard input. / Chỉ tệp chứa một bản tin, hoặc - để đọc đầu vào chuẩn.", as_json
+    )
 
 
 def _message(compiled: CompiledContract, format_name: str, file: Path, message: str | None, as_json: bool) -> str | None:
@@ -46,14 +49,15 @@ def _message(compiled: CompiledContract, format_name: str, file: Path, message: 
     codec = compiled.formats[format_name]
     known = messages(compiled, codec)
     if message is not None and message not in known:
-        fail(Exit.USAGE, "no-message", f"{format_name} has no message {message}", f"--message: {', '.join(known)}", as_json)
+        what = f"{format_name} has no message {message} / không có bản tin này"
+        fail(Exit.USAGE, "no-message", what, f"Known / Đang có: --message {', '.join(known)}", as_json)
     if message is not None or "xml" in codec.speaks and file.suffix == ".xml":
         return message
     named = re.match(r"\w+(?=\.)", file.name)
     if named is not None and named[0] in known:
         return named[0]
     if len(known) != 1 and codec.media != "xml":
-        fail(Exit.USAGE, "no-message", "which message is it? / đây là bản tin nào?", f"--message: {', '.join(known)}", as_json)
+        fail(Exit.USAGE, "no-message", "which message is it? / đây là bản tin nào?", f"Say / Nêu: --message {', '.join(known)}", as_json)
     return known[0] if codec.media != "xml" else None
 
 

@@ -287,8 +287,8 @@ def _version_lines(about: dict[str, Any]) -> list[str]:
 
 def _not_in_force(name: str, known: list[str], as_json: bool) -> NoReturn:
     fail(
-        Exit.NO,
-        "no-contract",
+        Exit.USAGE,
+        "unknown-contract",
         f"no contract {name} is in force / không có hợp đồng {name} nào đang có hiệu lực",
         f"In force are / Đang có hiệu lực: {', '.join(known)}.",
         as_json,

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gateway.commands import run
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands import given, run
+from gateway.commands.output import emit
 from gateway.sandbox import live
 from gateway.settings import PREFIX, Settings
 
@@ -28,8 +28,8 @@ _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the st
 def demo(as_json: bool, keep: Path | None) -> None:
     """The result as 07-faces has it: `{"ok", "steps": [{"name", "ok", "ms", "detail"}], "audit": {"size", "verified"}}`."""
     story = importlib.import_module("examples.story")
-    if keep is not None and keep.exists() and any(keep.iterdir()):
-        fail(Exit.USAGE, "not-empty", f"{keep} is not empty", "Name an empty or missing folder.", as_json)
+    if keep is not None:
+        given.empty_folder(keep, as_json)
     steps: list[dict[str, Any]] = []
     with _folder(keep) as folder, running(demo_settings(folder / "data")) as settings:
         world = world_of(settings)

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.authority import EmbeddedAuthority
+from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
@@ -37,10 +38,15 @@ def enrol(
     file = request or certificate
     if file is None or request is not None and certificate is not None:
         what = "name either a certificate request or a certificate / chỉ nêu một trong hai: yêu cầu chứng thư hoặc chứng thư"
-        fail(Exit.USAGE, "request-or-certificate", what, "Use --request FILE or --certificate FILE.", as_json)
-    if not file.is_file():
-        fail(Exit.USAGE, "no-file", f"there is no file {file} / không có tệp {file}", "Name a PEM file.", as_json)
-    content, now, own = file.read_bytes(), time.time(), EmbeddedAuthority(settings)
+        fail(
+            Exit.USAGE,
+            "request-or-certificate",
+            what,
+            "Use --request FILE or --certificate FILE. / Dùng --request TỆP hoặc --certificate TỆP.",
+            as_json,
+        )
+    content = given.content(file, "Name a PEM file. / Chỉ một tệp PEM.", as_json)
+    now, own = time.time(), EmbeddedAuthority(settings)
     engine = open_engine(settings.database_url)
     with writing(engine) as connection:
         if request is not None:
@@ -69,7 +75,7 @@ def enrol(
 def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
     if reason not in keys.REASONS:
         what = f"{reason} is not a reason / không có lý do {reason}"
-        fail(Exit.USAGE, "unknown-reason", what, f"The reasons are {', '.join(keys.REASONS)} (RFC 5280).", as_json)
+        fail(Exit.USAGE, "unknown-reason", what, f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)", as_json)
     now = time.time()
     with writing(open_engine(settings.database_url)) as connection:
         changes = keys.revoke_key(connection, key_id, now, reason)
@@ -83,7 +89,7 @@ def show(settings: Settings, system: str | None, as_json: bool) -> None:
     with open_engine(settings.database_url).connect() as connection:
         snapshot = load_snapshot(connection)
     if system is not None and system not in snapshot.systems:
-        fail(Exit.USAGE, "unknown", f"there is no system {system}", "See `lgsp registry show`.", as_json)
+        known.refuse("system", system, snapshot.systems, as_json)
     found: list[dict[str, Any]] = [
         {
             "key": key.key_id,

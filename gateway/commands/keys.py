@@ -63,10 +63,10 @@ def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: 
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
-        fail(Exit.USAGE, "unknown-key", f"{what} / không có khóa này", f"The keys are {', '.join(NAMES)}.", as_json)
+        fail(Exit.USAGE, "unknown-key", f"{what} / không có khóa này", f"The keys are / Các khóa: {', '.join(NAMES)}", as_json)
     if in_token is not None and list(names) != ["sign"]:
         what = "only the key `sign` can lie in a token / chỉ khóa `sign` đặt được trong thiết bị"
-        fail(Exit.USAGE, "not-in-token", what, "Name `sign` alone with --token.", as_json)
+        fail(Exit.USAGE, "not-in-token", what, "Name `sign` alone with --token. / Chỉ nêu `sign` khi dùng --token.", as_json)
     if at_once and not reload_too and is_running(settings):
         what = "a key cannot be withdrawn while processes go on with it / không thể thu hồi khóa khi tiến trình còn dùng"
         fail(Exit.USAGE, "withdraw-later", what, "Leave out --no-reload. / Bỏ --no-reload.", as_json)
@@ -127,7 +127,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
         time.sleep(0.1)
     if now["trouble"]:
         what_next = "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
-        fail(Exit.OURS, "not-reloaded", now["trouble"], what_next, as_json)
+        fail(Exit.OURS, "not-reloaded", f"{now['trouble']} / chưa thay được các tiến trình", what_next, as_json)
 
 
 def _reloaded(settings: Settings) -> dict[str, Any]:
@@ -147,15 +147,18 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
         what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
         fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
     if (new_secret is None) == (not settings.secret_file):
-        what = "one secret is needed: --new-secret FILE for the first time, else the setting secret_file"
-        fail(Exit.USAGE, "which-secret", what, "See docs/operating.md. / Xem docs/operating.md.", as_json)
+        what = (
+            "one secret is needed: --new-secret FILE for the first time, else the setting secret_file / "
+            "cần một tệp bí mật: --new-secret cho lần đầu, sau đó là thiết lập secret_file"
+        )
+        fail(Exit.USAGE, "which-secret", what, "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.", as_json)
     if new_secret is not None:
         place = new_secret.absolute()
         if place.is_relative_to(settings.data):
             fail(
                 Exit.USAGE,
                 "secret-inside",
-                f"{place} lies in the data folder",
+                f"{place} lies in the data folder / nằm trong thư mục dữ liệu",
                 "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
                 as_json,
             )

@@ -44,13 +44,15 @@ def names(connection: Connection, what: str) -> set[str]:
     return set(KINDS)
 
 
-def refuse(what: str, value: str, known: Iterable[str], as_json: bool) -> NoReturn:
-    """Wrong usage: which name nobody knows, and the nearest or some that are known."""
+def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:
+    """Wrong usage: which name nobody knows, and the nearest or some that are known. `all`: the name is a part of each of them."""
     listed = sorted(known)
     folded = {each.lower(): each for each in listed}
-    near = [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
+    near = listed if all else [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
     shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
-    said = f"--{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    said = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    if all:
+        said = f"{what} {value} may be any of several / có thể là một trong nhiều tên"
     then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
     fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)
 

@@ -1,19 +1,21 @@
 """How a command speaks: text for people on standard output, one JSON object for programs, trouble on standard error.
 
-Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours.
+Exit codes: 0 all well, 1 the answer is no, 2 wrong usage, 3 ours. Like mistakes end alike: `exit_of` says so for what the rooms below raise,
+`gateway.commands.given` and `gateway.commands.known` for what a command reads by itself.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.errors import Branch, Failure, Finding, Language, Words
 from contracts.wire.jsontext import text_of
 
 
@@ -24,13 +26,31 @@ class Exit(IntEnum):
     OURS = 3
 
 
-def emit(result: dict[str, Any], as_json: bool, text: str) -> NoReturn:
-    """Print the result in one form or the other and end with the exit code that `ok` asks for."""
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+# Failures by which the rooms below tell a wrong word of the command line: usage, as when a command finds it by itself.
+MISTAKEN: Final = frozenset(
+    {
+        *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
+        *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
+        *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
+        *("backup.none", "backup.unwritable", "client.identity", "client.identity-expired", "client.identity-mode", "client.usage"),
+        *("agent.configuration", "import.too-large", "import.unreadable", "key.unacceptable", "reconciliation.invalid", "registry.invalid"),
+    }
+)
+
+
+def exit_of(code: str, branch: Branch, *, refused: bool = False) -> Exit:
+    """How a command ends by a failure. `refused`: a gateway said so over the network, which is its answer and never wrong usage."""
+    return Exit.USAGE if code in MISTAKEN and not refused else Exit.OURS if branch is Branch.OURS else Exit.NO
+
+
+def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None = None) -> NoReturn:
+    """Print the result in one form or the other and end with the exit code that `ok` asks for, or with that of the signal that cut it short."""
     if as_json:
         print(text_of(_plain(result)))
     elif text:
         print(text)
-    raise SystemExit(Exit.WELL if result["ok"] else Exit.NO)
+    raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
 
 
 def _plain(value: Any) -> Any:
@@ -48,13 +68,20 @@ def finding_json(found: Finding) -> dict[str, str]:
     return {"here": found.here, "canonical": found.canonical, "got": found.got, "rule": found.rule, "expected": found.expected}
 
 
-def fail(code: Exit, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
+def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
     """End with an error: what, why, and what to do next."""
     if as_json:
         print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
     else:
         print(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
+    """A full disk is ours; a place that cannot be written to is the wrong one."""
+    code = Exit.OURS if trouble.errno in FULL else Exit.USAGE
+    what = f"{path} cannot be written: {trouble.strerror or trouble} / không ghi được"
+    fail(code, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
 
 
 def told(found: Finding) -> str:
@@ -68,16 +95,33 @@ def told(found: Finding) -> str:
     return f"{where}{of}: {said}"
 
 
+class Told(Protocol):
+    """A failure, or what a gateway refused with: both have words in two languages."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    def what(self, language: Language, /) -> str: ...
+    def next(self, language: Language, /) -> str: ...
+
+
+def failed(code: Exit, failure: Told, as_json: bool, *, then: Words | None = None) -> NoReturn:
+    """`then`: what to do next, where the command knows better than the failure."""
+    findings = "".join(f"\n      {told(item)}" for item in failure.findings)
+    what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
+    fail(
+        code, failure.code, what, f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}", as_json
+    )
+
+
 @contextmanager
 def failures_told(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""
     try:
         yield
     except Failure as failure:
-        code = Exit.OURS if failure.branch is Branch.OURS else Exit.NO
-        findings = "".join(f"\n      {told(item)}" for item in failure.findings)
-        what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
-        fail(code, failure.code, what, f"{failure.next('en')} / {failure.next('vi')}", as_json)
+        failed(exit_of(failure.code, failure.branch), failure, as_json)
     except Exception as trouble:
         exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
         if exc is None or not isinstance(trouble, exc.SQLAlchemyError):

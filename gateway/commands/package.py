@@ -17,9 +17,10 @@ from gateway.atrest import write_secret
 from gateway.audit import origins
 from gateway.audit import package as packages
 from gateway.audit.proofs import inclusions
+from gateway.audit.reading import LEAST_REASON
 from gateway.commands import known
 from gateway.commands.actor import actor
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -28,19 +29,15 @@ from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.entry import Json
 
-REASON: Final = 10  # characters: what is given away must be accounted for
 _OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
 
 
 def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: bool) -> None:
     """Noted in the log first, then written; whole or not at all."""
-    if len(reason.strip()) < REASON:
-        what = (
-            f"a reason has {REASON} characters or more; it stands in the log / lý do phải có ít nhất {REASON} ký tự và được ghi vào nhật ký"
-        )
-        fail(Exit.USAGE, "no-reason", what, "Say who wants the package and what for. / Ghi rõ ai cần và để làm gì.", as_json)
+    if len(reason.strip()) < LEAST_REASON:
+        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
-        fail(Exit.USAGE, "there-already", f"{out} is there already / {out} đã có", _OUT_NEXT, as_json)
+        fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
     transfer = known.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(actor(), reason.strip(), time.time())
@@ -58,8 +55,7 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         _write(made, draft, out)
         draft.rename(out)
     except OSError as trouble:
-        what = f"{out} cannot be written: {trouble.strerror} / không ghi được {out}"
-        fail(Exit.OURS, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
+        not_written(out, trouble, as_json)
     finally:
         _remove(draft)
     checker = hashlib.sha256(made.files["check.pyz"]).hexdigest()

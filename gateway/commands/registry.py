@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.authority import EmbeddedAuthority
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands import given
+from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -31,17 +32,15 @@ def listed(changes: list[Change]) -> list[Any]:
 
 
 def apply(settings: Settings, file: Path, as_json: bool) -> None:
-    if not file.is_file():
-        fail(
-            Exit.USAGE, "no-file", f"there is no file {file}", "Name a registry document; docs/operating.md tells what one holds.", as_json
-        )
+    told = "Name a registry document; docs/operating.md tells what one holds. / Chỉ tài liệu đăng ký; xem docs/vi/van-hanh.md."
+    text = given.content(file, told, as_json)
     snapshot = current(settings)
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
     now = time.time()
     engine = open_engine(settings.database_url)
     with writing(engine) as connection:
-        document = parse(file.read_bytes(), snapshot.contracts, fill, partial(versions.compiled, connection))
+        document = parse(text, snapshot.contracts, fill, partial(versions.compiled, connection))
         changes = store.apply(document, connection, now, EmbeddedAuthority(settings).trust())
         if changes:
             append(connection, [entries.note("registry", {"changes": listed(changes)}, now, actor="command line")])

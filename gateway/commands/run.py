@@ -43,7 +43,13 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     unknown = without - {*names}
     if unknown:
         known = ", ".join(names)
-        fail(Exit.USAGE, "unknown-standin", f"there is no stand-in {', '.join(sorted(unknown))}", f"There are {known}.", as_json)
+        fail(
+            Exit.USAGE,
+            "unknown-standin",
+            f"there is no stand-in {', '.join(sorted(unknown))} / không có hệ thống giả lập này",
+            f"There are / Đang có: {known}",
+            as_json,
+        )
     try:
         ensure_instance(settings)
     except FolderTaken as trouble:
@@ -57,7 +63,13 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     try:
         witnesses_of(settings), anchors_of(settings)
     except BadSetting as trouble:
-        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings. / Xem docs/settings.md.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-setting",
+            f"{trouble} / thiết lập không hợp lệ",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
+            as_json,
+        )
     began = time.monotonic()
 
     def ready() -> None:
@@ -79,7 +91,8 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:
-        fail(Exit.OURS, "not-started", str(trouble), "", as_json)
+        then = "Mend that and start again; `lgsp doctor` tells what is weak. / Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu."
+        fail(Exit.OURS, "not-started", f"it could not be started: {trouble} / không khởi động được", then, as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 

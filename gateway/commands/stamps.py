@@ -14,6 +14,7 @@ from gateway.audit import proofs
 from gateway.audit.gate import STAMPS
 from gateway.audit.outside import write_stamp
 from gateway.audit.vouched import Standing, anchors_of, standing
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
@@ -32,9 +33,7 @@ from security.timestamp import Unstamped
 def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, as_json: bool) -> None:
     engine, table = open_engine(settings.database_url), tables.stamp
     if id is not None and export is None:
-        fail(
-            Exit.USAGE, "no-folder", "--id names the stamp to export / --id dùng để xuất", "Add --export FOLDER. / Thêm --export.", as_json
-        )
+        fail(Exit.USAGE, "usage", "--id names the stamp to export / --id dùng để xuất", "Add --export FOLDER. / Thêm --export.", as_json)
     if export is not None:
         query = select(table).order_by(table.c.id.desc()).limit(1)
         with engine.connect() as connection:
@@ -42,9 +41,7 @@ def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, 
         if row is None:
             what_next = "`lgsp audit stamps` lists those that there are. / Xem danh sách bằng lệnh này."
             fail(Exit.NO, "no-such-stamp", "there is no such time-stamp / không có dấu thời gian này", what_next, as_json)
-        if export.exists() and any(export.iterdir()):
-            what_next = "Name an empty or missing folder. / Chọn thư mục trống hoặc chưa có."
-            fail(Exit.USAGE, "not-empty", f"{export} is not empty / thư mục không trống", what_next, as_json)
+        given.empty_folder(export, as_json)
         export.mkdir(parents=True, exist_ok=True)
         files = write_stamp(export, row)
         lines = [*(str(each) for each in files.values()), "openssl ts -verify -in checkpoint.tsr -data checkpoint -CAfile ANCHORS.pem"]
@@ -68,7 +65,13 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
     try:
         anchors = anchors_of(settings)
     except BadSetting as trouble:
-        fail(Exit.USAGE, "bad-setting", str(trouble), "See docs/settings.md for all settings. / Xem docs/settings.md.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-setting",
+            f"{trouble} / thiết lập không hợp lệ",
+            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
+            as_json,
+        )
     if not anchors:
         what = "stamp_policy is `off`: no authority is asked / stamp_policy đang là `off`"
         fail(Exit.USAGE, "off", what, "Set stamp_url, stamp_anchors and stamp_policy. / Đặt các thiết lập này.", as_json)
@@ -77,7 +80,7 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
         newest, held = proofs.newest(connection), standing(connection, STAMPS)
     if newest is None:
         what = "there is no signed checkpoint yet / chưa có điểm kiểm tra nào"
-        fail(Exit.NO, "no-checkpoint", what, "Is the keeper running? / Tiến trình giữ nhật ký có chạy không?", as_json)
+        fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? / Tiến trình giữ nhật ký có chạy không?", as_json)
     if not now and time.time() < held.at + settings.stamp_seconds:
         text = f"stamped at {_iso(held.at)}, and not due / chưa đến hạn"
         emit({"ok": True, "stamped": False, "size": held.size, "time": _iso(held.at)}, as_json, text)

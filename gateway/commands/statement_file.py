@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import read_json
-from gateway.client.reconciliation import BadStatement, Statement, from_csv, from_json
+from gateway.client.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
+from gateway.commands import given
 from gateway.commands.output import Exit, fail, told
+
+_COLUMNS: Final = (
+    "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md. / "
+    "Các cột: system,contract,operation,direction,accepted (hoặc message); xem docs/vi/nhat-ky.md."
+)
 
 
 def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Statement:
@@ -24,21 +30,22 @@ def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Stat
     except ValueError:
         fail(Exit.USAGE, "no-day", f"{day} is no day / không phải ngày", "Write it as 2026-11-24. / Viết theo dạng 2026-11-24.", as_json)
     try:
-        text = file.read_bytes().decode("utf-8")
-        said = from_json(read_json(text.encode())) if text.lstrip("\ufeff \r\n\t").startswith("{") else from_csv(text, named, agency)
+        text = decoded(given.content(file, _COLUMNS, as_json))
+        said = from_json(read_json(text.encode())) if text.lstrip().startswith("{") else from_csv(text, named, agency)
     except BadStatement as bad:
         lines = "".join(f"\n      {told(each)}" for each in bad.findings[:20])
-        _unclear(file, f"{len(bad.findings)} places{lines}", as_json)
-    except (Theirs, UnicodeDecodeError) as bad:
-        _unclear(file, str(bad), as_json)
+        _unclear(file, f"{len(bad.findings)} places cannot be read / có {len(bad.findings)} chỗ không đọc được{lines}", as_json)
+    except Theirs as bad:
+        _unclear(file, f"it is no sound JSON / không phải JSON đúng: {bad.what('en')}", as_json)
     if named not in (None, said.day) or said.agency not in (None, agency) and agency is not None:
-        _unclear(file, f"it is of {said.agency or agency}, {said.day}", as_json)
+        _unclear(
+            file, f"it is of another agency or day / là số liệu của cơ quan hoặc ngày khác: {said.agency or agency}, {said.day}", as_json
+        )
     return replace(said, agency=said.agency or agency)
 
 
 def _unclear(file: Path, what: str, as_json: bool) -> NoReturn:
-    then = "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md."
-    fail(Exit.USAGE, "reconciliation.invalid", f"{file}: {what} / số liệu không rõ ràng", then, as_json)
+    fail(Exit.USAGE, "reconciliation.invalid", f"{file}: {what}", _COLUMNS, as_json)
 
 
 def text_of(found: Mapping[str, Any]) -> str:

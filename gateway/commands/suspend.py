@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import Any
 
 from contracts.base.errors import Words
 from contracts.base.times import rfc3339
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
 from gateway.exchange import entries
@@ -15,14 +15,15 @@ from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import notices
 from gateway.settings import Settings
-from security.windows import VIETNAM, civil
+from security.windows import civil
 
 
 def suspend(settings: Settings, what: notices.What, name: str, reason: Words, until: str | None, as_json: bool) -> None:
-    now, ends = time.time(), _moment(until, as_json)
+    now, ends = time.time(), None if until is None else given.moment(until, as_json)
     for language, text in (("vi", reason.vi), ("en", reason.en)):
         if not text.strip():
-            fail(Exit.USAGE, "no-reason", f"the reason in {language} is empty", "Say why: whoever is refused reads it.", as_json)
+            empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
+            fail(Exit.USAGE, "no-reason", empty, "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.", as_json)
     with writing(open_engine(settings.database_url)) as connection:
         changes = notices.suspend(connection, what, name, reason, now, ends)
         facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
@@ -40,14 +41,3 @@ def resume(settings: Settings, what: notices.What, name: str, as_json: bool) -> 
         if changes:
             append(connection, [entries.note("resumed", {"changes": listed(changes)}, now, actor="command line")])
     emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: in force" if changes else f"{what} {name} was in force")
-
-
-def _moment(text: str | None, as_json: bool) -> float | None:
-    """A day or a moment; without an offset it is the time in Vietnam."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        fail(Exit.USAGE, "no-time", f"{text} is no time", "Write 2026-12-01, or 2026-12-01T17:30.", as_json)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM)).timestamp()

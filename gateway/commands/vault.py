@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, Final
 
-from rich.progress import Progress, TextColumn
 from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.atrest import AtRest
 from gateway.audit import lease as leases
-from gateway.commands import known
+from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
+from gateway.commands.progress import progress as shown
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
@@ -82,7 +81,8 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
         emit({"ok": True, "due": told, "destroyed": []}, as_json, text)
     if lease is None:
         what = "a keeper leads: it destroys what is due by itself / tiến trình giữ nhật ký đang chạy và tự hủy khóa đến hạn"
-        fail(Exit.NO, "keeper-leads", what, "See `lgsp vault status`; retention_seconds says how often it looks.", as_json)
+        then = "See `lgsp vault status`; retention_seconds says how often it looks. / Xem `lgsp vault status`; retention_seconds là khoảng cách giữa hai lần xem."
+        fail(Exit.NO, "keeper-leads", what, then, as_json)
     if waiting:
         with writing(engine) as connection:
             leases.give_back(connection, lease)
@@ -120,11 +120,11 @@ def hold_add(
         reason.strip(),
         actor(),
         now,
-        tuple(dict.fromkeys(transfers)) if transfers else None,
+        tuple(dict.fromkeys(known.transfer_id(each, as_json) for each in transfers)) if transfers else None,
         agency,
         contract,
-        _moment(begins, as_json),
-        _moment(ends, as_json, whole_day=True),
+        None if begins is None else given.moment(begins, as_json),
+        None if ends is None else given.moment(ends, as_json, whole_day=True),
     )
     holds.check(hold)
     with engine.connect() as connection:
@@ -138,10 +138,16 @@ def hold_add(
                 known.refuse(what, value, names, as_json)
     with writing(engine) as connection:
         count = holds.add(connection, hold)
-    with Progress(TextColumn("{task.completed} bodies"), disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("bodies", total=None)
+    with shown(as_json, None) as progress:
+        task = progress.add_task("0 bodies")
         holds.seal_anew(
-            engine, lock_of(engine), vault, lambda connection: None, hold, now, lambda done: progress.update(task, completed=done)
+            engine,
+            lock_of(engine),
+            vault,
+            lambda connection: None,
+            hold,
+            now,
+            lambda done: progress.update(task, description=f"{done} bodies"),
         )
     with engine.connect() as connection:
         bodies = holds.held_bodies(connection, name)
@@ -226,13 +232,3 @@ def _hold(hold: Hold, count: int) -> dict[str, Any]:
         "complete": hold.sealed is not None,
         **hold.facts(),
     }
-
-
-def _moment(text: str | None, as_json: bool, *, whole_day: bool = False) -> float | None:
-    """As `audit search` reads it: a day or a moment, in Vietnam; `whole_day`: of a day, its end."""
-    if text is None:
-        return None
-    try:
-        return moment(text, whole_day=whole_day)
-    except (ValueError, OverflowError):
-        fail(Exit.USAGE, "no-time", f"{text} is no time / không phải thời điểm", "Write 2026-12-01, or 2026-12-01T17:30.", as_json)

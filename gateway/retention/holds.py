@@ -10,13 +10,13 @@ Invariant: a body is under one key at a time; what a hold that is in force cover
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 
-from contracts.base.errors import Theirs
+from contracts.base.errors import Theirs, Words
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.journal import tables
@@ -97,12 +97,12 @@ def check(hold: Hold) -> None:
 def add(connection: Connection, hold: Hold) -> int:
     """Put it in place, with its note; how many transfers it covers now."""
     check(hold)
-    stands = connection.execute(select(_hold.c.since).where(_hold.c.name == hold.name)).scalar()
-    if stands is not None:
-        raise Theirs("vault.hold-stands", name=hold.name, since=civil(stands))
+    ever = {each.name: each for each in every(connection)}
+    if hold.name in ever:
+        raise _taken(ever[hold.name], ever)
     for transfer in hold.transfers or ():
         if not rows.parts_of(connection, transfer):
-            raise Theirs("vault.hold-wrong", what=transfer, why="kho không có gì của giao dịch này / the vault holds nothing of it")
+            raise Theirs("vault.nothing-of", transfer=transfer)
     if going := _going(connection, hold):
         raise Theirs("vault.hold-too-late", count=len(going), bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""))
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
@@ -124,6 +124,35 @@ def add(connection: Connection, hold: Hold) -> int:
     return count
 
 
+def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
+    """Which hold has the name, whether it holds still, and what to do: keys and entries of the log bear it, so that it is never given again."""
+    span = {"from": None if hold.begins is None else civil(hold.begins), "to": None if hold.ends is None else civil(hold.ends)}
+    said = {"transfers": ", ".join(hold.transfers or ()), "agency": hold.agency, "contract": hold.contract, **span}
+    covers = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    if hold.released is None:
+        state = Words("đang có hiệu lực", "it is in force")
+        then = Words(
+            f"Nếu đúng lệnh này thì không cần lập nữa; nếu lập nhầm, kết thúc bằng `lgsp vault hold release {hold.name}`.",
+            f"If that is the hold you mean, there is nothing to do; if it was made by mistake, `lgsp vault hold release {hold.name}` ends it.",
+        )
+    else:
+        state = Words(f"đã kết thúc lúc {civil(hold.released)}", f"it was released at {civil(hold.released)}")
+        then = Words("Lệnh đã kết thúc không lập lại được.", "A hold that was released does not come back.")
+    stem, number = hold.name[:36], 2
+    while f"{stem}-{number}" in ever:
+        number += 1
+    return Theirs(
+        "vault.hold-stands",
+        name=hold.name,
+        since=civil(hold.since),
+        actor=hold.actor,
+        covers=covers,
+        state=state,
+        then=then,
+        free=f"{stem}-{number}",
+    )
+
+
 def _going(connection: Connection, hold: Hold) -> list[str]:
     """The bodies that it covers under keys whose destruction has begun."""
     ended = tables.vault_destroyed.c
@@ -138,7 +167,10 @@ def release(connection: Connection, name: str, reason: str, actor: str, now: flo
         raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
     step = update(_hold).where(_hold.c.name == name, _hold.c.released.is_(None)).values(released=now)
     if connection.execute(step).rowcount != 1:
-        raise Theirs("vault.hold-unknown", name=name)
+        standing = ", ".join(each.name for each in in_force(connection))
+        ended = connection.scalar(select(_hold.c.released).where(_hold.c.name == name))
+        said = "" if ended is None else Words(f" (đã kết thúc lúc {civil(ended)})", f" (it was released at {civil(ended)})")
+        raise Theirs("vault.hold-unknown", name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
     append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
     return count

@@ -55,7 +55,20 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     building = place.with_name(f".{place.name}.new")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True, mode=0o700)
-    made = replace(settings, data=building)
+    try:
+        _make(replace(settings, data=building), settings, endpoints, now, province)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    if place.exists():
+        (place / FILE).unlink(missing_ok=True)  # they were read, and stand in the new folder
+        place.rmdir()
+    building.rename(place)
+
+
+def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:
+    """All of it in the folder of `made`; `settings` are those of where it will lie."""
+    building = made.data
     make_keys(made, now, hosts=_hosts(settings))
     (building / "log").mkdir()
     Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii")
@@ -71,10 +84,6 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
         live.remember(building, endpoints)
         agents.prepare(settings, building, endpoints)
     save(made)
-    if place.exists():
-        (place / FILE).unlink(missing_ok=True)  # they were read, and stand in the new folder
-        place.rmdir()
-    building.rename(place)
 
 
 def readdress(settings: Settings) -> None:

@@ -11,8 +11,14 @@ register(
             Branch.THEIRS,
             409,
             Words("Tên lệnh lưu giữ đã có", "A hold of that name stands"),
-            Words("Lệnh lưu giữ {name} đã được lập lúc {since}.", "The hold {name} was put in place at {since}."),
-            Words("Dùng tên khác; tên của một lệnh không dùng lại.", "Use another name; the name of a hold is never used twice."),
+            Words(
+                "Lệnh lưu giữ {name} do {actor} lập lúc {since} cho {covers}; {state}.",
+                "The hold {name} was put in place at {since} by {actor} for {covers}; {state}.",
+            ),
+            Words(
+                "{then} Lệnh mới cần tên mới, ví dụ {free}: khóa và nhật ký đã mang tên cũ.",
+                "{then} A new hold needs a new name, such as {free}: keys and entries of the log bear the old one.",
+            ),
         ),
         Kind(
             "vault.hold-too-late",
@@ -33,8 +39,11 @@ register(
             Branch.THEIRS,
             404,
             Words("Không có lệnh lưu giữ này", "No such hold"),
-            Words("Không có lệnh lưu giữ {name} đang hiệu lực.", "No hold {name} is in force."),
-            Words("Xem `lgsp vault hold list`.", "See `lgsp vault hold list`."),
+            Words(
+                "Không có lệnh lưu giữ {name} đang hiệu lực{ended}; đang có: {standing}.",
+                "No hold {name} is in force{ended}; in force are: {standing}.",
+            ),
+            Words("Xem tất cả bằng `lgsp vault hold list`.", "`lgsp vault hold list` names all."),
         ),
         Kind(
             "vault.hold-wrong",
@@ -65,14 +74,25 @@ register(
             "vault.no-reason",
             Branch.THEIRS,
             400,
-            Words("Thiếu lý do đọc nội dung", "A body is read for a reason"),
+            Words("Thiếu lý do, hoặc lý do quá ngắn", "The reason is missing or too short"),
             Words(
-                "Lý do có {length} ký tự; cần ít nhất {least}. Chưa có gì được đọc.",
-                "The reason has {length} characters; at least {least} are asked for. Nothing was read.",
+                "Lý do có {length} ký tự; cần ít nhất {least}. Chưa có gì được đọc hoặc thay đổi.",
+                "The reason has {length} characters; at least {least} are asked for. Nothing was read or changed.",
             ),
             Words(
                 "Nêu lý do, ví dụ số văn bản yêu cầu; không ghi dữ liệu cá nhân, vì lý do nằm lại trong nhật ký.",
                 "Give it, as the number of the request; no personal data, for it stays in the log.",
+            ),
+        ),
+        Kind(
+            "vault.nothing-of",
+            Branch.THEIRS,
+            404,
+            Words("Kho không có gì của giao dịch này", "The vault has nothing of the transfer"),
+            Words("Kho không có nội dung nào của giao dịch {transfer}.", "The vault holds no body of transfer {transfer}."),
+            Words(
+                "Kiểm tra mã giao dịch bằng `lgsp audit journey`; nội dung có thể đã hết hạn lưu trữ.",
+                "Check its id with `lgsp audit journey`; its bodies may be past their retention.",
             ),
         ),
         Kind(

@@ -105,25 +105,3 @@ def test_the_key_of_each_officer_can_be_compared(sandbox: Settings) -> None:
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         own = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")  # as docs/access.md has it be computed
         assert officer["key"] == own and own in listed
-
-
-@pytest.mark.parametrize(
-    ("words", "exit_code", "code"),
-    [
-        ("access approve G-0001 --officer can-bo-an-toan-1", 2, "no-key"),
-        ("access approve G-0001 --officer ai-do --signature x..y", 1, "registry.unknown"),
-        ("access approve officer/ai-do --officer can-bo-an-toan-1 --signature x..y", 1, "registry.unknown"),
-        ("access revoke G-7777", 1, "registry.unknown"),
-        ("access show G-7777", 1, "registry.unknown"),
-        ("access propose /tmp", 2, "no-file"),
-        ("access explain H14.7 indicator/v1 sing", 2, "unknown"),
-        ("access explain H99 indicator/v1 getValue", 2, "unknown"),
-        ("access explain H14.7 indicator/v1 getValue --at soon", 2, "no-time"),
-        ("access suspend G-7777 --reason-vi a --reason-en b", 1, "registry.unknown"),
-        ("registry suspend agency H14.7 --reason-vi a --reason-en b --until soon", 2, "no-time"),
-        ("registry resume system ai-do", 1, "registry.unknown"),
-    ],
-)
-def test_mistakes(sandbox: Settings, words: str, exit_code: int, code: str) -> None:
-    found = told(sandbox, *words.split(), ends=exit_code)
-    assert found["error"]["code"] == code and found["error"]["next"]

@@ -62,13 +62,13 @@ def test_diff_of_what_is_in_force_and_a_folder(sandbox: Settings, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "code", "name"),
     [
-        (("diff", "khong-co/v1", NAME), 1, "no-contract"),
+        (("diff", "khong-co/v1", NAME), 2, "unknown-contract"),
         (("diff", "khong co", NAME), 2, "no-contract"),
         (("diff", NAME, "incident-alert/v1"), 2, "other-contract"),
         (("publish", "/khong-co"), 2, "no-contract"),
-        (("publish", "khong-co/v1", "--rollback"), 1, "no-contract"),
+        (("publish", "khong-co/v1", "--rollback"), 2, "unknown-contract"),
         (("publish", "incident-alert/v1", "--rollback"), 1, "contract.no-older"),
-        (("show", "khong-co/v1"), 1, "no-contract"),
+        (("show", "khong-co/v1"), 2, "unknown-contract"),
     ],
 )
 def test_mistakes(sandbox: Settings, words: tuple[str, ...], code: int, name: str) -> None:

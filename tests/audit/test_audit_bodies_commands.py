@@ -22,7 +22,9 @@ from gateway.journal.database import migrate, open_engine, writing
 from gateway.retention import clock
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from security import entry as form
 from security.windows import moment
+from tests.audit import making
 
 REASON = "công văn 12/CV-CA"
 BODY = "cảnh báo lũ".encode()
@@ -80,7 +82,7 @@ def test_what_is_no_text_comes_in_base64_and_what_is_too_large_not_at_all(settin
 @pytest.mark.parametrize(
     ("out", "span", "code"),
     [
-        ("there", None, "file-there"),
+        ("there", None, "there-already"),
         ("no-such/body.bin", None, "no-folder"),
         (None, "9-3", "bad-range"),
         (None, "all", "bad-range"),
@@ -171,7 +173,7 @@ def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> N
 
     for what, value in {"agency": "h14.5", "system": "x", "contract": "incident-alert", "grant": "G", "failure": "no.such"}.items():
         assert search(**{what: value}) == (2, f"unknown-{what}")
-    assert search("2026-11-25", "2026-11-24") == (2, "bad-span")
+    assert search("2026-11-25", "2026-11-24") == (2, "bad-range")
     assert search("2026-11-24", "2026-11-24", agency="H14.5", failure="access.no-grant") == (0, None)
 
 
@@ -185,3 +187,19 @@ def test_ids_of_transfers_are_taken_in_large_letters_and_others_point_to_the_jou
         told(package.make, settings, "PA-2026-0117", tmp_path / "out", REASON),
     ):
         assert (ended, said["error"]["code"]) == (2, "no-transfer-id") and "audit journey PA-2026-0117 --system" in said["error"]["next"]
+
+
+def test_what_was_denied_is_told_apart_from_the_rest(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    now = time.time()
+    made: list[form.Entry] = [
+        form.Note(new_id(), now, "export", "lan", {"entries": 3}),
+        form.Refusal(new_id(), now, "rest", "access.no-grant", 403, form.Caller("H14.5", "phan-anh")),
+    ]
+    with writing(open_engine(settings.database_url)) as connection:
+        making.write(connection, [(now, form.freeze(each)) for each in made])
+    rest: dict[str, Any] = {"message": None, "since": None, "until": None, "oldest_first": False, "limit": 5, "cursor": None}
+    for denied, heads in ((True, ["--- refused", "H14.5/phan-anh", "--- the rest", "lan"]), (False, ["H14.5/phan-anh", "lan"])):
+        with pytest.raises(SystemExit):
+            audit_search.search(settings, {}, trouble_first=denied, indexed=True, as_csv=False, as_json=False, **rest)
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == len(heads) and all(head in line for head, line in zip(heads, lines, strict=True)), lines

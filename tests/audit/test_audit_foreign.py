@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def test_spicy_litetlog_accepts_what_is_genuine_and_nothing_else(exported: Path)
 
 def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
     found = re.search(r"```bash\n(# by-hand\.sh.*?)```", PAGE.read_text("utf-8"), re.S)
-    assert found is not None
+    assert found is not None and found[1] == resources.files("gateway.audit").joinpath("by-hand.sh").read_text("utf-8"), (
+        "as packages hold it"
+    )
     script = tmp_path / "by-hand.sh"
     script.write_text(found[1], "utf-8")
 

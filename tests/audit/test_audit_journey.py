@@ -9,6 +9,7 @@ from contracts.base.ids import new_id
 from gateway.audit.index import Indexer
 from gateway.audit.journey import Journey, of_message, of_transfer
 from gateway.audit.search import reading
+from gateway.commands.audit import entries_of
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -92,3 +93,10 @@ def test_what_was_only_refused_and_what_is_not_there(told: Engine) -> None:
         (by_message,) = of_message(connection, MESSAGE, "canh-bao")
         assert kinds(by_message) == [(2, "refusal")]
         assert of_transfer(connection, new_id()).steps == () and of_message(connection, MESSAGE, "y-te") == []
+
+
+def test_show_has_the_repeats_and_notes_that_the_journey_has(told: Engine) -> None:
+    with reading(told) as connection:
+        shown = [(each["index"], each["kind"]) for each in entries_of(connection, ONE)]
+        assert shown == [(1, "intent"), (3, "note"), (5, "outcome"), (6, "repeat"), (None, "note")]
+        assert [each["kind"] for each in entries_of(connection, AGAIN)] == ["repeat"] and entries_of(connection, new_id()) == []

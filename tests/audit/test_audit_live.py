@@ -105,7 +105,7 @@ def test_what_is_asked_wrongly(world: World, place: dict[str, str], tmp_path: Pa
         (["verify", "--from", str(tmp_path), "--vkey", place["vkey"]], "no-log"),
         (["verify", "--from", str(tmp_path), "--data", str(world.data)], "usage"),
         (["watch", "--url", place["url"], "--vkey", place["vkey"], "--once"], "no-state"),
-        (["export", str(tmp_path / "x"), "--data", str(world.data), "--from", "99999999"], "no-such-range"),
+        (["export", str(tmp_path / "x"), "--data", str(world.data), "--from", "99999999"], "bad-range"),
     ):
         ended, told = lgsp(*words)
         assert (ended, told[-1]["ok"], told[-1]["error"]["code"]) == (2, False, code), words

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.audit.packaging import REASON, Files, reasons, wrong
 from tests.audit.stamping import Authority
 
 pytestmark = pytest.mark.server
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _expected(note: str) -> bool:
@@ -56,6 +58,55 @@ def test_the_program_inside_says_so_too(packages: dict[str, Path], trusted: tupl
     assert done.returncode == 0 and json.loads(done.stdout)["ok"], done.stdout + done.stderr
     (folder / "messages" / "answer.json").write_bytes(b"{}")
     assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.vi.md"])
+@pytest.mark.parametrize("name", ["dispatch", "query"])
+def test_a_stranger_follows_its_page_word_by_word(
+    packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path, name: str, page: str
+) -> None:
+    """With openssl, sha256sum, a shell and Python alone: each command of the page, but the installing and the foreign tool."""
+    with zipfile.ZipFile(packages[name]) as file:
+        file.extractall(tmp_path)
+    (folder,) = (each for each in tmp_path.iterdir() if each.is_dir())
+    for key, authorities in (("log.vkey", "authorities.pem"), ("khoa-nhat-ky.vkey", "co-quan-chung-thuc.pem")):
+        (tmp_path / key).write_text(trusted[0], "utf-8")
+        (tmp_path / authorities).write_bytes(trusted[1])
+    (tmp_path / "python3").symlink_to(sys.executable)
+    entries = [json.loads(path.read_bytes()) for path in (folder / "entries").glob("*.json")]
+    logged = {part: entry[part]["sha256"] for entry in entries for part in ("in", "sent", "back", "out") if part in entry}
+    blocks = re.findall(r"```sh\n(.*?)```", (folder / page).read_text("utf-8"), re.S)
+    assert len(blocks) == 5
+    said = []
+    for block in blocks:
+        if block.startswith("spicy-litetlog"):
+            continue
+        block = re.sub(r"^python3 -m pip .*\n", "", block).replace("python3 ", f"{sys.executable} ")
+        done = subprocess.run(["bash", "-e", "-c", block], capture_output=True, text=True, cwd=folder, timeout=60)
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+        said.append(done.stdout)
+        if parts := re.findall(r"^salted .*# (\w+)$", block, re.M):
+            assert dict(zip(parts, done.stdout.split()[::2], strict=True)) == logged
+    whole = "".join(said)
+    assert "the package holds / gói đúng" in whole and whole.count("in the log of ") == 2 and whole.count(".crt: OK") >= 4
+
+
+def test_a_mistaken_file_from_elsewhere_is_wrong_usage_and_no_forgery(
+    packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    (tmp_path / "key").write_text(trusted[0], "utf-8")
+    for words, said in (
+        (["--authorities", "missing"], "missing"),
+        (["--authorities", "binary"], "--authorities holds no certificates"),
+        (["--authorities", "key"], "--authorities holds no certificates"),
+        (["--vkey", "missing"], "missing"),
+        (["--vkey", "binary"], "--vkey is no verifier key"),
+        (["--vkey", "a+b+c"], "--vkey is no verifier key"),
+    ):
+        command = [sys.executable, "-m", "examples.stranger.check", str(packages["query"]), *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr and not done.stdout, done
 
 
 def test_what_cannot_be_looked_at_is_no_forgery(packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path) -> None:
@@ -147,7 +198,7 @@ def test_a_time_stamp_goes_along_and_openssl_accepts_it(
     assert subprocess.run(verify, cwd=log, capture_output=True).returncode != 0
 
 
-@pytest.mark.parametrize(("reason", "code"), [("ngắn", "no-reason"), ("", "no-reason")])
+@pytest.mark.parametrize(("reason", "code"), [("ngắn", "vault.no-reason"), ("", "vault.no-reason")])
 def test_no_package_without_a_reason(world: World, tmp_path: Path, reason: str, code: str) -> None:
     found = world.lgsp(
         "audit", "package", "01935b6e-0000-7000-8000-000000000001", str(tmp_path / "p"), "--reason", reason, "--data", str(world.data)

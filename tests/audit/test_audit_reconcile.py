@@ -16,7 +16,7 @@ from gateway.audit import origins
 from gateway.audit.index import Indexer
 from gateway.audit.reconcile import Comparison, Line, compare
 from gateway.audit.search import reading
-from gateway.client.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, from_csv, from_json
+from gateway.client.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, decoded, from_csv, from_json
 from gateway.journal import tables
 from gateway.journal.database import writing
 from security import entry as form
@@ -259,3 +259,41 @@ def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) ->
     with reading(database) as connection:
         for day in (date(2026, 11, 23), date(2026, 11, 25)):
             assert compare(connection, "H14.5", ["phan-anh"], Statement(day, {}), HASH, NEXT_WEEK).notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-mark"])
+@pytest.mark.parametrize("divider", [",", ";", "\t"])
+def test_a_table_as_a_spreadsheet_writes_it(divider: str, encoding: str) -> None:
+    rows = (("System", "contract", "operation", "direction", "accepted"), (*RECEIVER, "7"), ("", "", "", "", ""))
+    text = "".join(f"{divider.join(row)}\r\n" for row in rows)
+    raw = b"\xfe\xff" + text.encode("utf-16-be") if encoding == "utf-16-be-mark" else text.encode(encoding)
+    assert from_csv(decoded(raw), DAY).claims == {RECEIVER: Claim(7)}
+
+
+HEAD = "system;contract;operation;direction;accepted\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "here", "got"),
+    [
+        ("", "line 1", "nothing"),
+        (f"{HEAD}a;b;c;sent\n", "line 2, column accepted", "nothing"),
+        (f"{HEAD}a;b;c;sent;1.234\n", "line 2, column accepted", "text of 5 characters"),
+        (f"{HEAD}a;b;c;sent;1\n\na;;c;sent;1\n", "line 4, column contract", "nothing"),
+        (f"{HEAD}a;b;c;sent;1;5\n", "line 2", "6 cells"),
+        (f"{HEAD}a;b;c;up;1\n", "line 2, column direction", "text of 2 characters"),
+        ("system,contract,operation,direction,message\na,b,c,sent,\n", "line 2, column message", "nothing"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_told_by_line_and_column(text: str, here: str, got: str) -> None:
+    with pytest.raises(BadStatement) as caught:
+        from_csv(text, DAY)
+    assert [(each.here, each.got) for each in caught.value.findings] == [(here, got)]
+
+
+def test_a_table_in_an_encoding_of_old_is_told_where() -> None:
+    with pytest.raises(BadStatement, match="line 2: encoding"):
+        decoded(b"system,contract\nh\xe0 n\xf4i\n")
+    with pytest.raises(BadStatement) as caught:
+        from_json({"day": None, "counts": [{**SENDER._asdict(), "accepted": None}]})
+    assert [each.got for each in caught.value.findings] == ["nothing", "nothing"]

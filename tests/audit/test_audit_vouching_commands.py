@@ -98,7 +98,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> 
 
 def test_stamping_by_hand(instance: Instance, authority: Authority, lgsp: Lgsp, tmp_path: Path) -> None:
     data = instance.settings.data
-    assert lgsp(data, "audit", "stamp", "--now", code=1)["error"]["code"] == "no-checkpoint"
+    assert lgsp(data, "audit", "stamp", "--now", code=3)["error"]["code"] == "no-checkpoint"
     assert lgsp(data, "audit", "stamps") == {"ok": True, "total": 0, "stamps": []}
     assert lgsp(data, "audit", "stamps", "--export", str(tmp_path / "none"), code=1)["error"]["code"] == "no-such-stamp"
     instance.grow()
@@ -145,7 +145,7 @@ def test_verify_takes_witnesses_and_anchors_from_outside(instance: Instance, aut
     assert "and 2 must" in lgsp(data, "audit", "verify", "--witness", other, "--witness", key, "--quorum", "2", code=1)["first_wrong"]
     assert lgsp(data, "audit", "verify", "--witness", key, "--quorum", "2", code=2)["error"]["code"] == "bad-quorum"
     assert lgsp(data, "audit", "verify", "--witness", vkey, code=2)["error"]["code"] == "bad-key", "the log's own key is no witness's"
-    assert lgsp(data, "audit", "verify", "--stamp-anchors", str(tmp_path / "key"), code=2)["error"]["code"] == "bad-anchors"
+    assert lgsp(data, "audit", "verify", "--stamp-anchors", str(tmp_path / "key"), code=2)["error"]["code"] == "bad-certificates"
     assert "outside" not in lgsp(data, "audit", "verify")
 
 

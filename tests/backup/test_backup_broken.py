@@ -50,7 +50,6 @@ def in_the_database(folder: Path, statement: str) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda f: (f / NAME).unlink(), "cut short"),
     "a manifest that is none": (lambda f: (f / NAME).write_text("[]"), NAME),
     "a byte of the database": (lambda f: changed(f / "database" / "lgsp.db"), "database/lgsp.db is not what"),
     "a byte of a certificate": (lambda f: changed(f / "ca" / "root.crt"), "ca/root.crt is not what"),

@@ -102,9 +102,9 @@ def test_import_reads_inside_its_folder_only(tmp_path: Path) -> None:
 def test_import_says_why_not(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"swagger": "2.0"}')
     code, made = answer("import-openapi", tmp_path / "a.json", "--out", tmp_path / "o")
-    assert code == 1 and made["error"]["code"] == "import.unreadable" and not (tmp_path / "o").exists()
+    assert code == 2 and made["error"]["code"] == "import.unreadable" and not (tmp_path / "o").exists()
     code, made = answer("import-openapi", tmp_path / "no.json", "--out", tmp_path / "o")
-    assert code == 1 and made["error"]["code"] == "import.unreadable"
+    assert code == 2 and made["error"]["code"] == "import.unreadable"
 
 
 def test_try_shows_each_stage() -> None:

@@ -60,7 +60,7 @@ def test_every_letter_is_told_where_a_terminal_or_a_pipe_has_not_all_of_them(tmp
             env=os.environ | {"PYTHONIOENCODING": encoding},
             capture_output=True,
         )
-        assert done.returncode == 1 and b"Traceback" not in done.stderr
+        assert done.returncode == 2 and b"Traceback" not in done.stderr
         if json_or_not:
             assert "đặc tả" in json.loads(done.stdout)["error"]["what"]
 

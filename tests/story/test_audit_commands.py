@@ -94,7 +94,7 @@ def test_for_people_and_as_a_table(world: World, sent: dict[str, str]) -> None:
     assert noted["facts"] == {"search": {"transfer": sent["transfer"]}, "entries": 1}
     other = lgsp("audit", "search", "--cursor", cursor, "--data", str(world.data))
     assert other["error"]["code"] == "audit.bad-cursor"
-    assert lgsp("audit", "search", "--csv", "--data", str(world.data))["error"]["code"] == "two-forms"
+    assert lgsp("audit", "search", "--csv", "--data", str(world.data))["error"]["code"] == "usage"
     assert lgsp("audit", "search", "--from", "gestern", "--data", str(world.data))["error"]["code"] == "no-time"
 
 

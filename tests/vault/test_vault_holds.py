@@ -130,8 +130,8 @@ def test_a_hold_released_in_time_lets_the_day_decide(house: Any) -> None:
         ({"name": "Vụ án", "agency": "H14.5"}, "vault.hold-wrong"),
         ({"name": "a.b", "agency": "H14.5"}, "vault.hold-wrong"),
         ({}, "vault.hold-wrong"),
-        ({"transfers": ("019a0000-0000-7000-8000-000000000000",)}, "vault.hold-wrong"),
-        ({"transfers": ("../../etc",)}, "vault.hold-wrong"),
+        ({"transfers": ("019a0000-0000-7000-8000-000000000000",)}, "vault.nothing-of"),
+        ({"transfers": ("../../etc",)}, "vault.nothing-of"),
         ({"agency": "H14.5", "begins": 5.0, "ends": 5.0}, "vault.hold-wrong"),
         ({"agency": "H14.5", "reason": "vì thế"}, "vault.no-reason"),
         ({"name": "da-co", "agency": "H14.5"}, "vault.hold-stands"),
@@ -149,6 +149,32 @@ def test_a_hold_that_is_wrong_is_not_put_in_place(small_house: Any, what: dict[s
     with pytest.raises(Theirs) as caught:
         release(house, "da-co")
     assert caught.value.code == "vault.hold-unknown"
+
+
+def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: Any) -> None:
+    house = small_house
+
+    def refused(name: str) -> str:
+        with pytest.raises(Theirs) as caught:
+            put(house, name, agency="H14.2")
+        assert caught.value.what("vi") != caught.value.what("en") and "…" not in caught.value.what("vi") + caught.value.next("vi")
+        return f"{caught.value.what('en')} {caught.value.next('en')}"
+
+    put(house, "vu-an-7", agency="H14.5")
+    said = refused("vu-an-7")
+    assert "for agency H14.5; it is in force" in said and "`lgsp vault hold release vu-an-7`" in said and "such as vu-an-7-2:" in said
+    release(house, "vu-an-7")
+    put(house, "vu-an-7-2", agency="H14.5", begins=0.0)
+    assert "for agency H14.5, from 1970-01-01T07:00+07:00;" in refused("vu-an-7-2")
+    said = refused("vu-an-7")
+    assert "it was released at 2026-" in said and "such as vu-an-7-3:" in said and "hold release" not in said
+    with pytest.raises(Theirs) as caught:
+        release(house, "vu-an-7")
+    assert "(it was released at 2026-" in caught.value.what("en") and "in force are: vu-an-7-2" in caught.value.what("en")
+    put(house, "a" * 40, agency="H14.5")
+    with pytest.raises(Theirs) as caught:
+        put(house, "a" * 40, agency="H14.5")
+    put(house, str(caught.value.facts["free"]), agency="H14.5")
 
 
 def test_sealing_anew_that_was_cut_short_is_gone_on_with(small_house: Any, monkeypatch: pytest.MonkeyPatch) -> None:

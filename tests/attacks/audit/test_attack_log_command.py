@@ -63,5 +63,5 @@ def test_a_wrong_question_is_not_a_wrong_log(copy: Copy) -> None:
     torn.write_text("no note", "utf-8")
     wrong = [("--from-index", "30", "--to-index", "20"), ("--to-index", "600"), ("--checkpoint", str(torn))]
     told = [verify(gateway, *options) for options in wrong]
-    assert [(code, found["error"]["code"]) for code, found in told] == [(2, "bad-range"), (2, "bad-range"), (2, "no-checkpoint")], told
+    assert [(code, found["error"]["code"]) for code, found in told] == [(2, "bad-range"), (2, "bad-range"), (2, "bad-checkpoint")], told
     assert verify(gateway, "--to-index", "599")[0] == 0

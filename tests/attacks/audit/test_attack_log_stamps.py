@@ -27,7 +27,7 @@ from gateway.revocation.fetch import open_session
 from gateway.settings import Settings
 from gateway.vouching.stamps import Authority as Asked
 from security.checkpoint import NoteKey
-from tests.audit.conftest import Log, file_log, sqlite  # noqa: F401  fixtures
+from tests.audit.conftest import Log, file_log  # noqa: F401  a fixture
 from tests.audit.stamping import Authority, Stamping, grow
 
 EVERY, LATE = 6.0, 13.0
