@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -204,9 +205,12 @@ def program(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
 
 
 def _free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on just now, and that no outgoing connection will be given meanwhile."""
+    while True:
+        port = random.randrange(12_000, 15_000)  # noqa: S311 (no secret)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Road:

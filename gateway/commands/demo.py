@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 from gateway.commands import given, run
 from gateway.commands.output import emit
 from gateway.sandbox import live
+from gateway.sandbox.ports import free_ports
 from gateway.settings import PREFIX, Settings
 
 _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the story, and only the story calls
@@ -98,15 +98,3 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on just now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -26,12 +26,6 @@ import yaml
 SKEWED = "import time; real = time.time; time.time = lambda: real() + {skew}; from gateway.cli import main; main()"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Told(NamedTuple):
     status: int
     headers: dict[str, str]

@@ -34,7 +34,7 @@ from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
 from gateway.agent.store import LONGEST_PAUSE, Message, Store, Taken, hold, seal_key
 from gateway.client.identity import write_private
-from tests.agent.agents import free_port
+from gateway.sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.M)

@@ -22,12 +22,13 @@ from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
 from gateway.keyring import Keyring
+from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
 from security.encryptkeys import EncryptKey
 from security.jose import Opener
 from security.keys import SigningKey, VerifyKey
 from security.wsdecrypt import BodyKeys
-from tests.agent.agents import Agent, OldSystem, free_port, running
+from tests.agent.agents import Agent, OldSystem, running
 from tests.registry.making import contracts
 
 pytestmark = pytest.mark.server

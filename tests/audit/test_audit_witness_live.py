@@ -18,11 +18,12 @@ from examples import messages
 from examples.clients.identity import Identity
 from examples.clients.rest import RestClient
 from gateway.cli import app
-from gateway.commands.demo import demo_settings, free_ports, running
+from gateway.commands.demo import demo_settings, running
 from gateway.commands.run import ensure_instance
 from gateway.doctor import examine
 from gateway.keyring import Keyring
 from gateway.sandbox import live
+from gateway.sandbox.ports import free_port
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
 from security.cosignature import CosignerKey, quorum
@@ -72,7 +73,7 @@ def lgsp(capsys: pytest.CaptureFixture[str]) -> Lgsp:
 
 
 def test_nothing_new_is_taken_while_nobody_vouches(tmp_path: Path, lgsp: Lgsp) -> None:
-    folder, [port] = Folder(tmp_path / "witness"), free_ports(1)
+    folder, port = Folder(tmp_path / "witness"), free_port()
     key = folder.make_key("witness.example/so-noi-vu")
     with Authority(tmp_path / "tsa") as authority:
         settings = replace(

@@ -19,10 +19,11 @@ from contracts.wire.jsontext import write_json
 from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
-from gateway.commands.demo import demo_settings, free_ports, running, world_of
+from gateway.commands.demo import demo_settings, running, world_of
 from gateway.journal.database import open_engine, writing
 from gateway.registry.held import WINDOW, confirm, held, hold
 from gateway.sandbox import live
+from gateway.sandbox.ports import free_ports
 from gateway.settings import Settings, load, save
 from tests.backup.conftest import databases
 from tests.size import FULL

@@ -20,9 +20,10 @@ from examples.clients.rest import RestClient
 from examples.clients.soap import SoapClient
 from examples.clients.transport import Transport
 from examples.story.world import World
-from gateway.commands.demo import demo_settings, free_ports, running, world_of
+from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.keyring import Keyring
+from gateway.sandbox.ports import free_port, free_ports
 from gateway.settings import Settings, save
 from security import authority
 from security.keys import load_certificate
@@ -97,7 +98,7 @@ def nginx(edged: Edged) -> Iterator[str]:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed here: the edge by nginx is not tried")
-    (port,) = free_ports(1)
+    port = free_port()
     keyring = Keyring(edged.settings)
     text = (DEPLOY / "nginx.conf").read_text("utf-8")
     for example, here in {

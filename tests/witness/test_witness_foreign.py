@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from gateway.commands.demo import free_ports
+from gateway.sandbox.ports import free_port
 from gateway.witness.judge import Judge
 from gateway.witness.state import Folder
 from security.cosignature import CosignerKey
@@ -43,7 +43,7 @@ def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
     subprocess.run([tools["ssh-keygen"], "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     for more in (["add-log", "-origin", log.name], ["add-key", "-origin", log.name, "-key", log.vkey]):
         subprocess.run([tools["witnessctl"], more[0], "-db", str(base), *more[1:]], check=True, capture_output=True)
-    [port] = free_ports(1)
+    port = free_port()
     agent = subprocess.Popen([tools["ssh-agent"], "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     said = (tmp_path / "said").open("w+b")
     witness: subprocess.Popen[bytes] | None = None
