@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
+from tests import commandline
 
 GRANT = """
 grants:
@@ -42,9 +41,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def lgsp(*words: str, ends: int = 0) -> str:
-    done = subprocess.run([sys.executable, "-m", "gateway", *words], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == ends, done.stdout + done.stderr
-    return done.stdout
+    code, out, err = commandline.lgsp(*words)
+    assert code == ends, out + err
+    return out
 
 
 def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import typer
 
 from contracts.base.ids import new_id
 from gateway import __version__
-from gateway.cli import app, main
+from gateway.cli import app
 from gateway.commands.run import _alone
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
@@ -30,6 +30,7 @@ from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import Settings, load
 from gateway.supervisor import NotStarted
 from security.entry import Note, freeze
+from tests import commandline
 from tests.audit import making
 
 
@@ -40,20 +41,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-@pytest.fixture
-def lgsp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """The whole command line in this process: each of its own would take a second to start."""
-
-    def run(*words: str) -> tuple[int, dict[str, Any]]:
-        monkeypatch.setattr(sys, "argv", ["lgsp", *words, "--json"])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return int(str(ended.value.code)), json.loads(told.out)
-
-    return run
+def lgsp(*words: str) -> tuple[int, dict[str, Any]]:
+    ended = commandline.lgsp(*words, "--json")
+    return ended.code, json.loads(ended.out)
 
 
 SOME = "01a21016-0000-7000-8000-000000000000"  # sound, and of no transfer
@@ -173,9 +163,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
     ("words", "exit_code", "code"),
     [pytest.param(words, ends, code, id=words) for ends, rows in MISTAKES.values() for words, code in rows],
 )
-def test_like_mistakes_end_alike(
-    sandbox: Settings, tmp_path: Path, words: str, exit_code: int, code: str, lgsp: Callable[..., tuple[int, dict[str, Any]]]
-) -> None:
+def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, exit_code: int, code: str) -> None:
     (tmp_path / "nonsense").write_text("nonsense\n", "utf-8")
     (tmp_path / "statement.csv").write_text("system,contract,operation,direction,accepted\n", "utf-8")
     (tmp_path / "v1" / "there").mkdir(parents=True)
@@ -190,7 +178,7 @@ def test_like_mistakes_end_alike(
     assert not (tmp_path / "new").exists(), "a refused command leaves nothing behind"
 
 
-def test_without_an_instance_every_command_says_so(tmp_path: Path, lgsp: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:
     commands: Any = typer.main.get_command(app)
     asked = 0
     for path, command in _all(commands, ()):
@@ -221,7 +209,7 @@ def _all(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
             yield from _all(below, (*path, name))
 
 
-def test_an_identity_is_named_by_its_folder_or_by_its_name(sandbox: Settings, lgsp: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+def test_an_identity_is_named_by_its_folder_or_by_its_name(sandbox: Settings) -> None:
     name = min(each.parent.name for each in sandbox.identities.glob("*/system.json"))
     for said in (["--identity", name, "--data", str(sandbox.data)], ["--identity", str(sandbox.identities / name)]):
         for command in (["verify"], ["watch", "--once"]):
@@ -229,9 +217,7 @@ def test_an_identity_is_named_by_its_folder_or_by_its_name(sandbox: Settings, lg
             assert (ended, told["error"]["code"]) == (3, "client.no-connection"), told  # it was found, and its gateway does not run
 
 
-def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(
-    sandbox: Settings, tmp_path: Path, lgsp: Callable[..., tuple[int, dict[str, Any]]]
-) -> None:
+def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(sandbox: Settings, tmp_path: Path) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(sandbox.keys / "server.crt", sandbox.keys / "server.key")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -252,7 +238,7 @@ def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(
         assert (ended, told["error"]["code"]) == (2, code), told
 
 
-def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Path, lgsp: Callable[..., tuple[int, dict[str, Any]]]) -> None:
+def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Path) -> None:
     settings = load(tmp_path / "data", environment={})
     make_instance(settings, {}, time.time(), province=False)
     notes = [Note(new_id(), time.time(), "export", actor, {}) for actor in ("lan, command line", "minh as root, command line", "gateway")]
@@ -270,11 +256,9 @@ def test_an_actor_is_found_by_a_part_of_the_name_that_is_no_others(tmp_path: Pat
     assert found("nobody")[0] == 2
 
 
-def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["lgsp", "--version"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0 and capsys.readouterr().out == f"lgsp {__version__}\n" and re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+def test_the_version_is_that_of_the_package() -> None:
+    code, out, _ = commandline.lgsp("--version")
+    assert (code, out) == (0, f"lgsp {__version__}\n") and re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 
 
 def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settings) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from gateway.journal.database import open_engine
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
+from tests import commandline
 from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, edition, swap, written
 
 
@@ -25,11 +24,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def lgsp(settings: Settings, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "gateway", "contract", *words, "--data", str(settings.data)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stdout, ended.stderr
+def lgsp(settings: Settings, *words: str) -> commandline.Ended:
+    return commandline.lgsp("contract", *words, "--data", str(settings.data))
 
 
 def asked(settings: Settings, *words: str) -> tuple[int, Any]:

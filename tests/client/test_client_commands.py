@@ -17,6 +17,7 @@ import pytest
 from contracts.wire.jsontext import write_json
 from examples import messages
 from examples.story import World
+from tests import commandline
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -24,8 +25,8 @@ Run = Callable[..., tuple[int, Any]]
 
 
 def lgsp(*words: str, given: bytes = b"") -> tuple[int, Any]:
-    done = subprocess.run([sys.executable, "-m", "gateway", "client", *words, "--json"], input=given, capture_output=True, timeout=60)
-    return done.returncode, json.loads(done.stdout)
+    ended = commandline.lgsp("client", *words, "--json", given=given)
+    return ended.code, json.loads(ended.out)
 
 
 def identity(world: World, system: str, state: Path) -> list[str]:

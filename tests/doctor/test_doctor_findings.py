@@ -7,8 +7,6 @@ import secrets
 import shutil
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -32,6 +30,7 @@ from gateway.registry.held import confirm, hold
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
 from security import authority
+from tests import commandline
 
 DAY = 86_400.0
 
@@ -248,10 +247,8 @@ def test_the_command_ends_with_one_where_something_is_grave(settings: Settings) 
     save(settings)
 
     def told() -> tuple[int, dict[str, Any]]:
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", "doctor", "--data", str(settings.data), "--json"], capture_output=True, text=True, check=False
-        )
-        return done.returncode, json.loads(done.stdout)
+        ended = commandline.lgsp("doctor", "--data", str(settings.data), "--json")
+        return ended.code, json.loads(ended.out)
 
     code, before = told()
     assert (code, before["ok"]) == (0, True) or any(each["code"].startswith("disk.") for each in before["findings"])
