@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, sqlite  # noqa: F401  fixtures of every room
 
@@ -29,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def catalogue() -> list[CompiledContract]:
     """The catalogue, held compiled as a door holds it: else each test that reads a registry would compile it anew."""
     return [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def encrypt_keys() -> Iterator[None]:
+    """Each run of tests makes its keys, but not each of its fifty instances new RSA keys: those of the first do for all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "encrypt_keys", cache(sandbox.encrypt_keys))
+        yield
 
 
 @pytest.fixture(scope="session")

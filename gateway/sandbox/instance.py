@@ -33,6 +33,7 @@ from gateway.registry.records import Change, System
 from gateway.sandbox import agents, live
 from gateway.settings import FILE, Settings, save
 from security import approvals, authority
+from security.keys import PrivateKey
 
 PROVINCE: Final = "province.yaml"
 STRANGER: Final = "chua-dang-ky"
@@ -142,6 +143,12 @@ def _approve(connection: Connection, document: Document, officers: Mapping[str, 
     ]
 
 
+def encrypt_keys(count: int) -> list[PrivateKey]:
+    """New keys for encryption, RSA-3072, which serve both protocols."""
+    with ThreadPoolExecutor() as several:  # they take their time to find, and OpenSSL lets others go on meanwhile
+        return list(several.map(lambda _: authority.new_private("RSA-3072"), range(count)))
+
+
 def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:
     """Keys, certificates and an identity folder for each system of the province."""
     keyring = Keyring(settings)
@@ -149,9 +156,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     changes: list[Change] = []
     stranger = System(STRANGER, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
     everyone = (*document.systems, stranger)
-    with ThreadPoolExecutor() as several:  # RSA keys take their time to find, and OpenSSL lets others go on meanwhile
-        encrypt_keys = list(several.map(lambda _: authority.new_private("RSA-3072"), everyone))
-    for system, encrypt_key in zip(everyone, encrypt_keys, strict=True):
+    for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
         tls_key, sign_key = authority.new_private(), authority.new_private()
