@@ -17,8 +17,10 @@ openssl pkeyutl -verify -pubin -keyform DER -inkey "$tmp/key.der" -rawin -in "$t
 
 # 2. The entry: its leaf, and from there to the root with the hashes of the proof.
 node=$({ raw 00; cat "$entry"; } | sha)
-at=$(sed -n 's/^index //p' "$proof") last=$(($(sed -n 2p "$tmp/text") - 1))
-[ "$at" -le "$last" ]
+at=$(sed -n 's/^index //p' "$proof") size=$(sed -n 2p "$tmp/text")
+number='^(0|[1-9][0-9]{0,17})$'                                                  # bash would run what stands in other ones
+[[ $at =~ $number && $size =~ $number ]] && [ "$at" -lt "$size" ] || { echo "no proof"; exit 1; }
+last=$((size - 1))
 for step in $(sed -n '/^index /,/^$/p' "$proof" | sed '1d;/^$/d'); do
   [ "$last" -gt 0 ] || exit 1
   other=$(printf %s "$step" | hex)
@@ -31,4 +33,4 @@ for step in $(sed -n '/^index /,/^$/p' "$proof" | sed '1d;/^$/d'); do
   at=$((at / 2)) last=$((last / 2))
 done
 [ "$last" = 0 ] && [ "$node" = "$(sed -n 3p "$tmp/text" | hex)" ] || { echo "not in the log"; exit 1; }
-echo "in the log of $name, under its checkpoint of $(sed -n 2p "$tmp/text") entries"
+echo "in the log of $name, under its checkpoint of $size entries"

@@ -52,12 +52,13 @@ def main() -> None:
     out = sys.stdout  # the parser of the command line wraps it when nobody reads it any more, and ends with 1
     try:
         _run(words, as_json)
-    except (SystemExit, BrokenPipeError) as end:
+    except (SystemExit, OSError) as end:  # of the latter: what even the words of an error ended with
         sys.stdout = out
-        if BrokenPipeError in (type(end), type(end.__context__)) or stopping.reader_gone():  # whatever it came to: nobody has read it
-            stopping.let_go()
-            raise SystemExit(stopping.GONE) from None
-        raise
+        cause = end.__context__ if isinstance(end.__context__, BrokenPipeError) else end
+        trouble = cause if isinstance(cause, OSError) else stopping.unwritten()
+        if trouble is None:
+            raise
+        stopping.end_unread(trouble)  # whatever it came to: nobody has read it
 
 
 def _run(words: list[str], as_json: bool) -> None:

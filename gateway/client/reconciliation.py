@@ -26,6 +26,7 @@ PATH: Final = "/audit/reconciliation"
 _FIELDS: Final = ("system", "contract", "operation", "direction")
 _DIVIDERS: Final = (",", ";", "\t")
 _MOST: Final = 1_000_000_000
+_LONGEST: Final = 300  # the id of a message
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -83,7 +84,7 @@ def from_json(value: Any) -> Statement:
         _read(f"counts.{at}", item, claims, findings)
     agency = value.get("agency")
     if agency is not None and not isinstance(agency, str):
-        findings.append(Finding("agency", "", type(agency).__name__, "type", "text"))
+        findings.append(Finding("agency", "", _kind(agency), "type", "text"))
     if findings or day is None:
         raise BadStatement(findings)
     return Statement(day, claims, agency)
@@ -126,8 +127,10 @@ def _divider(text: str) -> str:
 def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
     names = [each.strip().lower() for each in next(reader, [])]
     counted = [each for each in ("accepted", "message", "digest") if each in names]
-    if len(counted) != 1 or not {*_FIELDS} <= {*names}:
-        wanted = f"{', '.join(_FIELDS)}, and one of accepted, message, digest"
+    if len(counted) != 1 or any(
+        names.count(each) != 1 for each in (*_FIELDS, *counted)
+    ):  # of a column that stands twice nobody knows which is meant
+        wanted = f"{', '.join(_FIELDS)}, and one of accepted, message, digest, each once"
         raise BadStatement([Finding("line 1", "", ", ".join(names)[:200] or "nothing", "columns", wanted)])
     findings: list[Finding] = []
     listed: dict[Key, dict[str, None]] = {}
@@ -145,9 +148,14 @@ def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
             number = cells["accepted"]
             _read(here, cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else number or None}, claims, findings)
         elif (key := _key(here, cells, findings)) is not None:
-            if not cells[counted[0]]:
-                findings.append(Finding(_at(here, counted[0]), "", "nothing", "required", "the id of a message"))
-            listed.setdefault(key, {})[cells[counted[0]]] = None
+            said = cells[counted[0]]
+            if counted == ["digest"] and _DIGEST.fullmatch(said) is None:
+                findings.append(Finding(_at(here, "digest"), "", _kind(said), "format", "64 hexadecimal digits"))
+            elif not 0 < len(said) <= _LONGEST:
+                findings.append(
+                    Finding(_at(here, "message"), "", _kind(said), "required", f"the id of a message, at most {_LONGEST} characters")
+                )
+            listed.setdefault(key, {})[said] = None
     for key, ids in listed.items():
         claims[key] = Claim(len(ids), **{f"{counted[0]}s": tuple(ids)})
     return claims, findings
@@ -197,8 +205,8 @@ def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | N
     """Each id once: a repeat is no second message."""
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= 300 for each in value):
-        findings.append(Finding(here, "", _kind(value), "type", "a list of texts of 1 to 300 characters"))
+    if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= _LONGEST for each in value):
+        findings.append(Finding(here, "", _kind(value), "type", f"a list of texts of 1 to {_LONGEST} characters"))
         return ()
     return tuple(dict.fromkeys(value))
 

@@ -151,7 +151,8 @@ def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | C
 
 def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
     """Without it a log cut short agrees with itself; the keeper signs nothing either."""
-    if not settings.checkpoint_file.exists() and connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None:
+    filled = connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None
+    if filled and not settings.checkpoint_file.exists():  # in this order: it stands before the first entry does
         yield f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing here tells whether entries were taken back"
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from contracts.base.errors import Words
-from gateway.commands.output import fail
+from gateway.commands.output import Exit, fail
 
 GONE: Final = 128 + 13  # SIGPIPE, as a shell counts it; Windows has no such signal
 _CHILD: Final = "--lifeline"  # a process that a supervisor holds
@@ -25,12 +25,12 @@ _STANDS: Final[dict[str, Words]] = {
         "Nothing was concluded of the log. Run it again, or check it in parts with --from-index and --to-index.",
     ),
     "audit export": Words(
-        "Không để lại gì trong thư mục; nhật ký ghi rằng đã bắt đầu xuất. Chạy lại, hoặc xuất từng phần bằng --from, --to.",
-        "Nothing is left in the folder; that it was begun stands in the log. Run it again, or in parts with --from and --to.",
+        "Thư mục có manifest.json thì bản xuất đầy đủ; nếu không thì không để lại gì. Nhật ký ghi nếu đã bắt đầu. Chạy lại, hoặc xuất từng phần bằng --from, --to.",
+        "A folder with its manifest.json is a whole export; else nothing is left there. If it was begun, that stands in the log. Run it again, or in parts with --from and --to.",
     ),
     "audit package": Words(
-        "Chưa có gói nào được ghi ra; nhật ký ghi rằng đã yêu cầu. Chạy lại.",
-        "No package was written; that it was asked for stands in the log. Run it again.",
+        "Gói đã có thì đầy đủ; nếu chưa có thì không để lại gì. Nhật ký ghi nếu đã yêu cầu. Chạy lại.",
+        "A package that is there is whole; else nothing is left. If it was asked for, that stands in the log. Run it again.",
     ),
     "audit reindex": Words(
         "Chỉ mục mới làm được một phần; tìm kiếm vẫn đúng nhưng chậm. Tiến trình giữ nhật ký tự làm tiếp, hoặc chạy lại.",
@@ -38,10 +38,17 @@ _STANDS: Final[dict[str, Words]] = {
     ),
     "audit stamp": Words("Có thể đã có dấu thời gian; xem `lgsp audit stamps`.", "It may have been stamped; see `lgsp audit stamps`."),
     "backup": Words(
-        "Không có bản sao lưu nào được tạo, không để lại gì. Chạy lại.", "No backup was made and nothing is left. Run it again."
+        "Thư mục đã có thì bản sao lưu đầy đủ (`lgsp backup check`); nếu chưa có thì không để lại gì. Chạy lại.",
+        "A folder that is there is a whole backup (`lgsp backup check`); else nothing is left. Run it again.",
+    ),
+    "backup check": Words("Chưa kết luận gì về bản sao lưu. Chạy lại.", "Nothing was concluded of the backup. Run it again."),
+    "restore confirm": Words(
+        "Đã xác nhận nếu `lgsp restore confirm` nói vậy; nếu chưa, các cửa vẫn đóng. Chạy lại.",
+        "It is confirmed if `lgsp restore confirm` says so; else the doors stay closed. Run it again.",
     ),
     "restore": Words(
-        "Thư mục mới chưa được tạo, không để lại gì. Chạy lại.", "The new folder was not made and nothing is left. Run it again."
+        "Thư mục mới đã có thì khôi phục đã xong (`lgsp restore confirm`); nếu chưa có, hãy chạy lại đúng lệnh này.",
+        "A new folder that is there is restored whole (`lgsp restore confirm`); else run it again, with the same words.",
     ),
     "bench": Words("Không có số đo nào. Chạy lại.", "Nothing was measured. Run it again."),
     "demo": Words("Phiên bản thử đã dừng. Chạy lại từ đầu bằng `lgsp demo`.", "The demo's instance has ended. `lgsp demo` begins anew."),
@@ -109,15 +116,21 @@ def tell(stopped: Stopped, words: Sequence[str], as_json: bool) -> NoReturn:
     fail(stopped.code, "stopped", what, f"{standing.en} / {standing.vi}", as_json)
 
 
-def reader_gone() -> bool:
-    """Whether nobody reads standard output any more, as after `lgsp … | head -1`."""
+def unwritten() -> OSError | None:
+    """Why standard output does not take the rest of what was said: nobody reads it any more, as after `lgsp … | head -1`, or its disk is full."""
+    if sys.stdout is None:  # closed by whoever started the command, who wants to hear nothing
+        return None
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        return True
-    return False
+    except OSError as trouble:
+        return trouble
+    return None
 
 
-def let_go() -> None:
-    """So that the end of the process writes nothing to a pipe without a reader."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def end_unread(trouble: OSError) -> NoReturn:
+    if sys.stdout is not None:  # so that the end of the process writes there no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(trouble, BrokenPipeError):
+        raise SystemExit(GONE) from None
+    what = f"standard output cannot be written: {trouble.strerror} / không ghi được đầu ra chuẩn"
+    fail(Exit.OURS, "disk", what, "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại.", as_json=False)

@@ -93,6 +93,9 @@ class Spell:
             if began:
                 self._since = self.now.at
         self._kept = kept
+        # A clock that was set back: what was at a time to come was now at the latest, else the doors stayed open until then, and no stamp was asked for.
+        self.now = replace(self.now, at=min(self.now.at, at), behind=_by(self.now.behind, at))
+        self._since = _by(self._since, at)
         size = self.now.size if self.now.size <= found.size else 0  # a log of a new origin begins below what the older one had
         behind = None
         if found.size > size or waiting:
@@ -172,6 +175,10 @@ class Spell:
         if self.now.trouble:
             facts["trouble"] = dict(self.now.trouble)
         return entries.note(what, facts, moment)
+
+
+def _by(since: float | None, now: float) -> float | None:
+    return None if since is None else min(since, now)
 
 
 def keep(connection: Connection, kind: str, now: Standing) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_a_reader_that_goes_away_ends_it_quietly(instance: Settings, words: str,
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize(
+    "words", ["--version", "ca show --data {data}", "ca show --json --data {data}", "contract show nothing/v1 --json --data {data}"]
+)
+def test_an_output_that_is_full_or_closed_is_no_trace(instance: Settings, words: str) -> None:
+    command = shlex.join([*LGSP, *words.format(data=instance.data).split()])
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert full.returncode == 3 and "Traceback" not in full.stderr and "No space left" in full.stderr
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (closed.returncode, closed.stderr) == (2 if "nothing" in words else 0, "")
+
+
 def test_whoever_started_it_may_have_signals_ignored() -> None:
     code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.commands import stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
@@ -126,3 +138,7 @@ def test_what_stands_is_told_of_commands_that_there_are() -> None:
         assert words.en != words.vi
     assert stopping.stands(["vault", "hold", "add", "x", "--json"])[0] == "vault hold add"
     assert stopping.stands(["backup", "/srv/x"])[0] == "backup" and stopping.stands(["audit", "show", "x"])[0] == "audit show"
+    assert (
+        stopping.stands(["backup", "check", "/srv/x"])[0] == "backup check"
+        and stopping.stands(["restore", "confirm"])[0] == "restore confirm"
+    )

@@ -105,6 +105,21 @@ def test_by_hand_as_the_page_says(exported: Path, tmp_path: Path) -> None:
     assert not accepts(touched(entry, b'"t130"', b'"t131"'))
     assert not accepts(touched(proof, *other_step(proof)))
     assert not accepts(touched(proof, b"\n300\n", b"\n301\n"))
+    first = exported / "t0-intent.tlog-proof"
+    for index in (b"-0", b"-1", b"00", b"+0", b"0 "):
+        assert not accepts(touched(first, b"index 0", b"index " + index))
+
+
+def test_by_hand_runs_nothing_that_the_log_itself_signed(sqlite_log: Any, exported: Path, tmp_path: Path) -> None:
+    """bash evaluates what stands in a number: a size that is a command was run, under the true key's signature."""
+    entry, ran = exported / "t0-intent.json", tmp_path / "ran"
+    proof, script = entry.with_name("t0-intent.tlog-proof"), resources.files("gateway.audit").joinpath("by-hand.sh")
+    for index, size in (("0", f"at[$(touch {ran})]"), (f"at[$(touch {ran})]", "300")):
+        note = sqlite_log.key.sign_text("\n".join([sqlite_log.key.origin, size, "A" * 43 + "=", ""]))
+        proof.write_text(f"c2sp.org/tlog-proof@v1\nindex {index}\n\n{note}")
+        command = ["bash", str(script), str(tmp_path / "log.vkey"), str(entry), str(proof)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "no proof" in done.stdout and not ran.exists(), done
 
 
 def test_consistency_between_any_two_sizes_of_the_tree_that_pymerkle_builds(sqlite_log: Any) -> None:

@@ -283,6 +283,10 @@ HEAD = "system;contract;operation;direction;accepted\n"
         (f"{HEAD}a;b;c;sent;1;5\n", "line 2", "6 cells"),
         (f"{HEAD}a;b;c;up;1\n", "line 2, column direction", "text of 2 characters"),
         ("system,contract,operation,direction,message\na,b,c,sent,\n", "line 2, column message", "nothing"),
+        ("system,contract,operation,direction,message\na,b,c,sent," + "m" * 301, "line 2, column message", "text of 301 characters"),
+        ("system,contract,operation,direction,digest\na,b,c,sent,PA-1\n", "line 2, column digest", "text of 4 characters"),
+        (f"{HEAD[:-1]};accepted\na;b;c;sent;1;2\n", "line 1", f"{HEAD[:-1].replace(';', ', ')}, accepted"),
+        (f"{HEAD[:-1]};system\na;b;c;sent;1;d\n", "line 1", f"{HEAD[:-1].replace(';', ', ')}, system"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_told_by_line_and_column(text: str, here: str, got: str) -> None:

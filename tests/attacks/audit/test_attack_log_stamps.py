@@ -166,6 +166,38 @@ async def test_the_authoritys_clock(file_log: Log, session: Any, authority: Auth
     assert stamping.open
 
 
+@_ATTACK
+@pytest.mark.parametrize("way", ["ahead, and back", "back"])
+async def test_our_own_clock_set_back(stamping: Stamping, authority: Authority, way: str) -> None:
+    """Whoever moves it opens nothing: entries without a stamp close the doors as late as ever by the clock that there is."""
+    await stamping.look()  # idle: nothing is waited for
+    authority.reply = lambda asked: b""
+    stamping.moment = YEARS if way != "back" else 0.0
+    grow(stamping.log)
+    await stamping.look()
+    stamping.moment -= YEARS
+    for _ in range(3):
+        await stamping.look(LATE / 2)
+    assert not stamping.open
+    authority.reply = authority.by_openssl
+    stamping.moment = 0.0
+    await stamping.look(EVERY)
+    await stamping.look(EVERY)
+    assert stamping.open
+
+
+async def test_a_clock_put_right_by_minutes_closes_no_door(stamping: Stamping, authority: Authority) -> None:
+    stamping.moment = 240.0
+    grow(stamping.log)
+    assert "differ by" in (await stamping.look())["clock"] and len(stamping.rows()) == 2
+    stamping.moment = 0.0
+    grow(stamping.log)
+    for _ in range(4):
+        await stamping.look(EVERY)
+        assert stamping.open
+    assert len(stamping.rows()) == 3
+
+
 # --- an insider with the database alone ---------------------------------------------------------------------------------
 STAMP, VOUCHING, POINT, ENTRY = tables.stamp, tables.vouching, tables.checkpoint, tables.log_entry
 
