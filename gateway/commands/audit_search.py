@@ -198,7 +198,7 @@ def reindex(settings: Settings, as_json: bool) -> None:
         task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
         for done in Indexer(engine, lock_of(engine)).remake():
             progress.update(task, completed=done)
-    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed")
+    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed / đã lập chỉ mục {done} mục")
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | 
         told = {"ok": True, "transfer": transfer, "part": part, "size": view.size, "range": [view.start, view.stop], "note": view.note}
         if out is not None:
             _write(out, view)
-            emit({**told, "file": str(out)}, as_json, f"{view.stop - view.start} of {view.size} bytes in {out}; logged as {view.note}")
+            emit({**told, "file": str(out)}, as_json, f"{out}: {_read(view)}")
         if as_json:
             content = b"".join(view.pieces)
             try:
@@ -57,8 +57,13 @@ def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | 
         for piece in view.pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-        print(f"{view.stop - view.start} of {view.size} bytes; logged as {view.note}", file=sys.stderr)
+        print(_read(view), file=sys.stderr)
     raise SystemExit(Exit.WELL)
+
+
+def _read(view: View) -> str:
+    count = view.stop - view.start
+    return f"{count} of {view.size} bytes; logged as {view.note} / {count} trên {view.size} byte; việc đọc đã ghi vào nhật ký"
 
 
 def _write(out: Path, view: View) -> None:

@@ -69,8 +69,9 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         "checker": checker,
     }
     lines = [
-        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all",
-        *(f"  missing: {part}: {why}" for part, why in made.missing.items()),
+        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all"
+        f" / {made.entries} mục kèm bằng chứng, tổng cộng {len(made.files)} tệp",
+        *(f"  missing / còn thiếu: {part}: {why}" for part, why in made.missing.items()),
         f"  check.pyz: sha256 {checker}",
         "Whoever gets it needs the log's key, the authorities and that sum from elsewhere; its README says how to check it.",
         "Người nhận cần khóa nhật ký, các cơ quan chứng thực và mã băm trên từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",
