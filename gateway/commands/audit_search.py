@@ -65,7 +65,7 @@ def search(
         what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
         fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     if "transfer" in conditions:
-        conditions = {**conditions, "transfer": known.transfer_id(str(conditions["transfer"]), as_json)}
+        conditions = {**conditions, "transfer": given.transfer_id(str(conditions["transfer"]), as_json)}
     begin = None if since is None else given.moment(since, as_json)
     end = None if until is None else given.moment(until, as_json, whole_day=True)
     if begin is not None and end is not None and begin >= end:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.atrest import AtRest
 from gateway.audit.reading import View, view_body
-from gateway.commands import given, known
+from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
@@ -24,7 +24,7 @@ _IN_JSON: Final = 1 << 20
 
 
 def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
-    transfer = known.transfer_id(transfer, as_json)
+    transfer = given.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
     if out is not None:
         given.new_file(out, as_json)

@@ -18,7 +18,7 @@ from gateway.audit import origins
 from gateway.audit import package as packages
 from gateway.audit.proofs import inclusions
 from gateway.audit.reading import LEAST_REASON
-from gateway.commands import known
+from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.exchange import entries
@@ -38,7 +38,7 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
-    transfer = known.transfer_id(transfer, as_json)
+    transfer = given.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(actor(), reason.strip(), time.time())
     past = _log_of(engine, transfer)

@@ -120,7 +120,7 @@ def hold_add(
         reason.strip(),
         actor(),
         now,
-        tuple(dict.fromkeys(known.transfer_id(each, as_json) for each in transfers)) if transfers else None,
+        tuple(dict.fromkeys(given.transfer_id(each, as_json) for each in transfers)) if transfers else None,
         agency,
         contract,
         None if begins is None else given.moment(begins, as_json),
