@@ -234,7 +234,7 @@ class Lives(Unique):
         yield from super().notes()
         if self._open:
             listed = [f"{transfer} (entry {idx})" for transfer, idx in list(self._open.items())[:6]]
-            yield f"{len(self._open)} open, an intent without an outcome so far: {some(listed)}"
+            yield f"{len(self._open)} open, an intent without an outcome so far / còn mở, chưa có kết quả: {some(listed)}"
         if self._continues and self._ends:
             yield f"{len(self._ends)} outcomes of intents in the log that this one goes on from"
 

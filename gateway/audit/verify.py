@@ -28,6 +28,9 @@ Progress = Callable[[int], object]
 Marks = dict[int, list[tuple[str, bytes]]]
 
 
+NO_ENTRIES: Final = "the entries themselves were not looked at: only hashes and checkpoints / chỉ xem mã băm và điểm kiểm tra"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was checked, how many, and what is wrong: up to twenty findings, in the order found. `root` is in base64, as in checkpoints. `notes`
@@ -179,7 +182,9 @@ class _Work:
         for name, point in kept:
             if (point.size, point.root) != (self._size, self._root):
                 self.wrong.add(f"{name}: {self._source.what} holds no tiles, so that it goes on from size {point.size} cannot be proved")
-        self._notes.append(f"only the {len(opened.proofs)} entries with proofs of their own were looked at")
+        self._notes.append(
+            f"only the {len(opened.proofs)} entries with proofs of their own were looked at / chỉ xem {len(opened.proofs)} mục có bằng chứng riêng"
+        )
 
     # --- everything, from the raw entries -----------------------------------------------------------------------------
     def whole(self, opened: Opening, signed: list[tuple[str, Checkpoint]], kept: list[tuple[str, Checkpoint]]) -> None:
@@ -297,7 +302,7 @@ class _Work:
         if expected < stop:
             self.wrong.add(f"entry {expected}: missing")
         self._notes += checks.end()
-        self._notes.append(f"only entries {start} to {stop - 1} of {proved.size} were looked at")
+        self._notes.append(f"only entries {start} to {stop - 1} of {proved.size} were looked at / chỉ xem mục {start} đến {stop - 1}")
         self._progress(self._entries)
 
     def _all_tiles(self, proved: ProvedTiles) -> None:
@@ -305,7 +310,7 @@ class _Work:
             proved.tile(level, number, width)
             if at % WIDTH == 0:
                 self._progress(at)
-        self._notes.append("the entries themselves were not looked at: only hashes and checkpoints")
+        self._notes.append(NO_ENTRIES)
 
 
 class _Checks:

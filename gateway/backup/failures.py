@@ -97,7 +97,7 @@ register(
             Branch.THEIRS,
             ("Khóa nằm không mã hóa", "The keys lie in the clear"),
             (
-                "{count} tệp khóa không được mã hóa; bản sao lưu chứa chúng sẽ mạo danh được trục.",
+                "{count} tệp khóa không được mã hóa; ai có bản sao lưu chứa chúng sẽ mạo danh được trục.",
                 "{count} key files are not protected: whoever has a backup with them can pass for the gateway.",
             ),
             (

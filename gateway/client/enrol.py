@@ -7,6 +7,7 @@ certificate is put in only beside the key that it is for, in the name of this sy
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from contracts.base.errors import Words
 from contracts.base.times import rfc3339
-from gateway.client.errors import BadIdentity
-from gateway.client.identity import ABOUT, Identity, named, write_private
+from gateway.client.errors import BadIdentity, BadUsage
+from gateway.client.identity import ABOUT, Identity, bad, named, unread, write_private
 from security import authority
 from security.authority import KeyType
 
+SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
 # What the operator hands over beside the certificates, by a way that both trust.
 TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
@@ -39,9 +42,17 @@ class Installed(NamedTuple):
 
 def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
     """A key for each use, and the request for its certificate; the requests are what is sent for enrolment."""
+    if SYSTEM.fullmatch(system) is None:
+        raise BadUsage(
+            "client.usage",
+            what=Words(
+                f"{system!r} không phải mã hệ thống (chữ thường không dấu, số, gạch nối)",
+                f"{system!r} is no id of a system (small letters without marks, digits, hyphens)",
+            ),
+        )
     taken = [f"{use}.key" for use in USES if (folder / f"{use}.key").exists()]
     if taken:
-        raise _bad(folder, f"{', '.join(taken)} ∃")
+        raise BadIdentity("client.taken", folder=folder, files=", ".join(taken))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     requests = []
     for use, kind in USES.items():
@@ -73,9 +84,9 @@ def install(
         leaf, pem = _certificate(folder, file)
         use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
         if use is None:
-            raise _bad(folder, f"{file.name} ∌ {', '.join(f'{each}.key' for each in keys) or '*.key'}")
+            raise bad(folder, f"{file.name} ∌ {', '.join(f'{each}.key' for each in keys) or '*.key'}")
         if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
-            raise _bad(folder, f"{file.name}: {system} ≠ {about['system']}")
+            raise bad(folder, f"{file.name}: {system} ≠ {about['system']}")
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
             raise BadIdentity("client.identity-expired", file=file, valid_from=rfc3339(start), valid_until=rfc3339(end), now=rfc3339(now))
@@ -105,7 +116,7 @@ def _about(folder: Path) -> dict[str, str]:
         if not isinstance(about["system"], str):
             raise KeyError("system")
     except (OSError, ValueError, KeyError, TypeError) as wrong:
-        raise _bad(folder, f"{ABOUT}: {wrong}") from None
+        raise unread(folder, ABOUT, wrong) from None
     return about
 
 
@@ -116,7 +127,7 @@ def _handed(trust: Path | None) -> dict[str, str]:
         told = json.loads((trust / HANDED).read_text("utf-8"))
         return {name: str(told[name]) for name in _OF_GATEWAY if name in told}
     except (OSError, ValueError, TypeError) as wrong:
-        raise _bad(trust, f"{HANDED}: {wrong}") from None
+        raise bad(trust, f"{HANDED}: {wrong}") from None
 
 
 def _save(folder: Path, about: Mapping[str, str]) -> None:
@@ -129,7 +140,7 @@ def _public(folder: Path, use: str, passphrase: bytes | None) -> object:
     try:
         return serialization.load_pem_private_key((folder / f"{use}.key").read_bytes(), passphrase).public_key()
     except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
-        raise _bad(folder, f"{use}.key: {str(wrong)[:120]}") from None
+        raise bad(folder, f"{use}.key: {str(wrong)[:120]}") from None
 
 
 def _certificate(folder: Path, file: Path) -> tuple[x509.Certificate, bytes]:
@@ -137,8 +148,4 @@ def _certificate(folder: Path, file: Path) -> tuple[x509.Certificate, bytes]:
         pem = file.read_bytes()
         return x509.load_pem_x509_certificates(pem)[0], pem
     except (OSError, ValueError) as wrong:
-        raise _bad(folder, f"{file}: {str(wrong)[:120]}") from None
-
-
-def _bad(folder: Path, reason: str) -> BadIdentity:
-    return BadIdentity("client.identity", folder=folder, reason=reason)
+        raise unread(folder, file, wrong) from None

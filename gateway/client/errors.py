@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import gateway.client.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Branch, Finding, Language, Ours, Theirs
+from contracts.base.errors import Branch, Failure, Finding, Language, Ours, Theirs, Words
 
 if TYPE_CHECKING:
     from gateway.client.answers import Answer, Problem
@@ -27,6 +27,12 @@ class BadIdentity(Theirs, ClientError):
 
 class BadUsage(Theirs, ClientError):
     """A call that cannot be made at all, such as a path without its slash."""
+
+
+def wrongly_used(failure: Failure) -> BadUsage:
+    """For what a room below says of what it was given: its words in both languages, and its code."""
+    vi, en = (f"{failure.what(language).rstrip('.')} [{failure.code}]" for language in ("vi", "en"))
+    return BadUsage("client.usage", what=Words(vi, en))
 
 
 class NoConnection(Ours, ClientError):

@@ -161,6 +161,20 @@ register(
             ),
         ),
         _kind(
+            "taken",
+            Branch.THEIRS,
+            409,
+            ("Khóa đã có", "There are keys already"),
+            (
+                "Trong {folder} đã có {files}; khóa không bao giờ bị ghi đè.",
+                "In {folder} there are {files} already; a key is never written over.",
+            ),
+            (
+                "Chọn thư mục khác bằng --out; muốn thay khóa thì lập thư mục mới.",
+                "Name another folder with --out; to replace keys begin a new one.",
+            ),
+        ),
+        _kind(
             "usage",
             Branch.THEIRS,
             400,

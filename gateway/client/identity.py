@@ -25,7 +25,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Words
 from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
 from security.authority import GATEWAY, system_of
@@ -58,6 +58,8 @@ class Identity:
     def load(cls, folder: str | Path, *, passphrase: bytes | None = None) -> Identity:
         """`BadIdentity` says which file is wrong, and how."""
         place = Path(folder)
+        if not place.is_dir():
+            raise bad(place, Words("không có thư mục này", "no such folder"))
         encrypts = (place / "encrypt.crt").exists()
         for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
             check_mode(place / name, 0o077, "600")
@@ -91,7 +93,7 @@ class Identity:
             # never asked for at a terminal: without a passphrase an encrypted key is an error
             context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key", password=self.passphrase or b"")
         except (OSError, ssl.SSLError) as wrong:
-            raise _bad(self.folder, f"tls.crt, tls.key, ca.crt: {_short(wrong)}") from None
+            raise bad(self.folder, f"tls.crt, tls.key, ca.crt: {short(wrong)}") from None
         return context
 
     def check_time(self, now: float) -> None:
@@ -150,7 +152,7 @@ def named(folder: Path, file: str, certificate: x509.Certificate) -> str | None:
     try:
         return system_of(certificate)
     except Failure as failure:
-        raise _bad(folder, f"{file}: {failure.facts.get('rule', failure.code)}") from None
+        raise bad(folder, f"{file}: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -179,7 +181,7 @@ def check_mode(path: Path, forbidden: int, wanted: str) -> None:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as wrong:
-        raise _bad(path.parent, f"{path.name}: {_short(wrong)}") from None
+        raise unread(path.parent, path.name, wrong) from None
     if os.name == "posix" and mode & forbidden:
         raise BadIdentity("client.identity-mode", file=path, mode=f"{mode:o}", wanted=wanted)
 
@@ -197,12 +199,12 @@ def _about(place: Path) -> dict[str, str]:
     try:
         about: dict[str, str] = json.loads((place / ABOUT).read_text("utf-8"))
     except (OSError, ValueError) as wrong:
-        raise _bad(place, f"{ABOUT}: {_short(wrong)}") from None
+        raise bad(place, f"{ABOUT}: {short(wrong)}") from None
     for name in ("system", "agency", "sign_key_id", "gateway", "gateway_key_id"):
         if not isinstance(about, dict) or not isinstance(about.get(name), str) or not about[name]:
-            raise _bad(place, f"{ABOUT}: {name}")
+            raise bad(place, f"{ABOUT}: {name}")
     if not about["gateway"].startswith("https://"):
-        raise _bad(place, f"{ABOUT}: gateway ≠ https://…")
+        raise bad(place, f"{ABOUT}: gateway ≠ https://…")
     return about
 
 
@@ -212,64 +214,64 @@ def _signing_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
             about["sign_key_id"], _read(place, "sign.key"), _read(place, "sign.crt"), system=about["system"], password=passphrase
         )
     except Failure as failure:
-        raise _bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
+        raise bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
     except (ValueError, TypeError) as wrong:  # not PEM, or the passphrase is missing or wrong
-        raise _bad(place, f"sign.key: {_short(wrong)}") from None
+        raise bad(place, f"sign.key: {short(wrong)}") from None
 
 
 def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> DecryptKey:
     key_id = about.get("encrypt_key_id")
     if not key_id:
-        raise _bad(place, f"{ABOUT}: encrypt_key_id")
+        raise bad(place, f"{ABOUT}: encrypt_key_id")
     try:
         return DecryptKey.from_pem(key_id, _read(place, "encrypt.key"), _read(place, "encrypt.crt"), password=passphrase)
     except Failure as failure:
-        raise _bad(place, f"encrypt.key, encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
+        raise bad(place, f"encrypt.key, encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
     except (ValueError, TypeError) as wrong:
-        raise _bad(place, f"encrypt.key: {_short(wrong)}") from None
+        raise bad(place, f"encrypt.key: {short(wrong)}") from None
 
 
 def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -> EncryptKey:
     """The gateway's pinned key for encryption, by the authority that issued its signing key."""
     key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
     if not key_id:
-        raise _bad(place, f"{ABOUT}: gateway_encrypt_key_id")
+        raise bad(place, f"{ABOUT}: gateway_encrypt_key_id")
     if named(place, "gateway-encrypt.crt", leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
-        raise _bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
+        raise bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
     try:
         return EncryptKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-encrypt.crt"))
     except Failure as failure:
-        raise _bad(place, f"gateway-encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
+        raise bad(place, f"gateway-encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _gateway(place: Path, key_id: str) -> tuple[VerifyKey, x509.Certificate]:
     """The gateway's pinned key, and the authority that issued it: one of `ca.crt`, or one below these that the file brings along."""
     leaf, *rest = _certificates(place, "gateway-sign.crt")
     if named(place, "gateway-sign.crt", leaf) not in (None, GATEWAY) or not _signs(leaf):
-        raise _bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
+        raise bad(place, "gateway-sign.crt: subjectAltName, keyUsage")
     anchors = _certificates(place, "ca.crt")
     between = [each for each in rest if _is_authority(each) and any(_issued(each, anchor) for anchor in anchors)]
     issuer = next((each for each in (*anchors, *between) if _issued(leaf, each)), None)
     if issuer is None:
-        raise _bad(place, "gateway-sign.crt ∉ ca.crt")
+        raise bad(place, "gateway-sign.crt ∉ ca.crt")
     try:
         return VerifyKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-sign.crt")), issuer
     except Failure as failure:
-        raise _bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
+        raise bad(place, f"gateway-sign.crt: {failure.facts.get('rule', failure.code)}") from None
 
 
 def _log_key(place: Path) -> NoteKey:
     try:
         return NoteKey.from_text(_read(place, "log.vkey").decode("ascii"))
     except (NoteError, UnicodeDecodeError) as wrong:
-        raise _bad(place, f"log.vkey: {wrong}") from None
+        raise bad(place, f"log.vkey: {wrong}") from None
 
 
 def _certificates(place: Path, name: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read(place, name))
     except ValueError as wrong:
-        raise _bad(place, f"{name}: {_short(wrong)}") from None
+        raise bad(place, f"{name}: {short(wrong)}") from None
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
@@ -283,13 +285,20 @@ def _read(place: Path, name: str) -> bytes:
     try:
         return (place / name).read_bytes()
     except OSError as wrong:
-        raise _bad(place, f"{name}: {_short(wrong)}") from None
+        raise unread(place, name, wrong) from None
 
 
-def _bad(place: Path, reason: str) -> BadIdentity:
+def bad(place: Path, reason: str | Words) -> BadIdentity:
     return BadIdentity("client.identity", folder=place, reason=reason)
 
 
-def _short(wrong: Exception) -> str:
+def unread(place: Path, name: object, wrong: Exception) -> BadIdentity:
+    """A file that cannot be read; that it is not there is what happens most, and is said in both languages."""
+    said = Words("không có tệp này", "no such file") if isinstance(wrong, FileNotFoundError) else Words(short(wrong), short(wrong))
+    return bad(place, Words(f"{name}: {said.vi}", f"{name}: {said.en}"))
+
+
+def short(wrong: Exception) -> str:
+    """What the system said, in a line."""
     said = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
     return said.split("\n")[0][:120] or type(wrong).__name__

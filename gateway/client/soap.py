@@ -15,7 +15,7 @@ from lxml import etree
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
-from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
+from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven
 from gateway.client.transport import RawAnswer
 from security.encryptkeys import EncryptKey
@@ -55,7 +55,7 @@ def content_of(content: bytes) -> etree._Element:
     try:
         return soap.parse_xml(content, published=True)
     except Failure as failure:
-        raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+        raise wrongly_used(failure) from None
 
 
 def action_of(contract: str, element: etree._Element) -> str:
@@ -81,7 +81,7 @@ def prepare(
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)
     except Failure as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
-        raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+        raise wrongly_used(failure) from None
     if version is soap.V11:
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
     else:

@@ -22,7 +22,7 @@ from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.client.answers import Answer
-from gateway.client.errors import BadUsage, ClientError
+from gateway.client.errors import BadUsage, ClientError, wrongly_used
 from gateway.client.sync import Client
 
 _ACTION: Final = re.compile(r'action="([^"]*)"')
@@ -72,7 +72,7 @@ class _Carried(Transport):
         try:
             content = soap.body_child(envelope)
         except Failure as failure:
-            raise BadUsage("client.usage", what=f"{failure.code}: {failure.what('en')}") from None
+            raise wrongly_used(failure) from None
         named = _ACTION.search(headers.get("Content-Type", ""))
         action = named[1] if named else headers.get("SOAPAction", "").strip('"')
         answer = self._client.soap(self._contract, content, action=action or None, version=version.number)

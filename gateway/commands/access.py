@@ -41,7 +41,7 @@ def propose(settings: Settings, file: Path, as_json: bool) -> None:
         changes = [change for proposal in found for change in granting.propose(connection, proposal, now)]
         _done(connection, changes, now)
         standing = {each.grant.id: _standing(connection, each.grant.id) for each in found}
-    lines = [f"{name}: {len(grant.approved_by)} of {OFFICERS} signatures" for name, grant in standing.items()]
+    lines = [f"{name}: {_signatures(grant)}" for name, grant in standing.items()]
     lines += [f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)]
     emit({"ok": True, "changes": listed(changes), "grants": [_row(each, now) for each in standing.values()]}, as_json, "\n".join(lines))
 
@@ -60,12 +60,13 @@ def approve(settings: Settings, name: str, officer: str, key: Path | None, signa
         if name.startswith(OFFICER_PREFIX):
             changes = granting.approve_officer(connection, name.removeprefix(OFFICER_PREFIX), officer, mark, now)
             result: dict[str, Any] = {"officer": name.removeprefix(OFFICER_PREFIX)}
-            text = ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before"
+            text = ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
         else:
             changes = granting.approve_grant(connection, name, officer, mark, now)
             standing = _standing(connection, name)
             result = _row(standing, now)
-            text = f"{name}: {len(standing.approved_by)} of {OFFICERS} signatures ({', '.join(standing.approved_by) or 'none'})"
+            text = f"{name}: {_signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
+            text += "" if changes else "; signed before / đã ký từ trước"
         facts = {"subject": name, "officer": officer, "digest": digest(content), "signature": mark}
         _done(connection, changes, now, **({"approval": facts} if changes else {}))
     emit({"ok": True, "changes": listed(changes), **result}, as_json, text)
@@ -83,7 +84,7 @@ def revoke(settings: Settings, name: str, as_json: bool) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         changes = granting.revoke(connection, name, now)
         _done(connection, changes, now)
-    emit({"ok": True, "changes": listed(changes)}, as_json, f"grant {name}: revoked, with its approvals")
+    emit({"ok": True, "changes": listed(changes)}, as_json, f"grant {name}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký")
 
 
 def list_grants(settings: Settings, as_json: bool) -> None:
@@ -159,6 +160,11 @@ def _standing(connection: Connection, name: str) -> Grant:
     if found is None:
         raise Theirs("registry.unknown", what="grant", id=name)
     return found
+
+
+def _signatures(grant: Grant) -> str:
+    count = len(grant.approved_by)
+    return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
 
 
 def _lacks(grant: Grant) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from gateway.audit import journey
 from gateway.audit.search import reading
-from gateway.commands import known
+from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal import tables
 from gateway.journal.database import open_engine
@@ -18,7 +18,7 @@ from gateway.settings import Settings
 
 def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
     """The entries of transfers, in the order given."""
-    transfers = [known.transfer_id(each, as_json) for each in transfers]
+    transfers = [given.transfer_id(each, as_json) for each in transfers]
     with reading(open_engine(settings.database_url)) as connection:
         found = {transfer: entries_of(connection, transfer) for transfer in transfers}
     missing = [transfer for transfer, entries in found.items() if not entries]

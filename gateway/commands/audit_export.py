@@ -27,6 +27,7 @@ def write(
     settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool, origin: str | None = None
 ) -> None:
     given.empty_folder(folder, as_json)
+    transfers = [given.transfer_id(each, as_json) for each in transfers]
     engine = open_engine(settings.database_url)
     past = past_log(engine, settings, origin)
     with origins.within(engine, origin if origin != settings.origin else None) as connection:

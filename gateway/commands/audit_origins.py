@@ -10,6 +10,7 @@ from gateway.commands.output import emit
 from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from security.windows import civil
 
 
 def origins_of(settings: Settings, as_json: bool) -> None:
@@ -18,7 +19,11 @@ def origins_of(settings: Settings, as_json: bool) -> None:
         past = origins.ended(connection)
     logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
     logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
-    lines = [f"{each['origin']}: " + (f"ended {each['ended']}, {each['size']} entries" if each["ended"] else "goes on") for each in logs]
+    lines = [f"{each['origin']}: goes on / đang tiếp tục" for each in logs if each["ended"] is None]
+    lines[:0] = [
+        f"{each.origin}: ended {civil(each.ended)}, {each.size} entries / đã kết thúc lúc {civil(each.ended)}, {each.size} mục"
+        for each in past
+    ]
     emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
 
 

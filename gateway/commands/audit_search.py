@@ -65,7 +65,7 @@ def search(
         what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
         fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     if "transfer" in conditions:
-        conditions = {**conditions, "transfer": known.transfer_id(str(conditions["transfer"]), as_json)}
+        conditions = {**conditions, "transfer": given.transfer_id(str(conditions["transfer"]), as_json)}
     begin = None if since is None else given.moment(since, as_json)
     end = None if until is None else given.moment(until, as_json, whole_day=True)
     if begin is not None and end is not None and begin >= end:
@@ -198,7 +198,7 @@ def reindex(settings: Settings, as_json: bool) -> None:
         task = progress.add_task("entries", total=0 if top is None else int(top) + 1)
         for done in Indexer(engine, lock_of(engine)).remake():
             progress.update(task, completed=done)
-    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed")
+    emit({"ok": True, "entries": done}, as_json, f"{done} entries are indexed / đã lập chỉ mục {done} mục")
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.registry import held
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
+from security.windows import civil
 
 _WHY: Final = {
     "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
@@ -55,7 +56,8 @@ def make(settings: Settings, folder: Path, keys: bool, plain_keys: bool, vault_k
         "first_wrong": report.first_wrong,
     }
     lines = [
-        f"{folder}: {result['files']} files, {result['bytes']} bytes; {made.origin}, {made.size} entries",
+        f"{folder}: {result['files']} files, {result['bytes']} bytes; {made.origin}, {made.size} entries"
+        f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {made.size} mục nhật ký",
         "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if made.keys == "plain":
@@ -91,11 +93,15 @@ def check(folder: Path, vkey: str | None, checkpoints: Sequence[Path], as_json: 
         "trusted_key": "given" if vkey is not None else "from the backup itself",
     }
     lines = [
-        f"{folder}: made {result['made']}, {len(made.files)} files as the manifest states; {made.origin}, {report.size} entries",
+        f"{folder}: made {civil(made.made)}, {len(made.files)} files as the manifest states; {made.origin}, {report.size} entries"
+        f" / lập lúc {civil(made.made)}, {len(made.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
         "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if vkey is None:
-        lines.append("note: checked with the key that lies in the backup; give --vkey with one kept outside to trust the result")
+        lines += [
+            "note: checked with the key that lies in the backup; give --vkey with one kept outside to trust the result",
+            "      đã kiểm tra bằng khóa nằm ngay trong bản sao; hãy dùng --vkey với khóa giữ ở ngoài",
+        ]
     if overdue:
         lines.append(f"{take.VAULT_KEYS}/ is past its date: destroy it / đã quá hạn: hãy hủy")
     emit(result, as_json, "\n".join(lines))
@@ -128,7 +134,7 @@ def restore(
     emit(
         {"ok": True, "data": str(data), "doors": "closed", **asdict(done)},
         as_json,
-        "\n".join([f"restored to {data}", *_told(asdict(done)), *_then(data)]),
+        "\n".join([f"restored to / đã khôi phục vào {data}", *_told(asdict(done)), *_then(data)]),
     )
 
 
@@ -145,27 +151,29 @@ def confirm(settings: Settings, by: str, as_json: bool) -> None:
         opens = held.confirm(connection)
         append(connection, [take.note("restore-confirmed", {"backup": found["backup"]["backup"]}, time.time(), actor=by)])
     assert opens is not None
-    lines.append(f"confirmed by {by}; the doors open at / cửa mở lúc {rfc3339(opens)}")
+    lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {rfc3339(opens)}")
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **found["backup"]}, as_json, "\n".join(lines))
 
 
 def _told(done: dict[str, Any]) -> list[str]:
-    back, made = done["gone_back"], rfc3339(done["made"])
-    lines = [f"{done['held']} entries of {done['before']} verified, root {done['root']}"]
+    back, made = done["gone_back"], civil(done["made"])
+    lines = [f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"]
     if done["reason"] is None:
         lines.append(f"the log goes on as {done['origin']} / nhật ký tiếp tục")
     else:
         english, vietnamese = _WHY[done["reason"]]
         lines += [
             f"A NEW LOG BEGINS / NHẬT KÝ MỚI: {done['origin']}",
-            f"  because {english} ({done['held']} are here, {done['signed']} were signed) / vì {vietnamese}",
+            f"  because {english} ({done['held']} are here, {done['signed']} were signed) / vì {vietnamese} (còn {done['held']}, đã ký {done['signed']})",
             f"  give everybody its key / gửi khóa mới cho mọi đơn vị: {done['vkey']}",
         ]
     lines += [
         f"As it was at {made}; look through it / mọi thứ như lúc {made}, hãy soát lại:",
-        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants, {len(back['officers_active'])} officers, {back['contracts']} contracts in force",
+        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants, {len(back['officers_active'])} officers, {back['contracts']} contracts in force"
+        f" / sổ đăng ký bản {back['registry']}: {len(back['grants_active'])} quyền, {len(back['officers_active'])} cán bộ, {back['contracts']} hợp đồng",
         f"  keys in force / khóa còn hiệu lực: {', '.join(back['keys_active']) or '–'}",
-        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since is so no more: do it again",
+        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since is so no more: do it again"
+        " / những gì thu hồi, tạm dừng sau lúc đó phải làm lại",
         f"  suspended / tạm dừng: {', '.join([*back['agencies_suspended'], *back['systems_suspended']]) or '–'}",
         f"  queued, sent again once open / sẽ gửi lại: {back['queued'] - len(back['in_doubt'])}; in doubt / chờ xác minh: {', '.join(back['in_doubt']) or '–'}",
         f"  calls under way then / đang xử lý lúc đó: {back['forwarding']}; quotas count from then on / hạn mức tính từ lúc đó",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.atrest import AtRest
 from gateway.audit.reading import View, view_body
-from gateway.commands import given, known
+from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
@@ -24,7 +24,7 @@ _IN_JSON: Final = 1 << 20
 
 
 def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
-    transfer = known.transfer_id(transfer, as_json)
+    transfer = given.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
     if out is not None:
         given.new_file(out, as_json)
@@ -47,7 +47,7 @@ def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | 
         told = {"ok": True, "transfer": transfer, "part": part, "size": view.size, "range": [view.start, view.stop], "note": view.note}
         if out is not None:
             _write(out, view)
-            emit({**told, "file": str(out)}, as_json, f"{view.stop - view.start} of {view.size} bytes in {out}; logged as {view.note}")
+            emit({**told, "file": str(out)}, as_json, f"{out}: {_read(view)}")
         if as_json:
             content = b"".join(view.pieces)
             try:
@@ -57,8 +57,13 @@ def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | 
         for piece in view.pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-        print(f"{view.stop - view.start} of {view.size} bytes; logged as {view.note}", file=sys.stderr)
+        print(_read(view), file=sys.stderr)
     raise SystemExit(Exit.WELL)
+
+
+def _read(view: View) -> str:
+    count = view.stop - view.start
+    return f"{count} of {view.size} bytes; logged as {view.note} / {count} trên {view.size} byte; việc đọc đã ghi vào nhật ký"
 
 
 def _write(out: Path, view: View) -> None:

@@ -18,7 +18,7 @@ from contracts.wire.jsontext import text_of
 from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
-from gateway.commands import statement_file
+from gateway.commands import given, statement_file
 from gateway.commands.output import Exit, emit, exit_of, finding_json, told
 
 
@@ -35,7 +35,7 @@ def call(
     as_json: bool,
 ) -> None:
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
-        content = None if body is None else _content(body)
+        content = None if body is None else _content(body, as_json)
         answer = client.rest(method, path, content, message_id, content_type=content_type, language=cast(Language, language))
         _answered(answer, as_json)
 
@@ -52,7 +52,7 @@ def soap(
     as_json: bool,
 ) -> None:
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
-        _answered(client.soap(contract, _content(file), message_id, action=action, version=version), as_json)
+        _answered(client.soap(contract, _content(file, as_json), message_id, action=action, version=version), as_json)
 
 
 def token(identity: Path, passphrase: Path | None, as_json: bool) -> None:
@@ -65,12 +65,13 @@ def feed(identity: Path, passphrase: Path | None, state: Path | None, contract: 
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         page = client.feed(contract, after, limit)
         if not as_json:
-            print(f"next: --after {page.next}{'' if page.more else '  (no more for now)'}", file=sys.stderr)
+            print(f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}", file=sys.stderr)
         result = {"ok": True, "events": list(page.events), "next": page.next, "more": page.more}
         emit(result, as_json, "\n".join(map(text_of, page.events)))
 
 
 def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer: str, out: Path | None, as_json: bool) -> None:
+    transfer = given.transfer_id(transfer, as_json, at_system=True)
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         proof = client.prove(transfer)
         files = []
@@ -151,11 +152,9 @@ def secret_in(file: Path | None) -> bytes | None:
         raise BadUsage("client.usage", what=f"{file}: {wrong.strerror}") from None
 
 
-def _content(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as wrong:
-        raise BadUsage("client.usage", what=f"{file}: {wrong.strerror}") from None
+def _content(file: str, as_json: bool) -> bytes:
+    then = "Name the file to send, or - for standard input. / Chỉ tệp cần gửi, hoặc - để đọc từ đầu vào chuẩn."
+    return sys.stdin.buffer.read() if file == "-" else given.content(Path(file), then, as_json)
 
 
 def _answered(answer: Answer, as_json: bool) -> None:

@@ -6,7 +6,10 @@ Invariant: nothing of the server is loaded here, so that the commands of the kit
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
+from typing import Final
 
 from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, fail
@@ -14,6 +17,8 @@ from security.checkpoint import Checkpoint, NoteKey, split_note
 from security.windows import moment as moment_of
 
 _NOTE = "Name a file that holds a checkpoint as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
+
+_TRANSFER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
@@ -82,3 +87,15 @@ def checkpoint(path: Path, as_json: bool) -> str:
         what = f"{path} holds no signed checkpoint ({trouble}) / không phải điểm kiểm tra đã ký"
         fail(Exit.USAGE, "bad-checkpoint", what, _NOTE, as_json)
     return note
+
+
+def transfer_id(text: str, as_json: bool, *, at_system: bool = False) -> str:
+    """The id of a transfer in small letters, as the log has it. Another thing is most likely the id of a message: `audit journey` takes that, which
+    a system has not (`at_system`)."""
+    id = text.strip().lower()
+    if _TRANSFER.fullmatch(id) is None:
+        then = f"For a message's id: / Với mã thông điệp: lgsp audit journey {shlex.quote(text)} --system SYSTEM"
+        if at_system:
+            then = "It stands in each answer as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của mỗi câu trả lời."
+        fail(Exit.USAGE, "no-transfer-id", f"{text} is no id of a transfer / không phải mã giao dịch", then, as_json)
+    return id

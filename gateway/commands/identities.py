@@ -66,8 +66,8 @@ def enrol(
         "certificate": done.certificate.decode("ascii"),
         "file": str(out) if out is not None else None,
     }
-    text = f"{done.key_id}: enrolled for {system} ({use})" + (
-        f"; certificate in {out}" if out is not None else f"\n{result['certificate']}"
+    text = f"{done.key_id}: enrolled for {system} ({use}) / đã đăng ký cho {system}" + (
+        f"; certificate in / chứng thư ở {out}" if out is not None else f"\n{result['certificate']}"
     )
     emit(result, as_json, text)
 
@@ -80,7 +80,7 @@ def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         changes = keys.revoke_key(connection, key_id, now, reason)
         append(connection, [_note(changes, now)] if changes else [])
-    text = f"{key_id}: revoked ({reason})" if changes else f"{key_id}: was revoked before"
+    text = f"{key_id}: revoked ({reason}) / đã thu hồi" if changes else f"{key_id}: was revoked before / đã thu hồi từ trước"
     emit({"ok": True, "key": key_id, "revoked": bool(changes), "reason": reason}, as_json, text)
 
 
@@ -123,7 +123,11 @@ def refresh(settings: Settings, as_json: bool) -> None:
             return await OutsideAuthorities(engine, lock_of(engine), session, 0.0).ask_all()
 
     troubles = asyncio.run(ask())
-    emit({"ok": not troubles, "troubles": troubles}, as_json, "\n".join(troubles) or "all outside authorities answered")
+    emit(
+        {"ok": not troubles, "troubles": troubles},
+        as_json,
+        "\n".join(troubles) or "all outside authorities answered / mọi cơ quan chứng thực bên ngoài đều trả lời",
+    )
 
 
 def _state(key: Key, now: float) -> str:

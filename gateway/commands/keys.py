@@ -84,7 +84,7 @@ def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: 
             gone for each in made for gone in keys.retire(keyring, each.generation.name, now, at_once=at_once)
         ]  # fmt: skip
     found = [each.generation.key_id for each in made]
-    text = f"in use: {', '.join(found)}" + (f"\ndestroyed: {', '.join(gone)}" if gone else "")
+    text = f"in use / đang dùng: {', '.join(found)}" + (f"\ndestroyed / đã hủy: {', '.join(gone)}" if gone else "")
     if not running:
         text += "\nA running instance takes them up with `lgsp reload`. / Chạy `lgsp reload` để áp dụng."
     emit({"ok": True, "rotated": found, "destroyed": gone, "reloaded": running}, as_json, text)
@@ -97,7 +97,7 @@ def reload(settings: Settings, as_json: bool) -> None:
     began = time.monotonic()
     _reload(settings, as_json)
     seconds = time.monotonic() - began
-    emit({"ok": True, "seconds": round(seconds, 1)}, as_json, f"all processes are new, {seconds:.1f} s")
+    emit({"ok": True, "seconds": round(seconds, 1)}, as_json, f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s")
 
 
 def is_running(settings: Settings) -> bool:

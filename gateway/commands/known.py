@@ -9,8 +9,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-import re
-import shlex
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
@@ -29,7 +27,6 @@ _COLUMNS: Final = {
 }
 CHECKED: Final = (*_COLUMNS, "failure")
 _MOST: Final = 8
-_TRANSFER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def names(connection: Connection, what: str) -> set[str]:
@@ -55,12 +52,3 @@ def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: b
         said = f"{what} {value} may be any of several / có thể là một trong nhiều tên"
     then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
     fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)
-
-
-def transfer_id(text: str, as_json: bool) -> str:
-    """The id of a transfer in small letters, as the log has it. Another thing is most likely the id of a message: `audit journey` takes that."""
-    id = text.strip().lower()
-    if _TRANSFER.fullmatch(id) is None:
-        then = f"For a message's id: / Với mã thông điệp: lgsp audit journey {shlex.quote(text)} --system SYSTEM"
-        fail(Exit.USAGE, "no-transfer-id", f"{text} is no id of a transfer / không phải mã giao dịch", then, as_json)
-    return id

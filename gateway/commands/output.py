@@ -33,7 +33,15 @@ MISTAKEN: Final = frozenset(
         *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
         *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
         *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
-        *("backup.none", "backup.unwritable", "client.identity", "client.identity-expired", "client.identity-mode", "client.usage"),
+        *(
+            "backup.none",
+            "backup.unwritable",
+            "client.identity",
+            "client.identity-expired",
+            "client.identity-mode",
+            "client.taken",
+            "client.usage",
+        ),
         *("agent.configuration", "import.too-large", "import.unreadable", "key.unacceptable", "reconciliation.invalid", "registry.invalid"),
     }
 )

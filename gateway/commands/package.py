@@ -18,7 +18,7 @@ from gateway.audit import origins
 from gateway.audit import package as packages
 from gateway.audit.proofs import inclusions
 from gateway.audit.reading import LEAST_REASON
-from gateway.commands import known
+from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.exchange import entries
@@ -38,7 +38,7 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
     if out.exists():
         fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
-    transfer = known.transfer_id(transfer, as_json)
+    transfer = given.transfer_id(transfer, as_json)
     keyring, engine = Keyring(settings), open_engine(settings.database_url)
     asked = packages.Asked(actor(), reason.strip(), time.time())
     past = _log_of(engine, transfer)
@@ -69,8 +69,9 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
         "checker": checker,
     }
     lines = [
-        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all",
-        *(f"  missing: {part}: {why}" for part, why in made.missing.items()),
+        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all"
+        f" / {made.entries} mục kèm bằng chứng, tổng cộng {len(made.files)} tệp",
+        *(f"  missing / còn thiếu: {part}: {why}" for part, why in made.missing.items()),
         f"  check.pyz: sha256 {checker}",
         "Whoever gets it needs the log's key, the authorities and that sum from elsewhere; its README says how to check it.",
         "Người nhận cần khóa nhật ký, các cơ quan chứng thực và mã băm trên từ nơi khác; README.vi.md hướng dẫn cách kiểm tra.",

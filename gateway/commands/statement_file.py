@@ -50,14 +50,23 @@ def _unclear(file: Path, what: str, as_json: bool) -> NoReturn:
 
 def text_of(found: Mapping[str, Any]) -> str:
     """A comparison for people: each line that is not equal, with what is known of it."""
-    lines = [f"{found['agency']}, {found['day']}: {len(found['lines'])} lines compared, {found['differences']} differ"]
+    lines = [
+        f"{found['agency']}, {found['day']}: {len(found['lines'])} lines compared, {found['differences']} differ / so {len(found['lines'])} dòng, lệch {found['differences']}"
+    ]
     for each in found["lines"]:
         what = f"{each['system']} {each['contract']} {each['operation']} {each['direction']}"
-        lines.append(f"{each['verdict']:<9} {what}: theirs {each['theirs']}, ours {each['ours']}")
+        lines.append(
+            f"{each['verdict']:<9} {what}: theirs {each['theirs']}, ours {each['ours']} / cơ quan {each['theirs']}, trục {each['ours']}"
+        )
         if each["verdict"] != "equal":
-            lines += [f"    not here: {one.get('message') or one.get('transfer')}: {one['reason']}" for one in each["not_here"]]
-            lines += [f"    not in the list: {one['message'] or '–'}, transfer {one['transfer']}" for one in each["not_there"]]
+            lines += [
+                f"    not here / trục không có: {one.get('message') or one.get('transfer')}: {one['reason']}" for one in each["not_here"]
+            ]
+            lines += [
+                f"    not in the list / không có trong bảng: {one['message'] or '–'}, transfer {one['transfer']}"
+                for one in each["not_there"]
+            ]
             for name in ("waiting", "given_up", "in_doubt", "failed", "over_midnight"):
                 lines += [f"    {name.replace('_', ' ')}: transfer {transfer}" for transfer in each[name]]
-        lines += [f"    refused: {number} × {code}" for code, number in each["refused"].items()]
+        lines += [f"    refused / bị từ chối: {number} × {code}" for code, number in each["refused"].items()]
     return "\n".join([*lines, *found.get("notes", ())])

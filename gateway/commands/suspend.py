@@ -30,8 +30,12 @@ def suspend(settings: Settings, what: notices.What, name: str, reason: Words, un
         if ends is not None:
             facts["until"] = rfc3339(ends)
         append(connection, [entries.note("suspended", facts, now, actor="command line")])
-    expected = f", expected until {civil(ends)}" if ends is not None else ""
-    emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: suspended{expected}; running doors know within a second")
+    expected = Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
+    text = (
+        f"{what} {name}: suspended{expected.en}; running doors know within a second"
+        f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
+    )
+    emit({"ok": True, "changes": listed(changes)}, as_json, text)
 
 
 def resume(settings: Settings, what: notices.What, name: str, as_json: bool) -> None:
@@ -40,4 +44,5 @@ def resume(settings: Settings, what: notices.What, name: str, as_json: bool) -> 
         changes = notices.resume(connection, what, name)
         if changes:
             append(connection, [entries.note("resumed", {"changes": listed(changes)}, now, actor="command line")])
-    emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: in force" if changes else f"{what} {name} was in force")
+    text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
+    emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")

@@ -51,7 +51,7 @@ def status(settings: Settings, as_json: bool) -> None:
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
     if waiting:
         lines.append(f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {rfc3339(now)}, the log {log}; {waiting} keys wait. {_LOOK}")
-    lines.append(f"{found.destroyed} keys are destroyed so far")
+    lines.append(f"{found.destroyed} keys are destroyed so far / đến nay đã hủy {found.destroyed} khóa")
     told = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
     emit(
         {"ok": not missing, "clock": told, "keys": keys, "holds": listed, "destroyed": found.destroyed, "missing": missing},
@@ -99,7 +99,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
             leases.give_back(connection, lease)
     left = {each.name.id for each in chore.due(engine, vault, now)}
     gone = [each for each in told if each["key"] not in left]
-    text = "\n".join([*lines, f"{len(gone)} keys destroyed, {len(left)} wait"])
+    text = "\n".join([*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"])
     emit({"ok": True, "due": told, "destroyed": [each["key"] for each in gone]}, as_json, text)
 
 
@@ -120,7 +120,7 @@ def hold_add(
         reason.strip(),
         actor(),
         now,
-        tuple(dict.fromkeys(known.transfer_id(each, as_json) for each in transfers)) if transfers else None,
+        tuple(dict.fromkeys(given.transfer_id(each, as_json) for each in transfers)) if transfers else None,
         agency,
         contract,
         None if begins is None else given.moment(begins, as_json),
@@ -150,24 +150,40 @@ def hold_add(
             lambda done: progress.update(task, description=f"{done} bodies"),
         )
     with engine.connect() as connection:
-        bodies = holds.held_bodies(connection, name)
-    text = f"hold {name}: {count} transfers, {bodies} bodies are under its own keys{_span(hold)}"
-    emit({"ok": True, "hold": name, "transfers": count, "bodies": bodies}, as_json, text)
+        bodies, others = holds.held_bodies(connection, name), holds.held_by_others(connection, hold)
+    english, vietnamese = _span(hold)
+    lines = [
+        f"hold {name}: {count} transfers, {bodies} bodies are under its own keys{english}"
+        f" / lệnh lưu giữ {name}: {count} giao dịch, {bodies} nội dung đã niêm phong bằng khóa riêng{vietnamese}"
+    ]
+    if others:
+        lines.append(
+            f"{others} bodies are under keys of holds that cover them already, and pass under its own before those are destroyed"
+            f" / {others} nội dung đã nằm dưới khóa của lệnh khác; trước khi khóa đó bị hủy sẽ được chuyển sang khóa của lệnh này"
+        )
+    emit({"ok": True, "hold": name, "transfers": count, "bodies": bodies, "under_other_holds": others}, as_json, "\n".join(lines))
 
 
 def hold_release(settings: Settings, name: str, reason: str, as_json: bool) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         count = holds.release(connection, name, reason.strip(), actor(), time.time())
-    text = f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is past it"
+    text = (
+        f"hold {name} is released: {count} bodies are due by their own day and class; the keeper destroys what is past it"
+        f" / đã kết thúc lệnh lưu giữ {name}: {count} nội dung trở lại thời hạn riêng; hết hạn thì trục tự hủy"
+    )
     emit({"ok": True, "hold": name, "bodies": count}, as_json, text)
 
 
 def hold_list(settings: Settings, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = [_hold(hold, holds.held_bodies(connection, hold.name)) for hold in holds.every(connection)]
+        found = [
+            {**_hold(hold, holds.held_bodies(connection, hold.name)), "under_other_holds": holds.held_by_others(connection, hold)}
+            for hold in holds.every(connection)
+        ]
     lines = [
-        f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}: {each['reason']}" for each in found
+        f"{each['name']:<24} {each['state']:<9} {each['bodies']} bodies{_beside(each)}, since {_day(each['since'])}: {each['reason']}"
+        for each in found
     ]
     emit({"ok": True, "holds": found}, as_json, "\n".join(lines) or "no holds / không có lệnh lưu giữ")
 
@@ -208,16 +224,22 @@ def _first_due(lines: list[KeyLine]) -> str:
     return civil(min(due))[:10] if due else "never, while it is held"
 
 
+def _beside(hold: dict[str, Any]) -> str:
+    others = hold["under_other_holds"] if hold["released"] is None else 0
+    return f" (+ {others} under other holds / dưới lệnh khác)" if others else ""
+
+
 def _day(at: str) -> str:
     """The day in Vietnam."""
     return civil(moment(at))[:10]
 
 
-def _span(hold: Hold) -> str:
+def _span(hold: Hold) -> tuple[str, str]:
     """From when until when it holds, as people here read it; the end is the first moment that is not held."""
-    said = [f"from {civil(hold.begins)}"] if hold.begins is not None else []
-    said += [f"until before {civil(hold.ends)}"] if hold.ends is not None else []
-    return f"; {' '.join(said)}" if said else ""
+    said = [("from", "từ", hold.begins), ("until before", "trước", hold.ends)]
+    english = " ".join(f"{word} {civil(at)}" for word, _, at in said if at is not None)
+    vietnamese = " ".join(f"{word} {civil(at)}" for _, word, at in said if at is not None)
+    return (f"; {english}", f"; {vietnamese}") if english else ("", "")
 
 
 def _hold(hold: Hold, count: int) -> dict[str, Any]:

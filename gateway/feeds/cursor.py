@@ -10,10 +10,11 @@ import binascii
 from typing import Final
 
 import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Theirs
+from contracts.base.errors import Theirs, Words
 
 _VERSION: Final = "1"
 _LONGEST: Final = 300
+_STRANGE: Final = Words("không phải con trỏ do trục này cấp", "not a cursor that this gateway gave")
 
 
 def encode(contract: str, offset: int) -> str:
@@ -29,7 +30,7 @@ def decode(cursor: str, contract: str) -> int:
         if version != _VERSION or not offset.isdecimal() or encode(feed, int(offset)) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
-        raise Theirs("feed.bad-cursor", contract=contract, reason="not a cursor that this gateway gave") from None
+        raise Theirs("feed.bad-cursor", contract=contract, reason=_STRANGE) from None
     if feed != contract:
-        raise Theirs("feed.bad-cursor", contract=contract, reason=f"it belongs to the feed {feed}")
+        raise Theirs("feed.bad-cursor", contract=contract, reason=Words(f"con trỏ của nguồn tin {feed}", f"it belongs to the feed {feed}"))
     return int(offset)

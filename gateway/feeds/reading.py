@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Finding, Theirs, Words
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
@@ -128,4 +128,4 @@ def _check_place(connection: Connection, contract: str, offset: int) -> None:
         again = cursors.encode(contract, last)
         finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
         raise Theirs("feed.restored", findings=[finding], contract=contract, last=last, cursor=again)
-    raise Theirs("feed.bad-cursor", contract=contract, reason="it lies behind the newest event")
+    raise Theirs("feed.bad-cursor", contract=contract, reason=Words("vượt quá tin mới nhất", "it lies behind the newest event"))

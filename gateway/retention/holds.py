@@ -82,7 +82,7 @@ class Hold:
 def check(hold: Hold) -> None:
     """`vault.hold-wrong` for one that cannot be put in place."""
     if HOLD_NAME.fullmatch(hold.name) is None:
-        raise Theirs("vault.hold-wrong", what="NAME", why=ascii(hold.name))
+        raise Theirs("vault.hold-wrong", what="NAME", why=repr(hold.name))
     if len(hold.reason.strip()) < LEAST_REASON:
         raise Theirs("vault.no-reason", length=len(hold.reason.strip()), least=LEAST_REASON)
     others = (hold.agency, hold.contract, hold.begins, hold.ends)
@@ -126,9 +126,14 @@ def add(connection: Connection, hold: Hold) -> int:
 
 def _taken(hold: Hold, ever: Mapping[str, Hold]) -> Theirs:
     """Which hold has the name, whether it holds still, and what to do: keys and entries of the log bear it, so that it is never given again."""
-    span = {"from": None if hold.begins is None else civil(hold.begins), "to": None if hold.ends is None else civil(hold.ends)}
-    said = {"transfers": ", ".join(hold.transfers or ()), "agency": hold.agency, "contract": hold.contract, **span}
-    covers = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    said = (
+        ("giao dịch", "transfers", ", ".join(hold.transfers or ())),
+        ("cơ quan", "agency", hold.agency),
+        ("hợp đồng", "contract", hold.contract),
+        ("từ", "from", None if hold.begins is None else civil(hold.begins)),
+        ("trước", "until before", None if hold.ends is None else civil(hold.ends)),
+    )
+    covers = Words(*(", ".join(f"{each[language]} {each[2]}" for each in said if each[2]) for language in (0, 1)))
     if hold.released is None:
         state = Words("đang có hiệu lực", "it is in force")
         then = Words(
@@ -190,6 +195,15 @@ def held_bodies(connection: Connection, name: str) -> int:
     key = tables.vault.c.key_id
     found = connection.execute(select(key, func.count()).where(key.like(f"____-__-__.%.{name}")).group_by(key))
     return sum(count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold == name)
+
+
+def held_by_others(connection: Connection, hold: Hold) -> int:
+    """How many of the bodies that it covers are under the keys of another hold; what that one gives up passes under this one's."""
+    vault, transfer = tables.vault.c, rows.transfer_of(connection.dialect.name)
+    covered = transfer.in_(hold.transfers or select(tables.transfer.c.id).where(hold.covers()))
+    query = select(vault.key_id, func.count()).where(vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered)
+    found = connection.execute(query.group_by(vault.key_id))
+    return sum(count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name))
 
 
 def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> list[tuple[Hold, list[str]]]:

@@ -83,6 +83,9 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("audit package nonsense {new} --reason long-enough", "no-transfer-id"),
             ("audit body nonsense --reason long-enough", "no-transfer-id"),
             ("vault hold add vu-1 --reason long-enough --transfer nonsense", "no-transfer-id"),
+            ("audit export {new} --transfer nonsense", "no-transfer-id"),
+            ("client prove nonsense --identity {identity}", "no-transfer-id"),
+            ("client keygen sở-y-tế --out {new}", "client.usage"),
             ("audit search --from soon", "no-time"),
             ("vault hold add vu-1 --reason long-enough --from soon", "no-time"),
             ("access matrix --at soon", "no-time"),
@@ -131,6 +134,10 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("backup check {folder}", "backup.none"),
             ("backup check {folder} --vkey {nonsense}", "bad-key"),
             ("client call GET /x --identity {missing}", "client.identity"),
+            ("client call POST /x --body {missing} --identity {identity}", "no-file"),
+            ("client soap incident-alert/v1 {missing} --identity {identity}", "no-file"),
+            ("client soap incident-alert/v1 {nonsense} --identity {identity}", "client.usage"),
+            ("client install {identity} --certificate {missing}", "client.identity"),
         ),
     ),
     "what is taken already": (
@@ -138,6 +145,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
         (
             ("backup {folder} --without-keys", "backup.taken"),
             ("audit export {folder}", "not-empty"),
+            ("client keygen y-te --out {identity}", "client.taken"),
             (f"audit package {SOME} {{nonsense}} --reason long-enough", "there-already"),
             (f"audit body {SOME} --reason long-enough --out {{nonsense}}", "there-already"),
             ("contract new dossier-status --out {v1}", "not-empty"),
@@ -168,7 +176,8 @@ def test_like_mistakes_end_alike(sandbox: Settings, tmp_path: Path, words: str, 
     (tmp_path / "statement.csv").write_text("system,contract,operation,direction,accepted\n", "utf-8")
     (tmp_path / "v1" / "there").mkdir(parents=True)
     names = {"missing": "missing", "nonsense": "nonsense", "new": "new", "folder": "", "v1": "v1", "statement": "statement.csv"}
-    filled = words.format_map({name: str(tmp_path / path) for name, path in names.items()}).split()
+    places = {name: str(tmp_path / path) for name, path in names.items()} | {"identity": str(sandbox.data / "identities" / "y-te")}
+    filled = words.format_map(places).split()
     elsewhere = (
         any(words.startswith(each) for each in ("client ", "backup check", "contract new")) or "--identity" in words or "--from {" in words
     )

@@ -154,6 +154,37 @@ def test_a_hold_takes_its_last_day_whole(settings: Settings, told: Any, capsys: 
         vault.hold_add(settings, "bon", REASON, None, None, None, "2026-11-25", "2026-11-24", True)
 
 
+def test_a_second_hold_tells_what_another_holds_for_it_already(settings: Settings, told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """ "0 bodies" alone reads as if nothing were kept."""
+    held = put(settings, "request", BODY)
+    assert told(vault.hold_add, settings, "vu-an-7", REASON, [held], None, None, None, None)[1]["under_other_holds"] == 0
+    found = told(vault.hold_add, settings, "vu-an-8", REASON, [held], None, None, None, None)[1]
+    assert (found["bodies"], found["under_other_holds"]) == (0, 1)
+    assert [each["under_other_holds"] for each in told(vault.hold_list, settings)[1]["holds"]] == [0, 1]
+    with pytest.raises(SystemExit):
+        vault.hold_list(settings, False)
+    assert "vu-an-8                  in force  0 bodies (+ 1 under other holds / dưới lệnh khác)" in capsys.readouterr().out
+
+
+def test_what_went_well_is_told_in_both_languages(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    transfer = put(settings, "request", BODY)
+    for done, said in (
+        (
+            lambda: vault.hold_add(settings, "vu-an-7", REASON, [transfer], None, None, None, None, False),
+            "lệnh lưu giữ vu-an-7: 0 giao dịch",
+        ),
+        (lambda: vault.hold_release(settings, "vu-an-7", REASON, False), "đã kết thúc lệnh lưu giữ vu-an-7"),
+        (
+            lambda: body.body(settings, transfer, "request", REASON, tmp_path / "out", None, False),
+            "15 trên 15 byte; việc đọc đã ghi vào nhật ký",
+        ),
+        (lambda: vault.status(settings, False), "đến nay đã hủy 0 khóa"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            done()
+        assert end.value.code == 0 and f" / {said}" in capsys.readouterr().out
+
+
 def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         row = {"code": "H14.5", "name_vi": "a", "name_en": "a", "level": "province", "roles": "[]", "contact": "{}", "state": "active"}

@@ -151,6 +151,11 @@ def test_a_hold_that_is_wrong_is_not_put_in_place(small_house: Any, what: dict[s
     assert caught.value.code == "vault.hold-unknown"
 
 
+def test_a_name_that_will_not_do_is_told_as_it_was_written(small_house: Any) -> None:
+    with pytest.raises(Theirs, match="'Vụ án 9'"):
+        put(small_house, "Vụ án 9", agency="H14.5")
+
+
 def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: Any) -> None:
     house = small_house
 
@@ -162,6 +167,9 @@ def test_a_name_that_is_taken_tells_by_which_hold_and_what_to_do(small_house: An
 
     put(house, "vu-an-7", agency="H14.5")
     said = refused("vu-an-7")
+    with pytest.raises(Theirs) as again:
+        put(house, "vu-an-7", agency="H14.5")
+    assert "cho cơ quan H14.5; đang có hiệu lực" in again.value.what("vi")
     assert "for agency H14.5; it is in force" in said and "`lgsp vault hold release vu-an-7`" in said and "such as vu-an-7-2:" in said
     release(house, "vu-an-7")
     put(house, "vu-an-7-2", agency="H14.5", begins=0.0)
