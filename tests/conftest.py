@@ -16,7 +16,7 @@ from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
-from tests.journal.databases import database, sqlite  # noqa: F401  fixtures of every room
+from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every room
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+def pytest_unconfigure() -> None:
+    end_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

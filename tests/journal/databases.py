@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ from security.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
 _numbers = itertools.count()
+_ends: list[Callable[[], None]] = []
 
 
 @cache
@@ -41,8 +42,14 @@ def server_url() -> str:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
-    atexit.register(end)
+    _ends.append(end)
     return str(server.get_uri())
+
+
+def end_server() -> None:
+    """To be called at the end of the run: a worker of it ends without what `atexit` was told."""
+    while _ends:
+        _ends.pop()()
 
 
 def fresh_url(kind: str, folder: Path) -> str:
