@@ -9,7 +9,7 @@ import typer
 
 from gateway import __version__
 from gateway import settings as settings_module
-from gateway.commands.output import Exit, fail
+from gateway.commands.output import Exit, bad_setting, fail
 from gateway.settings import Settings
 
 app = typer.Typer(
@@ -48,13 +48,7 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
     try:
         return settings_module.load(data)
     except settings_module.BadSetting as trouble:
-        fail(
-            Exit.USAGE,
-            "bad-setting",
-            f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
-            as_json,
-        )
+        bad_setting(trouble, as_json)
 
 
 def load_instance(data: Path | None, as_json: bool) -> Settings:

@@ -85,6 +85,12 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
+def bad_setting(trouble: Exception, as_json: bool) -> NoReturn:
+    """A setting that says something impossible, whichever command meets it."""
+    then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
+    fail(Exit.USAGE, "bad-setting", f"{trouble} / thiết lập không hợp lệ", then, as_json)
+
+
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
     """A full disk is ours; a place that cannot be written to is the wrong one."""
     code = Exit.OURS if trouble.errno in FULL else Exit.USAGE

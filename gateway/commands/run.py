@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.audit.vouched import anchors_of, witnesses_of
-from gateway.commands.output import Exit, fail
+from gateway.commands.output import Exit, bad_setting, fail
 from gateway.journal.database import migrate, open_engine
 from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
@@ -63,13 +63,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     try:
         witnesses_of(settings), anchors_of(settings)
     except BadSetting as trouble:
-        fail(
-            Exit.USAGE,
-            "bad-setting",
-            f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
-            as_json,
-        )
+        bad_setting(trouble, as_json)
     began = time.monotonic()
 
     def ready() -> None:

@@ -15,7 +15,7 @@ from gateway.audit.gate import STAMPS
 from gateway.audit.outside import write_stamp
 from gateway.audit.vouched import Standing, anchors_of, standing
 from gateway.commands import given
-from gateway.commands.output import Exit, emit, fail
+from gateway.commands.output import Exit, bad_setting, emit, fail
 from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
@@ -65,13 +65,7 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
     try:
         anchors = anchors_of(settings)
     except BadSetting as trouble:
-        fail(
-            Exit.USAGE,
-            "bad-setting",
-            f"{trouble} / thiết lập không hợp lệ",
-            "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập.",
-            as_json,
-        )
+        bad_setting(trouble, as_json)
     if not anchors:
         what = "stamp_policy is `off`: no authority is asked / stamp_policy đang là `off`"
         fail(Exit.USAGE, "off", what, "Set stamp_url, stamp_anchors and stamp_policy. / Đặt các thiết lập này.", as_json)

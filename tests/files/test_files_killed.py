@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 from collections import Counter
@@ -16,9 +15,6 @@ import pytest
 from gateway.journal.writer import Journal
 from tests.files.dropping import CSV, Place, fresh
 from tests.files.test_files_take import BAD, dropped, line_by_line
-from tests.size import FULL
-
-STRIDE = 3  # every third step by default, another third each run; all of them in full size
 
 
 def run_killed_at(place: Place, step: int) -> bool:
@@ -81,9 +77,9 @@ def taken_anew(place: Place) -> None:
 def test_killed_at_each_step(tmp_path: Path, kind: str) -> None:
     base = fresh(tmp_path / "base") if kind == "whole" else line_by_line(tmp_path / "base", partial=True)
     dropped(base, tot_csv=CSV, hong_csv=b"a;b\n1;2\n", **{"mot-phan_csv": BAD})
-    step = 0 if FULL else random.randrange(STRIDE)
+    step = 0
     while True:
-        step += 1 if FULL else STRIDE
+        step += 1
         data = tmp_path / str(step)
         shutil.copytree(base.data, data)
         place = Place(data, looks=10)

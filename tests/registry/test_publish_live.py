@@ -27,11 +27,10 @@ from gateway.settings import Settings
 from tests.faults.load import rows
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
 from tests.registry.making import PROVINCE
-from tests.size import FULL
 
 pytestmark = pytest.mark.server
 
-TIMES = 8 if FULL else 3
+TIMES = 5
 PAUSE = 0.02  # seconds between the calls of one caller: those of other tests share the machine
 DOORS_MOVE = 2.0  # seconds in which all doors have taken up what was published
 QUERY = messages.indicator_question(**QUESTION)
