@@ -6,6 +6,9 @@ Invariant: what is measured answered rightly throughout; the memory is read whil
 from __future__ import annotations
 
 import contextlib
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,13 +21,18 @@ from bench.load import fire_now
 from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 
 BATCH: Final = 2500
+PACKAGES: Final = (
+    "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """`first_answer` is the time from the start of the door's process to its first exchange done, in seconds."""
+    """`first_answer` is the time from the start of the door's process, in an interpreter of its own, to its first exchange done; `loading` the time
+    that a process takes to load the packages that it stands on, and to end, just after (median of three). Both in seconds."""
 
     first_answer: float
+    loading: float
     exchanges: int
     memory_at_start: float
     memory_mib: float
@@ -53,4 +61,14 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
             done += measured.count
             seconds += measured.seconds
             say(f"{done} exchanges, {memory_mib(side.door_pid):.0f} MiB")
-        return Door(first_answer, done, at_start, memory_mib(side.door_pid), (done - 1) / seconds if seconds else 0.0)
+        return Door(first_answer, _loading(ours), done, at_start, memory_mib(side.door_pid), (done - 1) / seconds if seconds else 0.0)
+
+
+def _loading(core: int | None) -> float:
+    def once() -> float:
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-W", "ignore", "-c", f"import {PACKAGES}"], check=True, stdin=subprocess.DEVNULL)
+        return time.monotonic() - began
+
+    with pinned(core):
+        return statistics.median(once() for _ in range(3))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
+
+from gateway.forkserver import Process
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """`arguments` follow `python -m gateway`; `sockets` are the descriptors that it inherits."""
+    """`arguments` follow `python -m gateway`; `module` is what it loads first; `sockets` are the descriptors that it inherits."""
 
     name: str
     arguments: list[str]
+    module: str
     sockets: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     deaths: int = 0
     again_at: float = 0.0

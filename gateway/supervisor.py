@@ -3,7 +3,8 @@
     supervisor --- door (one a core)   exchange listener, shared socket
               |--- desk               people's listener
               |--- files              what is dropped in folders
-              `--- keeper             sequencer, delivery, recovery
+              |--- keeper             sequencer, delivery, recovery
+              `--- fork server        what all of them are forked from
 
 Invariants
 - It holds no key and opens no message; a fault in it cannot leak anything.
@@ -11,7 +12,7 @@ Invariants
   pipe and stop. So there is never a door without a supervisor.
 - A child that dies is started again, with a pause that grows while it keeps dying.
 - On SIGHUP (`lgsp reload`) each child of the gateway's own is replaced, one after the other: the new one is ready before the old one is told to
-  end, so that somebody listens at every moment. If a new one does not come up, the old ones stay.
+  end, so that somebody listens at every moment. If a new one does not come up, the old ones stay. The new ones load their code anew.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from typing import Final
 from gateway.child import READY
 from gateway.doors.edge import BadEdge, Proxies
 from gateway.doors.server import bind, bind_unix
+from gateway.forkserver import ForkServer
 from gateway.settings import Settings
 from gateway.supervised import Child
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
 _DOOR: Final = "door-"
+_KEEPER, _FILES, _APP, _DESK = MODULES = ("gateway.commands.keep", "gateway.files.worker", "gateway.app", "gateway.desk")
 PID: Final = "supervisor.pid"
 RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
@@ -63,6 +66,10 @@ class Supervisor:
     _passing: list[Child] = field(default_factory=list)  # old ones that were told to end, new ones that are not ready yet
     _reloads: int = 0
     _lifeline: tuple[int, int] = (-1, -1)
+    _forks: ForkServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._forks = self._fork_server()
 
     def run(self) -> None:
         settings = self.settings
@@ -74,11 +81,15 @@ class Supervisor:
         doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
         door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
         data = str(settings.data)
-        self._children = [Child("keeper", ["keeper", "--data", data]), Child("files", ["files", "--data", data], alone=True)]
-        self._children += [
-            Child(f"{_DOOR}{number}", ["door", "--data", data, *door], tuple(doors.values())) for number in range(settings.door_count)
+        self._children = [
+            Child("keeper", ["keeper", "--data", data], _KEEPER),
+            Child("files", ["files", "--data", data], _FILES, alone=True),
+            *(
+                Child(f"{_DOOR}{number}", ["door", "--data", data, *door], _APP, tuple(doors.values()))
+                for number in range(settings.door_count)
+            ),
+            Child("desk", ["desk", "--data", data, "--fd", str(desk)], _DESK, (desk,)),
         ]
-        self._children.append(Child("desk", ["desk", "--data", data, "--fd", str(desk)], (desk,)))
         self._children += self.extra
         handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
         self._terminal = _has_terminal()
@@ -142,15 +153,14 @@ class Supervisor:
                 ) from None
         return found
 
+    def _fork_server(self) -> ForkServer:
+        return ForkServer(list(dict.fromkeys((*MODULES, *(child.module for child in self.extra)))), self.ready_seconds)
+
     def _start(self, child: Child) -> None:
         ready_read, ready_write = os.pipe()
-        command = [sys.executable, "-m", "gateway", *child.arguments, "--lifeline", str(self._lifeline[0]), "--ready", str(ready_write)]
-        child.process = subprocess.Popen(
-            command,
-            pass_fds=(*child.sockets, self._lifeline[0], ready_write),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which then tells the children
-        )
+        lifeline = self._lifeline[0]
+        arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
+        child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
         os.close(ready_write)
         os.set_blocking(ready_read, False)
         child.ready_pipe, child.ready, child.started = ready_read, False, time.monotonic()
@@ -207,6 +217,8 @@ class Supervisor:
     # --- replacing ----------------------------------------------------------------------------------------------------
 
     def _replace_all(self) -> None:
+        self._forks.end()
+        self._forks = self._fork_server()
         ours = [child for child in self._children if child not in self.extra]
         doors = [child for child in ours if child.name.startswith(_DOOR)]
         waves = [[child for child in ours if child not in doors[1:]], *([door] for door in doors[1:])]
@@ -225,7 +237,7 @@ class Supervisor:
         """What went wrong; empty if the successors work and the old ones have ended."""
         alone = [old for old in wave if old.alone]
         self._part_with(alone)
-        pairs = [(old, Child(old.name, old.arguments, old.sockets, alone=old.alone)) for old in wave]
+        pairs = [(old, Child(old.name, old.arguments, old.module, old.sockets, alone=old.alone)) for old in wave]
         for _, new in pairs:
             self._start(new)
             self._passing.append(new)
@@ -304,6 +316,7 @@ class Supervisor:
             if child.ready_pipe >= 0:
                 os.close(child.ready_pipe)
                 child.ready_pipe = -1
+        self._forks.end()
         for end in self._lifeline:
             os.close(end)
 

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
@@ -189,11 +187,11 @@ def _decoded(part: bytes) -> bytes:
 
 
 def _private(key: DecryptKey) -> tuple[ECKey | RSAKey, str]:
-    pem = key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return (RSAKey.import_key(pem), FOR_RSA) if isinstance(key.private, rsa.RSAPrivateKey) else (ECKey.import_key(pem), FOR_EC)
+    found = key.private
+    return (RSAKey.import_key(found), FOR_RSA) if isinstance(found, rsa.RSAPrivateKey) else (ECKey.import_key(found), FOR_EC)
 
 
 @lru_cache(maxsize=1024)
 def _public(key: EncryptKey) -> tuple[ECKey | RSAKey, str]:
-    pem = x509.load_der_x509_certificate(key.certificate_der).public_bytes(serialization.Encoding.PEM)
-    return (ECKey.import_key(pem), FOR_EC) if isinstance(key.public, ec.EllipticCurvePublicKey) else (RSAKey.import_key(pem), FOR_RSA)
+    found = key.public
+    return (ECKey.import_key(found), FOR_EC) if isinstance(found, ec.EllipticCurvePublicKey) else (RSAKey.import_key(found), FOR_RSA)

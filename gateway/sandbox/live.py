@@ -31,6 +31,7 @@ STANDINS: Final[Mapping[str, str]] = {
 AGENTS: Final = tuple(agents.CALLERS)  # systems that only call, through an agent
 TRAFFIC: Final = "examples.traffic"
 TRAFFIC_NAME: Final = "traffic"
+_AGENT: Final = "gateway.agent.app"
 _FILE: Final = "standins.json"
 _FIRST: Final = 11  # the stand-ins' ports follow the exchange listener's, unless something listens there
 
@@ -59,12 +60,16 @@ def children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple
     """What the supervisor has to start besides the gateway itself, but for what is left out by name; an agent goes with its system."""
     data = str(settings.data)
     agents.prepare(settings, settings.data, endpoints(settings))
-    started = [Child(f"standin {name}", ["standin", name, "--data", data]) for name in endpoints(settings) if name not in without]
+    started = [
+        Child(f"standin {name}", ["standin", name, "--data", data], STANDINS[name]) for name in endpoints(settings) if name not in without
+    ]
     started += [
-        Child(f"agent {each.system}", ["agent", "run", str(each.config)]) for each in agents.beside(settings) if each.system not in without
+        Child(f"agent {each.system}", ["agent", "run", str(each.config)], _AGENT)
+        for each in agents.beside(settings)
+        if each.system not in without
     ]
     if TRAFFIC_NAME not in without:
-        started.append(Child(TRAFFIC_NAME, ["traffic", "--data", data]))
+        started.append(Child(TRAFFIC_NAME, ["traffic", "--data", data], TRAFFIC))
     return tuple(started)
 
 

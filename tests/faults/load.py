@@ -96,7 +96,7 @@ def children(pid: int) -> dict[int, list[str]]:
         if entry.name.isdigit():
             try:
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().decode().split("\0")
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().decode().replace("\0", " ").split()
             except OSError:
                 continue
     return found

@@ -113,6 +113,21 @@ def test_the_desk_is_killed(one: Instance) -> None:
     until("a new desk", status, 15)
 
 
+def test_the_fork_server_is_killed(one: Instance) -> None:
+    """What it forked lives on, and what has to be started next is started."""
+    before = children(one.pid)
+    server, victim = child(one.pid, "forkserver"), child(one.pid, "door")
+    os.kill(server, signal.SIGKILL)
+    until("its end", lambda: gone(server), 15)
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+    os.kill(victim, signal.SIGKILL)
+    until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 60)
+    after = children(one.pid)
+    assert child(one.pid, "forkserver") != server and victim not in after
+    assert {*before} - {server, victim} <= {*after}, "nobody else was started anew"
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
 def test_a_body_that_does_not_come(one: Instance) -> None:
     """Slowly, or not at all: told after the time for bodies, and the connection ends."""
     identity = one.world.identity("bao-chay")
