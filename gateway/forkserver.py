@@ -37,7 +37,6 @@ COMMAND: Final = "forkserver"  # python -m gateway forkserver DESCRIPTOR MODULEâ
 _SUBREAPER: Final = 36  # prctl(2)
 _MOST: Final = 65_536  # bytes of one request
 _MOST_DESCRIPTORS: Final = 16
-_ASIDE: Final = 512  # received descriptors wait up here while those below take their places
 
 
 class Process(Protocol):
@@ -190,7 +189,8 @@ def _fork() -> bool:
 
 
 def _place(received: Sequence[int], numbers: Sequence[int]) -> None:
-    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ASIDE) for descriptor in received]
+    above = max((*received, *numbers), default=0) + 1  # out of the way of all places that are taken in turn
+    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, above) for descriptor in received]
     for descriptor in received:
         os.close(descriptor)
     for descriptor, number in zip(aside, numbers, strict=True):
