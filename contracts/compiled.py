@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Finding, Theirs
-from contracts.bundle import Bundle
+from contracts.bundle import Bundle, catalogue_folders
 from contracts.cells.codec import CellCodec
 from contracts.codec import Codec as Codec
 from contracts.codec import Value
@@ -86,6 +86,11 @@ def compile_bundle(bundle: Bundle) -> CompiledContract:
     if (made := alive(bundle.digest)) is None:
         made = _ALIVE.setdefault(bundle.digest, _compile(bundle))
     return made
+
+
+def catalogue() -> list[CompiledContract]:
+    """The contracts that come with the package: whoever holds them spares each registry in this process, or in a fork of it, to compile them."""
+    return [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
 
 
 def _compile(bundle: Bundle) -> CompiledContract:

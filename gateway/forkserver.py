@@ -1,6 +1,6 @@
 """A process that has loaded the code once, and from which the supervisor's children are forked: they start at once and share its memory.
 
-    supervisor --- fork server       modules alone: no key, no socket, no thread
+    supervisor --- fork server       code and the catalogue's contracts alone: no key, no socket, no thread
               |--- door, keeper …    forked twice, so orphans at once, and orphans fall to the supervisor (PR_SET_CHILD_SUBREAPER, Linux 3.4)
 
 Invariants
@@ -29,11 +29,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.child import leave_no_cores
 
-COMMAND: Final = "forkserver"  # python -m gateway forkserver DESCRIPTOR MODULE…
+COMMAND: Final = "forkserver"  # python -m gateway forkserver DESCRIPTOR LOADED…
+_HELD: Final[list[Any]] = []  # in the fork server and in all that it forks
 _SUBREAPER: Final = 36  # prctl(2)
 _MOST: Final = 65_536  # bytes of one request
 _MOST_DESCRIPTORS: Final = 16
@@ -97,7 +98,7 @@ def start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Po
 class ForkServer:
     """The supervisor's side. The server is started when it is needed, also in the place of one that died; loading takes a second."""
 
-    modules: Sequence[str]
+    loaded: Sequence[str]  # names of modules; of functions, as module:function, whose results are held
     seconds: float = 30.0  # that an answer may take, with the loading
     _server: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = field(default=None, repr=False)
@@ -118,7 +119,7 @@ class ForkServer:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(self.seconds)
         with theirs:
-            self._server = start([COMMAND, str(theirs.fileno()), *self.modules], [theirs.fileno()])
+            self._server = start([COMMAND, str(theirs.fileno()), *self.loaded], [theirs.fileno()])
 
     def _ask(self, control: socket.socket, arguments: Sequence[str], descriptors: Sequence[int]) -> int | None:
         request = json.dumps({"arguments": list(arguments), "numbers": list(descriptors)}).encode("utf-8")
@@ -150,9 +151,8 @@ def _adopt_orphans() -> bool:
 def serve(arguments: Sequence[str]) -> None:
     """Load, then fork whatever is asked for, until the supervisor's end closes. It comes back in each child, whose command line is in `sys.argv` then."""
     leave_no_cores()
-    control, *modules = arguments
-    for module in modules:
-        importlib.import_module(module)
+    control, *names = arguments
+    _HELD.extend(_load(name) for name in names)
     gc.collect()
     gc.freeze()  # a collection in a child would write to every object that it looks at, and so copy what is shared
     with socket.socket(fileno=int(control)) as asked:
@@ -173,6 +173,12 @@ def serve(arguments: Sequence[str]) -> None:
     _place(received, wanted["numbers"])
     sys.argv = ["lgsp", *wanted["arguments"]]
     _name_process(" ".join(sys.argv))
+
+
+def _load(name: str) -> Any:
+    module, _, function = name.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, function)() if function else found
 
 
 def _fork() -> bool:

@@ -41,6 +41,7 @@ _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
 _DOOR: Final = "door-"
 _KEEPER, _FILES, _APP, _DESK = MODULES = ("gateway.commands.keep", "gateway.files.worker", "gateway.app", "gateway.desk")
+CATALOGUE: Final = "contracts.compiled:catalogue"
 PID: Final = "supervisor.pid"
 RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
@@ -154,7 +155,7 @@ class Supervisor:
         return found
 
     def _fork_server(self) -> ForkServer:
-        return ForkServer(list(dict.fromkeys((*MODULES, *(child.module for child in self.extra)))), self.ready_seconds)
+        return ForkServer(list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE))), self.ready_seconds)
 
     def _start(self, child: Child) -> None:
         ready_read, ready_write = os.pipe()

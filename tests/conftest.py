@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts import compiled
+from contracts.compiled import CompiledContract
 from examples.story import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import instance as sandbox
@@ -34,7 +34,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def catalogue() -> list[CompiledContract]:
     """The catalogue, held compiled as a door holds it: else each test that reads a registry would compile it anew."""
-    return [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
+    return compiled.catalogue()
 
 
 @pytest.fixture(scope="session", autouse=True)

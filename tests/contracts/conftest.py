@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts import compiled
+from contracts.compiled import CompiledContract
 from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
 from contracts.wire.xmltext import ILLEGAL
 
@@ -30,8 +30,7 @@ Make = Callable[[CompiledContract, str, bool], st.SearchStrategy[Any]]
 
 @pytest.fixture(scope="session")
 def catalogue() -> dict[str, CompiledContract]:
-    made = [compile_bundle(Bundle.from_folder(folder)) for folder in catalogue_folders()]
-    return {each.contract.name: each for each in made}
+    return {each.contract.name: each for each in compiled.catalogue()}
 
 
 def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:

@@ -16,7 +16,7 @@ import pytest
 
 from gateway import forkserver
 from gateway.forkserver import Forked, ForkServer
-from gateway.supervisor import MODULES
+from gateway.supervisor import CATALOGUE, MODULES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked children fall to the supervisor on Linux alone")
 
@@ -26,6 +26,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from contracts.base.ids import new_id
 from contracts.base.randomness import random_bytes
+from contracts.bundle import Bundle, catalogue_folders
+from contracts.compiled import alive
 from gateway.forkserver import serve
 
 random_bytes(16)  # something is drawn before the first fork
@@ -33,7 +35,7 @@ loaded = lambda: [sorted(os.listdir(f"/proc/{os.getppid()}/{kind}")) for kind in
 serve(sys.argv[1:])
 _, out, *words = sys.argv
 told = {
-    "words": words, "pid": os.getpid(), "session": os.getsid(0), "modules": sorted(sys.modules), "descriptors": sorted(map(int, os.listdir("/proc/self/fd"))),
+    "words": words, "compiled": [alive(Bundle.from_folder(each).digest) is not None for each in catalogue_folders()], "pid": os.getpid(), "session": os.getsid(0), "modules": sorted(sys.modules), "descriptors": sorted(map(int, os.listdir("/proc/self/fd"))),
     "title": Path("/proc/self/cmdline").read_text().strip(chr(0)), "threads": threading.active_count(),
     "drawn": [new_id(0), random_bytes(16).hex(), os.urandom(16).hex(), ssl.RAND_bytes(16).hex(), str(random.getrandbits(64)), str(uuid.uuid4()),
               next(tempfile._get_candidate_names()), str(ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value)],
@@ -64,7 +66,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
         )
 
     monkeypatch.setattr(forkserver, "start", start)
-    made = ForkServer(MODULES)
+    made = ForkServer([*MODULES, CATALOGUE])
     yield made
     made.end()
 
@@ -102,7 +104,7 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     mark = os.open(__file__, os.O_RDONLY)
     aside = os.dup2(mark, 77)
     child, told = telling(server, more=(mark, aside))
-    assert set(MODULES) <= set(told["modules"]) and told["threads"] == 1
+    assert set(MODULES) <= set(told["modules"]) and told["compiled"] and all(told["compiled"]) and told["threads"] == 1
     listing = 1  # the descriptor of the listing itself
     assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told["descriptors"]
     os.close(mark), os.close(aside)
