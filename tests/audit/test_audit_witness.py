@@ -149,15 +149,16 @@ async def test_slow_ones_are_not_waited_for(file_log: Any, session: Any) -> None
     log = file_log
     grow(log)
 
+    never = asyncio.Event()
+
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(30)
+        await never.wait()
         return web.Response()
 
     async with honest(log.folder / "a", "w.example/a", log.key.vkey) as a, answering(answer) as url:
         slow = Witness(url, CosignerKey.make(NAME, Ed25519PrivateKey.generate().public_key()))
         asking = Asking(log, session, [slow, a.witness])
-        begun = time.monotonic()
-        assert "slower" in (await asking.ask())[NAME] and time.monotonic() - begun < 4
+        assert "slower" in (await asking.ask())[NAME]
         assert asking.kept()[0][0] == 3
 
 

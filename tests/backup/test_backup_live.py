@@ -105,7 +105,7 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
             assert found is not None
             hold(connection, found["at"] - WINDOW, {"backup": found["backup"]})
             confirm(connection)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         with witness(identity) as client:
             while True:
                 try:

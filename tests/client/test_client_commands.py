@@ -108,7 +108,7 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
     code, told = lgsp("install", str(folder), *rest, "--trust", str(given), *ids, *locked)
     assert code == 0 and not told["missing"] and set(told["put"]) == {"sign", "encrypt"}
     who = ["--identity", str(folder), *locked]
-    answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1], 15)
+    answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1])
     assert answer["answer"]["indicator"] == "KT-05"
     assert lgsp("call", "GET", QUESTION, "--identity", str(folder))[1]["error"]["code"] == "client.identity"  # without the passphrase
 
