@@ -34,7 +34,7 @@ def beside(world: World) -> str:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signer = Signer.from_pem(done["key"], pem, done["certificate"].encode("ascii"))
     client = world.remembered["second-key"] = RestClient(replace(world.identity(SYSTEM), signer=signer))
-    world.wait("the doors know the new key", lambda: _answers(client), 5)
+    world.wait("the doors know the new key", lambda: _answers(client))
     check(world.rest(SYSTEM).call("GET", VALUES).ok, "the old key goes on")
     return f"{done['key']} issued for a request and taken by the doors while they run; {world.identity(SYSTEM).signer.key_id} goes on beside it"
 
@@ -44,7 +44,7 @@ def stolen(world: World) -> str:
     name = client.identity.signer.key_id
     done = world.lgsp("registry", "revoke", name, "--reason", "keyCompromise", "--data", str(world.data))
     check(done["ok"] and done["revoked"], f"lgsp registry revoke: {done}")
-    answer = world.wait("the doors know of it", lambda: _refused(client), 5)
+    answer = world.wait("the doors know of it", lambda: _refused(client))
     words = world.refusal("a stolen key", "signature.key-revoked", answer, status=403)
     listed = world.lgsp("ca", "crl", "sign", "--data", str(world.data))
     revoked = [each.serial_number for each in x509.load_pem_x509_crl(listed["crl"].encode("ascii"))]

@@ -138,7 +138,7 @@ def out_of_reach(world: World) -> str:
                 same((status, json.loads(body)["state"]), (202, "queued"), "a submission while the gateway is out of reach")
             same(_times(world, identifier), 0, "what the centre has of it")
             road.mend()
-            world.wait("the alert in the feed", lambda: _times(world, identifier), 40.0)
+            world.wait("the alert in the feed", lambda: _times(world, identifier))
             found = world.lgsp("agent", "status", str(folder / "agent.yaml"))
             same((found["queued"], found["sent"], found["dead"]), (0, 1, 0), "the agent's queue")
     same(_times(world, identifier), 1, "times that it stands in the feed")

@@ -107,7 +107,7 @@ class World:
         self.refused[name] = str(transfer)
         return words
 
-    def wait(self, what: str, done: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def wait(self, what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Ask until something true comes."""
         until = time.monotonic() + seconds
         while True:

@@ -6,16 +6,40 @@ Invariant: the file only ever goes forward, appears whole or not at all, and is 
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from contracts.base.errors import Failure, Ours
 from gateway.audit.durable import make_folder, sync_folder, write_new
 from gateway.journal.filelock import FileLock
+from security.checkpoint import MAX_NOTE, Checkpoint, NoteError, split_note
 
 _LOOK_SECONDS: Final = 0.25
+_logger: Final = logging.getLogger("lgsp.audit")
+
+
+def read_note(path: Path) -> str | None:
+    """What such a file holds; None where there is none. `audit.inconsistent` for anything that no keeper wrote there, a folder or a pipe too."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            why = "it is no file"
+        elif found.st_size > MAX_NOTE:
+            why = f"it has {found.st_size} bytes, and no checkpoint has more than {MAX_NOTE}"
+        else:
+            note = path.read_text("utf-8")
+            Checkpoint.from_text(split_note(note)[0])
+            return note
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as trouble:
+        why = str(trouble) if isinstance(trouble, NoteError) else f"{type(trouble).__name__}: {trouble}"
+    raise Ours("audit.inconsistent", reason=f"the checkpoint outside the database, {path}, cannot be read: {why}")
 
 
 def size_of(note: str) -> int:
@@ -32,10 +56,7 @@ class CheckpointFile:
 
     def read(self) -> str | None:
         """The note; None before the first one."""
-        try:
-            return self.path.read_text("utf-8")
-        except FileNotFoundError:
-            return None
+        return read_note(self.path)
 
     def advance(self, note: str) -> None:
         """Replace the file by a later checkpoint. A keeper that was overtaken meanwhile changes nothing."""
@@ -78,14 +99,16 @@ class NewestCheckpoint:
 
     def _look(self) -> None:
         try:
-            stat = os.stat(self._path)
-            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            found = os.stat(self._path)
+            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
             if seen != self._seen:
-                self._note = self._path.read_text("utf-8")
-                self._base64 = base64.b64encode(self._note.encode()).decode("ascii")
                 self._seen = seen
-        except FileNotFoundError:
+                self._note = read_note(self._path) or self._note
+                self._base64 = base64.b64encode(self._note.encode()).decode("ascii")
+        except OSError:
             pass  # not yet, or between two looks: what was shown before still holds
+        except Failure as trouble:  # the keeper stops at it; here, too, what was shown before still holds
+            _logger.error("%s", trouble)
 
 
 class PublicCheckpoint:

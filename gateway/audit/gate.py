@@ -1,7 +1,8 @@
 """The gate of the doors, where the policy is that nothing new is taken unless somebody outside vouches for the log.
 
 The leading keeper writes until when transfers may be taken; doors compare that with the clock. So the doors close by themselves when witnesses or stamps fail for
-too long, and also when no keeper is there to say that they do not. Invariant: a licence that is missing, unreadable or over opens nothing.
+too long, and also when no keeper is there to say that they do not. Invariant: a licence that is missing, unreadable or over opens nothing, and
+neither does one for longer than anybody vouches: it was written while the clock was ahead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from gateway.settings import Settings
 
 _LOOK_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 5
+_APART_SECONDS: Final = 5.0  # by which the clocks of the keeper and of a door may differ: as much as signatures bear
+_OVERDUE_ROUNDS: Final = 2  # of stamps: one may fail, and be tried again
 WITNESSES: Final = "witnesses"
 STAMPS: Final = "stamps"
 
@@ -29,6 +32,11 @@ def closing(settings: Settings) -> frozenset[str]:
     """The kinds of voucher without which nothing new is taken."""
     policies = {WITNESSES: settings.witness_policy, STAMPS: settings.stamp_policy}
     return frozenset(kind for kind, policy in policies.items() if policy == "closed")
+
+
+def patience(settings: Settings, kind: str) -> float:
+    """For how many seconds entries may lack that kind of voucher."""
+    return settings.witness_seconds if kind == WITNESSES else settings.stamp_seconds * _OVERDUE_ROUNDS
 
 
 class Licence:
@@ -60,11 +68,14 @@ class Licence:
 class Gate:
     """The doors' side: costs a clock reading a call, and a look at the file at most four times a second."""
 
-    __slots__ = ("_clock", "_looked", "_path", "_until")
+    __slots__ = ("_clock", "_false", "_longest", "_looked", "_path", "_until")
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], longest: float) -> None:
+        """`longest`: the seconds for which a keeper may write a licence at most."""
         self._path: Final = path
         self._clock: Final = clock
+        self._longest: Final = longest
+        self._false = -math.inf
         self._looked = -math.inf
         self._until = -math.inf
 
@@ -74,7 +85,10 @@ class Gate:
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._until = self._read()
-        if self._clock() > self._until:
+        moment = self._clock()
+        if self._until > moment + self._longest + _APART_SECONDS:
+            self._false = self._until  # when that time comes, it is no truer
+        if moment > self._until or self._until == self._false:
             raise Ours("audit.unwitnessed", retry_after=_RETRY_SECONDS)
 
     def _read(self) -> float:
@@ -87,7 +101,8 @@ class Gate:
 
 def gate_of(settings: Settings, clock: Callable[[], float]) -> Callable[[], None]:
     """What a door asks before it commits a transfer: nothing, unless a policy is `closed`."""
-    return Gate(settings.licence_file, clock) if closing(settings) else _open
+    kinds = closing(settings)
+    return Gate(settings.licence_file, clock, min(patience(settings, kind) for kind in kinds)) if kinds else _open
 
 
 def _open() -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -17,13 +17,11 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.gate import STAMPS, WITNESSES
+from gateway.audit.gate import STAMPS, WITNESSES, patience
 from gateway.journal import tables
 from gateway.settings import BadSetting, Settings
 from security.checkpoint import NoteError
 from security.cosignature import CosignerKey
-
-_OVERDUE_ROUNDS: Final = 2  # of stamps: one may fail, and be tried again
 
 
 class Witness(NamedTuple):
@@ -93,14 +91,6 @@ def read_anchors(path: Path, where: str) -> tuple[x509.Certificate, ...]:
         raise BadSetting(
             f"{where}: {path} holds no certificates that can be read ({getattr(trouble, 'strerror', None) or trouble})"
         ) from None
-
-
-def stamp_patience(settings: Settings) -> float:
-    return settings.stamp_seconds * _OVERDUE_ROUNDS
-
-
-def patience(settings: Settings, kind: str) -> float:
-    return settings.witness_seconds if kind == WITNESSES else stamp_patience(settings)
 
 
 def policies(settings: Settings) -> dict[str, str]:

@@ -76,6 +76,19 @@ register(
             ("Chỉ thư mục do `lgsp backup` tạo trọn vẹn.", "Name a folder that `lgsp backup` finished."),
         ),
         _kind(
+            "old-runs",
+            Branch.THEIRS,
+            ("Phiên bản cũ vẫn đang chạy", "The old instance still runs"),
+            (
+                "Phiên bản được sao lưu tại {old} vẫn đang chạy trên máy này: mở cửa cả hai thì cùng một thông điệp có thể được nhận và gửi hai lần. Chưa có gì thay đổi.",
+                "The instance of the backup, in {old}, still runs on this machine: with both open, one message may be taken and sent twice. Nothing was changed.",
+            ),
+            (
+                "Dừng phiên bản cũ rồi chạy lại; bản khôi phục để diễn tập thì không xác nhận. Nếu đúng là muốn cả hai cùng chạy: `--although-it-runs`.",
+                "Stop the old instance and run it again; a drill is never confirmed. If both are really to run: `--although-it-runs`.",
+            ),
+        ),
+        _kind(
             "not-held",
             Branch.THEIRS,
             ("Không có gì chờ xác nhận", "Nothing waits to be confirmed"),

@@ -78,6 +78,7 @@ class Restored:
     missing_vault_keys: list[str]
     missing_keys: list[str]
     old_runs: bool  # the instance that was backed up runs on this machine
+    old: str  # its data folder
 
 
 def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
@@ -248,7 +249,8 @@ class _Build:
             gone_back=gone,
             missing_vault_keys=_missing_vault_keys(connection, settings),
             missing_keys=_missing_keys(settings),
-            old_runs=_runs(Path(made.data)),
+            old_runs=runs_beside(made.data, self.asked.data),
+            old=made.data,
         )
         hold(connection, self.now, {"backup": asdict(done)})
         return done, settings, checkpoint
@@ -282,12 +284,14 @@ def _beside(data: Path) -> Sequence[Known]:
         return ()
 
 
-def _runs(data: Path) -> bool:
-    """Whether the instance that was backed up runs on this machine."""
+def runs_beside(old: str, data: Path) -> bool:
+    """Whether the instance that was backed up runs on this machine, beside the one that was restored."""
     import fcntl
 
+    if not old or Path(old).resolve() == data.resolve():
+        return False  # it was restored to its own place
     try:
-        handle = os.open(data / "run", os.O_RDONLY)
+        handle = os.open(Path(old) / "run", os.O_RDONLY)
     except OSError:
         return False
     try:

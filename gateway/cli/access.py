@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Until, app, load_instance
+from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Shorten, Until, app, load_instance
 from gateway.commands.output import failures_told
 
 access = typer.Typer(no_args_is_help=True, help="Who may what: proposed, signed by two officers, suspended, explained.")
@@ -89,14 +89,20 @@ def access_revoke(grant: str, data: Data = None, json: Json = False) -> None:
 
 @access.command("suspend")
 def access_suspend(
-    grant: str, reason_vi: ReasonVi, reason_en: ReasonEn, until: Until = None, data: Data = None, json: Json = False
+    grant: str,
+    reason_vi: ReasonVi,
+    reason_en: ReasonEn,
+    until: Until = None,
+    shorten: Shorten = False,
+    data: Data = None,
+    json: Json = False,
 ) -> None:
     """Suspend one grant; its approvals stay, and it holds again when it is resumed."""
     from contracts.base.errors import Words
     from gateway.commands import suspend as command
 
     with failures_told(json):
-        command.suspend(load_instance(data, json), "grant", grant, Words(reason_vi, reason_en), until, json)
+        command.suspend(load_instance(data, json), "grant", grant, Words(reason_vi, reason_en), until, shorten, json)
 
 
 @access.command("resume")

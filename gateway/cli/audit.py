@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Data, Json, app, load_instance, load_settings
+from gateway.cli.base import Data, Json, app, identity_folder, load_instance
 from gateway.commands.output import Exit, fail, failures_told
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: verify, show, export, watch.")
@@ -30,12 +30,11 @@ Trust = Annotated[Path | None, typer.Option("--trust", help="Over HTTP: certific
 
 
 def by_name(data: Path | None, identity: Path | None, as_json: bool) -> tuple[Path | None, Path | None]:
-    """An identity that is no folder here, by its name among those of the instance; which instance that is, `--data` says."""
-    if identity is not None and identity.name == str(identity) and not identity.exists():
-        found = load_settings(data, as_json).identities / identity
-        if found.is_dir():
-            return None, found
-    return data, identity
+    """An identity that is no folder here, by its name among those of the instance; which instance that is, `--data` says, and so much only."""
+    if identity is None:
+        return data, identity
+    found = identity_folder(identity, data, as_json)
+    return (data if found is identity else None), found
 
 
 @audit.command("verify")

@@ -109,10 +109,13 @@ def restore_confirm(
     by: Annotated[
         str, typer.Option("--by", help="Who looked through what may have gone back; goes into the log. Without it the list is only shown.")
     ] = "",
+    although_it_runs: Annotated[
+        bool, typer.Option("--although-it-runs", help="Open the doors although the instance of the backup still runs on this machine.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what may have gone back in time with the database; with --by, open the doors."""
     from gateway.commands import backup as command
 
     with failures_told(json):
-        command.confirm(load_instance(data, json), by, json)
+        command.confirm(load_instance(data, json), by, although_it_runs, json)

@@ -40,6 +40,7 @@ ReasonEn = Annotated[str, typer.Option("--reason-en", help="Why, in English.")]
 Until = Annotated[
     str | None, typer.Option("--until", help="When it is expected to end (2026-12-01T17:30, time in Vietnam); it ends by `resume` only.")
 ]
+Shorten = Annotated[bool, typer.Option("--shorten", help="Let an end that was told already come earlier.")]
 Fd = Annotated[int, typer.Option("--fd")]
 Pipe = Annotated[int | None, typer.Option()]
 
@@ -49,6 +50,25 @@ def load_settings(data: Path | None, as_json: bool = False) -> Settings:
         return settings_module.load(data)
     except settings_module.BadSetting as trouble:
         bad_setting(trouble, as_json)
+
+
+def identity_folder(identity: Path, data: Path | None, as_json: bool) -> Path:
+    """The folder of an identity: as it is named, or, of a bare name that is no folder here, among those of the instance."""
+    if identity.exists() or identity.name != str(identity):
+        return identity
+    folder = load_settings(data, as_json).identities
+    if (found := folder / identity).is_dir():
+        return found
+    known = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    fail(
+        Exit.USAGE,
+        "no-identity",
+        f"there is no folder {identity} here, and no identity of that name in {folder} / không có thư mục hay danh tính nào tên như vậy",
+        f"Give the identity's folder, or one of: / Nêu thư mục của danh tính, hoặc một trong: {', '.join(known)}."
+        if known
+        else "Give the identity's folder, or the instance's with --data or $LGSP_DATA. / Nêu thư mục của danh tính, hoặc của phiên bản.",
+        as_json,
+    )
 
 
 def load_instance(data: Path | None, as_json: bool) -> Settings:

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import Json, app
+from gateway.cli.base import Json, app, identity_folder
 
 client = typer.Typer(no_args_is_help=True, help="A component system's calls to a gateway: signed, verified, witnessed.")
 app.add_typer(client, name="client")
 
-IdentityDir = Annotated[Path, typer.Option("--identity", help="The system's identity folder.")]
+IdentityDir = Annotated[
+    Path,
+    typer.Option("--identity", help="The system's identity folder, or its name in that of the instance ($LGSP_DATA, else ./lgsp-data)."),
+]
 Passphrase = Annotated[Path | None, typer.Option("--passphrase-file", help="File with the passphrase of encrypted private keys.")]
 State = Annotated[Path | None, typer.Option("--state", help="Folder for checkpoints (default: `checkpoints` in the identity folder).")]
 MessageId = Annotated[str | None, typer.Option("--id", help="Id of the message; give it again to repeat the message.")]
@@ -40,7 +43,9 @@ def client_call(
     """One signed REST call; prints the proven answer."""
     from gateway.commands import client as command
 
-    command.call(identity, passphrase, state, method.upper(), path, body, message_id, content_type, language.value, json)
+    command.call(
+        identity_folder(identity, None, json), passphrase, state, method.upper(), path, body, message_id, content_type, language.value, json
+    )
 
 
 @client.command("soap")
@@ -60,7 +65,7 @@ def client_soap(
     """One signed SOAP call; prints the element in the proven answer's Body."""
     from gateway.commands import client as command
 
-    command.soap(identity, passphrase, state, contract, file, message_id, action, version, json)
+    command.soap(identity_folder(identity, None, json), passphrase, state, contract, file, message_id, action, version, json)
 
 
 @client.command("token")
@@ -68,7 +73,7 @@ def client_token(identity: IdentityDir, passphrase: Passphrase = None, json: Jso
     """Fetch an access token, bound to the client certificate, and print it."""
     from gateway.commands import client as command
 
-    command.token(identity, passphrase, json)
+    command.token(identity_folder(identity, None, json), passphrase, json)
 
 
 @client.command("feed")
@@ -84,7 +89,7 @@ def client_feed(
     """One page of a feed, an event a line; the cursor to go on with is told on standard error."""
     from gateway.commands import client as command
 
-    command.feed(identity, passphrase, state, contract, after, limit, json)
+    command.feed(identity_folder(identity, None, json), passphrase, state, contract, after, limit, json)
 
 
 @client.command("prove")
@@ -99,7 +104,7 @@ def client_prove(
     """Proofs that a transfer's entries stand in the audit log, checked here."""
     from gateway.commands import client as command
 
-    command.prove(identity, passphrase, state, transfer, out, json)
+    command.prove(identity_folder(identity, None, json), passphrase, state, transfer, out, json)
 
 
 @client.command("checkpoints")
@@ -113,7 +118,7 @@ def client_checkpoints(
     """Fetch the log's newest checkpoint, prove that it goes on from the one kept here, and show what is kept."""
     from gateway.commands import client as command
 
-    command.checkpoints(identity, passphrase, state, offline, json)
+    command.checkpoints(identity_folder(identity, None, json), passphrase, state, offline, json)
 
 
 @client.command("accept-log")
@@ -136,7 +141,7 @@ def client_accept_log(
     """After a gateway was restored and opened a new log: check that it follows the old one, and go on as its witness."""
     from gateway.commands import acceptlog as command
 
-    command.accept_log(identity, passphrase, state, accept, vkey, lost, json)
+    command.accept_log(identity_folder(identity, None, json), passphrase, state, accept, vkey, lost, json)
 
 
 @client.command("keygen")

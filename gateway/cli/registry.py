@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Until, app, load_instance
+from gateway.cli.base import Data, Json, ReasonEn, ReasonVi, Shorten, Until, app, load_instance
 from gateway.commands.output import failures_told
 
 registry = typer.Typer(no_args_is_help=True, help="Agencies, systems, routes and grants.")
@@ -41,14 +41,21 @@ class Party(StrEnum):
 
 @registry.command("suspend")
 def registry_suspend(
-    what: Party, name: str, reason_vi: ReasonVi, reason_en: ReasonEn, until: Until = None, data: Data = None, json: Json = False
+    what: Party,
+    name: str,
+    reason_vi: ReasonVi,
+    reason_en: ReasonEn,
+    until: Until = None,
+    shorten: Shorten = False,
+    data: Data = None,
+    json: Json = False,
 ) -> None:
     """Suspend an agency, or one of its systems: each call is refused with the reason and the way back, on all doors within two seconds."""
     from contracts.base.errors import Words
     from gateway.commands import suspend as command
 
     with failures_told(json):
-        command.suspend(load_instance(data, json), what.value, name, Words(reason_vi, reason_en), until, json)
+        command.suspend(load_instance(data, json), what.value, name, Words(reason_vi, reason_en), until, shorten, json)
 
 
 @registry.command("resume")

@@ -21,6 +21,7 @@ from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry import granting, store
 from gateway.registry.document import parse_grants
+from gateway.registry.failures import unknown
 from gateway.registry.officers import officers
 from gateway.registry.parts.grants import unshown
 from gateway.registry.records import Change
@@ -144,7 +145,7 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
     """What was checked when it was proposed may have changed since: formats, versions, systems."""
     compiled = snapshot.contracts.get(grant.contract)
     if compiled is None:
-        raise Theirs("registry.unknown", what="contract", id=grant.contract)
+        raise unknown("contract", grant.contract)
     holders = {each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles}
     readers = [system for system in snapshot.systems.values() if system.agency in holders]
     found = [
@@ -158,7 +159,7 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
 def _standing(connection: Connection, name: str) -> Grant:
     found = next((each for each in granting.grants(connection, officers(connection)) if each.id == name), None)
     if found is None:
-        raise Theirs("registry.unknown", what="grant", id=name)
+        raise unknown("grant", name)
     return found
 
 

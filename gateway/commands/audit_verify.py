@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Ours
 from gateway.audit import origins
-from gateway.audit.checkpoints import size_of
+from gateway.audit.checkpoints import read_note, size_of
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
@@ -110,13 +110,14 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
     key = given.log_key(vkey if vkey is not None else own, asked.as_json)
     asked.origin = asked.origin or settings.origin
     # Read before the database, which is never behind it.
-    asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin)
+    unreadable: list[str] = []
+    asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
     beside = Beside()
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows, missing = None, [*_missing(connection, settings)]
+            rows, missing = None, [*unreadable, *_missing(connection, settings)]
             if asked.whole:
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
@@ -127,14 +128,16 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
 
-def _beside(settings: Settings, origin: str) -> Iterator[tuple[str, str]]:
+def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[tuple[str, str]]:
     """The files that the keeper writes. The cosigned one may be of a log that ended, until witnesses cosign this one."""
-    if settings.checkpoint_file.exists():
-        yield "the checkpoint beside the database", settings.checkpoint_file.read_text("utf-8")
-    if settings.cosigned_file.exists():
-        note = settings.cosigned_file.read_text("utf-8")
-        if note.partition("\n")[0] == origin:
-            yield "the cosigned checkpoint beside the database", note
+    for what, path in (("checkpoint", settings.checkpoint_file), ("cosigned checkpoint", settings.cosigned_file)):
+        try:
+            note = read_note(path)
+        except Ours as trouble:
+            unreadable.append(str(trouble.facts["reason"]))
+            continue
+        if note is not None and (path == settings.checkpoint_file or note.partition("\n")[0] == origin):
+            yield f"the {what} beside the database", note
 
 
 def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | Checkpoint]]:

@@ -138,21 +138,27 @@ def restore(
     )
 
 
-def confirm(settings: Settings, by: str, as_json: bool) -> None:
+def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         found = held.held(connection)
     if found is None or found["confirmed"]:
         raise Theirs("backup.not-held", data=settings.data)
-    lines = _told(found["backup"])
+    restored = found["backup"]
+    runs = restoring.runs_beside(restored.get("old", ""), settings.data)
+    restored["old_runs"] = runs
+    lines = _told(restored)
     if not by:
-        emit({"ok": False, "confirmed": False, **found["backup"]}, as_json, "\n".join([*lines, *_then(settings.data)]))
+        emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
+    if runs and not although_it_runs:
+        raise Theirs("backup.old-runs", old=restored["old"])
+    facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with writing(engine) as connection:
         opens = held.confirm(connection)
-        append(connection, [take.note("restore-confirmed", {"backup": found["backup"]["backup"]}, time.time(), actor=by)])
+        append(connection, [take.note("restore-confirmed", facts, time.time(), actor=by)])
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {rfc3339(opens)}")
-    emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **found["backup"]}, as_json, "\n".join(lines))
+    emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))
 
 
 def _told(done: dict[str, Any]) -> list[str]:

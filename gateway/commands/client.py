@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from contracts.base.errors import Finding, Language
 from contracts.base.times import rfc3339
@@ -19,7 +19,9 @@ from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, 
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
 from gateway.commands import given, statement_file
-from gateway.commands.output import Exit, emit, exit_of, finding_json, told
+from gateway.commands.output import Exit, emit, exit_of, fail, finding_json, told
+
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
 
 def call(
@@ -34,6 +36,10 @@ def call(
     language: str,
     as_json: bool,
 ) -> None:
+    if body is None and method in _WITH_BODY:
+        what = f"{method} {path} hands in a message, and there is no --body / lời gọi này nộp một thông điệp mà không có --body"
+        then = "Give its file: --body FILE, or --body - for standard input. / Nêu tệp: --body TỆP, hoặc --body - để đọc đầu vào chuẩn."
+        fail(Exit.USAGE, "no-body", what, then, as_json)
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         content = None if body is None else _content(body, as_json)
         answer = client.rest(method, path, content, message_id, content_type=content_type, language=cast(Language, language))

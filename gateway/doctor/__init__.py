@@ -31,6 +31,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     yield from lying
     yield from store.weak_settings(settings)
     yield from store.disk(settings)
+    yield from store.checkpoints(settings)
     yield from key_copies(settings)
     yield from settings_of_vouchers(settings)
     yield from network.addresses(settings)

@@ -210,6 +210,13 @@ _kind(
     ("Phiên bản có đang chạy không? `lgsp up` khởi động tiến trình giữ nhật ký.", "Is the instance running? `lgsp up` starts its keeper."),
 )  # fmt: skip
 _kind(
+    "log.checkpoint",
+    ("Không đọc được điểm kiểm tra nằm ngoài cơ sở dữ liệu: {reason}", "The checkpoint outside the database cannot be read: {reason}"),
+    ("Trục ngừng ký nhật ký: không có nó thì không biết có mục nào đã bị lấy đi hay không.", "The keeper signs nothing: without it nothing here tells whether entries were taken back."),
+    ("Giữ nguyên dữ liệu, chạy `lgsp audit verify` và báo người phụ trách an toàn thông tin; chép tệp về từ bản sao lưu.", "Leave the data as they are, run `lgsp audit verify`, tell the security officer; put the file back from a backup."),
+    grave=True,
+)  # fmt: skip
+_kind(
     "disk.low",
     ("Đĩa còn {free} MiB tại {path}", "{free} MiB are free at {path}"),
     ("Thứ không ghi được vào nhật ký thì không được nhận.", "What cannot be journalled is not accepted."),

@@ -8,6 +8,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from contracts.base.errors import Ours
+from gateway.audit.checkpoints import read_note
 from gateway.doctor.findings import Found, found
 from gateway.settings import Settings
 
@@ -29,6 +31,14 @@ def disk(settings: Settings) -> Iterator[Found]:
     free = shutil.disk_usage(settings.data).free // _MIB
     if free < _LOW:
         yield found("disk.full" if free < _FULL else "disk.low", free=free, path=settings.data)
+
+
+def checkpoints(settings: Settings) -> Iterator[Found]:
+    for path in (settings.checkpoint_file, settings.cosigned_file):
+        try:
+            read_note(path)
+        except Ours as trouble:
+            yield found("log.checkpoint", reason=trouble.facts["reason"])
 
 
 def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Found]:

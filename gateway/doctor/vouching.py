@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from gateway.audit.gate import WITNESSES
-from gateway.audit.vouched import anchors_of, patience, policies, standing, witnesses_of
+from gateway.audit.gate import WITNESSES, patience
+from gateway.audit.vouched import anchors_of, policies, standing, witnesses_of
 from gateway.doctor.findings import Found, found
 from gateway.settings import BadSetting, Settings
 

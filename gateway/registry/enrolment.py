@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Policy, Theirs
 from gateway.journal import tables
+from gateway.registry.failures import unknown
 from gateway.registry.keys import add_key
 from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Change, Use
@@ -86,7 +87,7 @@ def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:
     """A registered system's agency, and the host at which it is reached."""
     row = connection.execute(select(tables.system.c.agency, tables.system.c.endpoint).where(tables.system.c.id == name)).first()
     if row is None:
-        raise Theirs("registry.unknown", what="system", id=name)
+        raise unknown("system", name)
     url = json.loads(row.endpoint).get("url", "") if row.endpoint else ""
     host = urlsplit(url).hostname
     local = ("localhost", "127.0.0.1") if host in ("localhost", "127.0.0.1") else ()

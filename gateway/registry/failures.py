@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from contracts.base.errors import Branch, Kind, Words, register
+from typing import Final
+
+from contracts.base.errors import Branch, Kind, Theirs, Words, register
+
+NOUNS: Final = {
+    "agency": Words("cơ quan", "agency"),
+    "system": Words("hệ thống", "system"),
+    "key": Words("khóa", "key"),
+    "contract": Words("hợp đồng", "contract"),
+    "bundle": Words("gói hợp đồng", "bundle"),
+    "grant": Words("quyền", "grant"),
+    "officer": Words("cán bộ", "officer"),
+    "proposed officer": Words("cán bộ được đề xuất", "proposed officer"),
+}
+
+
+def unknown(what: str, id: str) -> Theirs:
+    """Nothing of that kind has this id."""
+    return Theirs("registry.unknown", what=NOUNS[what], id=id)
+
 
 register(
     [
@@ -22,10 +41,24 @@ register(
             Branch.THEIRS,
             404,
             Words("Không có trong sổ đăng ký", "Not in the registry"),
-            Words("Không có {what} nào mang mã {id} trong sổ đăng ký.", "The registry has no {what} with the id {id}."),
+            Words("Sổ đăng ký không có {what} nào mang mã {id}.", "The registry has no {what} with the id {id}."),
             Words(
-                "Xem danh sách: `lgsp registry show` (đơn vị, hệ thống), `lgsp registry keys` (khóa), `lgsp access list` (quyền, cán bộ).",
+                "Xem danh sách: `lgsp registry show` (cơ quan, hệ thống), `lgsp registry keys` (khóa), `lgsp access list` (quyền, cán bộ).",
                 "See the list: `lgsp registry show` (agencies, systems), `lgsp registry keys`, `lgsp access list` (grants, officers).",
+            ),
+        ),
+        Kind(
+            "registry.suspended-longer",
+            Branch.THEIRS,
+            409,
+            Words("Đang bị tạm dừng lâu hơn", "Suspended for longer"),
+            Words(
+                "Đã tạm dừng {what} {id} từ {since}, {earlier}, lý do: {reason}; thời hạn {until} sẽ rút ngắn việc đó. Chưa có gì thay đổi.",
+                "The {what} {id} is suspended since {since}, {earlier}, reason: {reason}; {until} would shorten that. Nothing was changed.",
+            ),
+            Words(
+                "Chạy lại với `--shorten` nếu đúng là muốn rút ngắn, hoặc bỏ `--until` để chưa hẹn ngày mở lại.",
+                "Run it again with `--shorten` if that is meant, or without `--until` to leave the end open.",
             ),
         ),
         Kind(

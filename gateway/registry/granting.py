@@ -15,9 +15,9 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
 from gateway.journal import tables
+from gateway.registry.failures import unknown
 from gateway.registry.officers import officers, set_officer
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.revisions import alone
@@ -102,7 +102,7 @@ def content_of(connection: Connection, name: str) -> Grant:
     table = tables.access_grant.c
     row = connection.execute(select(table.body).where(table.id == name, table.state != REVOKED)).first()
     if row is None:
-        raise Theirs("registry.unknown", what="grant", id=name)
+        raise unknown("grant", name)
     return Grant.from_json(json.loads(row.body))
 
 
@@ -119,7 +119,7 @@ def approve_officer(connection: Connection, name: str, officer: str, signature: 
     known = officers(connection)
     candidate = known.get(name)
     if candidate is None or candidate.state != "proposed":
-        raise Theirs("registry.unknown", what="proposed officer", id=name)
+        raise unknown("proposed officer", name)
     content = candidate.content()
     changes = _take(connection, OFFICER, name, content, name, officer, signature, now)
     given = approvals(connection).get((f"{OFFICER} {name}", digest(content)), ())
@@ -150,7 +150,7 @@ def _take(
 ) -> list[Change]:
     who = officers(connection).get(officer)
     if who is None:
-        raise Theirs("registry.unknown", what="officer", id=officer)
+        raise unknown("officer", officer)
     subject, bound = f"{what} {name}", digest(content)
     table = tables.approval
     row = connection.execute(

@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, delete, insert, select, update
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
 from gateway.journal import tables
+from gateway.registry.failures import unknown
 from gateway.registry.records import ACTIVE, REVOKED, Change, OutsideAuthority, StatedKey, Use
 from gateway.registry.revisions import raise_revision
 from security.chains import Trust, authority_of
@@ -51,7 +51,7 @@ def add_key(
         key = VerifyKey.from_certificate(key_id, system, certificate, algorithm)  # refuses weak keys, for TLS too
     table = tables.system_key
     if connection.scalar(select(tables.system.c.id).where(tables.system.c.id == system)) is None:
-        raise Theirs("registry.unknown", what="system", id=system)
+        raise unknown("system", system)
     taken = connection.execute(
         select(table.c.key_id, table.c.system, table.c.use, table.c.thumbprint).where(
             (table.c.key_id == key_id) | (table.c.thumbprint == key.thumbprint)
@@ -85,7 +85,7 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
     table = tables.system_key
     before = connection.scalar(select(table.c.state).where(table.c.key_id == key_id))
     if before is None:
-        raise Theirs("registry.unknown", what="key", id=key_id)
+        raise unknown("key", key_id)
     if before == REVOKED:
         return []
     connection.execute(update(table).where(table.c.key_id == key_id).values(state=REVOKED, revoked=now, reason=reason))

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from contracts.base.errors import Words
+from contracts.base.errors import Theirs, Words
 from gateway.journal import tables
+from gateway.registry.failures import NOUNS
 from gateway.registry.records import Change
 from gateway.registry.revisions import raise_revision
 from gateway.registry.store import set_state
@@ -29,6 +30,13 @@ class Notice:
     reason: Words
     since: float
     until: float | None
+
+    def told(self) -> dict[str, Any]:
+        """In words, for who is about to change it."""
+        ends = Words("chưa hẹn ngày mở lại", "with no end told")
+        if self.until is not None:
+            ends = Words(f"dự kiến đến {civil(self.until)}", f"expected until {civil(self.until)}")
+        return {"reason": self.reason, "since": civil(self.since), "earlier": ends}
 
     def facts(self) -> dict[str, Any]:
         """As the refusals `channel.suspended` and `access.suspended` tell it."""
@@ -49,9 +57,14 @@ def notices(connection: Connection) -> dict[tuple[str, str], Notice]:
     }
 
 
-def suspend(connection: Connection, what: What, name: str, reason: Words, now: float, until: float | None = None) -> list[Change]:
-    """Suspended from now on; of what is suspended already, the reason is told anew."""
+def suspend(
+    connection: Connection, what: What, name: str, reason: Words, now: float, until: float | None = None, *, shorten: bool = False
+) -> list[Change]:
+    """Suspended from now on; of what is suspended already, reason and end are told anew. An earlier end than was told is refused without `shorten`."""
     changes = set_state(connection, what, name, False)
+    earlier = None if changes else notices(connection).get((what, name))
+    if earlier is not None and not shorten and until is not None and (earlier.until is None or until < earlier.until):
+        raise Theirs("registry.suspended-longer", what=NOUNS[what], id=name, **earlier.told(), until=civil(until))
     table = tables.notice
     told = {"reason_vi": reason.vi.strip().rstrip("."), "reason_en": reason.en.strip().rstrip("."), "until": until}
     if not changes:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
@@ -27,6 +26,7 @@ from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from gateway.journal import tables
 from gateway.registry import store, versions
+from gateway.registry.failures import unknown
 from gateway.registry.records import System
 from gateway.registry.versions import Stored, minor_of
 
@@ -75,7 +75,7 @@ def roll_back(connection: Connection, contract: str) -> Publication:
     """Put the version before the one in force in force again."""
     before = _hold(connection, contract)
     if before is None:
-        raise Theirs("registry.unknown", what="contract", id=contract)
+        raise unknown("contract", contract)
     older = [each for each in versions.stored(connection, contract) if each.number < before.number and not each.withdrawn]
     if not older:
         raise Theirs("contract.no-older", contract=contract, version=before.version)

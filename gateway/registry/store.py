@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Policy, Theirs, Words
+from contracts.base.errors import Policy, Words
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
 from gateway.registry.document import Document
+from gateway.registry.failures import unknown
 from gateway.registry.granting import apply_grants
 from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
 from gateway.registry.officers import apply_officers
@@ -223,7 +223,7 @@ def set_state(connection: Connection, what: Literal["agency", "system", "grant"]
     }[what]
     before = connection.scalar(select(table.c.state).where(column == name))
     if before is None or before == REVOKED:
-        raise Theirs("registry.unknown", what=what, id=name)
+        raise unknown(what, name)
     after = ACTIVE if active else SUSPENDED
     if before == after:
         return []

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, func, select
 
-import gateway.registry.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Theirs
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
+from gateway.registry.failures import unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def load(connection: Connection, digest: str) -> Bundle:
     """A stored bundle, in force or not: queued messages and pinned systems keep theirs."""
     content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
     if content is None:
-        raise Theirs("registry.unknown", what="bundle", id=digest)
+        raise unknown("bundle", digest)
     return Bundle.from_bytes(content)
 
 

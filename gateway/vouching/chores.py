@@ -8,9 +8,9 @@ import aiohttp
 from sqlalchemy import Connection, Engine
 
 from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import STAMPS, WITNESSES, Licence, closing
+from gateway.audit.gate import STAMPS, WITNESSES, Licence, closing, patience
 from gateway.audit.outside import newest_cosigned, newest_stamped
-from gateway.audit.vouched import anchors_of, stamp_patience, witnesses_of
+from gateway.audit.vouched import anchors_of, witnesses_of
 from gateway.journal.filelock import FileLock
 from gateway.keyring import Keyring
 from gateway.settings import BadSetting, Settings
@@ -45,11 +45,11 @@ def vouching_chores(
         return newest_stamped(connection, key, top, now, anchors)
 
     if witnesses:
-        spell = Spell(WITNESSES, settings.witness_seconds, engine, lock, licence, time.time, cosigned, file)
+        spell = Spell(WITNESSES, patience(settings, WITNESSES), engine, lock, licence, time.time, cosigned, file)
         chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
         found.append(("witnesses are not asked", chore))
     if anchors:
-        spell = Spell(STAMPS, stamp_patience(settings), engine, lock, licence, time.time, stamped, file)
+        spell = Spell(STAMPS, patience(settings, STAMPS), engine, lock, licence, time.time, stamped, file)
         authority = Authority(session, settings.stamp_url, anchors, time.time, tls)
         found.append(("checkpoints are not time-stamped", Stamps(spell, authority, settings.stamp_seconds)))
     return found

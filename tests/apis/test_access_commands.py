@@ -104,3 +104,17 @@ def test_the_key_of_each_officer_can_be_compared(sandbox: Settings) -> None:
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         own = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")  # as docs/access.md has it be computed
         assert officer["key"] == own and own in listed
+
+
+def test_a_second_suspension_says_what_becomes_of_the_first(sandbox: Settings) -> None:
+    words = ("suspend", "system", "y-te", "--reason-vi", "Khóa lộ", "--reason-en", "Stolen key")
+    first = told(sandbox, "registry", *words, "--until", "2030-01-01T17:30")
+    assert first["before"] is None
+    sooner = told(sandbox, "registry", *words, "--until", "2029-12-31", ends=1)
+    assert sooner["error"]["code"] == "registry.suspended-longer" and "2030-01-01T17:30+07:00" in sooner["error"]["what"]
+    said = lgsp("registry", *words, "--data", str(sandbox.data))
+    assert "2030-01-01T17:30+07:00" in said and "replaced" in said and "được thay" in said
+    assert told(sandbox, "registry", *words, "--until", "2030-01-01", ends=1)["error"] != sooner["error"], "the end is open now"
+    again = told(sandbox, "registry", *words, "--until", "2030-01-01", "--shorten")
+    assert again["ok"] and again["before"]["until"] is None and again["before"]["reason"]["en"] == "Stolen key"
+    assert told(sandbox, "registry", "resume", "system", "y-te")["ok"]

@@ -47,7 +47,7 @@ def test_a_command_that_is_stopped_says_what_stands(instance: Settings, tmp_path
     held = _written_to(pipe, process)
     try:
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     finally:
         os.close(held)
     assert process.returncode == code and "Traceback" not in err, err
@@ -58,7 +58,7 @@ def test_a_command_that_is_stopped_says_what_stands(instance: Settings, tmp_path
 
 def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
     """Open for writing as soon as the process reads it."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
@@ -70,11 +70,11 @@ def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
 
 def test_an_instance_that_was_being_made_is_not_left_half_made(tmp_path: Path) -> None:
     process = start("up", "--data", str(tmp_path / "data"))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (tmp_path / ".data.new").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err and "lgsp up" in err, err
     assert list(tmp_path.iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_a_watch_ends_well_with_a_last_line_for_programs(instance: Settings, tmp
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "unreachable"
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     last = json.loads(out.splitlines()[-1])
     assert process.returncode == 0 and last["ok"] is True and last["new"] == 0 and err == ""
 

@@ -17,8 +17,9 @@ from examples.clients.identity import Identity
 from examples.story.world import World
 from gateway.commands.demo import world_of
 from gateway.settings import Settings
-from tests.attacks.raw import Told, loaded
+from tests.attacks.raw import Told, ask, loaded, of
 
+MUCH = 60  # times what a plain message of that size costs: what nothing guards against takes minutes
 PROVIDERS = ("do-thi", "kinh-te")
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
 
@@ -45,7 +46,7 @@ class Judge:
     def log(self) -> dict[str, list[str]]:
         """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a second later."""
         found = self._logged()
-        for _ in range(30):
+        for _ in range(600):
             if all(found.values()):
                 break
             time.sleep(0.1)
@@ -95,6 +96,21 @@ def shown(world: World, some_refused: dict[str, str]) -> Iterator[None]:
     if some_refused:
         told = world.lgsp("audit", "show", *some_refused, "--data", str(world.data))
         assert {entry["transfer"]: entry["failure"] for entry in told["entries"]} == some_refused
+
+
+@pytest.fixture(scope="module")
+def plain(world: World) -> float:
+    """Seconds in which four megabytes of which nothing needs to be read are refused here: what a costly message is measured by."""
+    identity = world.identity("bao-chay")
+    body = b'"' + b"a" * 4_000_000 + b'"'
+    worst = 0.0
+    for _ in range(3):
+        prepared = world.rest("bao-chay").prepare("POST", "/incident-alert/v1/alerts", body)
+        began = time.monotonic()
+        told = ask(identity, of(prepared))
+        assert told is not None and told.code == "message.invalid"
+        worst = max(worst, time.monotonic() - began)
+    return worst
 
 
 @pytest.fixture

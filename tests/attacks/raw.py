@@ -46,7 +46,7 @@ def port_of(identity: Identity) -> int:
     return int(identity.gateway.rpartition(":")[2])
 
 
-def connect(identity: Identity, *, with_certificate: bool = True, timeout: float = 10.0) -> ssl.SSLSocket:
+def connect(identity: Identity, *, with_certificate: bool = True, timeout: float = 60.0) -> ssl.SSLSocket:
     plain = socket.create_connection(("127.0.0.1", port_of(identity)), timeout)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return _context(identity.folder, with_certificate).wrap_socket(plain, server_hostname="localhost")
@@ -105,7 +105,7 @@ def read_one(sock: ssl.SSLSocket, left: bytes = b"", *, bodiless: bool = False) 
     return Told(int(first.split()[1]), headers, data[:size]), data[size:]
 
 
-def ask(identity: Identity, data: bytes, *, with_certificate: bool = True, bodiless: bool = False, timeout: float = 10.0) -> Told | None:
+def ask(identity: Identity, data: bytes, *, with_certificate: bool = True, bodiless: bool = False, timeout: float = 60.0) -> Told | None:
     """One exchange on a connection of its own."""
     with connect(identity, with_certificate=with_certificate, timeout=timeout) as sock:
         try:

@@ -46,7 +46,7 @@ def grants(world: World) -> Iterator[None]:
         {"id": LAST, "operations": ["feed"], "fields": ["*"]},
     )
     # Who knows the last one knows all; every door does, as far as ten connections can tell.
-    world.wait("the grants to be known", lambda: all(fresh(world, FEED).status == 200 for _ in range(10)), 20.0)
+    world.wait("the grants to be known", lambda: all(fresh(world, FEED).status == 200 for _ in range(10)))
     yield
     for name in (WIDE, NARROW, LAST):
         world.lgsp("access", "revoke", name, "--data", str(world.data))
@@ -96,7 +96,7 @@ def alone(world: World, grants: None) -> None:
     """The grant that has no quota is given up."""
     for name in (NARROW, LAST):
         assert world.lgsp("access", "revoke", name, "--data", str(world.data))["ok"]
-    world.wait("it to be known", lambda: all(fresh(world, FEED).status == 403 for _ in range(10)), 20.0)
+    world.wait("it to be known", lambda: all(fresh(world, FEED).status == 403 for _ in range(10)))
 
 
 @pytest.mark.attack("a quota walked around")

@@ -30,7 +30,7 @@ def told(capsys: pytest.CaptureFixture[str], command: Any, *given: Any) -> dict[
 
 
 def sequenced(engine: Engine, transfer: str, phase: str) -> bool:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with engine.connect() as connection:
             table = tables.log_entry.c

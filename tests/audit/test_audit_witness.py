@@ -149,15 +149,16 @@ async def test_slow_ones_are_not_waited_for(file_log: Any, session: Any) -> None
     log = file_log
     grow(log)
 
+    never = asyncio.Event()
+
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(30)
+        await never.wait()
         return web.Response()
 
     async with honest(log.folder / "a", "w.example/a", log.key.vkey) as a, answering(answer) as url:
         slow = Witness(url, CosignerKey.make(NAME, Ed25519PrivateKey.generate().public_key()))
         asking = Asking(log, session, [slow, a.witness])
-        begun = time.monotonic()
-        assert "slower" in (await asking.ask())[NAME] and time.monotonic() - begun < 4
+        assert "slower" in (await asking.ask())[NAME]
         assert asking.kept()[0][0] == 3
 
 
@@ -187,7 +188,7 @@ async def test_a_log_that_was_rolled_back_is_objected_to(file_log: Any, session:
 async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, session: Any) -> None:
     log, moment = file_log, [time.time()]
     grow(log)
-    gate = Gate(log.folder / "log" / "licence", lambda: moment[0])
+    gate = Gate(log.folder / "log" / "licence", lambda: moment[0], 8.0)
     async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
         asking = Asking(log, session, [a.witness], patience=8.0, clock=lambda: moment[0])
         await asking.ask()
@@ -222,7 +223,7 @@ async def test_what_lasts_is_told_once_and_closes_the_doors(file_log: Any, sessi
 async def test_a_row_that_claims_more_than_is_proved_opens_nothing(log: Any, session: Any) -> None:
     """An insider with the database alone, before each look, in a keeper that goes on and in one that has just started."""
     moment = [time.time()]
-    gate = Gate(log.folder / "log" / "licence", lambda: moment[0])
+    gate = Gate(log.folder / "log" / "licence", lambda: moment[0], 8.0)
     async with honest(log.folder / "a", "w.example/a", log.key.vkey, clock=lambda: moment[0]) as a:
         grow(log)
         asking = Asking(log, session, [a.witness], patience=8.0, clock=lambda: moment[0])
@@ -268,7 +269,27 @@ def test_a_gate_without_a_licence_is_closed(tmp_path: Any, text: str) -> None:
     if text:
         (tmp_path / "licence").write_text(text)
     with pytest.raises(Ours):
-        Gate(tmp_path / "licence", time.time)()
+        Gate(tmp_path / "licence", time.time, 60.0)()
+
+
+def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_again(tmp_path: Path) -> None:
+    """No keeper runs any more that could take it back: neither now, nor when that time comes, nor in a door that starts meanwhile."""
+    moment, ahead, longest = [1_000_000.0], 86_400.0, 60.0
+    path = tmp_path / "licence"
+    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
+    door = Gate(path, lambda: moment[0], longest)
+    for later in (0.0, ahead / 2):
+        moment[0] += later
+        for gate in (door, Gate(path, lambda: moment[0], longest)):
+            gate._looked = float("-inf")
+            with pytest.raises(Ours):
+                gate()
+    moment[0] += ahead / 2
+    with pytest.raises(Ours):
+        door()
+    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + longest + 1.0)  # a keeper whose clock is a second ahead
+    door._looked = float("-inf")
+    door()
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -98,14 +98,18 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
             assert objected.value.code == "client.log-other"
         code, accepted = lgsp("client", "accept-log", "--identity", identity, "--accept", "--vkey", place / "log" / "log.vkey")
         assert code == 0 and accepted["accepted"] and accepted["lost"] > 0 and accepted["logs"][0]["vouched"]
-        code, opened = lgsp("restore", "confirm", "--data", place, "--by", "can-bo-an-toan-1")
-        assert code == 0 and opened["confirmed"]
+        by = ("restore", "confirm", "--data", place, "--by", "can-bo-an-toan-1")
+        code, kept_closed = lgsp(*by)
+        assert code == 1 and kept_closed["error"]["code"] == "backup.old-runs" and str(instance.data) in kept_closed["error"]["what"]
+        assert not lgsp("restore", "confirm", "--data", place)[1]["confirmed"], "nothing was opened"
+        code, opened = lgsp(*by, "--although-it-runs")
+        assert code == 0 and opened["confirmed"] and opened["old_runs"]
         with writing(open_engine(moved.database_url)) as connection:  # as if the minute in which old messages are believed had passed
             found = held(connection)
             assert found is not None
             hold(connection, found["at"] - WINDOW, {"backup": found["backup"]})
             confirm(connection)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         with witness(identity) as client:
             while True:
                 try:

@@ -49,6 +49,29 @@ def test_call_prove_and_checkpoints(world: World, tmp_path: Path) -> None:
     assert world.lgsp("audit", "verify", "--data", str(world.data), "--checkpoint", str(file))["ok"]
 
 
+def test_an_identity_by_its_name_or_its_folder(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LGSP_DATA", str(world.data))
+    state = ("--state", str(tmp_path / "state"))
+    for name in ("y-te", str(world.identities / "y-te")):
+        code, told = lgsp("call", "GET", QUESTION, "--identity", name, *state)
+        assert code == 0 and told["answer"]["indicator"] == "KT-05"
+    for name in ("dieu-hanh", str(world.identities / "dieu-hanh")):
+        done = commandline.lgsp("audit", "verify", "--identity", name, "--json")
+        assert done.code == 0 and json.loads(done.out)["trusted_key"] == "given"
+    for words in (("client", "call", "GET", QUESTION), ("audit", "verify"), ("audit", "verify", "--data", str(world.data))):
+        done = commandline.lgsp(*words, "--identity", "y-the", "--json")
+        error = json.loads(done.out)["error"]
+        assert done.code == 2 and error["code"] == "no-identity" and "y-the" in error["what"] and "y-te" in error["next"], error
+    monkeypatch.setenv("LGSP_DATA", str(tmp_path / "none"))
+    assert lgsp("token", "--identity", "y-te")[1]["error"]["code"] == "no-identity"
+
+
+def test_a_post_without_a_body_is_told(world: World, tmp_path: Path) -> None:
+    code, told = lgsp("call", "post", "/field-report/v1/requests", *identity(world, "phan-anh", tmp_path))
+    assert code == 2 and told["error"]["code"] == "no-body" and "--body" in told["error"]["next"]
+
+
 def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_path: Path) -> None:
     alert = messages.cap_alert(identifier=f"NCHMF-{uuid.uuid4()}")
     code, told = lgsp("soap", "incident-alert/v1", "-", *identity(world, "canh-bao", tmp_path), "--soap", "1.2", given=alert)
@@ -108,7 +131,7 @@ def test_from_nothing_to_the_first_call_with_keys_of_its_own(world: World, tmp_p
     code, told = lgsp("install", str(folder), *rest, "--trust", str(given), *ids, *locked)
     assert code == 0 and not told["missing"] and set(told["put"]) == {"sign", "encrypt"}
     who = ["--identity", str(folder), *locked]
-    answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1], 15)
+    answer = world.wait("the new keys at every door", lambda: (found := lgsp("call", "GET", QUESTION, *who))[0] == 0 and found[1])
     assert answer["answer"]["indicator"] == "KT-05"
     assert lgsp("call", "GET", QUESTION, "--identity", str(folder))[1]["error"]["code"] == "client.identity"  # without the passphrase
 

@@ -107,9 +107,12 @@ def test_too_many_good_items_are_told_as_such(catalogue: Any) -> None:
 
 
 def test_xml_of_many_wrong_elements_costs_little(catalogue: Any) -> None:
-    root = etree.fromstring(f'<cap:alert xmlns:cap="{CAP}">{"<cap:info/>" * 90_000}</cap:alert>'.encode())
+    raw = f'<cap:alert xmlns:cap="{CAP}">{"<cap:info/>" * 90_000}</cap:alert>'.encode()
+    began = time.process_time()
+    root = etree.fromstring(raw)
+    plain = time.process_time() - began
     began = time.process_time()
     with pytest.raises(Theirs) as caught:
         catalogue["incident-alert/v1"].codec("cap12").read_xml("Alert", root)
     assert caught.value.code == "message.invalid" and caught.value.findings
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 60 * plain

@@ -138,6 +138,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.unreachable": lambda s: replace(s, database="postgresql://lgsp@127.0.0.1:1/lgsp"),
     "database.damaged": damage,
     "log.waiting": waiting,
+    "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
     "restore.held": restored,

@@ -135,7 +135,7 @@ def _serving(command: list[str], site: str, log: Path, environment: dict[str, st
     with log.open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", int(site.rpartition(":")[2])), 1).close()

@@ -132,7 +132,7 @@ def settle(judge: Judge) -> None:
     """Each refusal is in the log, once, under the id that its answer named. An entry may be on its way from one table to the next as we look."""
     expected = {transfer: [code] for transfer, (code, _) in judge.told.items()}
     assert expected
-    until("each refusal in the log", lambda: judge.log() == expected, 5)
+    until("each refusal in the log", lambda: judge.log() == expected)
 
 
 def test_a_client_without_certificate_is_told_so(edge: str, edged: Edged, judge: Judge) -> None:
@@ -229,7 +229,7 @@ def source_of(edged: Edged, told: Told | None) -> str:
     """Whom the log names as the source of a refusal."""
     assert told is not None
     query = " union all ".join(f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending"))
-    ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings.data / "lgsp.db", query, told.transfer), 5)
+    ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings.data / "lgsp.db", query, told.transfer))
     return str(json.loads(entry)["source"])
 
 

@@ -336,7 +336,7 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
     ]
     process = subprocess.Popen([*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[2])
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not ready.exists() and time.monotonic() < until:
             time.sleep(0.02)
         about = json.loads(ready.read_text())

@@ -113,7 +113,8 @@ def gone(pid: int) -> bool:
         return True
 
 
-def until(what: str, done: Callable[[], Any], seconds: float) -> Any:
+def until(what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Ask until something true comes; a bound for what never comes, not for a slow machine."""
     end = time.monotonic() + seconds
     while not (found := done()):
         assert time.monotonic() < end, f"waited {seconds:g} s in vain: {what}"

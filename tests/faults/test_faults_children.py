@@ -24,7 +24,7 @@ from examples.story.world import World
 from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
 from gateway.settings import Settings
-from tests.attacks.raw import connect, head, of, read_one
+from tests.attacks.raw import Told, connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
 from tests.size import FULL
@@ -82,7 +82,7 @@ def test_a_door_is_killed(one: Instance) -> None:
         victim = child(one.pid, "door")
         os.kill(victim, signal.SIGKILL)
         load.wait(SOME)
-        until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 15)
+        until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count)
     assert victim not in children(one.pid)
     counts = all_in_feed(one.world, load.acknowledged)
     assert set(counts.values()) == {1}
@@ -110,7 +110,7 @@ def test_the_desk_is_killed(one: Instance) -> None:
 
     os.kill(child(one.pid, "desk"), signal.SIGKILL)
     assert one.world.rest("y-te").call("GET", VALUES).ok, "the doors do not need it"
-    until("a new desk", status, 15)
+    until("a new desk", status)
 
 
 def test_the_fork_server_is_killed(one: Instance) -> None:
@@ -137,7 +137,7 @@ def test_a_body_that_does_not_come(one: Instance) -> None:
             sock.sendall(head("POST", address, [("content-length", "1000"), ("content-type", "application/json")]))
             sock.settimeout(0.3)
             told = None
-            while told is None and time.monotonic() - began < 5:
+            while told is None and time.monotonic() - began < 60 * one.settings.body_seconds:
                 sock.sendall(b" ")
                 try:
                     told, _ = read_one(sock)
@@ -145,7 +145,7 @@ def test_a_body_that_does_not_come(one: Instance) -> None:
                     continue
             assert told is not None and code in told.body and told.headers["connection"] == "close"
             assert told.status == (500 if "soap" in address else 408)
-            assert 0.9 < time.monotonic() - began < 3
+            assert time.monotonic() - began >= one.settings.body_seconds
     assert one.world.rest("y-te").call("GET", VALUES).ok
 
 
@@ -181,15 +181,14 @@ def test_a_suspended_agency_is_refused_on_its_live_connection(one: Instance, tmp
             file = tmp_path / f"{state}.yaml"
             file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
             assert one.world.lgsp("registry", "apply", str(file), "--data", str(one.settings.data))["changes"]
-            end = time.monotonic() + 2
-            while True:
+
+            def asked(status: int = status) -> Told | None:
                 sock.sendall(of(client.prepare("GET", VALUES)))
                 told = read_one(sock)[0]
                 assert told is not None
-                if told.status == status:
-                    break
-                assert time.monotonic() < end, f"still {told.status} 2 s after it was {state}"
-                time.sleep(0.1)
+                return told if told.status == status else None
+
+            told = until(f"{status} on the live connection", asked)
             assert told.code == ("channel.suspended" if state == "suspended" else "")
 
 
@@ -204,7 +203,7 @@ def test_a_door_told_to_stop_waits_for_a_slow_provider(tmp_path: Path) -> None:
         slow.world.fault("kinh-te", "slow", seconds=6.5)
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(client.call, "GET", VALUES)
-            until("the call on its way", lambda: rows(settings, "select id from transfer where state = 'forwarding'"), 5)
+            until("the call on its way", lambda: rows(settings, "select id from transfer where state = 'forwarding'"))
             for number, words in children(slow.pid).items():
                 if "door" in words:
                     os.kill(number, signal.SIGTERM)
@@ -245,7 +244,7 @@ def test_replayed_across_a_restart_that_was_a_crash(one: Instance) -> None:
     family = [one.pid, *children(one.pid)]
     one.process.kill()
     one.process.wait()
-    until("all children end", lambda: all(gone(pid) for pid in family), 15)
+    until("all children end", lambda: all(gone(pid) for pid in family))
     one.restart()
     client = one.world.rest("bao-chay")
     assert problem(client.send(prepared)) == (409, "message.replayed")

@@ -28,7 +28,7 @@ FILES = 24
 def test_files_dropped_while_the_worker_is_killed(instance: Settings, world: World) -> None:
     folder = instance.drop_root / "so-lieu"
     supervisor = int((instance.run / "supervisor.pid").read_text())
-    until("the folder is there", folder.exists, 10)
+    until("the folder is there", folder.exists)
     shutil.copy(SAMPLES / "chi-tieu-xlsx" / "IndicatorValues.quy-3.xlsx", folder / "bang.xlsx")
     for number in range(FILES):
         part = folder / f"so-lieu-{number}.csv.part"
@@ -36,20 +36,20 @@ def test_files_dropped_while_the_worker_is_killed(instance: Settings, world: Wor
         part.rename(folder / f"so-lieu-{number}.csv")
     work = folder / "work"
     for _ in range(2):
-        until("a file is taken up", lambda: any(work.iterdir()) or reports(folder), 15)
+        until("a file is taken up", lambda: any(work.iterdir()) or reports(folder))
         time.sleep(0.02)
         killed = child(supervisor, "files")
         os.kill(killed, signal.SIGKILL)
-        until("another worker", lambda killed=killed: _other(supervisor, killed), 20)
-    until("every file has its result", lambda: len(reports(folder)) == FILES + 1 and not any(work.iterdir()), 40)
+        until("another worker", lambda killed=killed: _other(supervisor, killed))
+    until("every file has its result", lambda: len(reports(folder)) == FILES + 1 and not any(work.iterdir()))
     told = reports(folder)
     assert Counter(each["result"] for each in told) == {"accepted": FILES * 3 // 4 + 1, "refused": FILES // 4}
     assert not any(path.is_file() for path in folder.iterdir())
     accepted = {each["transfer"] for each in told if each["result"] == "accepted"}
-    events = until("all that was accepted in the feed", lambda: _fed(world, accepted), 20)
+    events = until("all that was accepted in the feed", lambda: _fed(world, accepted))
     assert Counter(event["id"] for event in events if event["id"] in accepted) == Counter(accepted)
     assert {str(event["data"]["values"][0]["value"]) for event in events} >= {f"612.{number:03d}" for number in range(FILES) if number % 4}
-    world.wait("everything written has its place in the log", lambda: not rows(instance, "select id from log_pending"), 10.0)
+    world.wait("everything written has its place in the log", lambda: not rows(instance, "select id from log_pending"))
     refused = {each["transfer"] for each in told if each["result"] == "refused"}
     logged = {transfer for (transfer,) in rows(instance, "select transfer from log_entry where phase = 'refusal'")}
     assert refused <= logged

@@ -137,7 +137,7 @@ def test_killed_in_the_middle(place: Path) -> None:
 
     with running(settings):
         world = world_of(settings)
-        events = world.wait("all acknowledged alerts in the feed", lambda: _complete(world, acknowledged), 20.0)
+        events = world.wait("all acknowledged alerts in the feed", lambda: _complete(world, acknowledged))
         counts = Counter(event["data"]["identifier"] for event in events)
         assert not {name: count for name, count in counts.items() if count != 1}, "each appears once"
 
@@ -148,7 +148,7 @@ def test_killed_in_the_middle(place: Path) -> None:
             30.0,
         )
         # An outcome is on disk before it has its index: the log is read once the keeper has sequenced all of it.
-        world.wait("everything written has its place in the log", lambda: not rows(settings, "select id from log_pending"), 10.0)
+        world.wait("everything written has its place in the log", lambda: not rows(settings, "select id from log_pending"))
         seen = world.seen("do-thi")
         intents = {transfer for (transfer,) in rows(settings, "select transfer from log_entry where phase = 'intent'")}
         assert {item["transfer"] for item in seen["transfers"]} <= intents

@@ -33,7 +33,7 @@ def stands(place: Place) -> dict[str, int]:
 
 def test_a_dropped_file_waits_unclaimed(place: Place) -> None:
     dropped(place, quy_csv=CSV)
-    before, gate = stands(place), Gate(place.data / "licence", lambda: place.now[0])
+    before, gate = stands(place), Gate(place.data / "licence", lambda: place.now[0], 1000.0)
     for _ in range(3):
         assert look(place, gate) == 0
     assert stands(place) == before and place.phases() == [] and place.where() == ["so-lieu"]

@@ -199,9 +199,13 @@ def test_an_idle_journal_beats(database: Engine, monkeypatch: pytest.MonkeyPatch
     journal.start()
     with database.connect() as connection:
         first = connection.execute(select(tables.process.c.seen)).scalar_one()
-    time.sleep(0.4)
-    with database.connect() as connection:
-        assert connection.execute(select(tables.process.c.seen)).scalar_one() > first
+    end, seen = time.monotonic() + 60, first
+    while seen == first:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        with database.connect() as connection:
+            seen = connection.execute(select(tables.process.c.seen)).scalar_one()
+    assert seen > first
     journal.stop()
 
 

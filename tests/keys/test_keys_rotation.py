@@ -126,11 +126,11 @@ def current(world: World, use: str) -> set[str]:
 def test_every_key_is_replaced_and_not_one_call_is_lost(settings: Settings, world: World) -> None:
     before = {use: current(world, use) for use in ("sign", "encrypt", "tls")}
     with Callers(settings) as callers:
-        until("each kind of call held", lambda: len(callers.held) == len(callers.clients), 20)
+        until("each kind of call held", lambda: len(callers.held) == len(callers.clients))
         done = world.lgsp("keys", "rotate", *NAMES, "--data", str(settings.data))
         assert done["ok"] and done["reloaded"], done
         count = dict(callers.held)
-        until("each kind of call held again", lambda: all(callers.held[name] > count[name] for name in count), 20)
+        until("each kind of call held again", lambda: all(callers.held[name] > count[name] for name in count))
     assert not callers.lost, callers.lost[:5]
 
     after = published(world)
@@ -193,7 +193,7 @@ def test_a_new_process_that_does_not_come_up_leaves_the_old_ones(settings: Setti
     file.write_text(kept + "\nno_such_setting: 1\n", "utf-8")
     try:
         os.kill(int((settings.run / "supervisor.pid").read_text()), signal.SIGHUP)
-        told = until("the reload is given up", lambda: json.loads((settings.run / "reload.json").read_text("utf-8"))["trouble"], 40)
+        told = until("the reload is given up", lambda: json.loads((settings.run / "reload.json").read_text("utf-8"))["trouble"])
         assert "did not come up" in told
         assert RestClient(world.identity("y-te")).call("GET", QUESTION).ok
     finally:

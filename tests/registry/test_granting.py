@@ -234,7 +234,16 @@ def test_suspended_with_notice(database: Engine) -> None:
     with writing(database) as connection:
         again = notices.suspend(connection, "system", "y-te", Words("Khác", "Other"), NOW + 60)
         assert again == [Change("system", "y-te", "changed", ("reason", "until"))]
-        assert notices.notices(connection)[("system", "y-te")].since == NOW, "since it began"
+        told = notices.notices(connection)[("system", "y-te")]
+        assert told.since == NOW and told.until is None, "since it began; no end is one later than any"
+        for standing, sooner in ((None, NOW + 9_000), (NOW + 2_000, NOW + 1_000)):
+            notices.suspend(connection, "system", "y-te", why, NOW, standing, shorten=True)
+            with pytest.raises(Theirs) as shorter:
+                notices.suspend(connection, "system", "y-te", why, NOW, sooner)
+            assert shorter.value.code == "registry.suspended-longer" and "hệ thống y-te" in shorter.value.what("vi")
+            assert notices.notices(connection)[("system", "y-te")].until == standing
+        notices.suspend(connection, "system", "y-te", why, NOW, NOW + 3_000)
+        assert notices.notices(connection)[("system", "y-te")].until == NOW + 3_000, "later needs no word"
         for what, name in (("system", "y-te"), ("grant", "G-0006")):
             assert notices.resume(connection, what, name)[0].how == "resumed"  # type: ignore[arg-type]
         assert notices.notices(connection) == {} and notices.resume(connection, "system", "y-te") == []

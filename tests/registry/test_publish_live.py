@@ -25,6 +25,7 @@ from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.settings import Settings
 from tests.faults.load import rows
+from tests.following import everywhere
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
 from tests.registry.making import PROVINCE
 
@@ -32,10 +33,18 @@ pytestmark = pytest.mark.server
 
 TIMES = 5
 PAUSE = 0.02  # seconds between the calls of one caller: those of other tests share the machine
-DOORS_MOVE = 2.0  # seconds in which all doors have taken up what was published
 QUERY = messages.indicator_question(**QUESTION)
 _ECONOMY = "    formats: {indicator/v1: kinh-te-json}\n"
 _CENTRE = "  - id: dieu-hanh\n"
+
+
+@dataclass
+class Move:
+    """A version: when its command began, and a moment at which all doors were known to work with it."""
+
+    start: float
+    version: int
+    done: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
     document = document.replace(_CENTRE, _CENTRE + '    formats: {indicator/v1: {format: canonical, version: "1.0"}}\n')
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
-    moves = [(0.0, 0.0, 0)]  # when the command began and ended, and the version since then
+    moves = [Move(0.0, 0)]
     with Calls(settings) as calls:
         for version, bundle in enumerate(bundles[1:], start=1):
             folder = written(bundle.files, tmp_path / f"1.{version}" / "v1")
@@ -132,12 +141,18 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
             done = world.lgsp("contract", "publish", str(folder), "--data", str(settings.data))
             assert done["ok"] and done["moved"] and done["version"] == f"1.{version}.0" and done["level"] == "minor", done
             assert done["pinned"] == {"dieu-hanh": "1.0"}
-            moves.append((start, time.time(), version))
-            time.sleep(DOORS_MOVE if version % 2 else 0.3)  # sometimes the next follows before the doors are done
+            moves.append(Move(start, version))
+            if version % 2:
+                everywhere(settings)
+                moves[-1].done = time.time()
+            else:
+                time.sleep(0.3)  # the next follows before the doors are done
         start = time.time()
         assert world.lgsp("contract", "publish", NAME, "--rollback", "--data", str(settings.data))["version"] == f"1.{TIMES - 1}.0"
-        moves.append((start, time.time(), TIMES - 1))
-        time.sleep(DOORS_MOVE + 0.5)
+        moves.append(Move(start, TIMES - 1))
+        everywhere(settings)
+        moves[-1].done = time.time()
+        time.sleep(0.5)
     assert calls.wrong == []
     assert len(calls.seen) > 100
     logged = intents(settings)
@@ -172,7 +187,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     sample = json.loads(more.files["samples/canonical/Alert.chay-rung-nguyen-binh.json"])
     sender = world.rest("quan-trac")
     told = {**sample, "identifier": f"QT-{uuid.uuid4()}", "confirmedBy": "Ban chỉ huy"}
-    world.wait("the doors know the new field", lambda: sender.call("POST", "/incident-alert/v1/alerts", told).ok, DOORS_MOVE)
+    world.wait("the doors know the new field", lambda: sender.call("POST", "/incident-alert/v1/alerts", told).ok)
     assert event(world, told["identifier"]) == told
     document = PROVINCE
     for name in ("quan-trac", "dieu-hanh"):
@@ -182,7 +197,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
     shown = world.lgsp("registry", "show", "--data", str(settings.data))
     assert {each["id"]: each["versions"] for each in shown["systems"]}["quan-trac"] == {"incident-alert/v1": "1.0"}
-    time.sleep(DOORS_MOVE)
+    everywhere(settings)
     refused = sender.call("POST", "/incident-alert/v1/alerts", {**told, "identifier": "QT-2"})
     assert refused.problem is not None and refused.problem["code"] == "message.invalid"
     assert [(each["here"], each["rule"]) for each in refused.problem["findings"]] == [("confirmedBy", "unknown")]
@@ -201,10 +216,10 @@ def event(world: World, identifier: str) -> Any:
     return world.wait(f"{identifier} in the feed", found)
 
 
-def in_force(moves: list[tuple[float, float, int]], call: Seen) -> set[int]:
-    """What a call may have met: each version from the start of its command until the doors have had their time with the next."""
-    ends = [*(end for _, end, _ in moves[1:]), float("inf")]
-    return {version for (start, _, version), gone in zip(moves, ends, strict=True) if start <= call.end and call.start <= gone + DOORS_MOVE}
+def in_force(moves: list[Move], call: Seen) -> set[int]:
+    """What a call may have met: each version from the start of its command until all doors are known to work with the next, or one after it."""
+    gone = [min(later.done for later in moves[place + 1 :] or [Move(0.0, 0)]) for place in range(len(moves))]
+    return {move.version for move, done in zip(moves, gone, strict=True) if move.start <= call.end and call.start <= done}
 
 
 def entries(settings: Settings) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def search(world: World, *words: str) -> list[dict[str, Any]]:
 
 
 def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     found = search(world, "--message", sent["message"], "--order", "oldest")
     while [each["kind"] for each in found] != ["intent", "outcome", "repeat"]:
         assert time.monotonic() < deadline, found
@@ -105,7 +105,7 @@ def _raw(world: World, kind: str) -> list[dict[str, Any]]:
 
 def test_the_keeper_fills_the_index_and_a_person_makes_it_anew(world: World, instance: Settings, sent: dict[str, str]) -> None:
     indexer = Indexer(open_engine(instance.database_url), None)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while indexer.waiting():
         assert time.monotonic() < deadline, "the keeper does not index"
         time.sleep(0.3)

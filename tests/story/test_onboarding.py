@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.demo import demo_settings, running
+from tests.following import everywhere
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +80,7 @@ def test_step(block: Block, desk: tuple[Path, dict[str, str]]) -> None:
         assert '"muc_nuoc":187.40' in done.stdout, done.stdout
         assert "cap-2" in done.stdout
     elif "access approve" in block.text:
-        time.sleep(1.2)  # running doors take a change up within a second
+        everywhere(demo_settings(folder / "lgsp-data"))
     elif block.about == "exit 1":
         assert "phải sửa / to mend" in done.stdout
     elif " try " in block.text:

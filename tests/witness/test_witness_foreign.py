@@ -48,7 +48,7 @@ def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
     said = (tmp_path / "said").open("w+b")
     witness: subprocess.Popen[bytes] | None = None
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not socket.exists():
             assert time.monotonic() < until
             time.sleep(0.02)

@@ -145,6 +145,37 @@ def test_the_file_taken_away(copy: Copy) -> None:
 
 
 @pytest.mark.attack("audit log: checkpoints deleted or put back")
+@pytest.mark.parametrize("name", ["checkpoint", "cosigned"])
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("a folder", "it is no file"),
+        ("too long", "no checkpoint has more than 1000000"),
+        ("empty", "a note is a text, an empty line and signatures"),
+        ("not text", "UnicodeDecodeError"),
+        ("half a note", "a note is a text, an empty line and signatures"),
+    ],
+)
+def test_what_is_no_checkpoint_in_its_place(copy: Copy, name: str, what: str, why: str) -> None:
+    """Told by name and path, by the check and by the keeper: no bare error of a file, and nothing is read without a limit."""
+    gateway = copy()
+    path, note = gateway.folder / "log" / name, gateway.note
+    path.unlink(missing_ok=True)
+    if what == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(
+            {"too long": note.encode() + b"\n" * 1_000_000, "empty": b"", "not text": b"\xff", "half a note": note.encode()[:60]}[what]
+        )
+    code, told = verify(gateway)
+    assert code == 1 and told["first_wrong"].startswith(f"the checkpoint outside the database, {path}, cannot be read: ")
+    assert why in told["first_wrong"] and len(told["wrong"]) == 1
+    if name == "checkpoint":
+        commit(gateway.engine, [handed_in("door-1")])
+        assert gateway.refuses() == told["first_wrong"]
+
+
+@pytest.mark.attack("audit log: checkpoints deleted or put back")
 def test_an_older_file_takes_nothing_away(copy: Copy) -> None:
     """It is a true beginning of the log: nothing is wrong, and the keeper brings it forward."""
     gateway = copy()

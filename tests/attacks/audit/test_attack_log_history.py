@@ -163,7 +163,7 @@ def test_the_sequencer_does_not_go_on_from_another_history(copy: Copy) -> None:
 
 
 @pytest.mark.attack("audit log: forked")
-@pytest.mark.parametrize("what", ["missing", "of another key", "of another log", "empty", "cut short", "of another size"])
+@pytest.mark.parametrize("what", ["missing", "of another key", "of another log", "of another size"])
 def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
     """The folder alone in his hands: no checkpoint that the log's key did not sign is gone on from."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -177,8 +177,6 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
     forged = {
         "of another key": stranger.sign(size, gateway.key.verify(note)[1]),
         "of another log": sign(Checkpoint("elsewhere/log", size, root), gateway.key._private, gateway.key.origin),
-        "empty": "",
-        "cut short": note[:-20],
         "of another size": note.replace(f"\n{WHOLE}\n", f"\n{WHOLE - 1}\n"),
     }
     path.unlink() if what == "missing" else path.write_text(forged[what], "utf-8")

@@ -113,7 +113,7 @@ def settled(gateway: Gateway, transfers: int) -> None:
         with gateway.engine.connect() as connection:
             return connection.execute(select(tables.log_pending.c.id).limit(1)).first() is None
 
-    until("everything is sequenced", waiting, 20)
+    until("everything is sequenced", waiting)
     report = gateway.verify()
     assert report.ok and report.size == 2 * transfers, report.wrong
     assert gateway.complete().ok
@@ -122,8 +122,8 @@ def settled(gateway: Gateway, transfers: int) -> None:
 @pytest.mark.attack("audit log: a sequencer started twice")
 def test_two_keepers_at_once_one_killed_a_third(gateway: Gateway, start: Start) -> None:
     keepers = {name: start(name) for name in ("keeper-a", "keeper-b")}
-    until("both are up", lambda: all(each.says("up") for each in keepers.values()), 20)
-    until("one leads", lambda: leader(gateway.engine)[0] in keepers, 10)
+    until("both are up", lambda: all(each.says("up") for each in keepers.values()))
+    until("one leads", lambda: leader(gateway.engine)[0] in keepers)
     done = 0
     for _ in range(3):
         commit(gateway.engine, [handed_in("door-1") for _ in range(40)])
@@ -143,18 +143,18 @@ def test_two_keepers_at_once_one_killed_a_third(gateway: Gateway, start: Start) 
 def test_a_keeper_that_was_paused_while_another_led(gateway: Gateway, start: Start) -> None:
     """Paused wherever it was, as a machine that is suspended. When it wakes it believes that it leads; its transaction fails on its epoch."""
     stale = start("keeper-a")
-    until("it leads", lambda: stale.says("leads, epoch"), 20)
+    until("it leads", lambda: stale.says("leads, epoch"))
     commit(gateway.engine, [handed_in("door-1") for _ in range(20)])
     stale.pause(gateway.engine)
     other = start("keeper-b")
     commit(gateway.engine, [handed_in("door-1") for _ in range(20)])
-    until("the other leads", lambda: other.says("leads, epoch"), 25)
+    until("the other leads", lambda: other.says("leads, epoch"))
     commit(gateway.engine, [handed_in("door-1")])
     settled(gateway, 41)
     size = gateway.verify().size
     stale.send(signal.SIGCONT)
     commit(gateway.engine, [handed_in("door-1") for _ in range(20)])
-    until("it finds out", lambda: stale.says("another keeper leads now") or stale.says("was declared dead"), 15)
+    until("it finds out", lambda: stale.says("another keeper leads now") or stale.says("was declared dead"))
     settled(gateway, 61)
     assert gateway.verify().size == size + 40 and leader(gateway.engine)[0] == "keeper-b"
 
