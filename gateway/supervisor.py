@@ -98,8 +98,7 @@ class Supervisor:
         pid_file = settings.run / PID
         pid_file.write_text(f"{os.getpid()}\n", "ascii")
         try:
-            for child in self._children:
-                self._start(child)
+            self._start_all()
             self._await_ready()
             if not self._stopping:
                 self.on_ready()
@@ -154,16 +153,48 @@ class Supervisor:
         return found
 
     def _fork_server(self) -> ForkServer:
-        return ForkServer(list(dict.fromkeys((*MODULES, *(child.module for child in self.extra)))), self.ready_seconds)
+        modules = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra))))
+        return ForkServer(modules, self.ready_seconds, wanted=lambda: not self._stopping)
 
-    def _start(self, child: Child) -> None:
+    def _start_all(self) -> None:
+        for child in self._children:
+            try:
+                self._begin(child)
+            except OSError as error:
+                raise NotStarted(
+                    f"{child.name} could not be started: {error.strerror or error}. Give the gateway more processes, open files or memory "
+                    f"(ulimit -u, ulimit -n; under systemd TasksMax=, LimitNOFILE=, MemoryMax=). / "
+                    f"không khởi động được tiến trình {child.name}; hãy tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n)."
+                ) from None
+
+    def _start(self, child: Child) -> bool:
+        try:
+            self._begin(child)
+        except OSError as error:
+            self.say(f"{child.name} could not be started: {error.strerror or error} (ulimit -u, ulimit -n, memory)")
+        return child.process is not None
+
+    def _begin(self, child: Child) -> None:
+        """Not where this is coming to an end. OSError where no process can begin: too many of them, of open files, or too little memory."""
+        if self._stopping:
+            return
+        child.ready, child.started = False, time.monotonic()
         ready_read, ready_write = os.pipe()
-        lifeline = self._lifeline[0]
-        arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
-        child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
-        os.close(ready_write)
-        os.set_blocking(ready_read, False)
-        child.ready_pipe, child.ready, child.started = ready_read, False, time.monotonic()
+        child.ready_pipe = ready_read
+        try:
+            os.set_blocking(ready_read, False)
+            lifeline = self._lifeline[0]
+            arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
+            child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
+        finally:
+            os.close(ready_write)
+
+    def _again(self, child: Child, what: str) -> None:
+        pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
+        self.say(f"{child.name} {what}; starting it again in {pause:g} s")
+        child.deaths += 1
+        child.again_at = time.monotonic() + pause
+        child.process = None
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self.ready_seconds
@@ -200,19 +231,15 @@ class Supervisor:
                 continue
             self._look(child)
             if child.process is None:
-                if now >= child.again_at:
-                    self._start(child)
+                if now >= child.again_at and not self._start(child):
+                    self._again(child, "did not begin")
                 continue
             code = child.process.poll()
             if code is None:
                 if child.deaths and now - child.started > _STEADY:
                     child.deaths = 0
                 continue
-            pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
-            self.say(f"{child.name} (pid {child.process.pid}) ended with {_ending(code)}; starting it again in {pause:g} s")
-            child.deaths += 1
-            child.again_at = now + pause
-            child.process = None
+            self._again(child, f"(pid {child.process.pid}) ended with {_ending(code)}")
 
     # --- replacing ----------------------------------------------------------------------------------------------------
 
@@ -268,7 +295,7 @@ class Supervisor:
             if not open_ones:
                 return None
             for child in open_ones:
-                if child.process is not None and (child.process.poll() is not None or time.monotonic() > until):
+                if child.process is None or child.process.poll() is not None or time.monotonic() > until:
                     return child
             time.sleep(0.02)
         return None
