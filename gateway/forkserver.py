@@ -8,6 +8,7 @@ Invariants
   with the fork server.
 - Nothing that must differ between children exists before they are forked (`tests/processes/test_forkserver.py`).
 - Where there is none, or it does not answer, children are started in fresh interpreters.
+- The supervisor waits for it only as long as it wants the child, and is left no process that nobody waits for.
 
 Why not multiprocessing's: its children are lost with it, for it alone can wait for them. Children share one layout of memory, as those of any
 server do that forks (docs/security.md).
@@ -27,7 +28,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -38,6 +39,7 @@ _HELD: Final[list[Any]] = []  # in the fork server and in all that it forks
 _SUBREAPER: Final = 36  # prctl(2)
 _MOST: Final = 65_536  # bytes of one request
 _MOST_DESCRIPTORS: Final = 16
+_MOMENT: Final = 0.1  # seconds after which it is asked again whether the child is still wanted
 
 
 class Process(Protocol):
@@ -99,34 +101,48 @@ class ForkServer:
     """The supervisor's side. The server is started when it is needed, also in the place of one that died; loading takes a second."""
 
     loaded: Sequence[str]  # names of modules; of functions, as module:function, whose results are held
-    seconds: float = 30.0  # that an answer may take, with the loading
+    seconds: float = 30.0  # that the first answer may take, with the loading
+    patience: float = 10.0  # that any other may
+    wanted: Callable[[], bool] = lambda: True  # asked while an answer is awaited: a supervisor that was told to end wants no more children
+    _answered: bool = False
     _server: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = field(default=None, repr=False)
 
-    def fork(self, arguments: Sequence[str], descriptors: Sequence[int]) -> Process:
-        """A child with these arguments, in which these descriptors bear the numbers that they have here."""
+    def fork(self, arguments: Sequence[str], descriptors: Sequence[int]) -> Process | None:
+        """A child with these arguments, in which these descriptors bear the numbers that they have here; None where it was no longer wanted.
+        OSError where this machine, or a limit on it, lets no process begin."""
         if self._server is not None and self._server.poll() is not None:
             self.end()
         if self._server is None and _adopt_orphans():
             self._begin()
         pid = None if self._control is None else self._ask(self._control, arguments, descriptors)
         if pid is not None:
+            self._answered = True
             return Forked(pid)
         self.end()
-        return start(arguments, descriptors)
+        return start(arguments, descriptors) if self.wanted() else None
 
     def _begin(self) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.settimeout(self.seconds)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(_MOMENT)
         with theirs:
-            self._server = start([COMMAND, str(theirs.fileno()), *self.loaded], [theirs.fileno()])
+            try:
+                self._server = start([COMMAND, str(theirs.fileno()), *self.loaded], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        self._control, self._answered = ours, False
 
     def _ask(self, control: socket.socket, arguments: Sequence[str], descriptors: Sequence[int]) -> int | None:
         request = json.dumps({"arguments": list(arguments), "numbers": list(descriptors)}).encode("utf-8")
         told = b""
         with contextlib.suppress(OSError):  # it died or hangs
             socket.send_fds(control, [request], list(descriptors))
-            told = control.recv(32)
+            until = time.monotonic() + (self.patience if self._answered else self.seconds)
+            while not told and time.monotonic() < until and self.wanted():
+                with contextlib.suppress(TimeoutError):
+                    if not (told := control.recv(32)):
+                        break
         if not told:
             with contextlib.suppress(OSError):  # whoever has not told its number until now cannot any more, and ends
                 control.shutdown(socket.SHUT_RD)
@@ -140,7 +156,17 @@ class ForkServer:
         if self._server is not None:
             self._server.kill()
             self._server.wait()
+            _wait_for_strays(self._server.pid)
         self._control = self._server = None
+
+
+def _wait_for_strays(group: int) -> None:
+    """What fell to this process from a server that died while it forked: it ends by itself. A child that told its number leaves the group."""
+    until = time.monotonic() + 1
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < until:
+            if os.waitpid(-group, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
 
 
 def _adopt_orphans() -> bool:
@@ -182,12 +208,21 @@ def _load(name: str) -> Any:
 
 
 def _fork() -> bool:
-    """Whether this is the child; by then it is an orphan."""
-    if middle := os.fork():
-        os.waitpid(middle, 0)
+    """Whether this is the child; by then it is an orphan. Where no process can begin, the server ends: the supervisor tries by itself, and tells."""
+    try:
+        middle = os.fork()
+    except OSError:
+        raise SystemExit(1) from None
+    if middle:
+        if os.waitpid(middle, 0)[1]:
+            raise SystemExit(1)
         return False
     middle = os.getpid()
-    if os.fork():
+    try:
+        child = os.fork()
+    except OSError:
+        os._exit(1)
+    if child:
         os._exit(0)
     while os.getppid() == middle:
         time.sleep(0.001)

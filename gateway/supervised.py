@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from gateway.forkserver import Process
@@ -23,3 +24,8 @@ class Child:
     ready_pipe: int = -1
     ending: bool = False  # it was told to end, and is not started again
     alone: bool = False  # its successor starts only when it has ended
+
+    def close_pipe(self) -> None:
+        if self.ready_pipe >= 0:
+            os.close(self.ready_pipe)
+            self.ready_pipe = -1

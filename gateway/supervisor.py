@@ -99,8 +99,7 @@ class Supervisor:
         pid_file = settings.run / PID
         pid_file.write_text(f"{os.getpid()}\n", "ascii")
         try:
-            for child in self._children:
-                self._start(child)
+            self._start_all()
             self._await_ready()
             if not self._stopping:
                 self.on_ready()
@@ -155,16 +154,48 @@ class Supervisor:
         return found
 
     def _fork_server(self) -> ForkServer:
-        return ForkServer(list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE))), self.ready_seconds)
+        loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
+        return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
 
-    def _start(self, child: Child) -> None:
-        ready_read, ready_write = os.pipe()
-        lifeline = self._lifeline[0]
-        arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
-        child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
-        os.close(ready_write)
-        os.set_blocking(ready_read, False)
-        child.ready_pipe, child.ready, child.started = ready_read, False, time.monotonic()
+    def _start_all(self) -> None:
+        for child in self._children:
+            try:
+                self._begin(child)
+            except OSError as error:
+                raise NotStarted(
+                    f"{child.name} could not be started: {error.strerror or error}. Give the gateway more processes, open files or memory "
+                    f"(ulimit -u, ulimit -n; under systemd TasksMax=, LimitNOFILE=, MemoryMax=). / "
+                    f"không khởi động được tiến trình {child.name}; hãy tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n)."
+                ) from None
+
+    def _start(self, child: Child) -> bool:
+        try:
+            self._begin(child)
+        except OSError as error:
+            self.say(f"{child.name} could not be started: {error.strerror or error} (ulimit -u, ulimit -n, memory)")
+        return child.process is not None
+
+    def _begin(self, child: Child) -> None:
+        """Not where this is coming to an end. OSError where no process can begin: too many of them, of open files, or too little memory."""
+        if self._stopping:
+            return
+        child.close_pipe()
+        child.ready, child.started = False, time.monotonic()
+        child.ready_pipe, ready_write = os.pipe()
+        try:
+            os.set_blocking(child.ready_pipe, False)
+            lifeline = self._lifeline[0]
+            arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
+            child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
+        finally:
+            os.close(ready_write)
+
+    def _again(self, child: Child, what: str) -> None:
+        pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
+        self.say(f"{child.name} {what}; starting it again in {pause:g} s")
+        child.deaths += 1
+        child.again_at = time.monotonic() + pause
+        child.process = None
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self.ready_seconds
@@ -191,8 +222,7 @@ class Supervisor:
         except BlockingIOError:
             return
         child.ready = text == READY
-        os.close(child.ready_pipe)
-        child.ready_pipe = -1
+        child.close_pipe()
 
     def _tend(self) -> None:
         now = time.monotonic()
@@ -201,19 +231,15 @@ class Supervisor:
                 continue
             self._look(child)
             if child.process is None:
-                if now >= child.again_at:
-                    self._start(child)
+                if now >= child.again_at and not self._start(child):
+                    self._again(child, "did not begin")
                 continue
             code = child.process.poll()
             if code is None:
                 if child.deaths and now - child.started > _STEADY:
                     child.deaths = 0
                 continue
-            pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
-            self.say(f"{child.name} (pid {child.process.pid}) ended with {_ending(code)}; starting it again in {pause:g} s")
-            child.deaths += 1
-            child.again_at = now + pause
-            child.process = None
+            self._again(child, f"(pid {child.process.pid}) ended with {_ending(code)}")
 
     # --- replacing ----------------------------------------------------------------------------------------------------
 
@@ -269,7 +295,7 @@ class Supervisor:
             if not open_ones:
                 return None
             for child in open_ones:
-                if child.process is not None and (child.process.poll() is not None or time.monotonic() > until):
+                if child.process is None or child.process.poll() is not None or time.monotonic() > until:
                     return child
             time.sleep(0.02)
         return None
@@ -314,9 +340,7 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
         for child in dict.fromkeys((*self._children, *self._passing)):
-            if child.ready_pipe >= 0:
-                os.close(child.ready_pipe)
-                child.ready_pipe = -1
+            child.close_pipe()
         self._forks.end()
         for end in self._lifeline:
             os.close(end)
@@ -336,9 +360,7 @@ def _kill(child: Child) -> None:
     if child.process is not None:
         child.process.kill()
         child.process.wait()
-    if child.ready_pipe >= 0:
-        os.close(child.ready_pipe)
-        child.ready_pipe = -1
+    child.close_pipe()
 
 
 def _ending(code: int) -> str:

@@ -162,7 +162,10 @@ def client_keygen(
 
 @client.command("install")
 def client_install(
-    folder: Annotated[Path, typer.Argument(help="The identity folder that `keygen` began.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="The identity folder: what `keygen` began, or keys that were made elsewhere (tls.key, sign.key, encrypt.key)."),
+    ],
     certificate: Annotated[
         list[Path] | None, typer.Option("--certificate", help="An issued certificate (PEM); may be given several times.")
     ] = None,

@@ -38,6 +38,7 @@ class Installed(NamedTuple):
 
     put: dict[str, str]  # use -> the certificate's end
     missing: tuple[str, ...]
+    assumed: dict[str, str]  # use -> id of its key, where nobody told it: that of a first enrolment
 
 
 def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: bytes | None = None) -> list[Path]:
@@ -75,8 +76,10 @@ def install(
     passphrase: bytes | None = None,
 ) -> Installed:
     """Put issued certificates beside their keys. `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …); `trust` is a
-    folder with what the operator handed over. When nothing is missing, the whole folder is loaded once, as every call will load it."""
-    about = _about(folder)
+    folder with what the operator handed over. Keys that were made by other means than `keygen` (openssl, say) will do: whose they are the
+    certificates tell. When nothing is missing, the whole folder is loaded once, as every call will load it."""
+    assumed: dict[str, str] = {}
+    about = _about(folder) if (folder / ABOUT).exists() else _told_by(folder, certificates)
     keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
     put: dict[str, str] = {}
     found: list[tuple[str, bytes]] = []
@@ -92,7 +95,8 @@ def install(
             raise BadIdentity("client.identity-expired", file=file, valid_from=rfc3339(start), valid_until=rfc3339(end), now=rfc3339(now))
         found.append((use, pem))
         put[use] = rfc3339(end)
-        about.setdefault(f"{use}_key_id", f"{about['system']}.{use}-1")
+        if f"{use}_key_id" not in about | facts:
+            assumed[use] = f"{about['system']}.{use}-1"
         agency = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         if agency:
             about.setdefault("agency", str(agency[0].value))
@@ -101,13 +105,13 @@ def install(
     for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
         if trust is not None and (trust / name).exists():
             shutil.copyfile(trust / name, folder / name)
-    about |= _handed(trust) | facts
+    about |= {f"{use}_key_id": key_id for use, key_id in assumed.items()} | _handed(trust) | facts
     _save(folder, about)
     missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
     missing += [f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about]
     if not missing:
         Identity.load(folder, passphrase=passphrase).check_time(now)
-    return Installed(put, tuple(missing))
+    return Installed(put, tuple(missing), assumed)
 
 
 def _about(folder: Path) -> dict[str, str]:
@@ -118,6 +122,15 @@ def _about(folder: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         raise unread(folder, ABOUT, wrong) from None
     return about
+
+
+def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
+    systems = {named(folder, file.name, _certificate(folder, file)[0]) for file in certificates} - {None}
+    if not systems:
+        raise unread(folder, ABOUT, FileNotFoundError())
+    if len(systems) > 1:
+        raise bad(folder, " ≠ ".join(sorted(map(str, systems))))
+    return {"system": str(systems.pop())}
 
 
 def _handed(trust: Path | None) -> dict[str, str]:

@@ -144,7 +144,13 @@ def install(
         done = enrol.install(folder, certificates, time.time(), facts=facts, trust=trust, passphrase=secret_in(passphrase))
         lines = [f"{use}.crt until {until}" for use, until in done.put.items()]
         lines += [f"missing: {each} / còn thiếu: {each}" for each in done.missing] or ["complete / đủ"]
-        emit({"ok": not done.missing, "put": done.put, "missing": list(done.missing)}, as_json, "\n".join(lines))
+        if told := " ".join(f"--{use}-key-id {key_id}" for use, key_id in done.assumed.items() if use != "tls"):
+            lines.append(
+                f"Taken as enrolled under {told}. If the operator names other ids, as for a later key, run this again with those. / "
+                f"Coi như đã đăng ký với {told}. Nếu đơn vị vận hành báo mã khóa khác, như với khóa đổi mới, chạy lại với mã ấy."
+            )
+        result = {"ok": not done.missing, "put": done.put, "missing": list(done.missing), "assumed": done.assumed}
+        emit(result, as_json, "\n".join(lines))
 
 
 def _client(identity: Path, passphrase: Path | None, state: Path | None) -> Client:

@@ -41,7 +41,10 @@ TOKEN = (
         401,
         ("Chữ ký của mã sai", "The token's signature is wrong"),
         ("Chữ ký của mã không do khóa {key} tạo ra.", "The token's signature was not made by key {key}."),
-        ("Kiểm tra khóa riêng có khớp chứng thư đã đăng ký không.", "Check that the private key belongs to the registered certificate."),
+        (
+            "Kiểm tra khóa riêng có khớp chứng thư đã đăng ký không, và mã khóa (sign_key_id) có phải mã đã đăng ký của chính khóa này không.",
+            "Check that the private key belongs to the registered certificate, and that the key id (sign_key_id) is the one under which this key was enrolled.",
+        ),
     ),
     theirs(
         "token.claim",

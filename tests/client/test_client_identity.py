@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,37 @@ def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path
         with pytest.raises(BadIdentity):
             enrol.install(folder, [good, wrong], now, facts={})
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_keys_that_openssl_made_become_a_folder_by_what_their_certificates_name(operator: Operator, tmp_path: Path) -> None:
+    place, now = tmp_path / "by-hand", time.time()
+    place.mkdir(mode=0o700)
+    for use in ("tls", "sign"):
+        asked = [
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-noenc",
+            "-keyout",
+            place / f"{use}.key",
+            "-out",
+            place / f"{use}.csr",
+        ]
+        named = ["-subj", f"/CN={SYSTEM}", "-addext", f"subjectAltName=URI:urn:lgsp:system:{SYSTEM}"]
+        subprocess.run(["openssl", "req", "-new", *asked, *named], check=True, capture_output=True)
+    kept = sorted(file.name for file in place.iterdir())
+    tls = operator.issue(place / "tls.csr")
+    for certificates in ([], [tls, operator.issue(place / "sign.csr", system="phan-anh")]):
+        with pytest.raises(BadIdentity) as wrong:
+            enrol.install(place, certificates, now, facts=FACTS, trust=operator.folder)
+        assert ("phan-anh ≠ y-te" if certificates else "system.json") in wrong.value.what("vi")
+    assert sorted(file.name for file in place.iterdir()) == kept
+    done = enrol.install(place, [tls, operator.issue(place / "sign.csr")], now, facts=FACTS, trust=operator.folder)
+    assert not done.missing and Identity.load(place).system == SYSTEM
+    assert done.assumed == {"tls": "y-te.tls-1", "sign": "y-te.sign-1"}
+    later = enrol.install(place, [], now, facts={"sign_key_id": "y-te.sign-2"})
+    assert not later.missing and not later.assumed and Identity.load(place).sign_key.key_id == "y-te.sign-2"
 
 
 def test_what_is_published_adds_keys_and_never_replaces_the_pinned_one(folder: Path, operator: Operator) -> None:

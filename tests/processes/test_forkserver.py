@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -80,6 +83,11 @@ def telling(server: ForkServer, *words: str, more: Sequence[int] = ()) -> tuple[
         return child, json.loads(told.read())
 
 
+def first(server: ForkServer) -> None:
+    child = server.fork(["--version"], ())
+    assert isinstance(child, Forked) and child.wait(60) == 0
+
+
 def pid_of(server: ForkServer) -> int:
     assert server._server is not None
     return server._server.pid
@@ -126,11 +134,10 @@ def test_a_child_outlives_the_server_and_the_next_has_another(server: ForkServer
 
 def test_a_server_that_hangs_is_done_without() -> None:
     server = ForkServer(["json"])
-    server.fork(["--version"], ()).wait(30)
+    first(server)
     stopped = pid_of(server)
     os.kill(stopped, signal.SIGSTOP)
-    assert server._control is not None
-    server._control.settimeout(0.3)
+    server.patience = 0.3
     child = server.fork(["--version"], ())
     assert isinstance(child, subprocess.Popen) and child.wait(60) == 0
     assert server._server is None and not Path(f"/proc/{stopped}").exists()
@@ -139,28 +146,113 @@ def test_a_server_that_hangs_is_done_without() -> None:
 def test_a_number_that_was_told_late_is_heard() -> None:
     """The time was up, and the child there: it is the supervisor's, and no second one is started."""
     server = ForkServer(["json"])
-    server.fork(["--version"], ()).wait(30)
+    first(server)
     control = server._control
     assert control is not None
 
     class Late:
-        def __init__(self) -> None:
-            self.times = 0
-
-        def recv(self, size: int) -> bytes:
-            self.times += 1
-            if self.times == 1:
-                until(lambda: bool(control.recv(32, 0x2)))  # MSG_PEEK: it stands there
-                raise TimeoutError
-            return control.recv(size)
+        def shutdown(self, how: int) -> None:
+            until(lambda: bool(control.recv(32, socket.MSG_PEEK)))  # it stands there
+            control.shutdown(how)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(control, name)
 
+    server.patience = 0
+    control.settimeout(None)
     server._control = Late()  # type: ignore[assignment]
     child = server.fork(["--version"], ())
     assert isinstance(child, Forked) and child.wait(30) == 0
     server.end()
+
+
+def test_who_wants_no_child_any_more_does_not_wait_for_one() -> None:
+    """As a supervisor that is told to end while its server loads."""
+    wanted = True
+    server = ForkServer(["json"], wanted=lambda: wanted)
+    child = server.fork(["--version"], ())
+    assert child is not None and child.wait(60) == 0
+    os.kill(pid_of(server), signal.SIGSTOP)
+    asked = threading.Thread(target=lambda: children.append(server.fork(["--version"], ())))
+    children: list[object] = []
+    server.patience = 600
+    asked.start()
+    wanted = False
+    asked.join(60)
+    assert children == [None] and server._server is None
+
+
+@pytest.mark.parametrize("most", [24, 256])
+def test_few_open_files_are_enough(most: int) -> None:
+    """The numbers that a child's descriptors have here are there, too, however low the limit; nothing needs a higher one for a while."""
+    script = f"""
+import os, resource
+from gateway.forkserver import Forked, ForkServer
+resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))
+server, pipes = ForkServer(["json"]), [os.pipe() for _ in range(5)]
+child = server.fork(["--version"], [end for pipe in pipes for end in pipe])
+assert isinstance(child, Forked) and child.wait(60) == 0, child
+server.end()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_where_no_process_can_begin_it_is_said_and_nobody_is_left() -> None:
+    """The fork server cannot fork: it ends, the supervisor tries by itself. If that cannot either, OSError, and no descriptor is lost."""
+    script = """
+import os, resource, sys
+from gateway import forkserver
+from gateway.forkserver import COMMAND, ForkServer
+
+def poor():
+    if os.getuid() == 0:
+        os.setgroups([]), os.setgid(65534), os.setuid(65534)  # of root's processes none are counted
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+if sys.argv[1:2] == [COMMAND]:
+    poor()
+    forkserver.serve(sys.argv[2:])
+ours = forkserver.start
+begun = []
+def start(arguments, descriptors):
+    if arguments[0] != COMMAND:
+        return ours(arguments, descriptors)
+    begun.append(forkserver.subprocess.Popen([sys.executable, __file__, *arguments], pass_fds=descriptors, start_new_session=True))
+    return begun[-1]
+forkserver.start = start
+server = ForkServer(["json"])
+child = server.fork(["--version"], ())
+assert type(child).__name__ == "Popen" and child.wait(60) == 0 and len(begun) == 1 and server._server is None
+open_ones = os.listdir("/proc/self/fd")
+poor()
+try:
+    server.fork(["--version"], ())
+except OSError:
+    assert os.listdir("/proc/self/fd") == open_ones
+    print("said")
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "poor.py")
+        file.write_text(script, "utf-8")
+        Path(folder).chmod(0o755)
+        done = subprocess.run([sys.executable, file], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.endswith("said\n") and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_server_that_dies_while_it_forks_leaves_nobody_to_be_waited_for() -> None:
+    """Killed at any moment: what it had begun ends, and is waited for; the child that was asked for is there, from whoever."""
+    server = ForkServer(["json"])
+    for moment in range(12):
+        first(server)
+        doomed = pid_of(server)
+        killer = threading.Timer(moment * 0.0005, os.kill, (doomed, signal.SIGKILL))
+        killer.start()
+        child = server.fork(["--version"], ())
+        killer.join()
+        assert child is not None and child.wait(60) == 0
+        server.end()
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-doomed, os.WNOHANG)
 
 
 def test_code_that_does_not_load_is_told_by_whoever_runs_it() -> None:
