@@ -286,6 +286,9 @@ def test_one_up_a_data_folder(sandbox: Settings) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
         with pytest.raises(NotStarted, match="running already"), _alone(sandbox):
             raise AssertionError("a second one came in")
+        done = commandline.lgsp("up", "--data", str(sandbox.data))
+        assert done.code == 3 and [line.count(" / ") for line in done.err.splitlines()] == [1, 1], done.err
+        assert "is running already / không khởi động được: phiên bản tại" in done.err and "--data. / Hãy dừng" in done.err
     finally:
         os.close(folder)
     with _alone(sandbox):
