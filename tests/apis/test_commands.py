@@ -239,7 +239,7 @@ def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(sand
         thread.start()
         url = f"https://localhost:{listener.getsockname()[1]}"
         ended, told = lgsp("audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey))
-        thread.join(10)
+        thread.join(60)
     assert (ended, told["error"]["code"]) == (3, "client.no-connection") and "--trust" in told["error"]["next"], told
     (tmp_path / "none.pem").write_text("none")
     for name, code in (("missing", "no-file"), ("none.pem", "bad-certificates")):

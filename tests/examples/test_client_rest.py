@@ -256,7 +256,7 @@ def test_a_curl_command_can_be_run(door: Door, capsys: pytest.CaptureFixture[str
     (tmp_path / "body.json").write_text('{"a": "Đông Khê"}', "utf-8")
     assert curl.main(["--identity", folder, "--body", str(tmp_path / "body.json"), "--id", "m-1", "POST", "/x?y=xã"]) == 0
     assert not door.requests
-    done = subprocess.run(["sh", "-c", capsys.readouterr().out], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["sh", "-c", capsys.readouterr().out], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and json.loads(done.stdout)["body"] == '{"a": "Đông Khê"}', done.stderr
     assert curl.main(["--identity", folder, "--body", str(tmp_path / "none"), "POST", "/x"]) == 2
 
