@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import Words
+from contracts.base.errors import Language, Words
 from gateway.child import READY
 from gateway.doors.edge import BadEdge, Proxies
 from gateway.doors.server import bind, bind_unix
@@ -50,12 +50,21 @@ _MEND: Final = Words(
 
 
 class NotStarted(RuntimeError):
-    """The instance could not be started: why, and what to do."""
+    """The instance could not be started: why, and what to do, as a command tells a failure."""
 
-    def __init__(self, what: Words, then: Words = _MEND) -> None:
-        super().__init__(what.en)
-        self.what: Final = what
-        self.then: Final = then
+    code: Final = "not-started"
+    findings: Final = ()
+
+    def __init__(self, why: Words, then: Words = _MEND) -> None:
+        super().__init__(why.en)
+        self._what: Final = Words(f"không khởi động được: {why.vi}", f"it could not be started: {why.en}")
+        self._then: Final = then
+
+    def what(self, language: Language) -> str:
+        return self._what.of(language)
+
+    def next(self, language: Language) -> str:
+        return self._then.of(language)
 
 
 @dataclass(slots=True)

@@ -58,8 +58,13 @@ def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None =
     if as_json:
         print(text_of(_plain(result)))
     elif text:
-        print(visible(text, lines=True) if sys.stdout.isatty() else text)  # what goes into a file or a pipe is as it is
+        print(visible(text, lines=True) if _to_a_terminal() else text)
     raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
+
+
+def _to_a_terminal() -> bool:
+    """What goes into a file or a pipe is as it is; and standard output may be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _plain(value: Any) -> Any:

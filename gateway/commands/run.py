@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contracts.base.errors import Words
 from gateway.audit.vouched import anchors_of, witnesses_of
-from gateway.commands.output import Exit, bad_setting, fail
+from gateway.commands.output import Exit, bad_setting, fail, failed
 from gateway.journal.database import migrate, open_engine
 from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
@@ -86,8 +86,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:
-        what = f"it could not be started: {trouble.what.en} / không khởi động được: {trouble.what.vi}"
-        fail(Exit.OURS, "not-started", what, f"{trouble.then.en} / {trouble.then.vi}", as_json)
+        failed(Exit.OURS, trouble, as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 
