@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -12,11 +11,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
+from contracts.base.visible import visible
+
 READY: Final = b"ready\n"
-
-
-# What would begin a line of its own in a log, or speak to the terminal of whoever reads it: control characters, line separators, marks of direction.
-_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class PlainTraces(logging.Formatter):
@@ -24,7 +21,7 @@ class PlainTraces(logging.Formatter):
     whatever the name of a file in it, say, would make of it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", record.message)
+        record.message = visible(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:

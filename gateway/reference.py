@@ -131,6 +131,7 @@ def commands_page() -> str:
         "`./lgsp` in a checkout, `lgsp` where it is installed. Every command takes `--help`; those with `--json` print one object with `ok`.",
         "`lgsp --version` prints the version of the package. `./lgsp test` belongs to the script alone: it runs all checks and tests, or pytest with the arguments given.",
         "`LGSP_TEST_SIZE=full` tries ten times as much where a law or a kill is slow to try; `LGSP_TEST_ORDER=NUMBER` runs the files of tests in an order drawn by it.",
+        "Moments in words are the time in Vietnam, with its offset (`2026-11-25T07:00+07:00`), on the status page and in refusals too; `--json` gives UTC.",
         "This page is made from the code by `python -m gateway.reference`.",
         "",
         "| exit code | meaning |",

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from contracts.base.errors import Language, Words
 from gateway.child import READY
 from gateway.doors.edge import BadEdge, Proxies
 from gateway.doors.server import bind, bind_unix
@@ -47,8 +48,27 @@ RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
 
 
+_MEND: Final = Words(
+    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.", "Mend that and start again; `lgsp doctor` tells what is weak."
+)
+
+
 class NotStarted(RuntimeError):
-    """The instance could not be started; the text says why and what to do."""
+    """The instance could not be started: why, and what to do, as a command tells a failure."""
+
+    code: Final = "not-started"
+    findings: Final = ()
+
+    def __init__(self, why: Words, then: Words = _MEND) -> None:
+        super().__init__(why.en)
+        self._what: Final = Words(f"không khởi động được: {why.vi}", f"it could not be started: {why.en}")
+        self._then: Final = then
+
+    def what(self, language: Language) -> str:
+        return self._what.of(language)
+
+    def next(self, language: Language) -> str:
+        return self._then.of(language)
 
 
 @dataclass(slots=True)
@@ -130,9 +150,14 @@ class Supervisor:
             return bind(host, port)
         except OSError as error:
             raise NotStarted(
-                f"cannot listen on {host}:{port}: {error.strerror or error}. Is another instance running? "
-                f"Choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT. / "
-                f"Không mở được cổng {host}:{port}; có thể một phiên bản khác đang chạy, hãy chọn cổng khác."
+                Words(
+                    f"không mở được cổng {host}:{port}: {error.strerror or error}",
+                    f"cannot listen on {host}:{port}: {error.strerror or error}",
+                ),
+                Words(
+                    "Có thể một phiên bản khác đang chạy: dừng nó, hoặc chọn cổng khác bằng LGSP_EXCHANGE_PORT và LGSP_DESK_PORT.",
+                    "Is another instance running? Stop it, or choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT.",
+                ),
             ) from None
 
     def _bind_edges(self) -> dict[str, socket.socket]:
@@ -141,15 +166,21 @@ class Supervisor:
             try:
                 Proxies.of(settings)
             except BadEdge as wrong:
-                raise NotStarted(f"{wrong} / thiết lập edge không hợp lệ") from None
+                raise NotStarted(Words(f"thiết lập edge không hợp lệ: {wrong}", str(wrong))) from None
             found["edge"] = self._bind(settings.host, settings.edge_port)
         if settings.edge_socket:
             try:
                 found["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
             except (OSError, LookupError) as error:
                 raise NotStarted(
-                    f"cannot listen on the socket {settings.edge_socket}: {error}. Its folder must exist and belong to the gateway's user. / "
-                    f"Không mở được socket {settings.edge_socket}; thư mục phải có sẵn và thuộc về tài khoản chạy trục."
+                    Words(
+                        f"không mở được socket {settings.edge_socket}: {error}",
+                        f"cannot listen on the socket {settings.edge_socket}: {error}",
+                    ),
+                    Words(
+                        "Thư mục của nó phải có sẵn và thuộc về tài khoản chạy trục.",
+                        "Its folder must exist and belong to the gateway's user.",
+                    ),
                 ) from None
         return found
 
@@ -204,14 +235,20 @@ class Supervisor:
                 self._look(child)
                 if child.process is not None and child.process.poll() is not None:
                     raise NotStarted(
-                        f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above / "
-                        f"tiến trình {child.name} dừng ngay khi khởi động; xem thông báo phía trên"
+                        Words(
+                            f"tiến trình {child.name} dừng ngay khi khởi động với mã {child.process.returncode}; xem thông báo phía trên",
+                            f"{child.name} ended at once with exit code {child.process.returncode}; its message stands above",
+                        )
                     )
             if all(child.ready for child in self._children):
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self._children if not child.ready)
-                raise NotStarted(f"not ready after {self.ready_seconds:.0f} s / quá thời gian mà chưa sẵn sàng: {late}")
+                raise NotStarted(
+                    Words(
+                        f"quá {self.ready_seconds:.0f} giây mà chưa sẵn sàng: {late}", f"not ready after {self.ready_seconds:.0f} s: {late}"
+                    )
+                )
             time.sleep(0.02)
 
     def _look(self, child: Child) -> None:

@@ -285,8 +285,8 @@ def refusal(decision: Decision, request: Request, ask: Words, now: float, notice
     if nearest is not None:
         facts = {
             "grant": nearest.id,
-            "valid_from": rfc3339(nearest.valid_from),
-            "valid_until": rfc3339(nearest.valid_until),
+            "valid_from": civil(nearest.valid_from),
+            "valid_until": civil(nearest.valid_until),
             "lacking": OFFICERS - min(OFFICERS, len(set(nearest.approved_by))),
         }
         if decision.reason is Reason.OUT_OF_HOURS and nearest.hours is not None:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.base.errors import Theirs
-from contracts.base.times import rfc3339
 from security.fields import Bare, FieldError, InnerList, Item, parse_dictionary, serialise_bytes, serialise_string
 from security.keys import SigningKey, VerifyKey
+from security.windows import civil
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
@@ -296,10 +296,20 @@ def _check_times(params: Mapping[str, Bare], now: float) -> tuple[int, int]:
     if not 0 < expires - created <= LIFETIME:
         raise Theirs("signature.lifetime", lifetime=expires - created, allowed=LIFETIME)
     if created > now + SKEW:
-        raise Theirs("signature.from-future", created=rfc3339(created), now=rfc3339(now), skew=round(created - now, 1), allowed=SKEW)
+        raise Theirs(
+            "signature.from-future",
+            created=civil(created, seconds=True),
+            now=civil(now, seconds=True),
+            skew=round(created - now, 1),
+            allowed=SKEW,
+        )
     if expires < now:
         raise Theirs(
-            "signature.expired", created=rfc3339(created), now=rfc3339(now), late=round(now - expires, 1), skew=round(now - created, 1)
+            "signature.expired",
+            created=civil(created, seconds=True),
+            now=civil(now, seconds=True),
+            late=round(now - expires, 1),
+            skew=round(now - created, 1),
         )
     return created, expires
 

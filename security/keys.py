@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from contracts.base.errors import Policy, Theirs
-from contracts.base.times import rfc3339
+from security.windows import civil
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
 ED25519: Final = "ed25519"
@@ -164,11 +164,9 @@ class VerifyKey:
     def check_time(self, now: float) -> None:
         """Raises Theirs("signature.key-expired") outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
         if not self.valid_from <= now <= self.valid_until:
-            raise Theirs(
-                "signature.key-expired", key=self.key_id, valid_from=rfc3339(self.valid_from), valid_until=rfc3339(self.valid_until)
-            )
+            raise Theirs("signature.key-expired", key=self.key_id, valid_from=civil(self.valid_from), valid_until=civil(self.valid_until))
         if now >= self.known_until:
-            raise Policy("signature.key-status-unknown", key=self.key_id, since=rfc3339(self.known_until) if self.known_until else "—")
+            raise Policy("signature.key-status-unknown", key=self.key_id, since=civil(self.known_until) if self.known_until else "—")
 
 
 @dataclass(frozen=True, slots=True)

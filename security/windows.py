@@ -30,9 +30,24 @@ _LENGTHS: Final = {"minute": 60, "hour": 3600, "day": _DAY}
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
-def civil(at: float) -> str:
-    """A moment as people here read it: `2026-11-25T07:00+07:00`."""
-    return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="minutes")
+def civil(at: float | str, *, seconds: bool = False) -> str:
+    """A moment as people here read it, in all words of commands, pages and refusals: `2026-11-25T07:00+07:00`. What is made for programs is in UTC
+    (`contracts.base.times.rfc3339`); its text may be handed in, and one that is no moment stays as it is."""
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at).timestamp()
+        except ValueError:
+            return str(at)
+    return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="seconds" if seconds else "minutes")
+
+
+class Moment(str):
+    """A moment of RFC 3339 among facts that programs get as it stands, and that words show as people here read it."""
+
+    __slots__ = ()
+
+    def __format__(self, how: str) -> str:
+        return format(civil(str(self)), how)
 
 
 def moment(text: str, *, whole_day: bool = False) -> float:

@@ -19,9 +19,9 @@ from typing import Final, NamedTuple, cast
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.base.times import rfc3339
 from contracts.wire.soap import VERSIONS, Version
 from security.keys import VerifyKey, thumbprint
+from security.windows import civil
 from security.wsinfo import Element, Reference, base64_of, c14n, children_of, malformed, read_signed_info, text_of
 from security.wsnames import (
     BASE64_BINARY,
@@ -292,10 +292,20 @@ def _check_timestamp(timestamp: Element, now: float) -> tuple[float, float]:
     if not 0 < expires - created <= MAX_LIFE:
         raise Theirs("signature.lifetime", lifetime=round(expires - created, 3), allowed=MAX_LIFE)
     if created > now + SKEW:
-        raise Theirs("signature.from-future", created=rfc3339(created), now=rfc3339(now), skew=round(created - now, 1), allowed=SKEW)
+        raise Theirs(
+            "signature.from-future",
+            created=civil(created, seconds=True),
+            now=civil(now, seconds=True),
+            skew=round(created - now, 1),
+            allowed=SKEW,
+        )
     if expires < now:
         raise Theirs(
-            "signature.expired", created=rfc3339(created), now=rfc3339(now), late=round(now - expires, 1), skew=round(now - created, 1)
+            "signature.expired",
+            created=civil(created, seconds=True),
+            now=civil(now, seconds=True),
+            late=round(now - expires, 1),
+            skew=round(now - created, 1),
         )
     return created, expires
 

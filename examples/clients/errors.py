@@ -8,7 +8,10 @@ class ClientError(Exception):
 
 
 class BadIdentity(ClientError):
-    """The identity folder is incomplete or contradicts itself."""
+    """The identity folder is incomplete or contradicts itself; the text says what is wrong, and what to do."""
+
+    def __init__(self, what: str, then: str) -> None:
+        super().__init__(f"{what}. {then}.")
 
 
 class WrongAnswer(ClientError):

@@ -28,6 +28,9 @@ from examples.clients.errors import BadIdentity
 from examples.clients.keyset import CIPHERS_12, KeySet, is_authority
 from examples.clients.signing import Signer, Verifier
 
+_WHOLE = "docs/client.md lists what belongs into it; those of a sandbox lie in lgsp-data/identities"
+_HANDED = "Ask the operator for gateway-sign.crt and ca.crt again (`lgsp registry handout`), on a way that nobody else can use"
+
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
@@ -46,7 +49,9 @@ class Encryption:
             x509.load_pem_x509_certificate((place / name).read_bytes()) for name in ("encrypt.crt", "gateway-encrypt.crt")
         )
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise BadIdentity("the encryption key and its certificate are not a pair")
+            raise BadIdentity(
+                "the encryption key and its certificate are not a pair", "Put the certificate here that was issued for encrypt.key"
+            )
         return cls(about["encrypt_key_id"], key, certificate, about["gateway_encrypt_key_id"], gateway)
 
 
@@ -77,7 +82,7 @@ class Identity:
                 (place / needed).read_bytes()
             leaves = [certificate for certificate in chain if not is_authority(certificate)]
             if not leaves:
-                raise BadIdentity(f"{place}/gateway-sign.crt holds no signing certificate")
+                raise BadIdentity(f"{place}/gateway-sign.crt holds no signing certificate", _HANDED)
             for leaf in leaves:
                 _check_issuer(leaf, [*chain, *anchors])
             return cls(
@@ -92,7 +97,7 @@ class Identity:
                 encryption=Encryption.load(place, about) if (place / "encrypt.key").exists() else None,
             )
         except (OSError, KeyError, TypeError, ValueError) as wrong:
-            raise BadIdentity(f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})") from wrong
+            raise BadIdentity(f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})", _WHOLE) from wrong
 
     def client_context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
         """TLS towards the gateway; without our certificate only to see how that is refused."""
@@ -115,7 +120,7 @@ class Identity:
 
 def encryption_of(identity: Identity) -> Encryption:
     if identity.encryption is None:
-        raise BadIdentity(f"{identity.folder}: no encrypt.key: ask the operator to enrol an encryption certificate")
+        raise BadIdentity(f"{identity.folder}: no encrypt.key", "Make a key, and ask the operator to enrol its certificate for encryption")
     return identity.encryption
 
 
@@ -129,4 +134,4 @@ def _check_issuer(leaf: x509.Certificate, known: list[x509.Certificate]) -> None
         except (InvalidSignature, ValueError, TypeError):
             continue
     if issuers:
-        raise BadIdentity("gateway-sign.crt was not signed by the authority that it names")
+        raise BadIdentity("gateway-sign.crt was not signed by the authority that it names", f"Do not use it. {_HANDED}")

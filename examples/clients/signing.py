@@ -29,6 +29,9 @@ _XML: Final = {
 _JOSE: Final = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
 
 
+_NEW = "Make a key on P-256, and have its certificate request enrolled (docs/client.md)"
+
+
 def _algorithm(key: object) -> str:
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return "ecdsa-p256-sha256"
@@ -36,9 +39,9 @@ def _algorithm(key: object) -> str:
         return "ed25519"
     if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
         if key.key_size < 2048:
-            raise BadIdentity("an RSA key of less than 2048 bits is refused by the profile")
+            raise BadIdentity("an RSA key of less than 2048 bits is refused by the profile", _NEW)
         return "rsa-sha256"
-    raise BadIdentity("the profile knows keys on P-256, Ed25519 and, for SOAP, RSA")
+    raise BadIdentity("the profile knows keys on P-256, Ed25519 and, for SOAP, RSA", _NEW)
 
 
 def sign_raw(key: PrivateKey, data: bytes) -> bytes:
@@ -64,9 +67,12 @@ class Signer:
         key = load_pem_private_key(key_pem, None)
         certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
         if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-            raise BadIdentity("the profile knows keys on P-256, Ed25519 and, for SOAP, RSA")
+            raise BadIdentity("the profile knows keys on P-256, Ed25519 and, for SOAP, RSA", _NEW)
         if key.public_key() != certificate.public_key():
-            raise BadIdentity("the signing key and the signing certificate are not a pair")
+            raise BadIdentity(
+                "the signing key and the signing certificate are not a pair",
+                "Put the certificate here that was issued for this key, or have the key enrolled",
+            )
         _algorithm(key)
         return cls(key_id, key, certificate)
 
@@ -79,14 +85,14 @@ class Signer:
         try:
             return _XML[self.algorithm]
         except KeyError:
-            raise BadIdentity("SOAP knows keys on P-256 and RSA only; this one is Ed25519") from None
+            raise BadIdentity("SOAP knows keys on P-256 and RSA only; this one is Ed25519", _NEW) from None
 
     @property
     def jose_algorithm(self) -> str:
         try:
             return _JOSE[self.algorithm]
         except KeyError:
-            raise BadIdentity("REST knows keys on P-256 and Ed25519 only; this one is RSA") from None
+            raise BadIdentity("REST knows keys on P-256 and Ed25519 only; this one is RSA", _NEW) from None
 
     @property
     def certificate_der(self) -> bytes:

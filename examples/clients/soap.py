@@ -160,7 +160,10 @@ def opened(root: Element, identity: Identity) -> tuple[Element, bool]:
         return root, False
     mine = encryption_of(identity)
     if not isinstance(mine.key, RSAPrivateKey):
-        raise BadIdentity("SOAP bodies are encrypted for RSA keys")
+        raise BadIdentity(
+            "SOAP bodies are encrypted for RSA keys, and encrypt.key is none",
+            "Make an RSA key, and ask the operator to enrol its certificate for encryption",
+        )
     try:
         return decrypt(root, mine.key, mine.certificate), True
     except BadEnvelope as wrong:

@@ -23,7 +23,6 @@ from sqlalchemy import Connection, Engine, Text, func, literal, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
-from contracts.base.times import rfc3339
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import root_of_edge, tile_reader
 from gateway.journal import tables
@@ -31,6 +30,7 @@ from security.checkpoint import Checkpoint
 from security.entry import FrozenEntry
 from security.merkle import inclusion_proof
 from security.tiles import Builder, hashes_at
+from security.windows import civil
 
 NEW_LOG: Final = "new-log"
 _BEGAN: Final = "log.began "
@@ -212,7 +212,7 @@ def unseen(connection: Connection, since: float | None = None, until: float | No
         first, last = (connection.execute(own.order_by(order).limit(1)).scalar() for order in (table.idx, table.idx.desc()))
         if first is None or last is None or (until is not None and first >= until) or (since is not None and last < since):
             continue
-        span = f"{rfc3339(first)} – {rfc3339(last)}"
+        span = f"{civil(first)} – {civil(last)}"
         notes.append(
             f"not looked at: the log {each.origin}, which ended by a restore ({each.size} entries, {span}); "
             f"`lgsp audit export DIR --origin {each.origin}` gives them, `lgsp audit show TRANSFER` those of a transfer"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from security.windows import civil
+
 # Which message is behind which digest of the entries.
 DIGESTED: Final = {
     "in": "messages/request.http",
@@ -63,7 +65,7 @@ def english(facts: Facts) -> str:
     )
     return f"""# Evidence of transfer {facts.transfer}
 
-Log: `{facts.origin}`. Made {facts.made} by {facts.actor}; reason given: {facts.reason}. That it was made stands in the log, too.
+Log: `{facts.origin}`. Made {civil(facts.made, seconds=True)} by {facts.actor}; reason given: {facts.reason}. That it was made stands in the log, too.
 
 What belongs to the transfer and is missing:
 {missing}
@@ -129,7 +131,7 @@ def vietnamese(facts: Facts) -> str:
     )
     return f"""# Chứng cứ của giao dịch {facts.transfer}
 
-Nhật ký: `{facts.origin}`. Lập lúc {facts.made}, người lập: {facts.actor}; lý do: {facts.reason}. Việc lập gói này cũng được ghi vào nhật ký.
+Nhật ký: `{facts.origin}`. Lập lúc {civil(facts.made, seconds=True)}, người lập: {facts.actor}; lý do: {facts.reason}. Việc lập gói này cũng được ghi vào nhật ký.
 
 Phần thuộc giao dịch nhưng không có trong gói:
 {missing}

@@ -23,6 +23,7 @@ from gateway.client.errors import BadIdentity, BadUsage
 from gateway.client.identity import ABOUT, Identity, bad, named, unread, write_private
 from security import authority
 from security.authority import KeyType
+from security.windows import civil
 
 SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as the registry has them
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
@@ -92,7 +93,7 @@ def install(
             raise bad(folder, f"{file.name}: {system} ≠ {about['system']}")
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
-            raise BadIdentity("client.identity-expired", file=file, valid_from=rfc3339(start), valid_until=rfc3339(end), now=rfc3339(now))
+            raise BadIdentity("client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
         found.append((use, pem))
         put[use] = rfc3339(end)
         if f"{use}_key_id" not in about | facts:

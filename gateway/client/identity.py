@@ -26,13 +26,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from contracts.base.errors import Failure, Words
-from contracts.base.times import rfc3339
 from gateway.client.errors import BadIdentity
 from security.authority import GATEWAY, system_of
 from security.channel import SUITES_12
 from security.checkpoint import NoteError, NoteKey
 from security.encryptkeys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
+from security.windows import civil
 
 ABOUT: Final = "system.json"
 _NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
@@ -105,9 +105,9 @@ class Identity:
                 raise BadIdentity(
                     "client.identity-expired",
                     file=self.folder / name,
-                    valid_from=rfc3339(start),
-                    valid_until=rfc3339(end),
-                    now=rfc3339(now),
+                    valid_from=civil(start),
+                    valid_until=civil(end),
+                    now=civil(now),
                 )
 
     def vouched(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> VerifyKey | None:

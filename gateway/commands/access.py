@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Finding, Theirs
 from contracts.base.times import rfc3339
 from gateway.commands import given
+from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
 from gateway.exchange import entries
@@ -29,6 +30,7 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from security import approvals
 from security.grants import OFFICERS, Grant, Reason, digest, judge
+from security.windows import civil
 
 OFFICER_PREFIX: Final = "officer/"
 ACTOR: Final = "command line"
@@ -94,15 +96,17 @@ def list_grants(settings: Settings, as_json: bool) -> None:
         known = officers(connection)
         rows = [_row(grant, now) for grant in granting.grants(connection, known)]
     lines = [
-        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24} {row['standing']:<14} "
-        f"{len(row['approved_by'])}/{OFFICERS}  {row['valid_until'][:10]}"
+        f"{row['id']:<10} {row['holder']:<14} {row['contract']:<20} {' '.join(row['operations']):<24} {both(row['standing']):<30} "
+        f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký, until / đến {civil(row['valid_until'])[:10]}"
         for row in rows
     ]
     people = [
         {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint} for each in known.values()
     ]
-    lines += [f"officer {each['id']:<20} {each['agency']:<8} {each['state']:<9} {each['key']}  {each['name']}" for each in people]
-    emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants")
+    lines += [
+        f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}" for each in people
+    ]
+    emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
 
 
 def show(settings: Settings, name: str, canonical: bool, as_json: bool) -> None:
@@ -127,8 +131,11 @@ def show(settings: Settings, name: str, canonical: bool, as_json: bool) -> None:
         ]
     result = {"ok": True, **_row(grant, now), "content": grant.content(), "digest": digest(content), "approvals": signed}
     lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in grant.content().items()]
-    lines += [f"{'standing':<12} {_row(grant, now)['standing']}", f"{'digest':<12} {digest(content)}"]
-    lines += [f"{'signed':<12} {each['officer']} {each['given']} {'holds' if each['holds'] else 'void'}" for each in signed]
+    lines += [f"{'standing':<12} {both(_row(grant, now)['standing'])}", f"{'digest':<12} {digest(content)}"]
+    lines += [
+        f"{'signed':<12} {each['officer']} {civil(each['given'])} {'holds / có giá trị' if each['holds'] else 'void / vô hiệu'}"
+        for each in signed
+    ]
     emit(result, as_json, "\n".join(lines))
 
 

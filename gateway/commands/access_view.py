@@ -37,17 +37,20 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
     allowed = whole.without(used_up) is not None
     ask = snapshot.owner_of(compiled.contract)
     result = _row(found) | {"ok": allowed, "allowed": allowed, "at": rfc3339(now), "ask": {"vi": ask.vi, "en": ask.en}}
-    lines = [f"{'yes' if allowed else 'no '} {agency} {contract} {operation} at {civil(now)}"]
+    lines = [f"{'yes / được' if allowed else 'no / không'}: {agency} {contract} {operation} at / lúc {civil(now)}"]
     if allowed:
         suspended = [each for each in snapshot.systems.values() if each.agency == agency and not each.active]
-        lines += [f"      but {each.name} is suspended: {snapshot.suspension(each).what('en')}" for each in suspended]
+        lines += [
+            f"      but / nhưng {each.name}: {snapshot.suspension(each).what('en')} / {snapshot.suspension(each).what('vi')}"
+            for each in suspended
+        ]
         result["suspended"] = [each.id for each in suspended]
     else:
         asked = Asked(snapshot, agency, compiled.contract, operation, now)
         why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
         result["reason"] = why.code.removeprefix("access.")
         result["messages"] = {each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")}
-        lines += [f"why   {why.what('en')}", f"      {why.what('vi')}"]
+        lines += [f"why / vì sao: {why.what('en')}", f"      {why.what('vi')}"]
     if grant is not None:
         told, said = _limits(grant, now)
         result |= told
@@ -56,10 +59,15 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
         quotas = {each.id: _quota(quota, count, now) for each, quota, count in counts}
         result |= {"quotas": quotas, "quota": quotas.get(grant.id if grant is not None else "")}
         for each, quota, _ in counts:
-            state = "used up, as if the grant were not there" if each.id in used_up else f"{quotas[each.id]['left']} left"
-            lines.append(f"quota {quota} of {each.id}: {state} until {quotas[each.id]['until']}")
-    lines += [f"{'sees ' if shown else 'hides'} {message}: {path}" for message, fields in found.seen for path, shown in fields]
-    lines += [f"ask   {ask.en}", f"      {ask.vi}"]
+            left = quotas[each.id]["left"]
+            state = (
+                "used up, as if the grant were not there / đã hết, coi như không có quyền"
+                if each.id in used_up
+                else f"{left} left / còn {left}"
+            )
+            lines.append(f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}")
+    lines += [f"{'sees / xem' if shown else 'hides / che'} {message}: {path}" for message, fields in found.seen for path, shown in fields]
+    lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -99,13 +107,13 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "valid_until": rfc3339(grant.valid_until),
     }
     said = [
-        f"grant {grant.id} for {holder}: {grant.purpose}; {grant.legal_basis}",
-        f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by {', '.join(grant.approved_by) or 'nobody'}",
+        f"grant / quyền {grant.id} for / cho {holder}: {grant.purpose}; {grant.legal_basis}",
+        f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by / người ký: {', '.join(grant.approved_by) or '–'}",
     ]
     if grant.hours is not None:
         told["hours"] = {"window": str(grant.hours), "open": grant.hours.holds(now), "opens": rfc3339(grant.hours.next_open(now))}
-        state = "open now" if grant.hours.holds(now) else f"closed, opens {civil(grant.hours.next_open(now))}"
-        said.append(f"hours {grant.hours} (Vietnam): {state}")
+        state = "open now / đang mở" if grant.hours.holds(now) else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
+        said.append(f"hours / giờ {grant.hours}: {state}")
     return told, said
 
 

@@ -16,6 +16,7 @@ from gateway.agent.app import serve
 from gateway.agent.config import load
 from gateway.agent.store import Store, Taken, seal_key
 from gateway.commands.output import Exit, emit, fail
+from security.windows import civil
 
 
 def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:
@@ -83,8 +84,11 @@ def queue(file: Path, delivered: bool, limit: int, as_json: bool) -> None:
         doubts = store.doubts()
     messages = [each | {"taken": rfc3339(each["taken"]), "next": rfc3339(each["next"]) if each["next"] else None} for each in listed]
     in_doubt = [{"id": each["id"], "since": rfc3339(each["at"])} for each in doubts]
-    lines = [f"{each['state']:<7} {each['id']}  {each['lane']}  {each['taken']}  tries {each['tries']}  {each['why']}" for each in messages]
-    lines += [f"doubt   {each['id']}  {each['since']}" for each in in_doubt]
+    lines = [
+        f"{each['state']:<7} {each['id']}  {each['lane']}  {civil(each['taken'])}  tries {each['tries']}  {each['why']}"
+        for each in messages
+    ]
+    lines += [f"doubt   {each['id']}  {civil(each['since'])}" for each in in_doubt]
     emit({"ok": True, "messages": messages, "in_doubt": in_doubt}, as_json, "\n".join(lines) or "nothing waits / không có gì chờ")
 
 

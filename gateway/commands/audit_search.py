@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
+from contracts.base.visible import visible
 from gateway.audit import journey as journeys
 from gateway.audit import origins
 from gateway.audit import search as searching
@@ -32,7 +33,7 @@ from gateway.journal.database import lock_of, open_engine, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.entry import keyed
-from security.windows import VIETNAM
+from security.windows import VIETNAM, civil
 
 _PAGE: Final = 500
 _ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
@@ -220,12 +221,13 @@ def _line(idx: int | None, told: Facts) -> str:
     code = f": {told.failure}" if told.failure else ""
     times = f" × {told.times}" if told.times > 1 else ""
     by = f" by {told.actor}" if told.actor and told.system and told.actor != f"{told.agency}/{told.system}" else ""
-    return (
-        f"{'–' if idx is None else f'#{idx}':>9}  {_local(told.at)}  {who}{to}  {what or told.kind}  {ended}{code}{times}{by}  {told.about}"
+    return visible(
+        f"{'–' if idx is None else f'#{idx}':>9}  {civil(told.at, seconds=True)}  {who}{to}  {what or told.kind}  {ended}{code}{times}{by}  {told.about}"
     )
 
 
 def _local(at: str) -> str:
+    """As a spreadsheet reads it."""
     try:
         return datetime.fromisoformat(at).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -293,17 +295,18 @@ def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _journey_text(of: Journey) -> str:
-    lines = [f"transfer {of.transfer}", *(_line(step.index, step.facts) for step in of.steps)]
+    lines = [f"transfer / giao dịch {of.transfer}", *(_line(step.index, step.facts) for step in of.steps)]
     if of.row is not None:
-        ended = f", status {of.row['status']}" if of.row["status"] else ""
+        ended = f", status / mã trả lời {of.row['status']}" if of.row["status"] else ""
         lines.append(
-            f"state: {of.row['state']}{ended}{': ' + of.row['failure'] if of.row['failure'] else ''}; message {of.row['message_id']}"
+            f"state / trạng thái: {of.row['state']}{ended}{': ' + of.row['failure'] if of.row['failure'] else ''};"
+            f" message / thông điệp {of.row['message_id']}"
         )
         receipt = json.loads(of.row["receipt"]) if of.row["receipt"] else {}
-        lines += [f"receipt: {name} {leaf}" for name, leaf in receipt.items()]
+        lines += [f"receipt / biên nhận: {name} {leaf}" for name, leaf in receipt.items()]
     if of.queue is not None:
-        last = f", last {of.queue['last_failure']}" if of.queue["last_failure"] else ""
-        lines.append(f"queue: {of.queue['state']}, {of.queue['tries']} tries{last}")
-    lines += [f"feed: {each['contract']}, offset {each['offset']}" for each in of.feed]
-    lines += [f"vault: {each['part']}, {each['size']} bytes, key {each['key']}" for each in of.vault]
+        last = f", last / lỗi gần nhất {of.queue['last_failure']}" if of.queue["last_failure"] else ""
+        lines.append(f"queue / hàng đợi: {of.queue['state']}, {of.queue['tries']} tries / lần thử{last}")
+    lines += [f"feed / luồng tin: {each['contract']}, offset / vị trí {each['offset']}" for each in of.feed]
+    lines += [f"vault / kho nội dung: {each['part']}, {each['size']} bytes, key / khóa {each['key']}" for each in of.vault]
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from gateway.journal.database import open_engine
 from gateway.keyring import Keyring
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
-from security.windows import VIETNAM
+from security.windows import civil
 
 
 def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
@@ -57,7 +56,7 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
                     raise
                 if str(error) != trouble:  # told once, however long it lasts
                     trouble = str(error)
-                    _say({"event": "unreachable", "reason": trouble}, f"{_now()}  {trouble}", as_json)
+                    _say({"event": "unreachable", "reason": trouble}, f"{civil(time.time(), seconds=True)}  {trouble}", as_json)
             if once:
                 break
             time.sleep(every)
@@ -83,13 +82,8 @@ def _look(log: Log, witness: Witness, as_json: bool) -> int:
     told_of = {"event": "checkpoint", "size": step.size, "root": root, "before": step.before, "new": grown, "pending": step.pending}
     proved = "the first one kept" if step.before is None else f"proved to go on from {step.before}"
     waits = f"; {step.pending} not proved yet" if step.pending else ""
-    _say(told_of, f"{_now()}  size {step.size}, +{grown}, {proved}, root {root}{waits}", as_json)
+    _say(told_of, f"{civil(time.time(), seconds=True)}  size {step.size}, +{grown}, {proved}, root {root}{waits}", as_json)
     return grown
-
-
-def _now() -> str:
-    """In Vietnam, as every other command shows times."""
-    return datetime.now(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _say(value: dict[str, Any], text: str, as_json: bool) -> None:

@@ -157,7 +157,7 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
         opens = held.confirm(connection)
         append(connection, [take.note("restore-confirmed", facts, time.time(), actor=by)])
     assert opens is not None
-    lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {rfc3339(opens)}")
+    lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))
 
 

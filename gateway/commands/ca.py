@@ -19,6 +19,7 @@ from gateway.registry.revisions import raise_revision
 from gateway.revocation import own
 from gateway.settings import Settings
 from security.keys import thumbprint
+from security.windows import civil
 
 _DAY = 86_400.0
 _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
@@ -29,7 +30,7 @@ def show(settings: Settings, as_json: bool) -> None:
     authority, now = EmbeddedAuthority(settings), time.time()
     found = [_about("root", authority.root, now)] + [_about(name, authority.certificate(name), now) for name in authority.names()]
     offline = not authority.root_is_here()
-    lines = [f"{each['name']:<8} {each['valid_until']}  {each['days_left']:>5} days  {each['subject']}" for each in found]
+    lines = [f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days  {each['subject']}" for each in found]
     lines.append("the root key is offline" if offline else "the root key lies on this machine: take it away in production")
     emit({"ok": True, "certificates": found, "root_key_offline": offline}, as_json, "\n".join(lines))
 
@@ -42,7 +43,7 @@ def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
         raise_revision(connection)  # so that the doors take up its certificate
         facts = {"changes": [{"what": "authority", "id": issuer, "how": "changed", "fields": [about["thumbprint"]]}]}
         append(connection, [entries.note("registry", facts, now, actor="command line")])
-    text = f"{issuer}: made anew, valid until {about['valid_until']}; the one before goes on as {before}. Take root.key away again."
+    text = f"{issuer}: made anew, valid until {civil(about['valid_until'])}; the one before goes on as {before}. Take root.key away again."
     emit({"ok": True, "issuer": issuer, "before": before, "certificate": about}, as_json, text)
 
 

@@ -20,6 +20,7 @@ from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
 from gateway.commands import given, statement_file
 from gateway.commands.output import Exit, emit, exit_of, fail, finding_json, told
+from security.windows import civil
 
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
@@ -124,7 +125,7 @@ def checkpoints(identity: Path, passphrase: Path | None, state: Path | None, off
         lines = ["no checkpoint is kept yet" if kept is None else f"{kept.origin}: size {kept.size}, root {base64_text(kept.root)}"]
         if not offline and before is not None and kept is not None:
             lines.append(f"proved to go on from size {before.size}, which was kept before")
-        lines += [f"not proved yet, first seen {each}" for each in pending]
+        lines += [f"not proved yet, first seen {civil(each)}" for each in pending]
         lines += [f"OBJECTION: {each}" for each in objections]
         emit(result, as_json, "\n".join(lines))
 
@@ -142,7 +143,7 @@ def install(
 ) -> None:
     with told_in_words(as_json):
         done = enrol.install(folder, certificates, time.time(), facts=facts, trust=trust, passphrase=secret_in(passphrase))
-        lines = [f"{use}.crt until {until}" for use, until in done.put.items()]
+        lines = [f"{use}.crt until {civil(until)}" for use, until in done.put.items()]
         lines += [f"missing: {each} / còn thiếu: {each}" for each in done.missing] or ["complete / đủ"]
         if told := " ".join(f"--{use}-key-id {key_id}" for use, key_id in done.assumed.items() if use != "tls"):
             lines.append(

@@ -24,6 +24,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from security.windows import civil
 
 
 def queue(settings: Settings, as_json: bool) -> None:
@@ -53,11 +54,12 @@ def queue(settings: Settings, as_json: bool) -> None:
         ]
     lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
     lines += [
-        f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next {row['next']}, {row['last_failure'] or '—'}"
+        f"  {row['transfer']}  {row['state']:<8} → {row['provider']}, try {row['tries']}, next {civil(row['next'])}, {row['last_failure'] or '—'}"
         for row in rows
     ]
     lines += [
-        f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']} {row['operation']}) since {row['since']}" for row in doubts
+        f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']} {row['operation']}) since {civil(row['since'])}"
+        for row in doubts
     ]
     emit({"ok": True, "queue": rows, "in_doubt": doubts}, as_json, "\n".join(lines))
 

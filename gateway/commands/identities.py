@@ -10,6 +10,7 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.authority import EmbeddedAuthority
 from gateway.commands import given, known
+from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.exchange import entries
 from gateway.journal.append import append
@@ -21,6 +22,7 @@ from gateway.revocation import fetch
 from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
 from security.entry import Json
+from security.windows import civil
 
 _DAY = 86_400.0
 
@@ -107,7 +109,7 @@ def show(settings: Settings, system: str | None, as_json: bool) -> None:
         if system in (None, key.system)
     ]
     lines = [
-        f"{each['key']:<24} {each['use']:<8} {each['state']:<10} {each['valid_until']}  {each['days_left']:>4} days"
+        f"{each['key']:<24} {each['use']:<8} {both(each['state']):<24} {civil(each['valid_until'])}  {each['days_left']:>4} days / ngày"
         + (f"  {each['authority']}: {each['standing'].partition('; ')[2]}" if each["authority"] else "")
         for each in found
     ]

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from contracts.base.times import rfc3339
 from gateway import keyring as keys
 from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
+from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.doctor.files import key_files
 from gateway.exchange import entries
@@ -29,15 +30,17 @@ from gateway.settings import Settings, save
 from gateway.supervisor import PID, RELOADED
 from security import authority
 from security.keys import load_certificate
+from security.windows import civil
 
 _RELOAD_SECONDS: Final = 180.0
+_HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
 
 def show(settings: Settings, as_json: bool) -> None:
     found = [_told(settings, each, number == 0) for name in NAMES for number, each in enumerate(Keyring(settings).generations(name))]
     lines = [
-        f"{each['id']:<22} {'in use  ' if each['current'] else 'replaced'} until {each['valid_until'][:10]}  "
-        f"{'private key: ' + ('protected' if each['protected'] else 'in the clear') if each['key'] else 'private key destroyed'}"
+        f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until / đến {civil(each['valid_until'])[:10]}  "
+        f"{'private key / khóa bí mật: ' + (_HELD[each['protected']] if each['key'] else 'destroyed / đã hủy')}"
         for each in found
     ]
     emit({"ok": True, "keys": found}, as_json, "\n".join(lines))

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Any, Final, NoReturn, Protocol
 
 from contracts.base.errors import Branch, Failure, Finding, Language, Words
+from contracts.base.visible import visible
 from contracts.wire.jsontext import text_of
 
 
@@ -57,8 +58,13 @@ def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None =
     if as_json:
         print(text_of(_plain(result)))
     elif text:
-        print(text)
+        print(visible(text, lines=True) if _to_a_terminal() else text)
     raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
+
+
+def _to_a_terminal() -> bool:
+    """What goes into a file or a pipe is as it is; and standard output may be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +87,7 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     if as_json:
         print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
     else:
-        print(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", file=sys.stderr)
+        print(visible(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", lines=True), file=sys.stderr)
     raise SystemExit(code)
 
 
@@ -100,6 +106,10 @@ def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
 
 def told(found: Finding) -> str:
     """One finding in one line: where, the rule, what would have been right and what was found; a mark left in a draft with its hint alone."""
+    return visible(_told(found))
+
+
+def _told(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contracts.base.errors import Words
 from gateway.audit.vouched import anchors_of, witnesses_of
-from gateway.commands.output import Exit, bad_setting, fail
+from gateway.commands.output import Exit, bad_setting, fail, failed
 from gateway.journal.database import migrate, open_engine
 from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
@@ -85,8 +86,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             readdress(settings)
             supervisor.run()
     except NotStarted as trouble:
-        then = "Mend that and start again; `lgsp doctor` tells what is weak. / Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu."
-        fail(Exit.OURS, "not-started", f"it could not be started: {trouble} / không khởi động được", then, as_json)
+        failed(Exit.OURS, trouble, as_json)
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 
@@ -107,8 +107,8 @@ def _alone(settings: Settings) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotStarted(
-                f"the instance in {settings.data} is running already. Stop it first, or name another folder with --data. / "
-                f"Phiên bản tại {settings.data} đang chạy. Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data."
+                Words(f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"),
+                Words("Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.", "Stop it first, or name another folder with --data."),
             ) from None
         yield
     finally:

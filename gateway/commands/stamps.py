@@ -28,6 +28,7 @@ from gateway.vouching.spell import keep
 from gateway.vouching.stamps import Authority, Stamped, clock_trouble, store
 from security.entry import Json
 from security.timestamp import Unstamped
+from security.windows import civil
 
 
 def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, as_json: bool) -> None:
@@ -57,7 +58,7 @@ def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, 
         {"id": row.id, "size": row.size, "digest": bytes(row.digest).hex(), "time": _iso(row.time), "authority": row.authority}
         for row in rows
     ]
-    lines = [f"{each['id']:>6}  {each['time']}  {each['size']:>10}  {each['authority']}" for each in listed]
+    lines = [f"{each['id']:>6}  {civil(each['time'])}  {each['size']:>10}  {each['authority']}" for each in listed]
     emit({"ok": True, "total": total, "stamps": listed}, as_json, "\n".join(lines) or "no time-stamps yet / chưa có dấu thời gian")
 
 
@@ -76,7 +77,7 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
         what = "there is no signed checkpoint yet / chưa có điểm kiểm tra nào"
         fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? / Tiến trình giữ nhật ký có chạy không?", as_json)
     if not now and time.time() < held.at + settings.stamp_seconds:
-        text = f"stamped at {_iso(held.at)}, and not due / chưa đến hạn"
+        text = f"stamped at {civil(held.at)}, and not due / chưa đến hạn"
         emit({"ok": True, "stamped": False, "size": held.size, "time": _iso(held.at)}, as_json, text)
     try:
         made = asyncio.run(_ask(settings, anchors, *newest))
@@ -85,7 +86,7 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
         fail(Exit.NO, "unstamped", what, "See stamp_url and stamp_anchors. / Kiểm tra stamp_url và stamp_anchors.", as_json)
     _keep(engine, made)
     flagged = clock_trouble(made)
-    lines = [f"{made.size} entries, {_iso(made.proved.time)}, {made.proved.authority}", *(f"!! {words}" for words in flagged.values())]
+    lines = [f"{made.size} entries, {civil(made.proved.time)}, {made.proved.authority}", *(f"!! {words}" for words in flagged.values())]
     result = {"ok": not flagged, "stamped": True, "size": made.size, "time": _iso(made.proved.time), "authority": made.proved.authority}
     emit({**result, "trouble": flagged}, as_json, "\n".join(lines))
 

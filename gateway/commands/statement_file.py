@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from contracts.base.errors import Theirs
+from contracts.base.visible import visible
 from contracts.wire.jsontext import read_json
 from gateway.client.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
 from gateway.commands import given
@@ -69,4 +70,4 @@ def text_of(found: Mapping[str, Any]) -> str:
             for name in ("waiting", "given_up", "in_doubt", "failed", "over_midnight"):
                 lines += [f"    {name.replace('_', ' ')}: transfer {transfer}" for transfer in each[name]]
         lines += [f"    refused / bị từ chối: {number} × {code}" for code, number in each["refused"].items()]
-    return "\n".join([*lines, *found.get("notes", ())])
+    return "\n".join(map(visible, [*lines, *found.get("notes", ())]))

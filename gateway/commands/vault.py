@@ -50,7 +50,7 @@ def status(settings: Settings, as_json: bool) -> None:
     missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
     if waiting:
-        lines.append(f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {rfc3339(now)}, the log {log}; {waiting} keys wait. {_LOOK}")
+        lines.append(f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {civil(now)}, the log {civil(log)}; {waiting} keys wait. {_LOOK}")
     lines.append(f"{found.destroyed} keys are destroyed so far / đến nay đã hủy {found.destroyed} khóa")
     told = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
     emit(
@@ -86,7 +86,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     if waiting:
         with writing(engine) as connection:
             leases.give_back(connection, lease)
-        what = f"the clock says {rfc3339(now)}, the log {log}: nothing is destroyed / đồng hồ không chắc đúng, chưa hủy gì"
+        what = f"the clock says {civil(now)}, the log {civil(log)}: nothing is destroyed / đồng hồ không chắc đúng, chưa hủy gì"
         fail(Exit.NO, "clock-in-doubt", what, _LOOK, as_json)
     try:
         work = chore.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)

@@ -17,6 +17,7 @@ from gateway.commands.output import Exit, emit, fail
 from gateway.witness.judge import Judge
 from gateway.witness.state import BadFolder, Folder
 from security.checkpoint import NoteError
+from security.windows import civil
 
 
 def key(data: Path, name: str | None, as_json: bool) -> None:
@@ -50,7 +51,7 @@ def status(data: Path, as_json: bool) -> None:
             at = datetime.fromtimestamp(held.time, UTC).isoformat() if point is not None else None
             logs.append({"origin": held.origin, "keys": held.vkeys, "size": point.size if point is not None else 0, "at": at})
         objections = [str(each) for each in folder.objections()]
-        lines = [found.text(), *(f"  {each['origin']}: {each['size']} ({each['at'] or '—'})" for each in logs)]
+        lines = [found.text(), *(f"  {each['origin']}: {each['size']} ({civil(each['at'] or '—')})" for each in logs)]
         lines += [f"  !! {each}" for each in objections]
         emit({"ok": not objections, "vkey": found.text(), "logs": logs, "objections": objections}, as_json, "\n".join(lines))
 

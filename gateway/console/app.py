@@ -6,7 +6,7 @@ reads; nothing that it serves changes anything, shows a body, or needs a key.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from importlib import resources
 from typing import Any, Final
 
@@ -23,8 +23,8 @@ from gateway.doors.api_services import DeskServices
 from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
 from gateway.doors.body import Receive, Scope, Send
 from gateway.doors.health import Health, Vitals
+from security.windows import civil
 
-VIETNAM: Final = timezone(timedelta(hours=7))
 POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {
     "content-security-policy": POLICY,
@@ -63,7 +63,7 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["local"] = local
+    environment.filters["local"] = partial(civil, seconds=True)
     page = environment.get_template("status.html")
     style = resources.files("gateway.console").joinpath("style.css").read_bytes()
 
@@ -76,7 +76,7 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
             word=WORDS[language],
             language=language,
             other="en" if language == "vi" else "vi",
-            now=datetime.fromtimestamp(services.clock(), UTC).isoformat(),
+            now=services.clock(),
         )
         return HTMLResponse(text, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
 
@@ -87,8 +87,3 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         return RedirectResponse("/console", status_code=303, headers=_HEADERS)
 
     return Starlette(routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)])
-
-
-def local(text: str) -> str:
-    """A moment as it is read in Vietnam."""
-    return datetime.fromisoformat(text).astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S")

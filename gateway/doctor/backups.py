@@ -16,6 +16,7 @@ from gateway.doctor.findings import Found, found
 from gateway.journal import tables
 from gateway.registry.held import held
 from gateway.settings import Settings
+from security.windows import Moment
 
 _DAY: Final = 86_400.0
 
@@ -35,7 +36,7 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
         yield found("backup.inside", paths=", ".join(sorted(inside)))
     restored = held(connection)
     if restored is not None and not restored["confirmed"]:
-        yield found("restore.held", at=rfc3339(restored["at"]))
+        yield found("restore.held", at=Moment(rfc3339(restored["at"])))
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     if text is None:
         if settings.backup_days:

@@ -15,6 +15,7 @@ from gateway.keyring import NAMES, Keyring
 from gateway.registry.standing import standings
 from gateway.settings import Settings
 from security.keys import load_certificate
+from security.windows import Moment, civil
 
 _DAY: Final = 86_400.0
 SOON: Final = 14 * _DAY
@@ -36,7 +37,7 @@ def own_certificates(settings: Settings, now: float) -> Iterator[Found]:
 def _judged(name: str, certificate: x509.Certificate, now: float, soon: float, then: str) -> Iterator[Found]:
     until = certificate.not_valid_after_utc.timestamp()
     if until < now + soon:
-        yield found("certificate.ended" if until <= now else "certificate.ending", name=name, until=rfc3339(until), next=then)
+        yield found("certificate.ended" if until <= now else "certificate.ending", name=name, until=Moment(rfc3339(until)), next=then)
 
 
 def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
@@ -44,7 +45,7 @@ def systems_certificates(connection: Connection, now: float) -> Iterator[Found]:
     key = tables.system_key
     rows = connection.execute(select(key.c.key_id, key.c.system, key.c.use, key.c.valid_until).where(key.c.state == "active")).all()
     lasting = {(system, use) for _, system, use, until in rows if until >= now + SOON}
-    ending = sorted(f"{key_id} ({rfc3339(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting)
+    ending = sorted(f"{key_id} ({civil(until)[:10]})" for key_id, system, use, until in rows if (system, use) not in lasting)
     if ending:
         yield found("certificate.systems-ending", keys=", ".join(ending))
     said = standings(connection)

@@ -14,6 +14,7 @@ from gateway.journal import tables
 from gateway.retention import clock
 from gateway.settings import Settings
 from gateway.vault.keystore import KeyStore, copied
+from security.windows import Moment
 
 _GRACE: Final = 86_400.0
 _NAMED: Final = 5
@@ -42,10 +43,10 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fo
     if odd := store.odd(now):
         yield found("vault.odd-files", count=len(odd), files=_some(odd))
     if late and not clock.vouched(connection, settings.vault_keys, now):
-        yield found("vault.clock", now=clock.words(now), log=clock.words(clock.newest(connection)), count=len(late))
+        yield found("vault.clock", now=Moment(clock.words(now)), log=Moment(clock.words(clock.newest(connection))), count=len(late))
     elif late:
         first = min(name.due or now for name in late)
-        yield found("vault.overdue", count=len(late), since=rfc3339(first))
+        yield found("vault.overdue", count=len(late), since=Moment(rfc3339(first)))
 
 
 def key_copies(settings: Settings) -> Iterator[Found]:

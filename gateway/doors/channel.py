@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Policy, Theirs
-from contracts.base.times import rfc3339
 from gateway.registry.records import REVOKED, Key, System
 from gateway.registry.snapshot import Snapshot
 from security.keys import thumbprint
+from security.windows import civil
 
 # The bytes of a certificate are those of its connection, so most look-ups are of the very same object.
 mark_of: Final = lru_cache(maxsize=4096)(thumbprint)
@@ -47,5 +47,5 @@ def _refusal(key: Key, now: float) -> Policy:
     if key.state == REVOKED:
         return Policy("channel.revoked", key=key.key_id, since=key.since, reason=key.reason)
     if key.valid_from <= now < key.valid_until:
-        return Policy("channel.status-unknown", key=key.key_id, since=rfc3339(key.known_until) if key.known_until else "—")
-    return Policy("channel.expired", key=key.key_id, valid_from=rfc3339(key.valid_from), valid_until=rfc3339(key.valid_until))
+        return Policy("channel.status-unknown", key=key.key_id, since=civil(key.known_until) if key.known_until else "—")
+    return Policy("channel.expired", key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until))

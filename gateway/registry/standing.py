@@ -22,6 +22,7 @@ from gateway.registry.records import REVOKED, Key, OutsideAuthority, Use
 from security.encryptkeys import EncryptKey
 from security.keys import VerifyKey
 from security.revocation import Status
+from security.windows import civil
 
 
 class Standing(NamedTuple):
@@ -67,7 +68,7 @@ def _line(said: Status) -> str:
 
 
 def _moment(at: float | None) -> str:
-    return rfc3339(at) if at is not None else "—"
+    return civil(at) if at is not None else "—"
 
 
 def remember(connection: Connection, thumbprint: str, authority: str, words: Iterable[Status]) -> bool:

@@ -70,7 +70,7 @@ def say(keys: Path, now: float) -> None:
 
 
 def words(at: float | None) -> str:
-    """A time for people; a clock may say one that has no date."""
+    """A time as programs read it; a clock may say one that has no date."""
     try:
         return "-" if at is None else rfc3339(at)
     except (ArithmeticError, ValueError, OSError):

@@ -80,13 +80,13 @@ class Agent:
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
@@ -102,7 +102,7 @@ class Agent:
             sent.setdefault("Content-Type", "application/json")
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.request(method, self.base + path, data=body, headers=sent, timeout=30)
+            answer = session.request(method, self.base + path, data=body, headers=sent, timeout=60)
         return Told(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content)
 
     def lgsp(self, command: str, *words: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Agent:
         return int(self.rows(f"select count(*) from message where state = '{state}'")[0][0])
 
     def rows(self, query: str) -> list[Any]:
-        base = sqlite3.connect(f"file:{self.folder / 'state' / 'agent.db'}?mode=ro", uri=True, timeout=10)
+        base = sqlite3.connect(f"file:{self.folder / 'state' / 'agent.db'}?mode=ro", uri=True, timeout=60)
         try:
             return base.execute(query).fetchall()
         finally:
@@ -132,7 +132,7 @@ def running(agent: Agent) -> Iterator[Agent]:
         agent.stop()
 
 
-def wait(what: str, done: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait(what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
     until = time.monotonic() + seconds
     while True:
         found = done()

@@ -192,7 +192,7 @@ class _Slow:
 async def _asked(port: int, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     return answer
 
@@ -232,11 +232,11 @@ async def test_a_listener_that_closes_answers_what_it_took_and_waits_for_no_idle
     busy_out.write(call)
     await asyncio.sleep(0.1)
     closing = asyncio.create_task(served.close(60.0))
-    await asyncio.wait_for(idle.read(), 20)
+    await asyncio.wait_for(idle.read(), 60)
     assert not closing.done()
     slow.go.set()
     assert b" 200 " in await busy.readline()
-    await asyncio.wait_for(closing, 20)
+    await asyncio.wait_for(closing, 60)
     for writer in (idle_out, busy_out):
         writer.close()
 

@@ -177,7 +177,7 @@ def test_another_address_is_refused(stations: Agent, method: str, path: str) -> 
     sent.url = stations.base + path  # as it stands: the library would tidy it
     with requests.Session() as session:
         session.trust_env = False
-        told = session.send(sent, timeout=10)
+        told = session.send(sent, timeout=60)
     assert (told.status_code, told.json()["code"]) == (404, "agent.address")
 
 

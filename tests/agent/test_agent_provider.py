@@ -84,7 +84,7 @@ class Gateway:
         tls = client_context(self.keyring.trust_anchors, *certificate)
         reader, writer = await asyncio.open_connection("localhost", self.port, ssl=tls)
         writer.write(message.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return answer
 

@@ -239,7 +239,7 @@ def test_an_untrusted_gateway_is_met_with_the_option_that_names_authorities(sand
         thread.start()
         url = f"https://localhost:{listener.getsockname()[1]}"
         ended, told = lgsp("audit", "verify", "--url", url, "--vkey", str(Keyring(sandbox).log_vkey))
-        thread.join(10)
+        thread.join(60)
     assert (ended, told["error"]["code"]) == (3, "client.no-connection") and "--trust" in told["error"]["next"], told
     (tmp_path / "none.pem").write_text("none")
     for name, code in (("missing", "no-file"), ("none.pem", "bad-certificates")):
@@ -286,6 +286,9 @@ def test_one_up_a_data_folder(sandbox: Settings) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
         with pytest.raises(NotStarted, match="running already"), _alone(sandbox):
             raise AssertionError("a second one came in")
+        done = commandline.lgsp("up", "--data", str(sandbox.data))
+        assert done.code == 3 and [line.count(" / ") for line in done.err.splitlines()] == [1, 1], done.err
+        assert "is running already / không khởi động được: phiên bản tại" in done.err and "--data. / Hãy dừng" in done.err
     finally:
         os.close(folder)
     with _alone(sandbox):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from contracts.bundle import catalogue_folders
-from gateway.console.app import POLICY, build_desk, local
+from gateway.console.app import POLICY, build_desk
 from gateway.console.words import WORDS
 from gateway.doors.api_services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
@@ -185,10 +185,6 @@ async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: D
 def test_metrics_before_the_first_checkpoint() -> None:
     text = metrics(Counts({"accepted": 0}, {"waiting": 0}, 0, 0, None, 0), 3)
     assert "checkpoint_age" not in text and "lgsp_registry_revision 3" in text
-
-
-def test_times_are_vietnams() -> None:
-    assert local("2026-11-24T17:30:00.000Z") == "25/11/2026 00:30:00"
 
 
 def test_all_words_stand_in_both_languages() -> None:

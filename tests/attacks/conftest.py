@@ -63,7 +63,7 @@ class Judge:
 
 
 def rows(file: Path, query: str, *values: str) -> list[Any]:
-    base = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)
+    base = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)
     try:
         return base.execute(query, values).fetchall()
     finally:

@@ -70,7 +70,7 @@ def test_spicy_litetlog_accepts_what_is_genuine_and_nothing_else(exported: Path)
 
     def accepts(entry: Path, key: str = "log.vkey") -> bool:
         text = (exported.parents[1] / key).read_text().strip()
-        done = subprocess.run([tool, "-verify", text, str(entry)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([tool, "-verify", text, str(entry)], capture_output=True, text=True, timeout=60)
         return done.returncode == 0
 
     for name in ("t0", "t130", "t299"):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Finding
 from contracts.base.ids import new_id
 from gateway.audit import origins
 from gateway.audit.index import Indexer
 from gateway.audit.reconcile import Comparison, Line, compare
 from gateway.audit.search import reading
 from gateway.client.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, decoded, from_csv, from_json
+from gateway.commands import statement_file
+from gateway.commands.output import told
 from gateway.journal import tables
 from gateway.journal.database import writing
 from security import entry as form
@@ -254,7 +257,7 @@ def test_a_log_that_ended_that_day_is_named_and_not_counted(database: Engine) ->
         found = compare(connection, "H14.5", ["phan-anh"], said, HASH, NEXT_WEEK)
     assert (
         found.differences == 1
-        and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T02:00" in found.to_json()["notes"][0]
+        and "the log tinh.example/lgsp, which ended by a restore (0 entries, 2026-11-24T09:00+07:00" in found.to_json()["notes"][0]
     )
     with reading(database) as connection:
         for day in (date(2026, 11, 23), date(2026, 11, 25)):
@@ -301,3 +304,21 @@ def test_a_table_in_an_encoding_of_old_is_told_where() -> None:
     with pytest.raises(BadStatement) as caught:
         from_json({"day": None, "counts": [{**SENDER._asdict(), "accepted": None}]})
     assert [each.got for each in caught.value.findings] == ["nothing", "nothing"]
+
+
+def test_what_a_statement_names_does_not_speak_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of an agency is a stranger's: its names and ids are shown as text, in the comparison and where they are refused."""
+    evil, names = "\x1b]0;x\x07\u202e", ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
+    at = {"system": f"y-te{evil}", "contract": "c/v1", "operation": "o", "direction": "sent", "verdict": "differs", "theirs": 1, "ours": 0}
+    lacking = {"not_here": [{"message": f"m{evil}\nALL IS WELL", "reason": "unknown"}], "not_there": [], "refused": {}}
+    text = statement_file.text_of(
+        {"agency": "H14", "day": "2026-11-24", "differences": 1, "lines": [{**at, **lacking, **dict.fromkeys(names, [])}]}
+    )
+    assert len(text.splitlines()) == 3 and "y-te\\u001b]0;x\\u0007\\u202e" in text and "\\u000aALL IS WELL" in text
+    file = tmp_path / "counts.csv"
+    file.write_text(f"system,contract,operation,direction,accepted\n{evil},c/v1,o,{evil},viele{evil}\n", "utf-8")
+    with pytest.raises(SystemExit):
+        statement_file.read(file, "2026-11-24", "H14", as_json=False)
+    said = capsys.readouterr().err
+    assert "counts.csv" in said and not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert told(Finding(f"line 2: {evil}", "", evil, "code", "sent or received")).count("\\u001b") == 2

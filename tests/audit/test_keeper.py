@@ -208,7 +208,7 @@ def test_running_sequences_delivers_and_gives_the_lease_back(idle_log: Any) -> N
         running = asyncio.create_task(one.run())
         for name in (new_id(), new_id()):
             idle_log.pend(name)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while True:
                     with engine.connect() as connection:
                         if connection.execute(select(tables.log_entry.c.idx).where(tables.log_entry.c.transfer == name)).first():
@@ -234,7 +234,7 @@ def test_an_inconsistent_log_is_said_and_not_signed(idle_log: Any) -> None:
     async def work() -> Keeper:
         one = keeper(idle_log)
         running = asyncio.create_task(one.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while one.trouble is None:
                 await asyncio.sleep(0.02)
         one.stop()

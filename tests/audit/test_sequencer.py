@@ -285,6 +285,7 @@ def test_a_second_entry_of_a_phase_is_kept_apart_and_stops_nothing(log: Any) -> 
 
 
 def test_doors_see_the_newest_checkpoint(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.audit.checkpoints._LOOK_SECONDS", 600.0)
     newest = NewestCheckpoint(log.file.path)
     assert newest.note() == "" and newest.base64() == ""
     filled(log, 2)

@@ -227,7 +227,7 @@ def listening(settings: Settings, oldest: ssl.TLSVersion) -> Iterator[int]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
-        thread.join(5)
+        thread.join(60)
 
 
 def test_an_old_tls_is_found_where_it_is_accepted(settings: Settings) -> None:

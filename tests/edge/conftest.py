@@ -146,7 +146,7 @@ def _serving(command: list[str], site: str, log: Path, environment: dict[str, st
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def rest_via(edge: str, edged: Edged, system: str) -> RestClient:

@@ -67,7 +67,7 @@ def ask(port: int, context: ssl.SSLContext | None, data: bytes, path: str = "") 
     else:
         plain = socket.create_connection(("127.0.0.1", port), 10)
     with plain if context is None else context.wrap_socket(plain, server_hostname="localhost") as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.sendall(data)
         return read_one(sock)[0]
 

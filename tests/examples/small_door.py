@@ -166,5 +166,5 @@ def small_door(province: Any) -> Iterator[Door]:
     yield made
     asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     loop.close()

@@ -165,7 +165,7 @@ def test_the_address_that_was_signed_must_be_ours(kinh_te: AsGateway) -> None:
 def test_no_certificate_no_connection(kinh_te: AsGateway) -> None:
     with pytest.raises(NoAnswer):
         kinh_te.rest.send(kinh_te.rest.prepare("POST", "/tra-cuu", QUESTION, token=""), tls=None)
-    plain = http.client.HTTPSConnection("localhost", int(kinh_te.url.rpartition(":")[2]), timeout=5)
+    plain = http.client.HTTPSConnection("localhost", int(kinh_te.url.rpartition(":")[2]), timeout=60)
     with pytest.raises(ssl.SSLCertVerificationError):
         plain.request("GET", "/_seen")
 
@@ -346,7 +346,7 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
         assert gateway.rest.exchange(gateway.rest.prepare("POST", "/", {}, token="")).status == 500
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_stand_in_without_identity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

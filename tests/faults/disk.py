@@ -29,7 +29,7 @@ def command(trace: Path, *words: str) -> list[str]:
 def can_trace(folder: Path) -> str | None:
     """Why this machine cannot; None if it can."""
     try:
-        done = subprocess.run(command(folder / "trial", "true"), capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command(folder / "trial", "true"), capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as trouble:
         return f"strace: {trouble}"
     return None if done.returncode == 0 else f"strace: {done.stderr.strip()[:120]}"

@@ -42,7 +42,7 @@ class Load:
         self._stop.set()
         self._thread.join(60)
 
-    def wait(self, more: int, seconds: float = 20.0) -> None:
+    def wait(self, more: int, seconds: float = 60.0) -> None:
         """Until so many more are acknowledged."""
         goal, until = len(self.acknowledged) + more, time.monotonic() + seconds
         while len(self.acknowledged) < goal:
@@ -51,7 +51,7 @@ class Load:
 
     async def _run(self) -> None:
         client = RestClient(Identity.load(self._settings.identities / "bao-chay"))
-        async with AsyncRestClient(client, connections=self._connections, timeout=30) as caller:
+        async with AsyncRestClient(client, connections=self._connections, timeout=60) as caller:
             await asyncio.gather(*(self._one(caller) for _ in range(self._connections)))
 
     async def _one(self, caller: AsyncRestClient) -> None:
@@ -71,14 +71,14 @@ class Load:
 
 
 def rows(settings: Settings, query: str) -> list[Any]:
-    base = sqlite3.connect(f"file:{settings.data / 'lgsp.db'}?mode=ro", uri=True, timeout=10)
+    base = sqlite3.connect(f"file:{settings.data / 'lgsp.db'}?mode=ro", uri=True, timeout=60)
     try:
         return base.execute(query).fetchall()
     finally:
         base.close()
 
 
-def all_in_feed(world: World, acknowledged: dict[str, str], seconds: float = 20.0) -> Counter[str]:
+def all_in_feed(world: World, acknowledged: dict[str, str], seconds: float = 60.0) -> Counter[str]:
     """Waits until everything acknowledged stands in the feed; how often each stands there."""
 
     def counted() -> Counter[str] | None:

@@ -56,7 +56,7 @@ class Instance:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -218,7 +218,7 @@ def test_told_to_stop_under_load(one: Instance) -> None:
     with Load(one.settings) as load:
         load.wait(SOME)
         one.process.send_signal(signal.SIGTERM)
-        one.process.wait(30)
+        one.process.wait(60)
         taken = {name for (name,) in rows(one.settings, "select id from transfer where contract like 'incident-alert%'")}
         time.sleep(0.3)
     assert set(load.acknowledged.values()) <= taken

@@ -83,7 +83,7 @@ def test_under_the_checkpoint(small_disk: Path, tmp_path: Path) -> None:
     async def work() -> Keeper:
         keeper = Keeper(gateway.engine, lock_of(gateway.engine), "keeper-1", gateway.sequencer())
         running = asyncio.create_task(keeper.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             commit_later = asyncio.to_thread(commit, gateway.engine, [handed_in("door-1") for _ in range(5)])
             await commit_later
             while keeper.trouble is None:

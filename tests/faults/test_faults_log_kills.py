@@ -66,7 +66,7 @@ class Zygote:
     def end(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 @pytest.fixture(scope="module")

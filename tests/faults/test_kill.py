@@ -77,7 +77,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
         os.kill(pid, signal.SIGSTOP)  # nobody may react to another's death
     for pid in everything:
         os.kill(pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
 
 
 async def submit(identities: Path, acknowledged: dict[str, str], dispatched: dict[str, str], kill_at: asyncio.Event) -> None:

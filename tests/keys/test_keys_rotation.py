@@ -100,7 +100,7 @@ class Callers:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
 
 
 def _dossier(client: RestClient) -> Any:

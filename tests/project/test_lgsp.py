@@ -43,7 +43,7 @@ class Checkout:
     ) -> subprocess.CompletedProcess[str]:
         env = {"PATH": str(self.bin), "HOME": str(self.home), "NOTES": str(self.notes), "LANG": "C.UTF-8", **environment}
         command = [*before, str(self.folder / "lgsp"), *arguments]
-        return subprocess.run(command, cwd=cwd or self.home, env=env, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        return subprocess.run(command, cwd=cwd or self.home, env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
 
     def noted(self, what: str) -> int:
         return self.notes.read_text("utf-8").count(what)
@@ -122,7 +122,7 @@ def test_two_at_once_make_it_once(checkout: Checkout) -> None:
         subprocess.Popen([str(checkout.folder / "lgsp"), "up"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=30) for process in both]
+    said = [process.communicate(timeout=60) for process in both]
     assert all(process.returncode == 0 and "-m gateway up" in out for process, (out, _) in zip(both, said, strict=True)), said
     assert checkout.noted("made ") == 1 and checkout.noted("installed") == 1
     assert sum("waiting" in err for _, err in said) == 1

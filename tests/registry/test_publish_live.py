@@ -80,7 +80,7 @@ class Calls:
 
     async def _rest(self, name: str) -> None:
         client = RestClient(Identity.load(self._settings.identities / name))
-        async with AsyncRestClient(client, connections=3, timeout=30) as caller:
+        async with AsyncRestClient(client, connections=3, timeout=60) as caller:
 
             async def one() -> None:
                 while not self._stop.is_set():

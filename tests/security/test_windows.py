@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.windows import DAYS, PERIODS, Hours, Quota
+from security.windows import DAYS, PERIODS, Hours, Moment, Quota, civil
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 times = st.integers(1_700_000_000, 2_000_000_000).map(float)
@@ -71,3 +72,11 @@ def test_hours_of_another_shape_are_refused(value: object) -> None:
 def test_quotas_of_another_shape_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         Quota.from_json(value)
+
+
+def test_moments_in_words_are_the_provinces_with_their_offset():
+    for at in (1_795_541_400.25, "2026-11-24T17:30:00.250Z", "2026-11-24T18:30:00.250+01:00"):
+        assert civil(at) == "2026-11-25T00:30+07:00" and civil(at, seconds=True) == "2026-11-25T00:30:00+07:00"
+    assert civil("–") == "–"
+    told = Moment("2026-11-24T17:30:00.250Z")
+    assert f"{told}" == "2026-11-25T00:30+07:00" and json.dumps(told) == '"2026-11-24T17:30:00.250Z"'

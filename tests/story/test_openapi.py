@@ -94,7 +94,7 @@ def test_the_door_keeps_its_openapi(contract: str, world: World) -> None:
     session.trust_env = False
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
-    document = session.get(f"{identity.gateway}/contracts/{OPENAPI[contract]}", timeout=10).json()
+    document = session.get(f"{identity.gateway}/contracts/{OPENAPI[contract]}", timeout=60).json()
     base = document["servers"][0]["url"]
     encrypted = in_clear(document)
     assert encrypted == contract.startswith("dossier-status")
@@ -109,7 +109,7 @@ def test_the_door_keeps_its_openapi(contract: str, world: World) -> None:
         @given(case=operation.ok().as_strategy())
         def attack(case: Any) -> None:
             nonlocal called
-            response = case.call(base_url=base, session=session, auth=Signed(client, encrypted), verify=session.verify, timeout=20)
+            response = case.call(base_url=base, session=session, auth=Signed(client, encrypted), verify=session.verify, timeout=60)
             case.validate_response(response, checks=CHECKS)
             called += 1
 

@@ -78,7 +78,7 @@ def test_with_notice_on_every_door_and_back(world: World, instance: Settings, wh
 
 def noted(world: World, name: str) -> list[dict[str, Any]]:
     """Entries of the log that speak of a change of this one."""
-    base = sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True, timeout=10)
+    base = sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True, timeout=60)
     try:
         found = [
             json.loads(entry)

@@ -74,7 +74,7 @@ def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
             time.sleep(0.02)
 
         def ask(body: bytes) -> tuple[int, str]:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:
                 connection.request("POST", "/add-checkpoint", body)
                 answer = connection.getresponse()
@@ -90,7 +90,7 @@ def lite(tmp_path: Path, log: Any) -> Iterator[tuple[Ask, Path]]:
         for process in (witness, agent):
             if process is not None:
                 process.terminate()
-                process.wait(10)
+                process.wait(60)
         said.close()
 
 

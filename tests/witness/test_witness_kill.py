@@ -37,7 +37,7 @@ def run(folder: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def ask(place: str, body: bytes) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(place, timeout=10)
+    connection = http.client.HTTPConnection(place, timeout=60)
     try:
         connection.request("POST", "/add-checkpoint", body)
         answer = connection.getresponse()

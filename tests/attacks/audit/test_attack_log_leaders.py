@@ -59,7 +59,7 @@ class Process:
             self.send(signal.SIGCONT)
             self.child.terminate()
         try:
-            self.child.wait(15)
+            self.child.wait(60)
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
@@ -131,7 +131,7 @@ def test_two_keepers_at_once_one_killed_a_third(gateway: Gateway, start: Start) 
     assert sum(each.says("leads, epoch") for each in keepers.values()) == 1, "one leads, the other waits"
     first, epoch = leader(gateway.engine)
     keepers[first].send(signal.SIGKILL)
-    keepers[first].child.wait(10)
+    keepers[first].child.wait(60)
     keepers["keeper-c"] = start("keeper-c")
     commit(gateway.engine, [handed_in("door-1") for _ in range(40)])
     settled(gateway, done + 40)

@@ -1,0 +1,29 @@
+"""The words of lists for people: a state as programs have it, and in Vietnamese beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_VIETNAMESE: Final = {
+    "in force": "có hiệu lực",
+    "not in force": "không có hiệu lực",
+    "expired": "đã hết hạn",
+    "not-yet-valid": "chưa đến hạn",
+    "suspended": "tạm dừng",
+    "not-approved": "chưa đủ chữ ký",
+    "out-of-hours": "ngoài giờ",
+    "active": "có hiệu lực",
+    "proposed": "được đề xuất",
+    "retired": "đã thôi",
+    "revoked": "đã thu hồi",
+    "ended": "đã hết hạn",
+    "not yet": "chưa đến hạn",
+    "unknown": "chưa rõ",
+    "in use": "đang dùng",
+    "replaced": "đã thay",
+}
+
+
+def both(word: str) -> str:
+    """`active / có hiệu lực`; a word that is not known here stays alone."""
+    return f"{word} / {_VIETNAMESE[word]}" if word in _VIETNAMESE else word
