@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from gateway.doctor.findings import Found, found
+from gateway.journal.database import knows, newest_revision, revision
 from gateway.settings import Settings
 
 _MIB: Final = 1 << 20
@@ -29,6 +30,13 @@ def disk(settings: Settings) -> Iterator[Found]:
     free = shutil.disk_usage(settings.data).free // _MIB
     if free < _LOW:
         yield found("disk.full" if free < _FULL else "disk.low", free=free, path=settings.data)
+
+
+def schema(connection: Connection) -> Iterator[Found]:
+    """Whether the tables are those that this program reads."""
+    at, newest = revision(connection), newest_revision()
+    if at not in (None, newest):
+        yield found("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
 
 
 def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Found]:
