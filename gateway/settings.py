@@ -15,6 +15,11 @@ from typing import Any, Final, Literal
 import yaml
 
 FILE: Final = "settings.yaml"
+DRAFT, WHOLE = (
+    ".new",
+    ".made",
+)  # in the data folder: an instance that is being built; one that is built, and on its way up into the data folder
+NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what may lie there before one is made; the last where a disk begins
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
@@ -143,7 +148,9 @@ class Settings:
     @property
     def is_made(self) -> bool:
         """Whether there is an instance, or the copy of one without its keys; settings alone are none yet."""
-        return (self.data / FILE).exists() and any(each.name != FILE for each in self.data.iterdir())
+        if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
+            return False
+        return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
 
     @property
     def vault_keys(self) -> Path:

@@ -1,11 +1,35 @@
-"""A child process as the supervisor keeps it."""
+"""A child process as the supervisor keeps it, and what is told where none could be started."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
+from contracts.base.errors import Language, Words
 from gateway.forkserver import Process
+
+_MEND: Final = Words(
+    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.", "Mend that and start again; `lgsp doctor` tells what is weak."
+)
+
+
+class NotStarted(RuntimeError):
+    """The instance could not be started: why, and what to do, as a command tells a failure."""
+
+    code: Final = "not-started"
+    findings: Final = ()
+
+    def __init__(self, why: Words, then: Words = _MEND) -> None:
+        super().__init__(why.en)
+        self._what: Final = Words(f"không khởi động được: {why.vi}", f"it could not be started: {why.en}")
+        self._then: Final = then
+
+    def what(self, language: Language) -> str:
+        return self._what.of(language)
+
+    def next(self, language: Language) -> str:
+        return self._then.of(language)
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,13 +29,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.base.errors import Language, Words
+from contracts.base.errors import Words
 from gateway.child import READY
-from gateway.doors.edge import BadEdge, Proxies
-from gateway.doors.server import bind, bind_unix
 from gateway.forkserver import ForkServer
 from gateway.settings import Settings
-from gateway.supervised import Child
+from gateway.sockets import open_listeners
+from gateway.supervised import Child, NotStarted
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
@@ -46,29 +44,6 @@ CATALOGUE: Final = "contracts.compiled:catalogue"
 PID: Final = "supervisor.pid"
 RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
-
-
-_MEND: Final = Words(
-    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.", "Mend that and start again; `lgsp doctor` tells what is weak."
-)
-
-
-class NotStarted(RuntimeError):
-    """The instance could not be started: why, and what to do, as a command tells a failure."""
-
-    code: Final = "not-started"
-    findings: Final = ()
-
-    def __init__(self, why: Words, then: Words = _MEND) -> None:
-        super().__init__(why.en)
-        self._what: Final = Words(f"không khởi động được: {why.vi}", f"it could not be started: {why.en}")
-        self._then: Final = then
-
-    def what(self, language: Language) -> str:
-        return self._what.of(language)
-
-    def next(self, language: Language) -> str:
-        return self._then.of(language)
 
 
 @dataclass(slots=True)
@@ -94,8 +69,7 @@ class Supervisor:
 
     def run(self) -> None:
         settings = self.settings
-        listeners = {"exchange": self._bind(settings.host, settings.exchange_port), "desk": self._bind(settings.host, settings.desk_port)}
-        listeners |= self._bind_edges()
+        listeners = open_listeners(settings)
         self._lifeline = os.pipe()
         settings.run.mkdir(parents=True, exist_ok=True)
         desk = listeners["desk"].fileno()
@@ -145,45 +119,6 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
-    def _bind(self, host: str, port: int) -> socket.socket:
-        try:
-            return bind(host, port)
-        except OSError as error:
-            raise NotStarted(
-                Words(
-                    f"không mở được cổng {host}:{port}: {error.strerror or error}",
-                    f"cannot listen on {host}:{port}: {error.strerror or error}",
-                ),
-                Words(
-                    "Có thể một phiên bản khác đang chạy: dừng nó, hoặc chọn cổng khác bằng LGSP_EXCHANGE_PORT và LGSP_DESK_PORT.",
-                    "Is another instance running? Stop it, or choose other ports with LGSP_EXCHANGE_PORT and LGSP_DESK_PORT.",
-                ),
-            ) from None
-
-    def _bind_edges(self) -> dict[str, socket.socket]:
-        settings, found = self.settings, {}
-        if settings.edge_port:
-            try:
-                Proxies.of(settings)
-            except BadEdge as wrong:
-                raise NotStarted(Words(f"thiết lập edge không hợp lệ: {wrong}", str(wrong))) from None
-            found["edge"] = self._bind(settings.host, settings.edge_port)
-        if settings.edge_socket:
-            try:
-                found["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
-            except (OSError, LookupError) as error:
-                raise NotStarted(
-                    Words(
-                        f"không mở được socket {settings.edge_socket}: {error}",
-                        f"cannot listen on the socket {settings.edge_socket}: {error}",
-                    ),
-                    Words(
-                        "Thư mục của nó phải có sẵn và thuộc về tài khoản chạy trục.",
-                        "Its folder must exist and belong to the gateway's user.",
-                    ),
-                ) from None
-        return found
-
     def _fork_server(self) -> ForkServer:
         loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
         return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
@@ -193,10 +128,13 @@ class Supervisor:
             try:
                 self._begin(child)
             except OSError as error:
+                why = error.strerror or error
                 raise NotStarted(
-                    f"{child.name} could not be started: {error.strerror or error}. Give the gateway more processes, open files or memory "
-                    f"(ulimit -u, ulimit -n; under systemd TasksMax=, LimitNOFILE=, MemoryMax=). / "
-                    f"không khởi động được tiến trình {child.name}; hãy tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n)."
+                    Words(f"không bắt đầu được tiến trình {child.name}: {why}", f"the process {child.name} could not begin: {why}"),
+                    Words(
+                        "Tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
+                        "Allow the gateway more processes, open files or memory (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
+                    ),
                 ) from None
 
     def _start(self, child: Child) -> bool:

@@ -20,7 +20,8 @@ from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
-from gateway.supervisor import NotStarted, Supervisor
+from gateway.supervised import NotStarted
+from gateway.supervisor import Supervisor
 
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"

@@ -53,8 +53,8 @@ _STANDS: Final[dict[str, Words]] = {
     "bench": Words("Không có số đo nào. Chạy lại.", "Nothing was measured. Run it again."),
     "demo": Words("Phiên bản thử đã dừng. Chạy lại từ đầu bằng `lgsp demo`.", "The demo's instance has ended. `lgsp demo` begins anew."),
     "up": Words(
-        "Phiên bản chưa được tạo xong, không để lại gì. Chạy lại `lgsp up`.",
-        "The instance was not made and nothing is left. Run `lgsp up` again.",
+        "Phiên bản đã có thì còn nguyên; phiên bản đang tạo dở thì không để lại gì. Chạy lại `lgsp up`.",
+        "An instance that was there stands as it was; of one that was being made nothing is left. Run `lgsp up` again.",
     ),
     "vault expire": Words(
         "Khóa đã hủy thì không lấy lại được; khóa chưa hủy vẫn còn. Xem `lgsp vault status`, rồi chạy lại.",

@@ -197,6 +197,19 @@ _kind(
     grave=True,
 )  # fmt: skip
 _kind(
+    "database.older",
+    ("Cơ sở dữ liệu ở phiên bản {found}, chương trình này cần {newest}", "The database is at revision {found}, this program needs {newest}"),
+    ("Phần còn lại của nó chưa xem được.", "What else it holds cannot be looked at yet."),
+    ("Sao lưu (`lgsp backup`), rồi khởi động phiên bản một lần (`lgsp up`): cơ sở dữ liệu được đưa lên trong một giao dịch.", "Back it up (`lgsp backup`), then start the instance once (`lgsp up`), which brings it up to date in one transaction."),
+)  # fmt: skip
+_kind(
+    "database.newer",
+    ("Cơ sở dữ liệu ở phiên bản {found}, mới hơn phiên bản {newest} của chương trình này", "The database is at revision {found}, newer than this program's {newest}"),
+    ("Chương trình này không khởi động trên nó được.", "This program does not start on it."),
+    ("Dùng bản mới hơn của chương trình.", "Use the newer release of the program."),
+    grave=True,
+)  # fmt: skip
+_kind(
     "database.damaged",
     ("Cơ sở dữ liệu hỏng: {reason}", "The database is damaged: {reason}"),
     ("Có thể đã mất dữ liệu.", "Something may be lost."),

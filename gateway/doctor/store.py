@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from contracts.base.errors import Ours
 from gateway.audit.checkpoints import read_note
 from gateway.doctor.findings import Found, found
+from gateway.journal.database import knows, newest_revision, revision
 from gateway.settings import Settings
 
 _MIB: Final = 1 << 20
@@ -39,6 +40,13 @@ def checkpoints(settings: Settings) -> Iterator[Found]:
             read_note(path)
         except Ours as trouble:
             yield found("log.checkpoint", reason=trouble.facts["reason"])
+
+
+def schema(connection: Connection) -> Iterator[Found]:
+    """Whether the tables are those that this program reads."""
+    at, newest = revision(connection), newest_revision()
+    if at not in (None, newest):
+        yield found("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
 
 
 def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Found]:

@@ -135,6 +135,11 @@ def knows(wanted: str) -> bool:
     return wanted in _revisions()
 
 
+def newest_revision() -> str:
+    """The one that this program works on."""
+    return _revisions()[0]
+
+
 def _revisions() -> list[str]:
     """Those that this program has, the newest first."""
     from alembic.script import ScriptDirectory

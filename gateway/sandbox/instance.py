@@ -1,7 +1,8 @@
 """Making an instance: its folder, keys, database, contracts; and for a sandbox a whole province with an identity for each system.
 
-Invariant: an instance is made whole or not at all. It is built beside its place and moved there by one rename, so that a Ctrl-C or a full disk
-leaves nothing that looks like one. Settings may lie in its place before it is made, and nothing else.
+Invariant: an instance is made whole or not at all. It is built in a folder within its place, which one rename declares whole; only then what it holds
+moves up, and a move that was cut short goes on at the next start. So a Ctrl-C or a full disk leaves nothing that looks like one, and the place may be
+a volume, or the one folder that its owner may write to. Settings may lie in it before the instance is made, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import json
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,7 +34,7 @@ from gateway.registry import granting, store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.sandbox import agents, live
-from gateway.settings import FILE, Settings, save
+from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
 from security import approvals, authority
 from security.keys import PrivateKey
 
@@ -49,22 +52,35 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
 
     `endpoints` gives the address of each stand-in system, by the system's id.
     """
+    place, whole = settings.data, settings.data / WHOLE
+    if not whole.exists():
+        _build(settings, endpoints, now, province).rename(whole)
+    place.chmod(0o700)
+    for each in sorted(
+        whole.iterdir(), key=lambda each: each.name == FILE
+    ):  # in the end the settings, in the place of those that were read
+        each.replace(place / each.name)
+    whole.rmdir()
+
+
+def _build(settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> Path:
     place = settings.data
-    others = sorted(each.name for each in place.iterdir() if each.name != FILE) if place.exists() else []
+    there = place.exists()
+    others = sorted(each.name for each in place.iterdir() if each.name not in NO_INSTANCE) if there else []
     if others:
         raise FolderTaken(f"{place}: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}")
-    building = place.with_name(f".{place.name}.new")
+    building = place / DRAFT
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True, mode=0o700)
     try:
         _make(replace(settings, data=building), settings, endpoints, now, province)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
+        if not there:
+            with suppress(OSError):
+                place.rmdir()
         raise
-    if place.exists():
-        (place / FILE).unlink(missing_ok=True)  # they were read, and stand in the new folder
-        place.rmdir()
-    building.rename(place)
+    return building
 
 
 def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:

@@ -27,8 +27,8 @@ from gateway.commands.run import _alone
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
-from gateway.settings import Settings, load
-from gateway.supervisor import NotStarted
+from gateway.settings import DRAFT, WHOLE, Settings, load
+from gateway.supervised import NotStarted
 from security.entry import Note, freeze
 from tests import commandline
 from tests.audit import making
@@ -318,6 +318,26 @@ def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> Non
     assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
     with pytest.raises(FolderTaken, match="data: ca, "):
         make_instance(settings, {}, time.time(), province=False)
+
+
+def test_an_instance_is_made_in_the_very_folder_and_once_whole_moves_there_in_any_case(tmp_path: Path) -> None:
+    """The place may be where a disk begins, or all that its owner may write to. What a kill left half built is thrown away; what was whole goes on."""
+    place = tmp_path / "data"
+    (place / "lost+found").mkdir(parents=True)
+    (place / "settings.yaml").write_text("kind: production\norigin: tinh.example/lgsp\n", "utf-8")
+    (place / DRAFT / "keys").mkdir(parents=True)
+    settings, folder = load(place, environment={}), place.stat().st_ino
+    assert not settings.is_made
+    make_instance(settings, {}, time.time(), province=False)
+    assert settings.is_made and place.stat().st_ino == folder and {each.name for each in tmp_path.iterdir()} == {"data"}
+    names, root = {each.name for each in place.iterdir()}, (place / "ca" / "root.crt").read_bytes()
+    assert names >= {"lost+found", "settings.yaml", "ca", "keys", "lgsp.db"} and not names & {DRAFT, WHOLE}
+    for moved in ("settings.yaml", "keys", "ca"):  # killed while it moved: at any of them
+        (place / WHOLE).mkdir(exist_ok=True)
+        (place / moved).rename(place / WHOLE / moved)
+        assert not settings.is_made
+    make_instance(settings, {}, time.time(), province=False)
+    assert settings.is_made and {each.name for each in place.iterdir()} == names and (place / "ca" / "root.crt").read_bytes() == root
 
 
 def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.commands import stopping
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load
+from gateway.settings import DRAFT, Settings, load
 
 LGSP = (sys.executable, "-m", "gateway")
 
@@ -71,7 +71,7 @@ def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
 def test_an_instance_that_was_being_made_is_not_left_half_made(tmp_path: Path) -> None:
     process = start("up", "--data", str(tmp_path / "data"))
     deadline = time.monotonic() + 60
-    while not (tmp_path / ".data.new").exists() and time.monotonic() < deadline:
+    while not (tmp_path / "data" / DRAFT).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -17,20 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, store
 from gateway.doctor.findings import KINDS
 from gateway.doctor.network import accepts_old_tls
 from gateway.journal import tables
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import knows, open_engine, writing
 from gateway.keyring import Keyring
 from gateway.registry.held import confirm, hold
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
 from security import authority
 from tests import commandline
+from tests.journal.databases import downgrade
 
 DAY = 86_400.0
 
@@ -96,6 +97,14 @@ def damage(settings: Settings) -> None:
     file.write_bytes(data)
 
 
+def at_revision(settings: Settings, wanted: str) -> None:
+    """Of an older program its tables, of a newer one the number alone: who reads it does not know more."""
+    with writing(open_engine(settings.database_url)) as connection:
+        if knows(wanted):
+            downgrade(connection, wanted)
+        connection.execute(text("UPDATE alembic_version SET version_num = :wanted"), {"wanted": wanted})
+
+
 def waiting(settings: Settings) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         rows = [{"transfer": f"t{n}", "phase": "note", "entry": b"{}", "leaf": secrets.token_bytes(32)} for n in range(10_001)]
@@ -137,6 +146,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "settings.tokens-long": lambda s: replace(s, token_seconds=86_400),
     "database.unreachable": lambda s: replace(s, database="postgresql://lgsp@127.0.0.1:1/lgsp"),
     "database.damaged": damage,
+    "database.older": lambda s: at_revision(s, "0004"),
+    "database.newer": lambda s: at_revision(s, "9999"),
     "log.waiting": waiting,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),
@@ -161,7 +172,8 @@ APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overd
 @pytest.mark.parametrize("code", CASES)
 def test_what_is_weak_is_named(code: str, settings: Settings) -> None:
     spoiled = CASES[code](settings) or settings
-    assert code in codes(spoiled)
+    told = codes(spoiled)
+    assert code in told and (code == "database.unreachable" or "database.unreachable" not in told)
 
 
 def test_every_finding_is_tried_and_says_everything_in_both_languages() -> None:
