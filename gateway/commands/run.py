@@ -19,7 +19,7 @@ from gateway.registry.held import held_until
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
-from gateway.supervisor import NotStarted, Supervisor
+from gateway.supervisor import PID, NotStarted, Supervisor
 
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -110,6 +110,7 @@ def _alone(settings: Settings) -> Iterator[None]:
                 f"the instance in {settings.data} is running already. Stop it first, or name another folder with --data. / "
                 f"Phiên bản tại {settings.data} đang chạy. Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data."
             ) from None
+        (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
         yield
     finally:
         os.close(folder)
