@@ -4,7 +4,8 @@ FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 lgsp && mkdir /data && chown lgsp:lgsp /data
 WORKDIR /opt/lgsp
 COPY . .
-RUN ./lgsp --help >/dev/null
+# the code is compiled now: nothing can be written beside it later
+RUN ./lgsp --help >/dev/null && .venv/bin/python -m compileall -q contracts security adapters gateway examples
 
 USER lgsp
 ENV LGSP_DATA=/data LGSP_HOST=0.0.0.0

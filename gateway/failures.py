@@ -291,8 +291,8 @@ register(
                 "Tệp bí mật {path} (secret_file) không dùng được: {reason}.", "The secret {path} (secret_file) cannot be used: {reason}."
             ),
             Words(
-                "Tệp phải có ít nhất 32 byte ngẫu nhiên và tài khoản chạy trục đọc được.",
-                "It must hold at least 32 random bytes, and the gateway's user must be able to read it.",
+                "Tệp phải có ít nhất 32 byte ngẫu nhiên và tài khoản chạy trục đọc được. `credential:…` chỉ có với dịch vụ do systemd chạy: trong cửa sổ lệnh, chỉ tệp ấy bằng LGSP_SECRET_FILE.",
+                "It must hold at least 32 random bytes, and the gateway's user must be able to read it. Only what systemd starts has a `credential:…`: in a shell name the file itself in LGSP_SECRET_FILE.",
             ),
         ),
     ]

@@ -134,7 +134,10 @@ class Settings:
         if not self.secret_file:
             return None
         if self.secret_file.startswith(_CREDENTIAL):
-            return Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), self.secret_file.removeprefix(_CREDENTIAL))
+            given = os.environ.get(
+                "CREDENTIALS_DIRECTORY"
+            )  # systemd names it to what it starts; who else asks shall not find something else
+            return Path(given, self.secret_file.removeprefix(_CREDENTIAL)) if given else Path("/", self.secret_file)
         return Path(self.secret_file)
 
     @property

@@ -121,7 +121,12 @@ def is_running(settings: Settings) -> bool:
 def _reload(settings: Settings, as_json: bool) -> None:
     """Have the supervisor replace its processes, and wait until it has."""
     before = _reloaded(settings)["count"]
-    os.kill(int((settings.run / PID).read_text("ascii")), signal.SIGHUP)
+    try:
+        supervisor = int((settings.run / PID).read_text("ascii"))
+    except FileNotFoundError:
+        what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
+        fail(Exit.NO, "not-running", what, "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.", as_json)
+    os.kill(supervisor, signal.SIGHUP)
     until = time.monotonic() + _RELOAD_SECONDS
     while (now := _reloaded(settings))["count"] == before:
         if time.monotonic() > until or not is_running(settings):

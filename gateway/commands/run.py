@@ -21,7 +21,7 @@ from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
 from gateway.supervised import NotStarted
-from gateway.supervisor import Supervisor
+from gateway.supervisor import PID, Supervisor
 
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -111,6 +111,7 @@ def _alone(settings: Settings) -> Iterator[None]:
                 Words(f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"),
                 Words("Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.", "Stop it first, or name another folder with --data."),
             ) from None
+        (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
         yield
     finally:
         os.close(folder)

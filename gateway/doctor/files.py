@@ -84,7 +84,7 @@ def _opens(settings: Settings) -> Iterator[Found]:
             if not name.startswith("ca/"):
                 yield found("keys.locked", name=name, reason="missing")
         except (Failure, ValueError) as trouble:
-            yield found("keys.locked", name=name, reason=trouble.what("en") if isinstance(trouble, Failure) else str(trouble))
+            yield found("keys.locked", name=name, reason=(trouble.what("en") if isinstance(trouble, Failure) else str(trouble)).rstrip("."))
 
 
 def _open_to_others(path: Path) -> bool:

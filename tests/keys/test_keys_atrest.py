@@ -169,6 +169,18 @@ def test_a_credential_of_systemd_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     assert settings.secret_path == tmp_path / "credentials" / "lgsp"
 
 
+def test_without_systemd_there_is_no_credential_and_no_file_of_its_name_is_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("lgsp", "credential:lgsp"):
+        (tmp_path / name).write_bytes(bytes(range(32)))
+    with pytest.raises(Ours) as refused:
+        AtRest.of(load(tmp_path / "data", {"LGSP_SECRET_FILE": "credential:lgsp"}))
+    assert refused.value.code == "keys.no-secret" and "LGSP_SECRET_FILE" in refused.value.next("vi")
+
+
 @given(st.binary(max_size=100), st.binary(min_size=32, max_size=40), st.integers(0, 10_000))
 def test_what_is_sealed_is_read_back_under_its_own_name_and_unchanged_only(plain: bytes, secret: bytes, at: int) -> None:
 

@@ -29,8 +29,10 @@ from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.client import Client
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.commands.run import _alone
 from gateway.keyring import NAMES
 from gateway.settings import Settings
+from gateway.supervisor import PID
 from tests.attacks.conftest import QUESTION, rows
 from tests.faults.load import until
 
@@ -205,3 +207,8 @@ def test_where_nothing_runs_there_is_nothing_to_replace(tmp_path: Path, world: W
     (tmp_path / "keys").mkdir()
     told = world.lgsp("reload", "--data", str(tmp_path))
     assert told["error"]["code"] == "not-running"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / PID).write_text(f"{os.getpid()}\n", "ascii")  # what one that was killed left there: ours by now
+    with _alone(Settings(tmp_path)):  # one that starts
+        told = world.lgsp("reload", "--data", str(tmp_path))
+        assert told["error"]["code"] == "not-running" and "still starting" in told["error"]["what"]

@@ -10,11 +10,15 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
+
+from gateway.settings import Settings
+from gateway.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gateway", "adapters", "contracts", "security", "examples", "bench")
@@ -121,6 +125,22 @@ def test_the_compose_file_follows_the_compose_schema() -> None:
     assert service["volumes"] == ["data:/data"] and "data" in compose["volumes"]
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     assert re.search(r"^USER lgsp$", dockerfile, re.M) and 'CMD ["up"]' in dockerfile
+
+
+def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp_path: Path) -> None:
+    """The unit and the container: nothing under way is cut off; and the words of the units are commands that there are."""
+    patience = Supervisor(Settings(tmp_path))._patience
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    assert int(compose["services"]["gateway"]["stop_grace_period"].removesuffix("s")) > patience
+    for name in ("lgsp.service", "lgsp-witness.service"):
+        lines = (ROOT / "deploy" / name).read_text("utf-8").splitlines()
+        unit = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        program, *words = unit["ExecStart"].split()
+        assert program.endswith("/bin/lgsp") and unit["StateDirectory"] in unit["ExecStart"] and unit["User"] == unit["StateDirectory"]
+        asked = list(takewhile(lambda word: not word.startswith("-"), words))
+        helped = subprocess.run([sys.executable, "-m", "gateway", *asked, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert helped.returncode == 0 and all(word in helped.stdout for word in words if word.startswith("--")), helped.stderr
+        assert name != "lgsp.service" or (int(unit["TimeoutStopSec"]) > patience and unit["KillMode"] == "mixed")
 
 
 def test_the_shell_scripts_are_sound() -> None:
