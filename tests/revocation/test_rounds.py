@@ -30,6 +30,7 @@ from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
 from security.authority import issue_tls, new_private
 from security.keys import load_certificate
+from security.windows import civil
 from tests.registry.making import NOW
 from tests.revocation.outside import Outside, new_key, pem
 from tests.revocation.responder import Served
@@ -108,7 +109,7 @@ def test_a_key_is_in_force_while_its_authority_says_so(database: Engine, outside
     end = NOW - 60 + 3600 + GRACE
     assert house.refused(end - 1) is None
     stale = house.refused(end)
-    assert stale is not None and stale.code == "channel.status-unknown" and stale.facts["since"] == rfc3339(end)
+    assert stale is not None and stale.code == "channel.status-unknown" and stale.facts["since"] == civil(end)
     # Revoked: at once, named in the log; an older list that is played back takes nothing back.
     good = lists["/issuer.crl"]
     house.at = NOW + 30
