@@ -25,6 +25,7 @@ from examples.story.world import World
 from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
 from gateway.settings import Settings
+from gateway.supervisor import RELOADED
 from tests.attacks.raw import connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
@@ -141,6 +142,18 @@ def test_a_door_cannot_be_started_for_a_while(one: Instance) -> None:
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (soft, hard))
     until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 60)
     until("no descriptor lost", lambda: len(os.listdir(f"/proc/{one.pid}/fd")) == open_ones, 30)
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
+def test_a_reload_whose_end_cannot_be_noted(one: Instance) -> None:
+    """As on a full disk: the note of it is nothing that an instance should end for."""
+    taken, log = one.settings.run / f".{RELOADED}", one.settings.data / "kill.log"
+    taken.mkdir()
+    before = children(one.pid)
+    one.process.send_signal(signal.SIGHUP)
+    until("the word of it", lambda: "what became of the reload cannot be noted" in log.read_text("utf-8", "replace"), 120)
+    taken.rmdir()
+    assert one.process.poll() is None and child(one.pid, "door") not in before
     assert one.world.rest("y-te").call("GET", VALUES).ok
 
 
