@@ -231,8 +231,11 @@ class Supervisor:
             return
         self._reloads += 1
         draft = self.settings.run / f".{RELOADED}"
-        draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
-        draft.replace(self.settings.run / RELOADED)
+        try:
+            draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
+            draft.replace(self.settings.run / RELOADED)
+        except OSError as error:  # `lgsp reload` waits in vain then; nobody else is to suffer
+            self.say(f"what became of the reload cannot be noted: {error.strerror or error}")
         self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}")
 
     def _replace(self, wave: list[Child]) -> str:

@@ -79,7 +79,8 @@ def show(settings: Settings, as_json: bool) -> None:
     ]
     lines += [f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities]
     result = {"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems, "authorities": authorities}
-    emit(result, as_json, "\n".join(lines))
+    nobody = "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md). / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/van-hanh.md)."
+    emit(result, as_json, "\n".join(lines) or nobody)
 
 
 def _spoken(system: dict[str, Any]) -> str:

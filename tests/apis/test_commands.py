@@ -316,6 +316,10 @@ def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> Non
     make_instance(settings, {}, time.time(), province=False)
     made = load(place, environment={})
     assert made.is_made and made == settings and (made.authority / "anchors.pem").exists()
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "registry", "show", "--data", str(place)], capture_output=True, text=True, check=True
+    )
+    assert "lgsp registry apply" in shown.stdout and "Chưa đăng ký ai" in shown.stdout
     with pytest.raises(FolderTaken, match="data: ca, "):
         make_instance(settings, {}, time.time(), province=False)
 

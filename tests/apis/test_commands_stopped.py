@@ -56,15 +56,28 @@ def test_a_command_that_is_stopped_says_what_stands(instance: Settings, tmp_path
     assert sorted(each.name for each in tmp_path.iterdir()) == ["pipe"]
 
 
+def _sleeps(pid: int) -> bool:
+    """Seen to, five times in a row."""
+    for _ in range(5):
+        time.sleep(0.1)
+        if Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "S":
+            return False
+    return True
+
+
 def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
-    """Open for writing as soon as the process reads it."""
+    """Open for writing once the process waits for what it would read there: a signal that comes just before it reads is heeded only after."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            held = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as nobody_yet:
             assert nobody_yet.errno == errno.ENXIO
             time.sleep(0.02)
+            continue
+        while not _sleeps(process.pid) and process.poll() is None:
+            pass
+        return held
     raise AssertionError(process.communicate())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -24,6 +25,7 @@ from examples.story.world import World
 from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
 from gateway.settings import Settings
+from gateway.supervisor import RELOADED
 from tests.attacks.raw import Told, connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
@@ -125,6 +127,43 @@ def test_the_fork_server_is_killed(one: Instance) -> None:
     after = children(one.pid)
     assert child(one.pid, "forkserver") != server and victim not in after
     assert {*before} - {server, victim} <= {*after}, "nobody else was started anew"
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
+def test_a_door_cannot_be_started_for_a_while(one: Instance) -> None:
+    """The limit of open files is met: it is said, the others go on, and the door is there when there is room again."""
+    open_ones, victim = len(os.listdir(f"/proc/{one.pid}/fd")), child(one.pid, "door")
+    soft, hard = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (open_ones - 1, hard))
+    os.kill(victim, signal.SIGKILL)
+    log = one.settings.data / "kill.log"
+    until("the word of it", lambda: "door-0 could not be started: Too many open files" in log.read_text("utf-8", "replace"), 30)
+    assert one.process.poll() is None and victim not in children(one.pid)
+    resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    until("a new door", lambda: sum("door" in words for words in children(one.pid).values()) == one.settings.door_count, 60)
+    until("no descriptor lost", lambda: len(os.listdir(f"/proc/{one.pid}/fd")) == open_ones, 30)
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
+def test_a_reload_whose_end_cannot_be_noted(one: Instance) -> None:
+    """As on a full disk: the note of it is nothing that an instance should end for."""
+    taken, log = one.settings.run / f".{RELOADED}", one.settings.data / "kill.log"
+    taken.mkdir()
+    before = children(one.pid)
+    one.process.send_signal(signal.SIGHUP)
+    until("the word of it", lambda: "what became of the reload cannot be noted" in log.read_text("utf-8", "replace"), 120)
+    taken.rmdir()
+    assert one.process.poll() is None and child(one.pid, "door") not in before
+    assert one.world.rest("y-te").call("GET", VALUES).ok
+
+
+def test_told_to_stop_while_the_fork_server_hangs(one: Instance) -> None:
+    os.kill(child(one.pid, "forkserver"), signal.SIGSTOP)
+    os.kill(child(one.pid, "door"), signal.SIGKILL)
+    time.sleep(0.5)  # the supervisor asks it for a new one by now
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(60) == 0
+    one.restart()
     assert one.world.rest("y-te").call("GET", VALUES).ok
 
 

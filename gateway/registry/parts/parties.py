@@ -162,7 +162,7 @@ class Parties(Identities):
 
         def filled(match: re.Match[str]) -> str:
             if match[1] not in self._fill:
-                self._wrong(f"{path}.url", "placeholder", "a placeholder whose address is given", match[0])
+                self._wrong(f"{path}.url", "placeholder", "an address; what stands in braces is filled in by a sandbox alone", match[0])
             return self._fill.get(match[1], match[0])
 
         before = len(self.findings)
