@@ -206,7 +206,7 @@ class Supervisor:
                 continue
             self._look(child)
             if child.process is None:
-                if now >= child.again_at and not self._start(child):
+                if now >= child.again_at and not self._start(child) and not self._stopping:
                     self._again(child, "did not begin")
                 continue
             code = child.process.poll()

@@ -21,7 +21,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 
 import gateway.backup.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Ours, Theirs
+from contracts.base.errors import Ours, Theirs, Words
 from contracts.base.ids import new_id
 from gateway import __version__
 from gateway.atrest import is_protected
@@ -121,6 +121,10 @@ def note(what: str, facts: dict[str, form.Json], now: float, actor: str = "comma
 
 
 def check_free(folder: Path) -> None:
+    """What is built beside it must be able to take its place: told before any work is done."""
+    if folder.is_mount():
+        reason = Words("đó là gốc của một ổ đĩa; hãy chỉ một thư mục bên trong", "a file system begins there; name a folder within it")
+        raise Ours("backup.unwritable", path=folder, reason=reason)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Theirs("backup.taken", path=folder)
 

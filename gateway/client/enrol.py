@@ -88,9 +88,13 @@ def install(
         leaf, pem = _certificate(folder, file)
         use = next((use for use, public in keys.items() if public == leaf.public_key()), None)
         if use is None:
-            raise bad(folder, f"{file.name} ∌ {', '.join(f'{each}.key' for each in keys) or '*.key'}")
+            held = ", ".join(f"{each}.key" for each in keys) or "*.key"
+            raise bad(
+                folder, Words(f"{file.name} không thuộc khóa nào ở đây ({held})", f"{file.name} belongs to none of the keys here ({held})")
+            )
         if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
-            raise bad(folder, f"{file.name}: {system} ≠ {about['system']}")
+            ours = about["system"]
+            raise bad(folder, Words(f"{file.name} mang tên {system}, không phải {ours}", f"{file.name} names {system}, not {ours}"))
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
             raise BadIdentity("client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
@@ -130,7 +134,8 @@ def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
     if not systems:
         raise unread(folder, ABOUT, FileNotFoundError())
     if len(systems) > 1:
-        raise bad(folder, " ≠ ".join(sorted(map(str, systems))))
+        several = ", ".join(sorted(map(str, systems)))
+        raise bad(folder, Words(f"các chứng thư mang tên nhiều hệ thống: {several}", f"the certificates name several systems: {several}"))
     return {"system": str(systems.pop())}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from contracts.base.errors import Failure, Language
+from contracts.base.errors import Failure, Language, Words
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
 from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
@@ -61,7 +61,9 @@ def content_of(body: Body | None) -> bytes | None:
 
 def url_of(base: str, path: str) -> str:
     if not path.startswith("/"):
-        raise BadUsage("client.usage", what=f"{path[:60]!r} ≠ /…")
+        given = path[:60]
+        what = Words(f"đường dẫn phải bắt đầu bằng /: {given!r}", f"the path must begin with /: {given!r}")
+        raise BadUsage("client.usage", what=what)
     return base + quote(path, safe=_AS_IT_IS)
 
 

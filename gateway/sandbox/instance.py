@@ -55,7 +55,8 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     place, whole = settings.data, settings.data / WHOLE
     if not whole.exists():
         _build(settings, endpoints, now, province).rename(whole)
-    place.chmod(0o700)
+    with suppress(PermissionError):  # a volume that is somebody else's, and lent
+        place.chmod(0o700)
     for each in sorted(
         whole.iterdir(), key=lambda each: each.name == FILE
     ):  # in the end the settings, in the place of those that were read

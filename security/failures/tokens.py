@@ -83,8 +83,8 @@ TOKEN = (
         ("Khóa không được chấp nhận", "Unacceptable key"),
         ("Chứng thư hoặc khóa không dùng được: {rule}.", "The certificate or key cannot be used: {rule}."),
         (
-            "Dùng khóa P-256, Ed25519, hoặc RSA từ 2048 bit trở lên, chứng thư X.509 v3.",
-            "Use a P-256 or Ed25519 key, or RSA of 2048 bits or more, with an X.509 v3 certificate.",
+            "Dùng khóa P-256, Ed25519, hoặc RSA từ 3072 bit trở lên (khóa mã hóa chỉ dùng RSA), chứng thư X.509 v3; yêu cầu chứng thư ghi hệ thống ở subjectAltName (URI:urn:lgsp:system:…).",
+            "Use a P-256 or Ed25519 key, or RSA of 3072 bits or more (for encryption RSA alone), with an X.509 v3 certificate; a request names its system in subjectAltName (URI:urn:lgsp:system:…).",
         ),
     ),
     theirs(

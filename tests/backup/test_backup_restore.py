@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure, Ours, Theirs
 from gateway.audit import origins, proofs
 from gateway.audit.logkey import LogKey
 from gateway.audit.verify import verify_log
@@ -253,6 +253,16 @@ def test_never_restored_cursors_are_as_they_were(lite: Instance) -> None:
         with pytest.raises(Theirs) as bad:
             read(connection, FEED, cursor.encode(FEED, 99), 1, vault=vault)
         assert bad.value.code == "feed.bad-cursor"
+
+
+def test_where_a_disk_begins_nothing_can_be_moved_to(one: Instance, tmp_path: Path) -> None:
+    """And it is said before the work."""
+    folder = one.back_up(tmp_path / "copy")
+    for work in (lambda: one.restore(folder, Path("/")), lambda: one.back_up(Path("/"))):
+        with pytest.raises(Ours) as refused:
+            work()
+        assert refused.value.code == "backup.unwritable" and "name a folder within it" in refused.value.what("en")
+        assert "thư mục bên trong" in refused.value.what("vi")
 
 
 def test_a_place_that_is_taken_is_left_alone(one: Instance, tmp_path: Path) -> None:
