@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,10 @@ from tests.journal.databases import database, end_server, sqlite  # noqa: F401  
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must hold in any."""
+    """Files of few tests first: with servers those are the long ones, and what comes last should be short where two share the work.
+    With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must hold in any."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: tests[item.path])
     if seed := os.environ.get("LGSP_TEST_ORDER"):
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
