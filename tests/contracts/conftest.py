@@ -13,7 +13,9 @@ import pytest
 from hypothesis import strategies as st
 
 from contracts import compiled
+from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract
+from contracts.loader import load
 from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
 from contracts.wire.xmltext import ILLEGAL
 
@@ -31,6 +33,13 @@ Make = Callable[[CompiledContract, str, bool], st.SearchStrategy[Any]]
 @pytest.fixture(scope="session")
 def catalogue() -> dict[str, CompiledContract]:
     return {each.contract.name: each for each in compiled.catalogue()}
+
+
+@pytest.fixture
+def observation() -> CompiledContract:
+    """Compiled for one test alone: what this process shares knows the prefixes that other tests wrote, and takes only so many."""
+    bundle = Bundle.from_folder(next(folder for folder in catalogue_folders() if folder.parent.name == "observation"))
+    return CompiledContract(load(bundle), bundle.digest)
 
 
 def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:

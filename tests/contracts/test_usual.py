@@ -84,11 +84,11 @@ SPACE = "urn:lgsp:contract:observation:v1"
 
 
 @pytest.mark.parametrize("prefix", [None, "ns0", "tns", "a.b-c"])
-def test_any_prefix(catalogue: dict[str, CompiledContract], prefix: str | None) -> None:
+def test_any_prefix(observation: CompiledContract, prefix: str | None) -> None:
     p = f"{prefix}:" if prefix else ""
     declared = f'xmlns:{prefix}="{SPACE}"' if prefix else f'xmlns="{SPACE}"'
     raw = READINGS.format(open=f"<{p}submitReadings {declared}>", close=f"</{p}submitReadings>", p=p)
-    codec, root = catalogue["observation/v1"].codec("canonical"), parse_xml(raw.encode())
+    codec, root = observation.codec("canonical"), parse_xml(raw.encode())
     found = quick(codec, "Readings", root)
     assert (
         found == generally(codec, "Readings", root)[0]
@@ -112,8 +112,8 @@ def test_what_is_not_usual_is_left_alone(catalogue: dict[str, CompiledContract],
     assert quick(catalogue["observation/v1"].codec("canonical"), "Readings", root) is None
 
 
-def test_many_prefixes_and_long_messages_cost_nothing(catalogue: dict[str, CompiledContract]) -> None:
-    codec = catalogue["observation/v1"].codec("canonical")
+def test_many_prefixes_and_long_messages_cost_nothing(observation: CompiledContract) -> None:
+    codec = observation.codec("canonical")
     for number in range(30):
         p = f"p{number}:"
         raw = READINGS.format(open=f'<{p}submitReadings xmlns:p{number}="{SPACE}">', close=f"</{p}submitReadings>", p=p)
