@@ -4,11 +4,12 @@ import sys
 
 try:
     from gateway.cli import main
-    from gateway.forkserver import COMMAND, serve
 except KeyboardInterrupt:  # before there was anything to stop
     raise SystemExit(130) from None
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [COMMAND]:
+    if sys.argv[1:2] == ["forkserver"]:
+        from gateway.forkserver import serve  # here alone: Windows, where agents run too, cannot load it
+
         serve(sys.argv[2:])  # comes back in each child
     main()
