@@ -17,13 +17,12 @@ from typing import Final, NamedTuple
 
 from contracts.base.errors import Theirs
 from security.fields import Bare, FieldError, InnerList, Item, parse_dictionary, serialise_bytes, serialise_string
+from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
-from security.windows import civil
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
 LIFETIME: Final = 60
-SKEW: Final = 5
 LABEL: Final = "sig1"
 
 # Headers that must be covered if they are there, in the order in which we sign them.
@@ -293,24 +292,7 @@ def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> Verify
 
 def _check_times(params: Mapping[str, Bare], now: float) -> tuple[int, int]:
     created, expires = _integer(params["created"]), _integer(params["expires"], "expires")
-    if not 0 < expires - created <= LIFETIME:
-        raise Theirs("signature.lifetime", lifetime=expires - created, allowed=LIFETIME)
-    if created > now + SKEW:
-        raise Theirs(
-            "signature.from-future",
-            created=civil(created, seconds=True),
-            now=civil(now, seconds=True),
-            skew=round(created - now, 1),
-            allowed=SKEW,
-        )
-    if expires < now:
-        raise Theirs(
-            "signature.expired",
-            created=civil(created, seconds=True),
-            now=civil(now, seconds=True),
-            late=round(now - expires, 1),
-            skew=round(now - created, 1),
-        )
+    check_times(created, expires, now, LIFETIME)
     return created, expires
 
 

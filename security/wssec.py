@@ -20,8 +20,8 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import VERSIONS, Version
+from security.freshness import check_times
 from security.keys import VerifyKey, thumbprint
-from security.windows import civil
 from security.wsinfo import Element, Reference, base64_of, c14n, children_of, malformed, read_signed_info, text_of
 from security.wsnames import (
     BASE64_BINARY,
@@ -35,9 +35,8 @@ from security.wsnames import (
 )
 from security.wssign import MAX_LIFE, caller_block, receipt_block, sign_envelope
 
-__all__ = ["SKEW", "FindKey", "VerifiedEnvelope", "caller_block", "receipt_block", "sign_envelope", "verify_envelope"]
+__all__ = ["FindKey", "VerifiedEnvelope", "caller_block", "receipt_block", "sign_envelope", "verify_envelope"]
 
-SKEW: Final = 5
 MAX_ATTRIBUTES: Final = 256
 _SECURITY, _TOKEN, _TIMESTAMP = f"{{{WSSE}}}Security", f"{{{WSSE}}}BinarySecurityToken", f"{{{WSU}}}Timestamp"
 _SIGNATURE, _WSU_ID, _XML_ID = f"{{{DS}}}Signature", f"{{{WSU}}}Id", "{http://www.w3.org/XML/1998/namespace}id"
@@ -289,24 +288,7 @@ def _check_timestamp(timestamp: Element, now: float) -> tuple[float, float]:
     if [c.tag for c in children] != _STAMP_PARTS:
         raise malformed("wsu:Timestamp", "wsu:Created, wsu:Expires")
     created, expires = _instant(children[0], "wsu:Created"), _instant(children[1], "wsu:Expires")
-    if not 0 < expires - created <= MAX_LIFE:
-        raise Theirs("signature.lifetime", lifetime=round(expires - created, 3), allowed=MAX_LIFE)
-    if created > now + SKEW:
-        raise Theirs(
-            "signature.from-future",
-            created=civil(created, seconds=True),
-            now=civil(now, seconds=True),
-            skew=round(created - now, 1),
-            allowed=SKEW,
-        )
-    if expires < now:
-        raise Theirs(
-            "signature.expired",
-            created=civil(created, seconds=True),
-            now=civil(now, seconds=True),
-            late=round(now - expires, 1),
-            skew=round(now - created, 1),
-        )
+    check_times(created, expires, now, MAX_LIFE)
     return created, expires
 
 

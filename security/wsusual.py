@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 from contracts.base.errors import Failure
 from contracts.wire.soap import Version
+from security.freshness import SKEW
 from security.keys import ECDSA_P256, RSA_PKCS1, VerifyKey, thumbprint
 from security.wsnames import BASE64_BINARY, LGSP, WSA, WSSE, WSU, X509V3
-from security.wssec import SKEW
 from security.wssign import BODY_CLOSE, INFO_CLOSE, KEY_INFO, MAX_LIFE, SECURITY_OPEN, SIGNATURE_OPEN, frame, info_open, reference
 
 MAX_BYTES: Final = 65_536

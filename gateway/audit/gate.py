@@ -19,10 +19,10 @@ import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.audit import durable
 from gateway.settings import Settings
+from security.freshness import SKEW
 
 _LOOK_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 5
-_APART_SECONDS: Final = 5.0  # by which the clocks of the keeper and of a door may differ: as much as signatures bear
 _OVERDUE_ROUNDS: Final = 2  # of stamps: one may fail, and be tried again
 WITNESSES: Final = "witnesses"
 STAMPS: Final = "stamps"
@@ -86,7 +86,7 @@ class Gate:
             self._looked = now
             self._until = self._read()
         moment = self._clock()
-        if self._until > moment + self._longest + _APART_SECONDS:
+        if self._until > moment + self._longest + SKEW:  # the keeper's clock may be as far from the door's as a sender's
             self._false = self._until  # when that time comes, it is no truer
         if moment > self._until or self._until == self._false:
             raise Ours("audit.unwitnessed", retry_after=_RETRY_SECONDS)

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, select
 
 from gateway.journal import tables
 from gateway.registry.revisions import raise_revision, remember
-from security.httpsig import LIFETIME, SKEW
+from security.freshness import SKEW
+from security.httpsig import LIFETIME
 
 RESTORED: Final = "restored"
 WINDOW: Final = LIFETIME + 2 * SKEW  # a message made at the restore by a fast clock, looked at by a slow one
