@@ -142,6 +142,8 @@ class Deliverer:
         if provider is None or not provider.active:
             raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=job.provider)
         compiled = await asyncio.to_thread(self._registry.compiled, job.bundle)
+        if compiled.digest != job.bundle:
+            raise tampered(job.transfer, "bundle.content")
         operation = compiled.contract.operations[job.operation]
         if job.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")

@@ -130,7 +130,9 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
         if row.body_ref != row.body or isinstance(body, Ours) or bound is not None and bound != binding.of_event(contract, row.event):
             found[row.offset] = None
             tampered.append(row.offset)
-            _logger.critical("feed %s: the event %d (transfer %s) was changed in the database; it is not shown", contract, row.offset, row.transfer)
+            _logger.critical(
+                "feed %s: the event %d (transfer %s) was changed in the database; it is not shown", contract, row.offset, row.transfer
+            )
     shut = [row.body for row in rows if found[row.offset] is None and row.offset not in tampered]
     return _Bodies(found, vault.ended(connection, shut) if shut else {}, tuple(tampered))
 
