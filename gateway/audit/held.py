@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -22,12 +24,14 @@ from contracts.loader import load
 from contracts.model import Pattern
 from gateway.journal import tables
 from gateway.vault import binding
-from gateway.vault.classes import OPEN, SALT_PART, Keeping, keeping
+from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from security.seal import plain_size
 
 ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})  # sealed when the transfer is committed; the others when it ends
 LONGEST: Final = 4 * _DAY  # more than a message waits in the queue from its commit to its last try
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
 _BOUND: Final = ("request", "canonical", "answer")
@@ -266,5 +270,19 @@ def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) ->
         key, _, length = _part[part](row)
         if key is None:
             yield f"its contract keeps its {part}, and the vault has none"
-        elif not length:
+            continue
+        day, retention = _key(key)
+        at = row.committed if part in _AT_FIRST or row.finished is None else row.finished
+        # What is kept for days, and needed for longer, comes under the key of a later day; what is held keeps its day.
+        moved = retention in (SHORT, OPEN) and day >= at // _DAY
+        if retention not in (term.keep.of(part), BEFORE) or day != at // _DAY and not moved:
+            yield f"the vault says that its {part} is under the key {key}, which is of another day or class"
+        if not length:
             terms.removed.append((f"{name}: its {part}", key))
+
+
+@lru_cache(maxsize=4096)
+def _key(key_id: str) -> tuple[int, str]:
+    """The day of a key, in days since 1970, and its class; (-1, "") of what is no id of a key."""
+    name = KeyName.of(key_id)
+    return (-1, "") if name is None else (name.day.toordinal() - _EPOCH, name.retention)
