@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
 from gateway.audit import lease as leases
 from gateway.audit import proofs
 from gateway.audit.checkpoints import CheckpointFile
@@ -76,23 +77,37 @@ def receipt_text(*rows: LogRow) -> str:
     return json.dumps({row.phase: base64.b64encode(row.leaf).decode() for row in rows}, sort_keys=True)
 
 
+def _event(id: str) -> str:
+    fixed = {"specversion": "1.0", "datacontenttype": "application/json", "type": "urn:x:submitAlert"}
+    return json.dumps(
+        fixed | {"id": id, "source": "urn:lgsp:system:phan-anh", "time": rfc3339(BEGAN), "lgspagency": "H14.5", "lgspbundle": "sha256:00"}
+    )
+
+
 def handed_in(process: str, id: str | None = None) -> Write:
     """An alert: accepted, and in the feed."""
-    id = id or new_id()
+    id = id or new_id(int(BEGAN * 1000))
     log = _intent(id, ALERTS, "submitAlert", None), row_of(Outcome(id, BEGAN, 200, answered=salted(_SALT, b"answer")))
-    more = {"state": "accepted", "pattern": "submit", "status": 200, "finished": BEGAN, "receipt": receipt_text(*log)}
+    more = {
+        "state": "accepted",
+        "pattern": "submit",
+        "status": 200,
+        "finished": BEGAN,
+        "receipt": receipt_text(*log),
+        "answer_ref": f"{id}/answer",
+    }
     return Write(
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
         transfer=_transfer(process, id, ALERTS, "submitAlert", None, **more),
         log=log,
-        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"sealed"),),
-        feed=FeedRow(ALERTS, id, "{}", f"{id}/canonical"),
+        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"\x02" + bytes(50)),),  # as long as what is sealed would be
+        feed=FeedRow(ALERTS, id, _event(id), f"{id}/canonical"),
     )
 
 
 def sent_on(process: str, id: str | None = None) -> Write:
     """A report whose intent stands, and which may have left."""
-    id = id or new_id()
+    id = id or new_id(int(BEGAN * 1000))
     log = (_intent(id, REPORTS, "createRequest", "do-thi"),)
     return Write(
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
@@ -105,7 +120,8 @@ def answered(process: str, id: str) -> Write:
     intent = _intent(id, REPORTS, "createRequest", "do-thi")
     log = row_of(Outcome(id, BEGAN + 1, 200, provider="do-thi", answered=salted(_SALT, b"done")))
     return Write(
-        change=TransferChange(id, "forwarding", process, "answered", BEGAN + 1, 200, None, None, receipt_text(intent, log)), log=(log,)
+        change=TransferChange(id, "forwarding", process, "answered", BEGAN + 1, 200, None, f"{id}/answer", receipt_text(intent, log)),
+        log=(log,),
     )
 
 
