@@ -35,6 +35,7 @@ _SPACES: Final = re.compile(r"\s+")
 _AROUND: Final = re.compile(r" ?([(),]) ?")
 _STATISTICS: Final = frozenset({"table sqlite_stat1", "table sqlite_stat4", "table sqlite_sequence"})  # SQLite's own
 _NEVER_OURS: Final = ("trigger", "event trigger", "view", "rule", "policy", "function", "operator", "type", "inheritance", "path to")
+_ORDER: Final = (*_NEVER_OURS, "table", "relation", "sequence", "index", "constraint", "column")
 How = Literal["added", "missing", "altered"]
 
 
@@ -70,7 +71,7 @@ def altered(found: Sequence[Difference]) -> Ours:
 
 
 def differences(connection: Connection) -> list[Difference]:
-    """What differs, in order of kind and name."""
+    """What differs: what acts by itself first, then tables, then their parts."""
     try:
         found = described(connection)
     except DatabaseError as trouble:  # SQLite reads its whole schema before the first statement, and refuses one that makes no sense
@@ -90,7 +91,7 @@ def differences(connection: Connection) -> list[Difference]:
             for each in all_of_them
             if each.how == "missing" or each.what.startswith(never) or each.how == "altered" and each.what.startswith(tables)
         ]
-    return sorted(all_of_them, key=lambda each: each.what)
+    return sorted(all_of_them, key=_gravity)
 
 
 def expected(dialect: str) -> Mapping[str, str]:
@@ -111,7 +112,12 @@ def described(connection: Connection) -> dict[str, str]:
         lines = {f"{kind} {name}": f"{table}: {_plain(sql)}" for kind, name, table, sql in rows}
         return {what: now for what, now in lines.items() if what not in _STATISTICS}
     schema = str(connection.scalar(text("SELECT current_schema()")))
-    return {what: _plain(str(now).replace(f" {schema}.", " ")) for what, now in connection.execute(text(_POSTGRESQL))}
+    here = f" {schema}."
+    return {what.replace(here, " "): _plain(str(now).replace(here, " ")) for what, now in connection.execute(text(_POSTGRESQL))}
+
+
+def _gravity(one: Difference) -> tuple[int, str]:
+    return next((at for at, kind in enumerate(_ORDER) if one.what.startswith(f"{kind} ")), len(_ORDER)), one.what
 
 
 def _plain(sql: str | None) -> str:

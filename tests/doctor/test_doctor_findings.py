@@ -126,6 +126,11 @@ def restored(settings: Settings) -> None:
         hold(connection, time.time(), {"backup": {}})
 
 
+def edited(settings: Settings, statement: str) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(text(statement))
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
@@ -148,6 +153,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.damaged": damage,
     "database.older": lambda s: at_revision(s, "0004"),
     "database.newer": lambda s: at_revision(s, "9999"),
+    "database.altered": lambda s: edited(s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"),
+    "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "log.waiting": waiting,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),
