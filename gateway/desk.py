@@ -1,4 +1,6 @@
-"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal."""
+"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal.
+
+The one secret in it is the derived key of the registry's seals, so that what people see is what the log has."""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
 from gateway.journal.database import open_engine
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 
 
@@ -29,7 +32,7 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
 
 async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
     engine = open_engine(settings.database_url)
-    registry = Registry(engine)
+    registry = Registry(engine, Seal.of(settings))
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
