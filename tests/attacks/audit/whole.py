@@ -1,0 +1,430 @@
+"""A whole instance by the real programs, with a row in every table: what an insider finds who has the database of a gateway that is in use.
+
+It is made as a province is (`make_instance`), backed up, restored under a new origin of the log, confirmed, and used: commands change the registry, an exchange
+carries transfers of every state, the keeper delivers, sequences, indexes, destroys a key of the vault, and asks a witness and a time-stamp authority.
+Doors stand in by `Caller`, which hands over what a door would have proved; providers by `Scripted`, which answers as each test message says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import yaml
+from sqlalchemy import Engine, select
+
+from adapters.failures import Acted, ProviderFailure
+from adapters.model import Incoming
+from contracts.base.ids import new_id
+from contracts.compiled import CompiledContract
+from contracts.model import Evidence
+from contracts.wire.jsontext import read_json
+from gateway.audit import lease as leases
+from gateway.audit.changes import note_changes
+from gateway.audit.checkpoints import CheckpointFile
+from gateway.audit.gate import STAMPS, WITNESSES, Licence
+from gateway.audit.index import Indexer
+from gateway.audit.lease import Lease
+from gateway.audit.logkey import LogKey
+from gateway.audit.outside import newest_cosigned, newest_stamped
+from gateway.audit.sequencer import Sequencer
+from gateway.audit.vouched import Witness
+from gateway.authority import EmbeddedAuthority
+from gateway.backup.restore import Asked, restore
+from gateway.backup.take import Wanted, take
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.policy import RetryPolicy
+from gateway.delivery.queue import take_due
+from gateway.delivery.worker import Deliverer
+from gateway.exchange.exchange import Exchange
+from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
+from gateway.journal import tables
+from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.write import ReplayKey
+from gateway.journal.writer import Journal
+from gateway.keyring import Keyring
+from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
+from gateway.retention.chore import Retention
+from gateway.revocation.own import renew
+from gateway.sandbox import instance as sandbox
+from gateway.settings import Settings, load
+from gateway.vault.vault import Vault
+from gateway.vouching.spell import Spell
+from gateway.vouching.stamps import Authority as Asking
+from gateway.vouching.stamps import Stamps
+from gateway.vouching.witnesses import Witnesses
+from security.checkpoint import NoteKey
+from security.entry import keyed
+from tests.audit.stamping import Authority
+from tests.audit.witnessing import honest
+from tests.commandline import lgsp
+from tests.journal import databases
+from tests.registry.making import contracts
+
+ORIGIN = "tinh.example/lgsp"
+DAY = 86_400.0
+PROVIDERS = ("mot-cua", "do-thi", "kinh-te", "truong-ha")
+GRANT = """grants:
+  - id: G-0901
+    agency: H14.21
+    contract: indicator/v1
+    operations: [getValue]
+    fields: ["*"]
+    purpose: Tra cứu chỉ tiêu của phường
+    legal_basis: Quy chế ban hành kèm theo Quyết định 451/QĐ-UBND, Điều 11
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+    quota: {calls: 50, per: day}
+  - id: G-0902
+    agency: H14.22
+    contract: indicator/v1
+    operations: [getValue]
+    fields: ["*"]
+    purpose: Tra cứu chỉ tiêu của xã
+    legal_basis: Quy chế ban hành kèm theo Quyết định 451/QĐ-UBND, Điều 11
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+"""
+
+
+class Caller:
+    """A door after its proofs: who calls, under which message id, and what with."""
+
+    def __init__(self, system: str, message_id: str, message: Message) -> None:
+        self.system, self.id, self.message = system, message_id, message
+
+    def authenticate(self, addressed: Addressed) -> Authenticated:
+        caller = addressed.snapshot.systems[self.system]
+        received = addressed.received
+        key = next((key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign"), None)
+        assert key is not None
+        verify = addressed.snapshot.verify_keys[key.key_id] if hasattr(addressed.snapshot, "verify_keys") else None
+        replay = ReplayKey(received.transfer.encode(), received.at + 300)
+        return Authenticated(addressed, caller, verify, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
+
+    def request(self, authenticated: Authenticated) -> Requested:
+        operation = authenticated.addressed.operation
+        assert operation is not None
+        return Requested(authenticated, self.id, operation, operation.request, b"", "canonical")
+
+    def decode(self, authorised: Authorised) -> Message:
+        return self.message
+
+
+class Scripted(Forwarder):
+    """Providers that do as they are told: answer, refuse, are down, or fall silent after they were asked."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__({}, clock, policy=RetryPolicy(tries=2))
+        self.does = "answer"
+
+    async def forward(self, snapshot: Snapshot, provider: Any, contract: CompiledContract, operation: Any, message: Message, **more: Any) -> Incoming:
+        out, back = f"asked {more['transfer']}".encode(), f"answered {more['transfer']}".encode()
+        if self.does == "answer":
+            return Incoming(sample(contract, operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
+        if self.does == "die":
+            raise asyncio.CancelledError
+        code, acted = {"refuse": ("provider.refused", Acted.NO), "down": ("provider.down", Acted.NO), "silent": ("provider.timeout", Acted.MAYBE)}[self.does]
+        raise ProviderFailure(code, acted=acted, evidence_out=out, evidence_in=back if self.does == "refuse" else b"", system=provider.id, reason="x")
+
+
+def sample(compiled: CompiledContract, message: str) -> Message:
+    raw = next(each.canonical for each in compiled.samples if each.message == message and each.kind not in ("csv", "xlsx"))
+    return cast(Message, read_json(raw))
+
+
+@dataclass
+class Whole:
+    """The instance, and what stands outside of it: the log's public key, the witness's, the authority's anchors."""
+
+    settings: Settings
+    engine: Engine
+    lease: Lease
+    now: float
+    witness: Any = None
+    anchors: Any = ()
+    made: dict[str, str] = field(default_factory=dict)  # transfers, by what became of them
+
+    @classmethod
+    def open(cls, settings: Settings, now: float) -> Whole:
+        engine = open_engine(settings.database_url)
+        with writing(engine) as connection:
+            lease = leases.take(connection, new_id(), now, over=leases.holder(connection))
+        assert lease is not None
+        return cls(settings, engine, lease, now)
+
+    # --- what stands beside the database ------------------------------------------------------------------------------
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(self.settings)
+
+    @property
+    def vkey(self) -> str:
+        return self.keyring.log_vkey.read_text("ascii").strip()
+
+    @property
+    def note(self) -> str:
+        return self.settings.checkpoint_file.read_text("utf-8")
+
+    @property
+    def vault(self) -> Vault:
+        return Vault(self.settings.vault_keys)
+
+    def hash_id(self, text: str) -> str:
+        return keyed(self.keyring.hash_key(), text)
+
+    # --- the keeper ---------------------------------------------------------------------------------------------------
+    def sequence(self, minutes: float = 1.0) -> None:
+        """What is pending, some minutes later; the last checkpoint of each minute stays."""
+        self.now += 60 * minutes
+        key = LogKey.open(self.keyring.log_key, self.settings.origin, self.keyring.at_rest)
+        sequencer = Sequencer(self.engine, None, key, CheckpointFile(self.settings.checkpoint_file), clock=lambda: self.now)
+        sequencer.run_once(self.lease)
+        while sequencer.run_once(self.lease).busy:
+            pass
+
+    def index(self) -> None:
+        indexer = Indexer(self.engine, None, limit=50)
+        while indexer.waiting():
+            indexer.step(self.lease)
+
+    def command(self, *words: str) -> None:
+        done = lgsp(*words, "--data", str(self.settings.data))
+        assert done.code == 0, (words, done.out, done.err)
+
+
+@dataclass
+class Door:
+    """An exchange over the instance, and the keeper's delivery of what it put aside."""
+
+    whole: Whole
+    journal: Journal
+    exchange: Exchange
+    deliverer: Deliverer
+    providers: Scripted
+    registry: Registry
+
+    def call(
+        self, name: str, system: str, contract: str, operation: str, *, evidence: Evidence = "full", message: str = "", does: str = "answer",
+        idempotent: bool | None = None, area: str = "",
+    ) -> Answered | Refused | None:  # fmt: skip
+        """One call; None where the process died in the middle. What it made is remembered under `name`."""
+        import copy
+
+        compiled = copy.copy(contracts()[contract])
+        compiled.contract = replace(compiled.contract, evidence=evidence)
+        op = compiled.contract.operations[operation]
+        op = op if idempotent is None else replace(op, idempotent=idempotent)
+        self.providers.does = does
+        self.whole.now += 1
+        received = Received(new_id(int(self.whole.now * 1000)), self.whole.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1")
+        addressed = Addressed(received, self.registry.snapshot, compiled, op)
+        self.whole.made[name] = received.transfer
+        body = sample(compiled, op.request) | ({"area": area} if area else {})
+
+        async def carried() -> Answered | Refused | None:
+            try:
+                return await self.exchange.carry(addressed, Caller(system, message or name, body))
+            except asyncio.CancelledError:
+                return None
+
+        return asyncio.run(carried())
+
+    def deliver(self, does: str, rounds: int = 1) -> None:
+        self.providers.does = does
+
+        async def run() -> None:
+            for _ in range(rounds):
+                self.whole.now += 3600
+                await self.deliverer.run_once(self.whole.lease)
+                await self.deliverer.finish(30.0)
+
+        asyncio.run(run())
+
+
+@contextmanager
+def door(whole: Whole, process: str = "door-1") -> Iterator[Door]:
+    engine, lock = whole.engine, lock_of(whole.engine)
+    journal = Journal(engine, lock, process)
+    journal.start()
+
+    def clock() -> float:
+        return whole.now
+
+    try:
+        providers, registry, vault = Scripted(clock), Registry(engine), whole.vault
+        exchange = Exchange(journal, vault, providers, engine, process, whole.hash_id, clock, 1.0)
+        deliverer = Deliverer(engine, lock, journal, vault, registry, providers, process, clock)
+        yield Door(whole, journal, exchange, deliverer, providers, registry)
+    finally:
+        journal.stop()
+
+
+# --- how it comes about -------------------------------------------------------------------------------------------------
+def build(kind: str, folder: Path) -> Whole:
+    """Some seconds; nobody changes what this gives."""
+    now = time.time() - 20 * DAY
+    old = _first(kind, folder, now)
+    whole = _restored(kind, folder, old, now + DAY)
+    _registry(whole)
+    with door(whole) as used:
+        _early(used)
+    whole.sequence()
+    whole.now = time.time() - 3600
+    _retention(whole)
+    with door(whole, "door-2") as used:
+        _late(used)
+        whole.sequence()
+        _vouched(whole, folder)
+        whole.index()
+        _pending(used)
+    return whole
+
+
+def _first(kind: str, folder: Path, now: float) -> Settings:
+    url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
+    settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
+    one = sandbox.authority.new_private("RSA-3072")
+    before = sandbox.encrypt_keys
+    sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
+    try:
+        sandbox.make_instance(settings, dict.fromkeys(PROVIDERS, "https://localhost:1"), now, province=True)
+    finally:
+        sandbox.encrypt_keys = before
+    return settings
+
+
+def _restored(kind: str, folder: Path, settings: Settings, now: float) -> Whole:
+    """Backed up, used further, lost, restored: the log goes on under a new origin."""
+    old = Whole.open(settings, now - DAY / 2)
+    with door(old, "door-0") as used:
+        for number in range(3):
+            used.call(f"old {number}", "canh-bao", "incident-alert/v1", "submitAlert")
+        used.call("old answered", "mot-cua-xa", "dossier-status/v1", "getStatus")
+    old.sequence()
+
+    def quiet(_what: str, _done: int, _all: int) -> None:
+        pass
+
+    _made, _digest, report = take(settings, folder / "backup", Wanted(plain_keys=True, vault_keys=True), old.now, quiet)
+    assert report.ok, report.first_wrong
+    old.engine.dispose()
+    shutil.move(settings.data, folder / "lost")
+    url = "" if kind == "sqlite" else str(databases.fresh_url("postgresql", folder))
+    place = folder / "data"
+    restore(folder / "backup", Asked(place, database=url), now, quiet)
+    whole = Whole.open(load(place, {}), now + 600)
+    whole.made |= {name: id for name, id in old.made.items() if name.startswith("old")}
+    whole.command("restore", "confirm", "--by", "truc-ban")
+    return whole
+
+
+def _registry(whole: Whole) -> None:
+    """Changes by the commands: a grant with a quota, one that is suspended, a key revoked, a system suspended."""
+    file = whole.settings.data.parent / "grants.yaml"
+    file.write_text(GRANT, "utf-8")
+    whole.command("access", "propose", str(file))
+    for officer in ("can-bo-an-toan-1", "can-bo-an-toan-2"):
+        key = whole.settings.data / "identities" / officer / "officer.key"
+        if not key.exists():
+            key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
+        for grant in ("G-0901", "G-0902"):
+            whole.command("access", "approve", grant, "--officer", officer, "--key", str(key))
+    told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
+    whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
+    whole.command("registry", "suspend", "system", "y-te", *told)
+    with writing(whole.engine) as connection:
+        renew(connection, EmbeddedAuthority(whole.settings), time.time())
+        note_changes(connection, whole.settings, whole.now)
+        note_changes(connection, replace(whole.settings, witness_seconds=61.0), whole.now + 1)
+
+
+def _early(used: Door) -> None:
+    """Weeks ago: what is kept for a short time only is past its retention by now."""
+    used.call("short", "canh-bao", "incident-alert/v1", "submitAlert", evidence="metadata")
+    used.call("alert 1", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.call("alert 2", "bao-chay", "incident-alert/v1", "submitAlert")
+    used.call("alert 3", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.whole.command("vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"])
+    used.whole.command("vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"])
+    used.whole.command("vault", "hold", "release", "vu-an-2", "--reason", "Công văn 14/CV-CA")
+
+
+def _retention(whole: Whole) -> None:
+    Retention(whole.engine, None, whole.vault, lambda: whole.now, clock_is_right=True).run(whole.lease, whole.now)
+
+
+def _late(used: Door) -> None:
+    report = ("phan-anh", "field-report/v1", "createRequest")
+    used.call("answered 1", "thuc-phan", "indicator/v1", "getValue")
+    used.call("answered 2", "thuc-phan", "indicator/v1", "getValue")
+    used.call("asked", "mot-cua-xa", "dossier-status/v1", "getStatus")
+    used.call("dispatched", *report)
+    used.call("refused by its provider", *report, does="refuse")
+    used.call("in doubt", *report, does="silent", idempotent=False)
+    used.call("given up", *report, does="down")
+    used.deliver("down", rounds=4)
+    used.call("delivered", *report, does="down")
+    used.deliver("answer")
+    used.call("repeat", "thuc-phan", "indicator/v1", "getValue", message="answered 1")
+    used.call("refused", "thuc-phan", "dossier-status/v1", "getStatus")
+    used.call("leased", *report, does="down")
+    used.whole.now += 3600
+    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, "door-2", used.whole.now, 10)
+    used.call("queued 1", *report, does="down")
+    used.call("queued 2", *report, does="down", area="01392")
+    used.call("forwarding", *report, does="die")
+    used.call("alert 4", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.call("alert 5", "canh-bao", "incident-alert/v1", "submitAlert")
+
+
+def _pending(used: Door) -> None:
+    """What came after the last look of the sequencer."""
+    used.call("pending 1", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.call("pending 2", "bao-chay", "incident-alert/v1", "submitAlert")
+
+
+def _vouched(whole: Whole, folder: Path) -> None:
+    """A witness cosigns, an authority stamps: both by the keeper's own chores, over loopback."""
+    engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
+    key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)
+    licence = Licence(log / "licence", frozenset())
+
+    async def rounds(authority: Authority) -> None:
+        async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
+            known = [witness.witness.key]
+            cosigned = partial(_cosigned, key, known)
+            spell = Spell(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
+            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(whole.lease)
+            stamped = partial(_stamped, key, authority.trusted)
+            asked = Asking(session, authority.url, authority.trusted, time.time)
+            for _ in range(2):
+                spell = Spell(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
+                await Stamps(spell, asked, 1800.0).run_once(whole.lease)
+            whole.witness, whole.anchors = known[0], authority.trusted
+
+    with Authority(folder / "authority") as authority:
+        asyncio.run(rounds(authority))
+
+
+def _cosigned(key: NoteKey, known: Any, connection: Any, top: int, now: float) -> tuple[int, float]:
+    return newest_cosigned(connection, key, top, now, known, 1)
+
+
+def _stamped(key: NoteKey, anchors: Any, connection: Any, top: int, now: float) -> tuple[int, float]:
+    return newest_stamped(connection, key, top, now, anchors)
+
+
+def states(whole: Whole) -> dict[str, str]:
+    with whole.engine.connect() as connection:
+        found = dict(connection.execute(select(tables.transfer.c.id, tables.transfer.c.state)).all())
+    return {name: found.get(id, "–") for name, id in whole.made.items()}
