@@ -35,7 +35,7 @@ from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.keyring import NAMES, Keyring
-from gateway.registry.held import hold
+from gateway.registry.held import digest_of, hold
 from gateway.registry.revisions import remember
 from gateway.settings import Settings
 from security import entry as form
@@ -227,14 +227,6 @@ class _Build:
         checkpoint = made.checkpoint
         if decision.reason is not None:
             settings, checkpoint = self._new_origin(connection, settings, old, decision, digest)
-        facts: dict[str, Any] = {
-            "backup": digest,
-            "made": int(made.made),
-            "origin": settings.origin,
-            "before": made.origin,
-            "held": made.size,
-        }
-        append(connection, [note("restore", facts, self.now)])
         done = Restored(
             backup=digest,
             made=made.made,
@@ -252,7 +244,17 @@ class _Build:
             old_runs=runs_beside(made.data, self.asked.data),
             old=made.data,
         )
-        hold(connection, self.now, {"backup": asdict(done)})
+        left = {"backup": asdict(done)}
+        facts: dict[str, Any] = {
+            "backup": digest,
+            "made": int(made.made),
+            "origin": settings.origin,
+            "before": made.origin,
+            "held": made.size,
+            "told": digest_of(left),
+        }
+        append(connection, [note("restore", facts, self.now)])
+        hold(connection, self.now, left)
         return done, settings, checkpoint
 
     def _new_origin(

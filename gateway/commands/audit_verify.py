@@ -17,6 +17,7 @@ from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
 from gateway.audit.remote import RemoteSource
+from gateway.audit.rows.check import check_tables
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
 from gateway.commands import given
@@ -122,6 +123,8 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
                 )
+                around = check_tables(connection, key, on_progress=lambda done: progress.update(held, completed=done))
+                rows = Completeness(rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong))
                 missing += origins.lost_since(connection)
             beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
     with origins.within(engine, past.origin if past is not None else None) as connection:

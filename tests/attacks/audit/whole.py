@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import aiohttp
-import yaml
 from sqlalchemy import Engine, select
 
 from adapters.failures import Acted, ProviderFailure
@@ -198,7 +198,9 @@ class Whole:
             indexer.step(self.lease)
 
     def command(self, *words: str) -> None:
-        done = lgsp(*words, "--data", str(self.settings.data))
+        """A command, at the time that the instance is at."""
+        with mock.patch("time.time", lambda: self.now):
+            done = lgsp(*words, "--data", str(self.settings.data))
         assert done.code == 0, (words, done.out, done.err)
 
 
@@ -279,11 +281,15 @@ def build(kind: str, folder: Path) -> Whole:
     with door(whole) as used:
         _early(used)
     whole.sequence()
-    whole.now = time.time() - 3600
+    whole.now = time.time() - DAY / 2
     _retention(whole)
     with door(whole, "door-2") as used:
         _late(used)
+        whole.now = time.time() - 300
         whole.sequence()
+        _vouched(whole, folder)
+        used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
+        whole.sequence(2)
         _vouched(whole, folder)
         whole.index()
         _pending(used)
@@ -343,7 +349,7 @@ def _registry(whole: Whole) -> None:
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
     whole.command("registry", "suspend", "system", "y-te", *told)
     with writing(whole.engine) as connection:
-        renew(connection, EmbeddedAuthority(whole.settings), time.time())
+        renew(connection, EmbeddedAuthority(whole.settings), whole.now)
         note_changes(connection, whole.settings, whole.now)
         note_changes(connection, replace(whole.settings, witness_seconds=61.0), whole.now + 1)
 
@@ -354,6 +360,7 @@ def _early(used: Door) -> None:
     used.call("alert 1", "canh-bao", "incident-alert/v1", "submitAlert")
     used.call("alert 2", "bao-chay", "incident-alert/v1", "submitAlert")
     used.call("alert 3", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.whole.command("backup", str(used.whole.settings.data.parent / "backup-2"), "--plain-keys")
     used.whole.command("vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"])
     used.whole.command("vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"])
     used.whole.command("vault", "hold", "release", "vu-an-2", "--reason", "Công văn 14/CV-CA")
@@ -401,15 +408,14 @@ def _vouched(whole: Whole, folder: Path) -> None:
 
     async def rounds(authority: Authority) -> None:
         async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
-            known = [witness.witness.key]
+            known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
             spell = Spell(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
             await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(whole.lease)
             stamped = partial(_stamped, key, authority.trusted)
             asked = Asking(session, authority.url, authority.trusted, time.time)
-            for _ in range(2):
-                spell = Spell(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
-                await Stamps(spell, asked, 1800.0).run_once(whole.lease)
+            spell = Spell(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
+            await Stamps(spell, asked, 0.001).run_once(whole.lease)
             whole.witness, whole.anchors = known[0], authority.trusted
 
     with Authority(folder / "authority") as authority:
