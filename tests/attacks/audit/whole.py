@@ -8,6 +8,7 @@ Doors stand in by `Caller`, which hands over what a door would have proved; prov
 from __future__ import annotations
 
 import asyncio
+import copy
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any, cast
 from unittest import mock
 
 import aiohttp
+import yaml
 from sqlalchemy import Engine, select
 
 from adapters.failures import Acted, ProviderFailure
@@ -54,6 +56,8 @@ from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.retention.chore import Retention
+from gateway.revocation.fetch import open_session
+from gateway.revocation.outside import OutsideAuthorities
 from gateway.revocation.own import renew
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
@@ -68,7 +72,8 @@ from tests.audit.stamping import Authority
 from tests.audit.witnessing import honest
 from tests.commandline import lgsp
 from tests.journal import databases
-from tests.registry.making import contracts
+from tests.registry.making import PROVINCE, contracts
+from tests.revocation.outside import Outside, new_key, pem
 
 ORIGIN = "tinh.example/lgsp"
 DAY = 86_400.0
@@ -83,7 +88,7 @@ GRANT = """grants:
     legal_basis: Quy chế ban hành kèm theo Quyết định 451/QĐ-UBND, Điều 11
     valid_from: 2026-01-01
     valid_until: 2030-12-31
-    quota: {calls: 50, per: day}
+    quota: {calls: 50, per: month}
   - id: G-0902
     agency: H14.22
     contract: indicator/v1
@@ -105,11 +110,9 @@ class Caller:
     def authenticate(self, addressed: Addressed) -> Authenticated:
         caller = addressed.snapshot.systems[self.system]
         received = addressed.received
-        key = next((key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign"), None)
-        assert key is not None
-        verify = addressed.snapshot.verify_keys[key.key_id] if hasattr(addressed.snapshot, "verify_keys") else None
+        key = next(key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign")
         replay = ReplayKey(received.transfer.encode(), received.at + 300)
-        return Authenticated(addressed, caller, verify, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
+        return Authenticated(addressed, caller, None, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
 
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation
@@ -127,14 +130,22 @@ class Scripted(Forwarder):
         super().__init__({}, clock, policy=RetryPolicy(tries=2))
         self.does = "answer"
 
-    async def forward(self, snapshot: Snapshot, provider: Any, contract: CompiledContract, operation: Any, message: Message, **more: Any) -> Incoming:
+    async def forward(
+        self, snapshot: Snapshot, provider: Any, contract: CompiledContract, operation: Any, message: Message, **more: Any
+    ) -> Incoming:
         out, back = f"asked {more['transfer']}".encode(), f"answered {more['transfer']}".encode()
         if self.does == "answer":
             return Incoming(sample(contract, operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
         if self.does == "die":
             raise asyncio.CancelledError
-        code, acted = {"refuse": ("provider.refused", Acted.NO), "down": ("provider.down", Acted.NO), "silent": ("provider.timeout", Acted.MAYBE)}[self.does]
-        raise ProviderFailure(code, acted=acted, evidence_out=out, evidence_in=back if self.does == "refuse" else b"", system=provider.id, reason="x")
+        code, acted = {
+            "refuse": ("provider.refused", Acted.NO),
+            "down": ("provider.down", Acted.NO),
+            "silent": ("provider.timeout", Acted.MAYBE),
+        }[self.does]
+        raise ProviderFailure(
+            code, acted=acted, evidence_out=out, evidence_in=back if self.does == "refuse" else b"", system=provider.id, reason="x"
+        )
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
@@ -152,6 +163,7 @@ class Whole:
     now: float
     witness: Any = None
     anchors: Any = ()
+    counted: float = 0.0  # when the last call was made that counts against a quota
     made: dict[str, str] = field(default_factory=dict)  # transfers, by what became of them
 
     @classmethod
@@ -220,15 +232,25 @@ class Door:
         idempotent: bool | None = None, area: str = "",
     ) -> Answered | Refused | None:  # fmt: skip
         """One call; None where the process died in the middle. What it made is remembered under `name`."""
-        import copy
-
         compiled = copy.copy(contracts()[contract])
         compiled.contract = replace(compiled.contract, evidence=evidence)
         op = compiled.contract.operations[operation]
         op = op if idempotent is None else replace(op, idempotent=idempotent)
         self.providers.does = does
         self.whole.now += 1
-        received = Received(new_id(int(self.whole.now * 1000)), self.whole.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1")
+        received = Received(
+            new_id(int(self.whole.now * 1000)),
+            self.whole.now,
+            Face.REST,
+            "POST",
+            "/x",
+            "https://localhost/x",
+            "",
+            {},
+            b"{}",
+            None,
+            "127.0.0.1",
+        )
         addressed = Addressed(received, self.registry.snapshot, compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})
@@ -287,10 +309,11 @@ def build(kind: str, folder: Path) -> Whole:
         _late(used)
         whole.now = time.time() - 300
         whole.sequence()
-        _vouched(whole, folder)
-        used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
-        whole.sequence(2)
-        _vouched(whole, folder)
+        with Authority(folder / "authority") as authority:
+            _vouched(whole, folder, authority)
+            used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
+            whole.sequence(2)
+            _vouched(whole, folder, authority)
         whole.index()
         _pending(used)
     return whole
@@ -348,10 +371,33 @@ def _registry(whole: Whole) -> None:
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
     whole.command("registry", "suspend", "system", "y-te", *told)
+    whole.command("registry", "revoke", "quan-trac.tls-1", "--reason", "keyCompromise")
+    _outside(whole)
     with writing(whole.engine) as connection:
         renew(connection, EmbeddedAuthority(whole.settings), whole.now)
         note_changes(connection, whole.settings, whole.now)
         note_changes(connection, replace(whole.settings, witness_seconds=61.0), whole.now + 1)
+
+
+def _outside(whole: Whole) -> None:
+    """An authority that is not ours vouches for a key of `truong-ha`, by a list of what it revoked."""
+    folder, made = whole.settings.data.parent, Outside(whole.now)
+    (folder / "issuer.crl").write_bytes(made.crl(number=1))
+    (folder / "root.crl").write_bytes(made.crl(root=True))
+    document = yaml.safe_load(PROVINCE)
+    lists = [f"file:{folder / name}.crl" for name in ("issuer", "root")]
+    document["authorities"] = [{"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}]
+    system = next(each for each in document["systems"] if each["id"] == "truong-ha")
+    system["keys"] = [{"id": "truong-ha.tls-2", "use": "tls", "certificate": pem(made.issue("truong-ha", new_key()))}]
+    file = folder / "registry.yaml"
+    file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+    whole.command("registry", "apply", str(file))
+
+    async def ask() -> list[str]:
+        async with open_session() as session:
+            return await OutsideAuthorities(whole.engine, lock_of(whole.engine), session, 0.0, clock=lambda: whole.now).ask_all()
+
+    assert asyncio.run(ask()) == []
 
 
 def _early(used: Door) -> None:
@@ -374,6 +420,7 @@ def _late(used: Door) -> None:
     report = ("phan-anh", "field-report/v1", "createRequest")
     used.call("answered 1", "thuc-phan", "indicator/v1", "getValue")
     used.call("answered 2", "thuc-phan", "indicator/v1", "getValue")
+    used.whole.counted = used.whole.now
     used.call("asked", "mot-cua-xa", "dossier-status/v1", "getStatus")
     used.call("dispatched", *report)
     used.call("refused by its provider", *report, does="refuse")
@@ -400,13 +447,13 @@ def _pending(used: Door) -> None:
     used.call("pending 2", "bao-chay", "incident-alert/v1", "submitAlert")
 
 
-def _vouched(whole: Whole, folder: Path) -> None:
+def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
     """A witness cosigns, an authority stamps: both by the keeper's own chores, over loopback."""
     engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
     key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)
     licence = Licence(log / "licence", frozenset())
 
-    async def rounds(authority: Authority) -> None:
+    async def rounds() -> None:
         async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
             known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
@@ -418,8 +465,7 @@ def _vouched(whole: Whole, folder: Path) -> None:
             await Stamps(spell, asked, 0.001).run_once(whole.lease)
             whole.witness, whole.anchors = known[0], authority.trusted
 
-    with Authority(folder / "authority") as authority:
-        asyncio.run(rounds(authority))
+    asyncio.run(rounds())
 
 
 def _cosigned(key: NoteKey, known: Any, connection: Any, top: int, now: float) -> tuple[int, float]:
@@ -431,6 +477,7 @@ def _stamped(key: NoteKey, anchors: Any, connection: Any, top: int, now: float) 
 
 
 def states(whole: Whole) -> dict[str, str]:
+    """What became of the transfers; those that were refused are none."""
     with whole.engine.connect() as connection:
-        found = dict(connection.execute(select(tables.transfer.c.id, tables.transfer.c.state)).all())
-    return {name: found.get(id, "–") for name, id in whole.made.items()}
+        found = {str(id): str(state) for id, state in connection.execute(select(tables.transfer.c.id, tables.transfer.c.state))}
+    return {name: found[id] for name, id in whole.made.items() if id in found}
