@@ -8,7 +8,8 @@ Here every transfer is held against its entries, and every entry against its tra
 3. what state a transfer is in, and whether it stands in a feed, follows from its entries: the intent of what is handed in names no provider;
 4. each event of a feed is that of an accepted transfer; offsets have no gap, and events stand in the order in which they were sequenced;
 5. each message of the queue is that of a transfer, and each transfer of which the log says that it was queued stands in the queue;
-6. a receipt names the leaves of the log; the id of a message is the one whose keyed hash the intent bears, where the key is given.
+6. a receipt names the leaves of the log; the id of a message is the one whose keyed hash the intent bears, where the key is given;
+7. times, references, events, the queue and the vault are what the entries and the contract say, and what bodies were sealed with (`held`).
 Invariant: each look is one statement, so that it sees one moment of a database in use; what is found is wrong, whatever goes on meanwhile.
 """
 
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
+from gateway.audit import held
 from gateway.journal import tables
 
 _BATCH: Final = 1000
@@ -57,15 +59,17 @@ class _Findings:
 
 def check_complete(connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None) -> Completeness:
     """Hold rows and log against each other. `on_progress` is called with the number of rows done, `hash_id` gives the log's hash of a message id."""
-    wrong = _Findings()
+    wrong, terms = _Findings(), held.Terms(connection)
     checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
     done = 0
     for row in _paged(connection, _transfers(), "id"):
-        _judge_transfer(row, wrong, hash_id)
+        _judge_transfer(row, wrong, hash_id, terms)
         checked["transfers"] += 1
         done += 1
         if on_progress is not None and done % _BATCH == 0:
             on_progress(done)
+    for text in terms.end():
+        wrong.add(text)
     checked["entries"] = _judge_entries(connection, wrong, on_progress, done)
     checked["feed events"] = _judge_feeds(connection, wrong)
     checked["queued messages"] = _judge_queue(connection, wrong)
@@ -76,7 +80,7 @@ def check_complete(connection: Connection, *, on_progress: Progress | None = Non
 def _transfers() -> Select[Any]:
     """A transfer with its entries, whether they have their index by now or not, its event and its place in the queue."""
     transfer = tables.transfer
-    columns: list[ColumnElement[Any]] = [column for column in transfer.c if column.name != "payload_digest"]
+    columns: list[ColumnElement[Any]] = list(transfer.c)
     joined: Any = transfer
     for phase in ("intent", "outcome"):
         sides = []
@@ -97,16 +101,19 @@ def _transfers() -> Select[Any]:
         joined = joined.outerjoin(table, table.c.transfer == transfer.c.id)
     columns.append(func.coalesce(event.c.transfer, waiting.c.transfer).label("in_feed"))
     columns.append(queue.c.state.label("in_queue"))
-    return select(*columns).select_from(joined)
+    joined, more = held.joined(transfer, joined)
+    return select(*columns, *more).select_from(joined)
 
 
-def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None) -> None:
+def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, terms: held.Terms) -> None:
     name = f"transfer {row.id} ({row.state})"
-    if row.intent_entry is None:
+    intent = _read(row.intent_entry) if row.intent_entry is not None else None
+    outcome = _read(row.outcome_entry) if row.outcome_entry is not None else None
+    if intent is None:
         wrong.add(f"{name}: the log has no intent of it")
-    if row.state in _ENDED and row.outcome_entry is None:
+    if row.state in _ENDED and outcome is None:
         wrong.add(f"{name}: it has ended, and the log has no outcome of it")
-    if row.state not in _ENDED and row.outcome_entry is not None:
+    if row.state not in _ENDED and outcome is not None:
         wrong.add(f"{name}: the log has its outcome, and the row says that it has not ended")
     if row.state == "in-doubt" and not row.in_doubt_told:
         wrong.add(f"{name}: the log does not say that it is in doubt")
@@ -118,29 +125,30 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None) -> 
         wrong.add(f"{name}: it stands in the queue as {row.in_queue}")
     if row.queued_told and row.in_queue is None:
         wrong.add(f"{name}: the log says that it was queued, and it stands in no queue")
-    if row.intent_entry is not None:
-        _judge_state(name, row, wrong)
-        if hash_id is not None and _read(row.intent_entry).get("message") != hash_id(row.message_id):
+    if intent is not None:
+        _judge_state(name, row, intent, outcome, wrong)
+        if hash_id is not None and intent.get("message") != hash_id(row.message_id):
             wrong.add(f"{name}: its row names another message than its intent in the log")
-    _judge_receipt(name, row, wrong)
-    for phase in ("intent", "outcome"):
-        entry = getattr(row, f"{phase}_entry")
+    _judge_receipt(name, row, outcome, wrong)
+    for phase, entry in (("intent", intent), ("outcome", outcome)):
         if entry is not None:
-            for what, said, logged in _told(row, phase, _read(entry)):
+            for what, said, logged in _told(row, phase, entry):
                 if said != logged:
                     wrong.add(f"{name}: its row says {what} {said}, its {phase} in the log {logged}")
+    if intent is not None:
+        held.judge(name, row, intent, outcome, terms, wrong.add)
 
 
-def _judge_state(name: str, row: Row[Any], wrong: _Findings) -> None:
+def _judge_state(name: str, row: Row[Any], intent: held.Entry, outcome: held.Entry | None, wrong: _Findings) -> None:
     """What the entries tell of the state: who hands in asks no provider, and is done at once; everything else ends as its outcome says."""
-    hands_in = _read(row.intent_entry).get("provider") is None
+    hands_in = intent.get("provider") is None
     if hands_in != (row.pattern == "submit"):
         wrong.add(f"{name}: its row says that it is a {row.pattern}, its intent in the log names {'no' if hands_in else 'a'} provider")
-    if hands_in and row.outcome_entry is None:
+    if hands_in and outcome is None:
         wrong.add(f"{name}: it was handed in, and the log has no outcome of it")
-    if row.outcome_entry is None:
+    if outcome is None:
         return
-    failed = _read(row.outcome_entry).get("failure") is not None
+    failed = outcome.get("failure") is not None
     ends = ("failed", "dead") if failed else ("accepted",) if hands_in else ("answered",)
     if row.state not in ends:
         wrong.add(f"{name}: by its entries in the log it is {' or '.join(ends)}")
@@ -148,7 +156,7 @@ def _judge_state(name: str, row: Row[Any], wrong: _Findings) -> None:
         wrong.add(f"{name}: by the log it was handed in and accepted, and stands in no feed")
 
 
-def _judge_receipt(name: str, row: Row[Any], wrong: _Findings) -> None:
+def _judge_receipt(name: str, row: Row[Any], outcome: held.Entry | None, wrong: _Findings) -> None:
     try:
         leaves = {phase: base64.b64decode(leaf) for phase, leaf in json.loads(row.receipt or "{}").items()}
     except (ValueError, TypeError, AttributeError, binascii.Error):
@@ -158,12 +166,10 @@ def _judge_receipt(name: str, row: Row[Any], wrong: _Findings) -> None:
         logged = getattr(row, f"{phase}_leaf", None)
         if logged is not None and leaf != bytes(logged):
             wrong.add(f"{name}: its receipt names another {phase} than the log has")
-    if row.outcome_entry is None:
+    if outcome is None:
         return
     needed = {"outcome"}
-    if (
-        row.in_queue is None or _read(row.outcome_entry).get("failure") is None
-    ):  # of a queued message whose body is lost the intent is not looked up
+    if row.in_queue is None or outcome.get("failure") is None:  # of a queued message whose body is lost the intent is not looked up
         needed.add("intent")
     for phase in sorted(needed - leaves.keys()):
         wrong.add(f"{name}: it has ended, and its receipt lacks the leaf of its {phase}")

@@ -3,6 +3,7 @@
 Invariants
 - A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no message is ever out
   with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
+- What is sent, and to whom, is decided by the transfer and its sealed body; a row of the queue only says when.
 - On PostgreSQL rows that another transaction holds are skipped, not waited for.
 """
 
@@ -10,17 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, Select, case, func, select, update
+from sqlalchemy import Connection, Engine, Row, Select, case, func, select, update
 
 import gateway.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
 from gateway.delivery.steps import TAKEN_UP
 from gateway.journal import tables
-from gateway.journal.database import writing
+from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
-from gateway.vault.salting import unpack
+from gateway.journal.logged import entry_of
+from gateway.vault.standing import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
@@ -41,27 +43,47 @@ class Leading(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message that was taken up: its transfer is `forwarding`, and ours."""
+    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything is decided; of the queue's row
+    `provider` and `body_ref` are kept only to be held against it."""
 
-    transfer: str
+    row: Row[Any]
     provider: str
     body_ref: str
     tries: int
-    first_at: float
-    contract: str
-    bundle: str
-    operation: str
-    caller: str  # agency/system
-    idempotent: bool
+
+    @property
+    def transfer(self) -> str:
+        return str(self.row.id)
+
+    @property
+    def first_at(self) -> float:
+        return float(self.row.committed)
+
+    @property
+    def bundle(self) -> str:
+        return str(self.row.bundle)
+
+    @property
+    def operation(self) -> str:
+        return str(self.row.operation)
+
+    @property
+    def caller(self) -> str:
+        """agency/system"""
+        return f"{self.row.caller_agency}/{self.row.caller_system}"
+
+    @property
+    def idempotent(self) -> bool:
+        return bool(self.row.idempotent)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the vault and the log hold of it."""
+    """What the vault and the log hold of it, held against each other and against its rows."""
 
     body: bytes
     salt: bytes
-    intent_leaf: bytes | None
+    intent_leaf: bytes
 
 
 def check_lease(connection: Connection, lease: Leading) -> None:
@@ -101,7 +123,7 @@ def take_due(
     if not wanted:
         return []
     rows = (
-        select(queue.c.transfer, queue.c.provider, queue.c.body_ref, queue.c.tries, transfer)
+        select(queue.c.provider.label("queue_provider"), queue.c.body_ref, queue.c.tries, transfer)
         .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
         .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING)
         .order_by(queue.c.next_at, queue.c.transfer)
@@ -109,28 +131,15 @@ def take_due(
     jobs: list[Job] = []
     with writing(engine, lock) as connection:
         check_lease(connection, lease)
-        for row in connection.execute(_locking(rows)).mappings():
-            leased = update(queue).where(queue.c.transfer == row["transfer"], queue.c.state == WAITING)
-            step = update(transfer).where(transfer.c.id == row["transfer"], transfer.c.state == TAKEN_UP.before)
+        for row in connection.execute(_locking(rows)):
+            leased = update(queue).where(queue.c.transfer == row.id, queue.c.state == WAITING)
+            step = update(transfer).where(transfer.c.id == row.id, transfer.c.state == TAKEN_UP.before)
             if connection.execute(step.values(state=TAKEN_UP.after, process=process)).rowcount != 1:
                 # It ended by another way, as by a person's decision: the row only says so.
-                connection.execute(leased.values(state=_FINAL.get(row["state"], DEAD), epoch=None))
+                connection.execute(leased.values(state=_FINAL.get(row.state, DEAD), epoch=None))
                 continue
             connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
-            jobs.append(
-                Job(
-                    row["transfer"],
-                    row["provider"],
-                    row["body_ref"],
-                    int(row["tries"]),
-                    float(row["committed"]),
-                    row["contract"],
-                    row["bundle"],
-                    row["operation"],
-                    f"{row['caller_agency']}/{row['caller_system']}",
-                    bool(row["idempotent"]),
-                )
-            )
+            jobs.append(Job(row, row.queue_provider, row.body_ref, int(row.tries)))
     return jobs
 
 
@@ -158,22 +167,22 @@ def bring_forward(engine: Engine, lock: FileLock | None, lease: Leading, provide
 
 
 def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
-    with engine.connect() as connection:
-        body = vault.open(connection, job.body_ref)
-        salt = _salt(vault.open(connection, f"{job.transfer}/request"))
-        leaf: bytes | None = None
-        for table in tables.LOGS:
-            found = connection.scalar(select(table.c.leaf).where(table.c.transfer == job.transfer, table.c.phase == "intent"))
-            leaf = leaf if found is None else bytes(found)
-    return Contents(body, salt, leaf)
+    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say the same.
 
-
-def _salt(packed: bytes) -> bytes:
-    """The transfer's salt, which stands before the evidence of its request."""
-    try:
-        return unpack(packed)[0]
-    except ValueError:
-        raise Ours("vault.broken", id="request", key_id="-") from None
+    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the row's fixed columns.
+    """
+    id, body_ref = job.transfer, f"{job.transfer}/canonical"
+    for column, said, true in (("provider", job.provider, job.row.provider), ("body_ref", job.body_ref, body_ref)):
+        if said != true:
+            raise tampered(id, f"queue.{column}")
+    with snapshot(engine) as connection:
+        intent = intent_of(connection, job.row)
+        if entry_of(connection, id, "outcome") is not None:
+            raise tampered(id, "transfer.state")
+        body = vault.open_bound(connection, body_ref)
+        check_bound(body, job.row, intent)
+        salt, _ = request_of(connection, vault, job.row, intent)
+    return Contents(body.plain, salt, intent.leaf)
 
 
 def phase_of(engine: Engine, transfer: str, phase: str) -> str:

@@ -7,7 +7,9 @@ Theory of operation
 3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did
    not arrive is tried again by the policy. What may have been acted on is tried again only if the operation is idempotent; otherwise it is
    in doubt, and a person decides.
-4. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
+4. Before anything is sent, queue, transfer, log and sealed body are held against each other (`queue.read_contents`). Where they differ nothing is
+   sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
+5. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
    where the next keeper finds it.
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
 """
@@ -19,8 +21,9 @@ import base64
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Engine
@@ -36,17 +39,20 @@ from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Contents, Job, Leading, phase_of, read_contents, take_due
 from gateway.delivery.steps import Step
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import Logged, entry_of
 from gateway.journal.write import LogRow, QueueRow, TransferChange, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault.classes import Parts, keeping
+from gateway.vault.standing import TAMPERED, tampered
 from gateway.vault.vault import Vault
-from security.entry import Digest, Entry, InDoubt, Outcome, freeze, salted
+from security.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
 MOMENT: Final = 1.0  # seconds that one run waits for what it began
 TIMEOUT: Final = 30.0
+_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 _AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
 
@@ -136,7 +142,11 @@ class Deliverer:
         if provider is None or not provider.active:
             raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=job.provider)
         compiled = await asyncio.to_thread(self._registry.compiled, job.bundle)
+        if compiled.digest != job.bundle:
+            raise tampered(job.transfer, "bundle.content")
         operation = compiled.contract.operations[job.operation]
+        if job.idempotent and not operation.idempotent:
+            raise tampered(job.transfer, "transfer.idempotent")
         message = compiled.codec("canonical").read_json(operation.request, contents.body)
         return await self._forwarder.forward(
             snapshot, provider, compiled, operation, message, transfer=job.transfer, caller=job.caller, timeout=self._timeout
@@ -159,11 +169,13 @@ class Deliverer:
                 answered=salted(salt, answer),
             )
         )
-        vault = self._kept(job, [*evidence_of(incoming), ("answer", answer)], now)
+        vault = self._kept(job, [*evidence_of(incoming), ("answer", answer)], now, {"answer": entry.leaf})
         return self._end(job, contents, steps.ANSWER_CAME, entry, vault, now, status=200, failure=None, queue=DONE)
 
     async def _failed(self, job: Job, contents: Contents | None, failure: Failure) -> Write:
         now, tries = self._clock(), job.tries + 1
+        if failure.code == TAMPERED:
+            return await self._tampered(job, contents, failure, now)
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         out, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
@@ -185,11 +197,32 @@ class Deliverer:
         again = self._forwarder.policy.next_try(tries, job.first_at, now, self._rng, retry_after=failure.retry_after)
         if again is not None and not lost:
             return Write(change=self._change(job, steps.PUT_ASIDE), queue=self._queue(job, WAITING, again, tries, failure.code))
-        _logger.warning("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
+        say = _logger.critical if lost else _logger.warning
+        say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
         code = failure.code if lost else "delivery.given-up"
         entry = self._outcome(job, contents, 502, code, out, back, now)
         vault = self._evidence(job, "", failure, now)
         return self._end(job, contents, steps.GIVEN_UP, entry, vault, now, status=502, failure=code, queue=DEAD, last=failure.code)
+
+    async def _tampered(self, job: Job, contents: Contents | None, failure: Failure, now: float) -> Write:
+        """Nothing was sent: its rows or entries are not those with which it was sealed. It is given up, unless the log has its outcome already."""
+        what = str(failure.facts["what"])
+        _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
+        frozen = freeze(Note(job.transfer, now, TAMPERED, "gateway", {"what": what, "queue": job.provider, "transfer": job.row.provider}))
+        phase = await asyncio.to_thread(phase_of, self._engine, job.transfer, frozen.phase)
+        note = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
+        intent, outcome = await asyncio.to_thread(self._logged, job.transfer)
+        if outcome is not None:
+            change = self._change(job, steps.GIVEN_UP, status=failure.status, failure=TAMPERED)
+            return Write(change=change, log=(note,), queue=self._queue(job, DEAD, now, job.tries, TAMPERED))
+        provider = intent.value.get("provider") if intent is not None else None
+        entry = _row(Outcome(job.transfer, now, failure.status, provider=provider or job.row.provider, failure=TAMPERED))
+        end = self._end(job, contents, steps.GIVEN_UP, entry, (), now, status=failure.status, failure=TAMPERED, queue=DEAD)
+        return end._replace(log=(entry, note))
+
+    def _logged(self, transfer: str) -> tuple[Logged | None, Logged | None]:
+        with self._engine.connect() as connection:
+            return entry_of(connection, transfer, "intent"), entry_of(connection, transfer, "outcome")
 
     def _outcome(self, job: Job, contents: Contents | None, status: int, code: str, out: bytes, back: bytes, now: float) -> LogRow:
         def digest(data: bytes) -> Digest | None:
@@ -201,10 +234,11 @@ class Deliverer:
         parts = [(f"{prefix}{part}", data) for part, data in evidence_of(failure)]
         return self._kept(job, parts, now) if parts else ()
 
-    def _kept(self, job: Job, parts: Parts, now: float) -> tuple[VaultRow, ...]:
+    def _kept(self, job: Job, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND) -> tuple[VaultRow, ...]:
         """What the contract keeps of it; what is queued was dispatched."""
         contract = self._registry.compiled(job.bundle).contract
-        return self._vault.seal_kept(keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH), job.transfer, parts, now)
+        keep = keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH)
+        return self._vault.seal_kept(keep, job.transfer, parts, now, bound)
 
     def _end(
         self,
@@ -221,7 +255,7 @@ class Deliverer:
         last: str | None = None,
     ) -> Write:
         receipt = {"outcome": base64.b64encode(entry.leaf).decode("ascii")}
-        if contents is not None and contents.intent_leaf is not None:
+        if contents is not None:
             receipt["intent"] = base64.b64encode(contents.intent_leaf).decode("ascii")
         change = self._change(
             job,

@@ -64,8 +64,10 @@ async def _counted(
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
+    events, cursor, more, tampered = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
     facts = {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor}
+    if tampered:
+        facts["tampered"] = list(tampered)
     if len(decision.through) > 1:
         facts["also"] = [each.id for each in decision.through[1:]]
     entry = entries.note("feed-read", facts, services.clock(), actor=caller.system.name)
@@ -82,13 +84,13 @@ async def _counted(
 
 def _page(
     services: Services, contract: CompiledContract, name: str, params: Any, masks: dict[str, Mask | None]
-) -> tuple[list[bytes], str, bool]:
-    """In a thread: the page's events as JSON texts."""
+) -> tuple[list[bytes], str, bool, tuple[int, ...]]:
+    """In a thread: the page's events as JSON texts; and the offsets of those whose rows or bodies were changed."""
     after, limit = params["after"], params["limit"]
     with services.engine.connect() as connection:
         if not any(masks.values()):
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault)
-            return list(raw.events), raw.next, raw.more
+            return list(raw.events), raw.next, raw.more, raw.tampered
         page: Page = read(connection, name, after, limit, vault=services.vault)
     operations = contract.contract.operations
     for event in page.events:
@@ -101,7 +103,7 @@ def _page(
                 del event["subject"]
         if mask is not None and "data" in event:
             event["data"] = mask(event["data"])
-    return [jsontext.write_json(event) for event in page.events], page.next, page.more
+    return [jsontext.write_json(event) for event in page.events], page.next, page.more, page.tampered
 
 
 def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
@@ -44,16 +45,21 @@ from gateway.exchange.stages import (
     Refused,
     Requested,
 )
+from gateway.exchange.standing import ANSWERED, Stood, stood
 from gateway.exchange.states import Event, State, after
+from gateway.journal.database import snapshot
 from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, TransferChange, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
+from gateway.vault.standing import TAMPERED
 from gateway.vault.vault import Vault
 from security.entry import SALT
 
 BUSY_SECONDS: Final = 1
+_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 log = logging.getLogger("lgsp.exchange")
 
 
@@ -126,11 +132,12 @@ class Exchange:
         parts = request_parts(who, salt)
         if who.operation.pattern is Pattern.DISPATCH:
             parts.append(("canonical", canonical(who, decoded.message)))
+        bound = binding.of_transfer(intent.leaf, row)
         write = Write(
             replay=who.authenticated.replay,
             transfer=row,
             log=(intent,),
-            vault=self._sealed(who, parts, now),
+            vault=self._sealed(who, parts, now, {"request": bound, "canonical": bound}),
             queue=QueueRow(row.id, provider.id, f"{row.id}/canonical", now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
         )
@@ -163,14 +170,20 @@ class Exchange:
         answer_json = canonical_answer(who, answer)
         outcome = entries.accepted(decoded, answer_json, salt, now)
         receipt = Receipt(transfer, intent=intent.leaf, outcome=outcome.leaf)
+        row = row_of(decoded, now, self.process, state=after(None, Event.HANDED_IN), provider=None, answered=receipt)
+        feed = FeedRow(row.contract, transfer, event(decoded, now), f"{transfer}/canonical")
+        bound = {
+            "request": binding.of_transfer(intent.leaf, row),
+            "canonical": binding.of_event(feed.contract, feed.event),
+            "answer": outcome.leaf,
+        }
+        parts = [*request_parts(who, salt), ("canonical", canonical(who, decoded.message)), ("answer", answer_json)]
         write = Write(
             replay=who.authenticated.replay,
-            transfer=row_of(decoded, now, self.process, state=after(None, Event.HANDED_IN), provider=None, answered=receipt),
+            transfer=row,
             log=(intent, outcome),
-            vault=self._sealed(
-                who, [*request_parts(who, salt), ("canonical", canonical(who, decoded.message)), ("answer", answer_json)], now
-            ),
-            feed=FeedRow(who.contract.contract.name, transfer, event(decoded, now), f"{transfer}/canonical"),
+            vault=self._sealed(who, parts, now, bound),
+            feed=feed,
             quota=uses_of(decoded.authorised.decision, who.caller.agency, now),
         )
         done = await self._write_new(decoded, write)
@@ -223,7 +236,7 @@ class Exchange:
             outcome,
             receipt=receipt,
             status=200,
-            vault=self._sealed(who, [*evidence_of(incoming), ("answer", answer_json)], now),
+            vault=self._sealed(who, [*evidence_of(incoming), ("answer", answer_json)], now, {"answer": outcome.leaf}),
         )
         return Answered(who, receipt, answer=masked(committed.decoded.authorised, incoming.answer))
 
@@ -284,32 +297,36 @@ class Exchange:
     # --- repeats ------------------------------------------------------------------------------------------------------
 
     async def _repeat(self, who: Requested, row: Mapping[str, Any]) -> Answered:
-        if row["payload_digest"] != who.authenticated.payload_digest:
+        first = str(row["id"])
+        stood = await asyncio.to_thread(self._stood, who, first)
+        if stood.payload_digest != who.authenticated.payload_digest:
             raise Theirs("message.other-body", message=who.message_id)
-        first, state = str(row["id"]), State(row["state"])
+        state = stood.state
         if state is State.FORWARDING:
             raise Theirs("message.in-progress", retry_after=BUSY_SECONDS, transfer=first)
-        status = 202 if state is State.QUEUED else int(row["status"] or 502)
+        status = 202 if state is State.QUEUED else stood.status or 502
         now = self.clock()
         authorised, uses = await self.quotas.again(who, first, now)
         if await self._log(entries.repeat(who, first, status, now), uses) is Verdict.FULL:
             raise refused(asked_by(who))
-        receipt = receipt_of(first, row["receipt"])
+        receipt = receipt_of(first, stood.receipt)
         if state is State.QUEUED:
             return Answered(who, receipt, queued=True)
-        if row["answer_ref"]:
-            stored = await asyncio.to_thread(self._open, str(row["answer_ref"]), first)
-            return Answered(who, receipt, answer=masked(authorised, read_json(stored)))
-        return Answered(who, receipt, failure=again(str(row["failure"] or "transfer.in-doubt"), first))
+        if state in ANSWERED:
+            if stood.answer is None:  # destroyed by retention, or never kept: what was done then stands all the same
+                raise Theirs("message.answer-gone", transfer=first)
+            return Answered(who, receipt, answer=masked(authorised, read_json(stood.answer)))
+        return Answered(who, receipt, failure=again(stood.failure or "transfer.in-doubt", first))
 
-    def _open(self, ref: str, first: str) -> bytes:
+    def _stood(self, who: Requested, first: str) -> Stood:
+        """In a thread: what stands of the transfer, held against the log and the vault in one moment of the database."""
         try:
-            with self.engine.connect() as connection:
-                return self.vault.open(connection, ref)
-        except Ours as gone:  # destroyed by retention, or never kept: what was done then stands all the same
-            if gone.code not in ("vault.expired", "vault.not-found"):
-                raise
-            raise Theirs("message.answer-gone", transfer=first) from None
+            with snapshot(self.engine) as connection:
+                return stood(connection, self.vault, first, self.hash_id(who.message_id))
+        except Ours as failure:
+            if failure.code == TAMPERED:
+                log.critical("transfer %s: %s was changed in the database; a repeat is not answered", first, failure.facts["what"])
+            raise
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -366,7 +383,7 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _sealed(self, who: Requested, parts: Parts, now: float) -> tuple[VaultRow, ...]:
+    def _sealed(self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND) -> tuple[VaultRow, ...]:
         contract = who.contract.contract
         keep = keeping(contract.evidence, contract.retention_months, who.operation.pattern)
-        return self.vault.seal_kept(keep, who.received.transfer, parts, now)
+        return self.vault.seal_kept(keep, who.received.transfer, parts, now, bound)

@@ -6,11 +6,14 @@ Invariants
 - A field that the reader's grant does not hold is masked before the event leaves this module.
 - An event whose body is past its retention stays, as a tombstone without data that says so and since when. One whose body is gone for another reason
   stays too, and says that it was lost: a loss never passes for retention.
+- The body of an event is that of its transfer, sealed with the contract and the attributes of the event. Where the row says anything else, or the body
+  does not open, the event stays as a tombstone that says so, without any attribute that was not sealed; the page names it, and so does a critical line.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,25 +21,29 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 import gateway.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Finding, Theirs, Words
+from contracts.base.errors import Finding, Ours, Theirs, Words
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
 from gateway.journal import epochs, tables
-from gateway.vault.vault import Vault
+from gateway.vault import binding
+from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
+_logger: Final = logging.getLogger("lgsp.feeds")
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` reads on from here, also when nothing more is there yet; `more` says whether something is."""
+    """`next` reads on from here, also when nothing more is there yet; `more` says whether something is. `tampered`: the offsets of events whose rows or
+    bodies were changed."""
 
     events: tuple[CloudEvent, ...]
     next: str
     more: bool
+    tampered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,60 +53,94 @@ class RawPage:
     events: tuple[bytes, ...]
     next: str
     more: bool
+    tampered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     offset: int
+    transfer: str
     event: str
     body_ref: str
     sequenced: float
+
+    @property
+    def body(self) -> str:
+        """Where its body stands, whatever the row refers to."""
+        return f"{self.transfer}/canonical"
 
 
 def read(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None) -> Page:
     """Up to `limit` events after the cursor; `after` None reads from the start. `feed.bad-cursor` for a cursor of elsewhere."""
     rows, next, more = _rows(connection, contract, after, limit)
-    bodies, ended = _bodies(connection, rows, vault)
+    bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
-        event: CloudEvent = json.loads(row.event)
+        body = bodies.found[row.offset]
+        event: CloudEvent = json.loads(row.event if body is not None or row.offset not in bodies.tampered else _bare(row))
         event["sequence"] = f"{row.offset:020d}"
         event["sequencedtime"] = rfc3339(row.sequenced)
-        body = bodies.get(row.body_ref)
         if body is None:
-            event.update(_tombstone(ended, row.body_ref))
+            event.update(bodies.tombstone(row))
         else:
             data = read_json(body)
             event["data"] = mask(data) if mask is not None else data
         events.append(event)
-    return Page(tuple(events), next, more)
+    return Page(tuple(events), next, more, bodies.tampered)
 
 
 def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
     """The same without a mask: each event as JSON text, the stored bytes of its body put in as they are."""
     rows, next, more = _rows(connection, contract, after, limit)
-    bodies, ended = _bodies(connection, rows, vault)
+    bodies = _bodies(connection, contract, rows, vault)
     events: list[bytes] = []
     for row in rows:
-        head = row.event.rstrip()[:-1].encode()
+        body = bodies.found[row.offset]
+        head = (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
-        body = bodies.get(row.body_ref)
-        end = json.dumps(_tombstone(ended, row.body_ref)).encode()[1:] if body is None else b'"data":' + body + b"}"
+        end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more)
+    return RawPage(tuple(events), next, more, bodies.tampered)
 
 
-def _bodies(connection: Connection, rows: Sequence[_Row], vault: Vault) -> tuple[Mapping[str, bytes | None], Mapping[str, str]]:
-    """The bodies of a page; and of those that do not open, when retention ended."""
-    bodies = vault.open_many(connection, [row.body_ref for row in rows])
-    shut = [row.body_ref for row in rows if bodies.get(row.body_ref) is None]
-    return bodies, vault.ended(connection, shut) if shut else {}
+@dataclass(frozen=True, slots=True)
+class _Bodies:
+    """The bodies of a page by offset; of those that do not open, when retention ended, by id; and whose rows or bodies were changed."""
+
+    found: Mapping[int, bytes | None]
+    ended: Mapping[str, str]
+    tampered: tuple[int, ...]
+
+    def tombstone(self, row: _Row) -> dict[str, Any]:
+        if row.offset in self.tampered:
+            return {"tombstone": True, "tombstonereason": "tampered"}
+        if row.body in self.ended:
+            return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": self.ended[row.body]}
+        return {"tombstone": True, "tombstonereason": "lost"}
 
 
-def _tombstone(ended: Mapping[str, str], ref: str) -> dict[str, Any]:
-    if ref in ended:
-        return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": ended[ref]}
-    return {"tombstone": True, "tombstonereason": "lost"}
+def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: Vault) -> _Bodies:
+    opened = vault.open_many(connection, [row.body for row in rows])
+    found: dict[int, bytes | None] = {}
+    tampered: list[int] = []
+    for row in rows:
+        body = opened.get(row.body)
+        found[row.offset] = body.plain if isinstance(body, Opened) else None
+        bound = body.binding if isinstance(body, Opened) else None
+        if row.body_ref != row.body or isinstance(body, Ours) or bound is not None and bound != binding.of_event(contract, row.event):
+            found[row.offset] = None
+            tampered.append(row.offset)
+            _logger.critical(
+                "feed %s: the event %d (transfer %s) was changed in the database; it is not shown", contract, row.offset, row.transfer
+            )
+    shut = [row.body for row in rows if found[row.offset] is None and row.offset not in tampered]
+    return _Bodies(found, vault.ended(connection, shut) if shut else {}, tuple(tampered))
+
+
+def _bare(row: _Row) -> str:
+    """The attributes without which an event is none (CloudEvents 1.0): of one that was changed nothing else is told."""
+    attributes = {"specversion": "1.0", "id": row.transfer, "source": "urn:lgsp:gateway", "type": "lgsp:tampered"}
+    return json.dumps(attributes, separators=(",", ":"))
 
 
 def _rows(connection: Connection, contract: str, after: str | None, limit: int) -> tuple[Sequence[_Row], str, bool]:
@@ -107,7 +148,7 @@ def _rows(connection: Connection, contract: str, after: str | None, limit: int) 
     limit = max(1, min(limit, MOST))
     table = tables.feed_event.c
     found = connection.execute(
-        select(table.offset, table.event, table.body_ref, table.sequenced)
+        select(table.offset, table.transfer, table.event, table.body_ref, table.sequenced)
         .where(table.contract == contract, table.offset > offset)
         .order_by(table.offset)
         .limit(limit + 1)

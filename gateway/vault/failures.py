@@ -1,4 +1,4 @@
-"""Kinds of failure of the vault beside those of `gateway.failures`: a key that is missing, holds, readings without a reason."""
+"""Kinds of failure of the vault beside those of `gateway.failures`: rows that were changed, a missing key, holds, readings without a reason."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from contracts.base.errors import Branch, Kind, Words, register
 
 register(
     [
+        Kind(
+            "transfer.tampered",
+            Branch.OURS,
+            500,
+            Words("Dữ liệu của giao dịch đã bị sửa", "The rows of this transfer were changed"),
+            Words(
+                "Dữ liệu lưu của giao dịch {transfer} không khớp với nhật ký và nội dung đã niêm phong ({what}). Không có gì được gửi đi hoặc trả lời.",
+                "What is stored of transfer {transfer} is not what the log and the sealed contents say ({what}). Nothing was sent or answered.",
+            ),
+            Words(
+                "Báo cho người vận hành trục; họ kiểm tra bằng `lgsp audit verify`.",
+                "Tell the gateway's operators, who look with `lgsp audit verify`.",
+            ),
+        ),
         Kind(
             "vault.hold-stands",
             Branch.THEIRS,

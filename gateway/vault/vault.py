@@ -1,7 +1,8 @@
 """The vault: each body once, sealed with a key of its day and retention class, that stands outside the database.
 
 Form: AES-256-GCM in chunks with a message key by HKDF (`security.seal`); the id of the body is part of what is authenticated, so that no
-body can be put in another's place. Retention ends by destroying the key (`keystore`): what stays of the row is its id, its size and the key's id.
+body can be put in another's place. What decides a transfer is also sealed with what its rows and entries say (`binding`).
+Retention ends by destroying the key (`keystore`): what stays of the row is its id, its size and the key's id.
 Invariants: a key is on disk before anything is sealed with it; all processes of an instance seal with the same key; no key ever stands in
 the database; a key that was destroyed opens nothing a second later, and is out of each process's memory within `FORGET_SECONDS`.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
@@ -20,6 +22,7 @@ from contracts.base.errors import Failure, Ours
 from gateway.atrest import PLAIN, AtRest
 from gateway.journal import tables
 from gateway.journal.write import VaultRow
+from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.keystore import KeyStore
 from security.seal import Sealer, seal, unseal, unseal_pieces
@@ -30,6 +33,7 @@ _FRESH: Final = 1.0  # seconds for which a key held in memory is used without lo
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
 _DAY: Final = 86_400
+_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class _Held(NamedTuple):
@@ -46,6 +50,13 @@ class Meta(NamedTuple):
     sealed_size: int
 
 
+class Opened(NamedTuple):
+    """A body, and what it was sealed with beside its name (`binding`); None of one that was sealed before there were bindings."""
+
+    plain: bytes
+    binding: bytes | None
+
+
 class Vault:
     """Seals and opens. Safe to share between threads."""
 
@@ -55,52 +66,62 @@ class Vault:
         self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}  # by class (None: the vault's own): the day, and its key
         self._held: dict[str, _Held] = {}
 
-    def seal(self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None) -> VaultRow:
+    def seal(
+        self, transfer: str, part: str, plain: bytes, now: float, retention: str | None = None, bound: bytes | None = None
+    ) -> VaultRow:
         """The row of a body, to be committed with its transfer."""
         held = self._sealing.get(retention)
         if held is None or held[0] != now // _DAY:
             held = self._key_of_day(retention, now)
         _day, key_id, sealer = held
         name = f"{transfer}/{part}"
-        return VaultRow(name, key_id, len(plain), sealer.seal(_context(name), plain))
+        sealed = sealer.seal(_context(name, bound), plain)
+        return VaultRow(name, key_id, len(plain), sealed if bound is None else binding.wrap(bound, sealed))
 
-    def seal_kept(self, keep: Keeping, transfer: str, parts: Parts, now: float) -> tuple[VaultRow, ...]:
-        """The rows of those parts of a transfer that are kept."""
+    def seal_kept(
+        self, keep: Keeping, transfer: str, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND
+    ) -> tuple[VaultRow, ...]:
+        """The rows of those parts of a transfer that are kept. `bound` has the binding of each part that has one."""
         named, rest = keep.named, keep.rest
         if not named and rest is not None:
-            return tuple([self.seal(transfer, part, data, now, rest) for part, data in parts])
+            return tuple([self.seal(transfer, part, data, now, rest, bound.get(part)) for part, data in parts])
         classes = [(part, data, named.get(part, rest)) for part, data in parts]
-        return tuple([self.seal(transfer, part, data, now, retention) for part, data, retention in classes if retention is not None])
+        return tuple(
+            [self.seal(transfer, part, data, now, retention, bound.get(part)) for part, data, retention in classes if retention is not None]
+        )
 
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
         """The same body under another key, which is made if need be."""
-        plain = self.unseal(row)
+        plain, bound = self.unseal_bound(row)
         if not self.keys.stands(key_id):
             self.keys.make(key_id)
-        return VaultRow(row.id, key_id, row.size, seal(self._read_key(key_id), _context(row.id), plain))
+        sealed = seal(self._read_key(key_id), _context(row.id, bound), plain)
+        return VaultRow(row.id, key_id, row.size, sealed if bound is None else binding.wrap(bound, sealed))
 
     def open(self, connection: Connection, id: str) -> bytes:
         """The body of that id."""
+        return self.open_bound(connection, id).plain
+
+    def open_bound(self, connection: Connection, id: str) -> Opened:
+        """The body of that id, with its binding."""
         row = connection.execute(
             select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(tables.vault.c.id == id)
         ).first()
         if row is None:
             raise Ours("vault.not-found", id=id)
-        return self.unseal(VaultRow(row[0], row[1], row[2], bytes(row[3])))
+        return self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
 
-    def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, bytes | None]:
-        """Those bodies that exist; None where the key was destroyed, or is not there."""
+    def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Opened | Ours | None]:
+        """Those bodies that exist; None where the key was destroyed, or is not there; the failure of one that does not open."""
         wanted = select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
             tables.vault.c.id.in_(ids)
         )
-        found: dict[str, bytes | None] = {}
+        found: dict[str, Opened | Ours | None] = {}
         for row in connection.execute(wanted):
             try:
-                found[row[0]] = self.unseal(VaultRow(row[0], row[1], row[2], bytes(row[3])))
+                found[row[0]] = self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
             except Ours as failure:
-                if failure.code not in GONE:
-                    raise
-                found[row[0]] = None
+                found[row[0]] = None if failure.code in GONE else failure
         return found
 
     def ended(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, str]:
@@ -110,14 +131,19 @@ class Vault:
 
     def unseal(self, row: VaultRow) -> bytes:
         """The body in a row that was read elsewhere."""
+        return self.unseal_bound(row).plain
+
+    def unseal_bound(self, row: VaultRow) -> Opened:
+        """The same, with its binding."""
         key = self._key_for(row.id, row.key_id)
+        bound, sealed = binding.split(row.sealed)
         try:
-            plain = unseal(key, _context(row.id), row.sealed)
+            plain = unseal(key, _context(row.id, bound), sealed)
         except Exception as error:
             raise Ours("vault.broken", id=row.id, key_id=row.key_id) from error
         if len(plain) != row.size:
             raise Ours("vault.broken", id=row.id, key_id=row.key_id)
-        return plain
+        return Opened(plain, bound)
 
     # --- in pieces --------------------------------------------------------------------------------------------------------
     def meta(self, connection: Connection, id: str) -> Meta | None:
@@ -148,8 +174,14 @@ class Vault:
             def read(at: int, length: int) -> bytes:
                 return bytes(connection.execute(part, {"at": at + 1, "length": length, "id": meta.id}).scalar_one())
 
+        bound, _ = binding.split(read(0, min(binding.HEAD, meta.sealed_size)))
+        before = 0 if bound is None else binding.HEAD
+
+        def inner(at: int, length: int) -> bytes:
+            return read(before + at, length)
+
         try:
-            yield from unseal_pieces(key, _context(meta.id), meta.sealed_size, read, start, end)
+            yield from unseal_pieces(key, _context(meta.id, bound), meta.sealed_size - before, inner, start, end)
         except Failure as failure:
             raise Ours("vault.broken", id=meta.id, key_id=meta.key_id) from failure
         finally:
@@ -211,5 +243,5 @@ class Vault:
         return key
 
 
-def _context(name: str) -> bytes:
-    return _CONTEXT + name.encode()
+def _context(name: str, bound: bytes | None) -> bytes:
+    return _CONTEXT + name.encode() if bound is None else binding.context(bound, name.encode())

@@ -27,14 +27,16 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.vault import binding
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
-from security.entry import Note, freeze
+from security.entry import Caller, Intent, freeze, salted
 from security.jose import Opener
 from tests.adapters.providers import Provider, Script, session_of, tls_of
 from tests.registry.making import ENDPOINTS, House, contracts, filled, province
 
 SALT = b"0123456789abcdef"
+REQUEST = b"{}"
 CONTRACT = "field-report/v1"
 
 
@@ -58,23 +60,30 @@ class Post:
     number: int = 0
     made: list[str] = field(default_factory=list)
 
-    async def put_aside(self, *, idempotent: bool = True, tries: int = 1, **changes: Any) -> str:
-        """A transfer that a door put aside."""
+    async def put_aside(self, *, idempotent: bool = True, tries: int = 1, old: bool = False, **changes: Any) -> str:
+        """A transfer that a door put aside; `old` as one did before bodies were sealed with what decides them."""
         self.number += 1
         transfer = f"01935b6e-0000-7000-8000-{self.number:012d}"
         now = self.clock[0]
         row = TransferRow(
             transfer, "queued", "dispatch", "phan-anh", "H14.5", CONTRACT, contracts()[CONTRACT].digest, "createRequest", transfer, b"0" * 32,
             "G-0003", "truong-ha", "door-1", idempotent, now, now,
+        )._replace(**changes)  # fmt: skip
+        entry = freeze(
+            Intent(
+                transfer, now, "rest", Caller(row.caller_agency, row.caller_system), row.contract, row.operation, row.bundle, "m" * 64,
+                row.grant_id, row.provider, salted(SALT, REQUEST),
+            )
         )  # fmt: skip
-        request = self.vault.seal(transfer, "request", pack(SALT, b"POST / HTTP/1.1\r\n\r\n{}"), now)
-        body = self.vault.seal(transfer, "canonical", raw("ServiceRequest"), now)
-        entry = freeze(Note(transfer, now, "intent", "gateway"))
+        bound = None if old else binding.of_transfer(entry.leaf, row)
+        head = b"POST / HTTP/1.1\r\n\r\n"
+        request = self.vault.seal(transfer, "request", pack(SALT, head + REQUEST), now, bound=bound)
+        body = self.vault.seal(transfer, "canonical", raw("ServiceRequest"), now, bound=bound)
         write = Write(
-            transfer=row._replace(**changes),
+            transfer=row,
             log=(LogRow(entry.transfer, entry.phase, entry.entry, entry.leaf),),
             vault=(request, body),
-            queue=QueueRow(transfer, "truong-ha", body.id, now, tries=tries),
+            queue=QueueRow(transfer, row.provider or "", body.id, now, tries=tries),
         )
         await self.journal.commit(write)
         return transfer

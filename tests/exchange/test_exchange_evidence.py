@@ -2,130 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
-import pytest
-from sqlalchemy import Engine, select
-
-from adapters.model import Incoming
-from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
-from contracts.model import Evidence
-from contracts.wire.jsontext import read_json
 from gateway.audit import lease as leases
-from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
-from gateway.journal import tables
-from gateway.journal.database import lock_of, migrate, open_engine, writing
-from gateway.journal.write import ReplayKey
-from gateway.journal.writer import Journal
-from gateway.registry.registry import Registry
-from gateway.registry.snapshot import Snapshot
+from gateway.exchange.stages import Answered, Refused
+from gateway.journal.database import writing
 from gateway.retention.chore import Retention
 from gateway.vault.classes import key_id
-from gateway.vault.vault import Vault
-from tests.registry.making import NOW, contracts, filled, province
+from tests.exchange.house import Gateway, house, operation_of
+from tests.registry.making import NOW
 
 DAY = 86_400.0
 
 
-class PlainDoor:
-    """A door after its proofs: who calls, and what with."""
-
-    def __init__(self, message_id: str, message: Message) -> None:
-        self.id, self.message = message_id, message
-
-    def authenticate(self, addressed: Addressed) -> Authenticated:
-        name, operation = addressed.contract.contract.name, addressed.operation
-        assert operation is not None
-        caller = next(
-            each
-            for each in addressed.snapshot.systems.values()
-            if addressed.snapshot.decide(each.agency, name, operation.name, addressed.received.at).allowed
-        )
-        return Authenticated(addressed, caller, None, None, ReplayKey(addressed.received.transfer.encode(), NOW + 300), b"d" * 32, None)
-
-    def request(self, authenticated: Authenticated) -> Requested:
-        operation = authenticated.addressed.operation
-        assert operation is not None
-        return Requested(authenticated, self.id, operation, operation.request, b"", "canonical")
-
-    def decode(self, authorised: Authorised) -> Message:
-        return self.message
-
-
-@dataclass
-class Provider:
-    """What the forwarder finds at the other end."""
-
-    answer: Message
-    resting: bool = False
-
-    def is_open(self, system: str) -> bool:
-        return self.resting
-
-    async def forward(self, *given: Any, **named: Any) -> Incoming:
-        return Incoming(self.answer, b"what went out", b"what came back", "key-1", 200, 0.1)
-
-
-@dataclass
-class Gateway:
-    engine: Engine
-    journal: Journal
-    vault: Vault
-    snapshot: Snapshot
-    now: float = NOW
-
-    def call(
-        self, evidence: Evidence, contract: str, operation: str, message_id: str = "m-1", *, resting: bool = False
-    ) -> Answered | Refused:
-        compiled = copy.copy(contracts()[contract])
-        compiled.contract = replace(compiled.contract, evidence=evidence)
-        op = compiled.contract.operations[operation]
-        forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
-        exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
-        received = Received(new_id(), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1")
-        addressed = Addressed(received, self.snapshot, compiled, op)
-        return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
-
-    def classes(self, transfer: str) -> dict[str, str]:
-        with self.engine.connect() as connection:
-            found = connection.execute(select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.startswith(transfer)))
-            return {id.partition("/")[2]: key.split(".")[1] for id, key in found}
-
-    def entries(self, transfer: str) -> dict[str, set[str]]:
-        """The names of what each entry of a transfer says."""
-        table = tables.log_pending.c
-        with self.engine.connect() as connection:
-            found = connection.execute(select(table.phase, table.entry).where(table.transfer == transfer))
-            return {phase: set(json.loads(entry)) for phase, entry in found}
-
-
-def sample(compiled: CompiledContract, message: str) -> Message:
-    raw = next(each.canonical for each in compiled.samples if each.message == message and each.kind != "csv" and each.kind != "xlsx")
-    return cast(Message, read_json(raw))
-
-
-def operation_of(contract: str, pattern: str) -> str:
-    return next(each.name for each in contracts()[contract].contract.operations.values() if each.pattern == pattern)
-
-
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'lgsp.db'}")
-    migrate(engine)
-    filled(engine, province(), [])
-    journal = Journal(engine, lock_of(engine), "door-1")
-    journal.start()
-    yield Gateway(engine, journal, Vault(tmp_path / "keys"), Registry(engine).snapshot)
-    journal.stop()
-    engine.dispose()
+def gateway(sqlite: Engine, tmp_path: Path) -> Iterator[Gateway]:
+    with house(sqlite, tmp_path) as made:
+        yield made
 
 
 def answered(found: Answered | Refused) -> Answered:

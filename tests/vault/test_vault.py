@@ -30,7 +30,7 @@ def test_sealed_and_opened(database: Engine, tmp_path: Path, plain: bytes) -> No
     store(database, row)
     with database.connect() as connection:
         assert Vault(tmp_path / "keys").open(connection, "t-1/request") == plain
-        assert vault.open_many(connection, ["t-1/request", "t-1/none"]) == {"t-1/request": plain}
+        assert vault.open_many(connection, ["t-1/request", "t-1/none"]) == {"t-1/request": (plain, None)}
         with pytest.raises(Ours) as caught:
             vault.open(connection, "t-1/none")
     assert caught.value.code == "vault.not-found"
@@ -45,6 +45,27 @@ def test_a_body_in_anothers_place_or_changed_does_not_open(tmp_path: Path) -> No
     for bad in (moved, flipped, shorter):
         with pytest.raises(Ours) as caught:
             vault.unseal(bad)
+        assert caught.value.code == "vault.broken"
+
+
+@pytest.mark.parametrize("plain", [b"", b"body", bytes(200_000)])
+def test_what_is_bound_opens_with_its_binding_alone(database: Engine, tmp_path: Path, plain: bytes) -> None:
+    vault, bound, other = Vault(tmp_path), b"b" * 32, b"c" * 32
+    row = vault.seal("t-1", "request", plain, NOW, bound=bound)
+    store(database, row)
+    with database.connect() as connection:
+        assert vault.open_bound(connection, row.id) == (plain, bound) and vault.open(connection, row.id) == plain
+        meta = vault.meta(connection, row.id)
+        assert meta is not None and b"".join(vault.pieces(connection, meta)) == plain
+        assert b"".join(vault.pieces(connection, meta, 2, 70_000)) == plain[2:70_000]
+    again = vault.reseal(row, "2026-11-24.m24.hold")
+    assert vault.unseal_bound(again) == (plain, bound)
+    plainly = vault.seal("t-1", "request", plain, NOW)
+    bare, changed = row.sealed[33:], row.sealed[:1] + other + row.sealed[33:]
+    added = row.sealed[:33] + plainly.sealed
+    for bad in (bare, changed, added):
+        with pytest.raises(Ours) as caught:
+            vault.unseal(row._replace(sealed=bad))
         assert caught.value.code == "vault.broken"
 
 
@@ -82,7 +103,7 @@ def test_destroying_the_key_ends_the_retention(database: Engine, tmp_path: Path)
     store(database, old, new)
     vault.destroy(old.key_id, NOW)
     with database.connect() as connection:
-        assert vault.open_many(connection, [old.id, new.id]) == {old.id: None, new.id: b"new"}
+        assert vault.open_many(connection, [old.id, new.id]) == {old.id: None, new.id: (b"new", None)}
         with pytest.raises(Ours) as caught:
             vault.open(connection, old.id)
     assert caught.value.code == "vault.expired"

@@ -78,9 +78,16 @@ def receipt_text(*rows: LogRow) -> str:
 
 def handed_in(process: str, id: str | None = None) -> Write:
     """An alert: accepted, and in the feed."""
-    id = id or new_id()
+    id = id or new_id(int(BEGAN * 1000))
     log = _intent(id, ALERTS, "submitAlert", None), row_of(Outcome(id, BEGAN, 200, answered=salted(_SALT, b"answer")))
-    more = {"state": "accepted", "pattern": "submit", "status": 200, "finished": BEGAN, "receipt": receipt_text(*log)}
+    more = {
+        "state": "accepted",
+        "pattern": "submit",
+        "status": 200,
+        "finished": BEGAN,
+        "receipt": receipt_text(*log),
+        "answer_ref": f"{id}/answer",
+    }
     return Write(
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
         transfer=_transfer(process, id, ALERTS, "submitAlert", None, **more),
@@ -92,7 +99,7 @@ def handed_in(process: str, id: str | None = None) -> Write:
 
 def sent_on(process: str, id: str | None = None) -> Write:
     """A report whose intent stands, and which may have left."""
-    id = id or new_id()
+    id = id or new_id(int(BEGAN * 1000))
     log = (_intent(id, REPORTS, "createRequest", "do-thi"),)
     return Write(
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
@@ -105,7 +112,8 @@ def answered(process: str, id: str) -> Write:
     intent = _intent(id, REPORTS, "createRequest", "do-thi")
     log = row_of(Outcome(id, BEGAN + 1, 200, provider="do-thi", answered=salted(_SALT, b"done")))
     return Write(
-        change=TransferChange(id, "forwarding", process, "answered", BEGAN + 1, 200, None, None, receipt_text(intent, log)), log=(log,)
+        change=TransferChange(id, "forwarding", process, "answered", BEGAN + 1, 200, None, f"{id}/answer", receipt_text(intent, log)),
+        log=(log,),
     )
 
 

@@ -1,0 +1,107 @@
+"""What stands of a transfer, for whoever repeats its message: believed only where row, log and vault agree.
+
+The answer is that of `<transfer>/answer`, whatever the row refers to. It is sealed with the leaf of its outcome, and its salted digest is the outcome's
+`out`. Invariant: one look sees one moment of the database, so that a transfer that ends meanwhile is no contradiction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from contracts.base.errors import Ours
+from gateway.exchange.forms import receipt_of
+from gateway.exchange.states import FINAL, State
+from gateway.journal import tables
+from gateway.journal.logged import Logged, entry_of
+from gateway.vault.classes import SALT_PART
+from gateway.vault.salting import unpack
+from gateway.vault.standing import intent_of, matches, request_of, tampered
+from gateway.vault.vault import GONE, Vault
+
+ANSWERED: Final = frozenset({State.ACCEPTED, State.ANSWERED})
+
+
+class Stood(NamedTuple):
+    """`answer` is None of a transfer that has none, or whose answer is no longer kept."""
+
+    state: State
+    payload_digest: bytes
+    status: int | None
+    failure: str | None
+    receipt: str | None
+    answer: bytes | None
+
+
+def stood(connection: Connection, vault: Vault, transfer: str, message: str) -> Stood:
+    """`message` is the keyed hash of the message's id; `transfer.tampered` where anything contradicts the rest."""
+    row = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).first()
+    if row is None:
+        raise tampered(transfer, "transfer")
+    intent = intent_of(connection, row)
+    if intent.value.get("message") != message:
+        raise tampered(transfer, "transfer.message_id")
+    state = State(row.state)
+    outcome = entry_of(connection, transfer, "outcome")
+    _check_end(row, state, intent, outcome)
+    salt = _salt(connection, vault, row, intent)
+    answer = _answer(connection, vault, transfer, outcome, salt) if state in ANSWERED and outcome is not None else None
+    return Stood(state, bytes(row.payload_digest), row.status, row.failure, row.receipt, answer)
+
+
+def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | None) -> None:
+    """The state, how it ended and the receipt, as the outcome's entry says."""
+    if (outcome is not None) != (state in FINAL):
+        raise tampered(row.id, "transfer.state")
+    if outcome is None:
+        return
+    if not outcome.sound or outcome.value.get("kind") != "outcome" or outcome.value.get("transfer") != row.id:
+        raise tampered(row.id, "log: outcome")
+    if outcome.value.get("provider") != row.provider:
+        raise tampered(row.id, "log: outcome")
+    failed = outcome.value.get("failure") is not None
+    fits = {State.FAILED, State.DEAD} if failed else {State.ACCEPTED if row.provider is None else State.ANSWERED}
+    if state not in fits:
+        raise tampered(row.id, "transfer.state")
+    for column in ("status", "failure"):
+        if outcome.value.get(column) != getattr(row, column):
+            raise tampered(row.id, f"transfer.{column}")
+    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (row.answer_ref is not None and state not in ANSWERED):
+        raise tampered(row.id, "transfer.answer_ref")
+    try:
+        receipt = receipt_of(row.id, row.receipt)
+    except (ValueError, TypeError, AttributeError):
+        raise tampered(row.id, "transfer.receipt") from None
+    # Of a queued message that was lost the intent may not be named.
+    if receipt.outcome != outcome.leaf or receipt.intent not in (intent.leaf, None if failed else intent.leaf):
+        raise tampered(row.id, "transfer.receipt")
+
+
+def _salt(connection: Connection, vault: Vault, row: Row[Any], intent: Logged) -> bytes | None:
+    """The transfer's salt, out of a request that is proven to be its own; None where neither is kept any more."""
+    try:
+        return request_of(connection, vault, row, intent)[0]
+    except Ours as failure:
+        if failure.code not in GONE and failure.code != "vault.not-found":
+            raise
+    try:
+        return unpack(vault.open(connection, f"{row.id}/{SALT_PART}"))[0]
+    except Ours as failure:
+        if failure.code not in GONE and failure.code != "vault.not-found":
+            raise
+    return None
+
+
+def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged, salt: bytes | None) -> bytes | None:
+    try:
+        opened = vault.open_bound(connection, f"{transfer}/answer")
+    except Ours as failure:
+        if failure.code not in ("vault.expired", "vault.not-found"):
+            raise
+        return None
+    if opened.binding is not None and opened.binding != outcome.leaf:
+        raise tampered(transfer, "log: outcome")
+    if salt is not None and not matches(outcome.value.get("out"), salt, opened.plain):
+        raise tampered(transfer, "log: outcome")
+    return opened.plain

@@ -1,0 +1,64 @@
+"""What a body is sealed with beside its own name, so that opening it proves what the rows around it must say.
+
+    request, canonical of what is dispatched    the leaf of the intent's entry, and the columns of the transfer that never change
+    canonical of what is handed in              the contract and the attributes of the event that the feed shows
+    answer                                      the leaf of the outcome's entry
+
+Form: one byte, the binding (32 bytes), then the sealed body (`security.seal`) whose context holds the binding. The binding stands there in the clear
+and is authenticated by opening: whoever changes it, or takes it away, has a record that does not open. Bodies sealed before have none.
+Invariant: equal rows give equal bindings on both databases; two rows that differ in one column that is bound do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from operator import attrgetter
+from typing import Final
+
+MARK: Final = b"\x10"  # no version of `security.seal`
+SIZE: Final = 32
+HEAD: Final = len(MARK) + SIZE
+FIXED: Final = (
+    "id",
+    "pattern",
+    "caller_system",
+    "caller_agency",
+    "contract",
+    "bundle",
+    "operation",
+    "message_id",
+    "grant_id",
+    "provider",
+    "received",
+    "committed",
+)
+_CONTEXT: Final = b"lgsp vault v2\0"
+_fixed: Final = attrgetter(*FIXED)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def of_transfer(intent: bytes, row: object) -> bytes:
+    """`intent` is the leaf of its entry (32 bytes), `row` has the columns of `transfer` as attributes."""
+    value = [*_fixed(row), bytes(row.payload_digest).hex(), bool(row.idempotent)]  # type: ignore[attr-defined]
+    return hashlib.sha256(b"transfer\0" + intent + _encode(value).encode()).digest()
+
+
+def of_event(contract: str, event: str) -> bytes:
+    """`event` is the JSON text of the event's attributes, as the feed's row holds it."""
+    return hashlib.sha256(b"event\0" + contract.encode() + b"\0" + event.encode()).digest()
+
+
+def wrap(binding: bytes, sealed: bytes) -> bytes:
+    return MARK + binding + sealed
+
+
+def split(record: bytes) -> tuple[bytes | None, bytes]:
+    """(binding or None, sealed body). The binding is believed only once the body has been opened under its context."""
+    if record[:1] != MARK or len(record) < HEAD:
+        return None, record
+    return record[1:HEAD], record[HEAD:]
+
+
+def context(binding: bytes, name: bytes) -> bytes:
+    return _CONTEXT + binding + name

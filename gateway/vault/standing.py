@@ -1,0 +1,66 @@
+"""Whether what the database says of a transfer is what was committed: its row, its intent in the log, and the request that is sealed with both.
+
+Whoever has the database can change rows and entries, and cannot seal. A request (and what is dispatched) is sealed with the leaf of its intent and with
+the row's fixed columns (`binding.of_transfer`); one that was sealed before there were bindings still shows by its salted digest that the intent is its own.
+Invariant: `transfer.tampered` names the row or entry that differs, and nothing is sent or answered.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+import gateway.vault.failures  # noqa: F401  registers the codes raised here
+from contracts.base.errors import Ours
+from gateway.journal.logged import Logged, entry_of, told_of
+from gateway.vault import binding
+from gateway.vault.salting import unpack
+from gateway.vault.vault import Opened, Vault
+from security.entry import salted
+
+TAMPERED: Final = "transfer.tampered"
+_GAP: Final = b"\r\n\r\n"  # between the head of the request and its body
+
+
+def tampered(transfer: str, what: str) -> Ours:
+    return Ours(TAMPERED, transfer=transfer, what=what)
+
+
+def intent_of(connection: Connection, row: object) -> Logged:
+    """The intent of the transfer of this row (its columns as attributes), where both say the same."""
+    id: str = row.id  # type: ignore[attr-defined]
+    found = entry_of(connection, id, "intent")
+    if found is None or not found.sound or found.value.get("kind") != "intent":
+        raise tampered(id, "log: intent")
+    for column, said in told_of(found.value).items():
+        if getattr(row, column) != said:
+            raise tampered(id, f"transfer.{column}")
+    return found
+
+
+def request_of(connection: Connection, vault: Vault, row: object, intent: Logged) -> tuple[bytes, bytes]:
+    """(salt, request as it travelled) out of the vault; proven to be that of this row and this intent."""
+    id: str = row.id  # type: ignore[attr-defined]
+    opened = vault.open_bound(connection, f"{id}/request")
+    check_bound(opened, row, intent)
+    try:
+        salt, request = unpack(opened.plain)
+    except ValueError:
+        raise Ours("vault.broken", id=f"{id}/request", key_id="-") from None
+    body = request.partition(_GAP)[2]
+    if body and not matches(intent.value.get("in"), salt, body):
+        raise tampered(id, "log: intent")
+    return salt, request
+
+
+def check_bound(opened: Opened, row: object, intent: Logged) -> None:
+    """Of a body that is sealed with its transfer; one without a binding was sealed before there were any."""
+    if opened.binding is not None and opened.binding != binding.of_transfer(intent.leaf, row):
+        raise tampered(row.id, "transfer, or log: intent")  # type: ignore[attr-defined]
+
+
+def matches(told: object, salt: bytes, data: bytes) -> bool:
+    """Whether an entry's digest is that of these bytes."""
+    digest = salted(salt, data)
+    return told == {"sha256": digest.sha256.hex(), "size": digest.size}
