@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
@@ -21,12 +22,13 @@ from contracts.loader import load
 from contracts.model import Contract, Pattern
 from gateway.journal import tables
 from gateway.vault import binding
-from gateway.vault.classes import OPEN, SALT_PART, keeping
+from gateway.vault.classes import BEFORE, OPEN, SALT_PART, KeyName, keeping
 from security.seal import plain_size
 
 ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
+_CLOCKS: Final = 3600.0  # by which clocks of different processes may differ
 LONGEST: Final = 4 * _DAY  # more than a message waits in the queue from its commit to its last try
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
 _BOUND: Final = ("request", "canonical", "answer")
@@ -201,5 +203,16 @@ def _kept(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, contra
             continue
         if (key := getattr(row, _of(part, "key_id"))) is None:
             yield f"its contract keeps its {part}, and the vault has none"
-        elif not getattr(row, _of(part, "length")):
+            continue
+        yield from _under(part, key, str(keep.of(part)), row.committed)
+        if not getattr(row, _of(part, "length")):
             terms.removed.append((f"{name}: its {part}", key))
+
+
+def _under(part: str, key: str, wanted: str, committed: float) -> Iterator[str]:
+    """The key says when the body goes: its class is the contract's, its day is not before that of the transfer, but for clocks that differ."""
+    name = KeyName.of(key)
+    if name is None or name.retention not in (wanted, BEFORE):
+        yield f"its contract keeps its {part} under a key of the class {wanted}, and it is under {key}"
+    elif name.day < datetime.fromtimestamp(committed - _CLOCKS, UTC).date():
+        yield f"its {part} is under {key}, a key of a day before it was committed"

@@ -1,7 +1,7 @@
 """Every column of every table: a plausible change of one value, and the check that notices it; or why nobody needs to.
 
 `test_attack_log_columns.py` walks this list over a whole instance on both databases, and holds it complete against the tables. The section of
-`docs/audit-log.md` is made from it: `python -m tests.attacks.audit.columns` prints it.
+`docs/audit-log.md` is made from it: `python -m tests.attacks.audit.columns` writes it there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
@@ -17,6 +18,8 @@ from sqlalchemy import Connection, Table, select
 from gateway.journal import tables
 from tests.attacks.audit.whole import Whole
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-log.md"
+BEGINS, ENDS = "<!-- columns: python -m tests.attacks.audit.columns -->\n", "<!-- end of columns -->"
 Row = Mapping[str, Any]
 
 
@@ -216,8 +219,12 @@ def _transfer() -> Iterator[Column]:
             "answer_ref": (answered, like(of("answered 2"))),
             "payload_digest": (answered, like(of("answered 2"))),
             "idempotent": (of("in doubt"), to(True)),
-            "process": (of("forwarding"), to("door-1")),
         },
+    )
+    yield from _exempt(
+        "transfer",
+        "which process has it in hand; a wrong one makes it in doubt, which is logged, and of what has ended it says nothing",
+        "process",
     )
 
 
@@ -388,13 +395,10 @@ def _feeds() -> Iterator[Column]:
 
 def _vault() -> Iterator[Column]:
     body = part("canonical", "alert 4")
-    for name, value in (
-        ("id", lambda look, *_: f"{look.whole.made['answered 1']}/canonical"),
-        ("key_id", lambda look, table, column, row: next(each["key_id"] for each in look.rows(table) if each["key_id"] != row["key_id"])),
-        ("size", plus(1)),
-        ("sealed", like(part("canonical", "alert 5"))),
-    ):
-        yield Column("vault", name, "vault", body, value, "{id}")
+    yield Column("vault", "id", "rows", body, lambda look, *_: f"{look.whole.made['answered 1']}/canonical", "transfer {of}")
+    yield Column("vault", "key_id", "rows", body, made(lambda key: key.replace(".m24", ".short")), "transfer {of}")
+    yield Column("vault", "size", "rows", body, plus(1), "transfer {of}")
+    yield Column("vault", "sealed", "rows", body, like(part("canonical", "alert 5")), "transfer {of}")
     destroyed = nth()
     yield from _same(
         "vault_destroyed",
@@ -511,13 +515,7 @@ REGISTRY = (
 )  # fmt: skip
 OPEN = "nobody notices it yet"
 # Of these nobody notices the change yet; each is a hole. What is mended leaves this list, which the test demands.
-HOLES = frozenset(
-    {
-        "transfer.finished", "transfer.received", "transfer.committed", "transfer.answer_ref", "transfer.payload_digest", "transfer.idempotent",
-        "transfer.process", "feed_event.event", "feed_event.body_ref", "feed_event.sequenced", "feed_pending.event", "feed_pending.body_ref",
-        "queue.provider", "queue.body_ref",
-    }
-)  # fmt: skip
+HOLES = frozenset[str]()
 
 
 def columns() -> Sequence[Column]:
@@ -542,5 +540,11 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def main() -> None:
+    text = PAGE.read_text("utf-8")
+    before, after = text.partition(BEGINS)[0], text.partition(ENDS)[2]
+    PAGE.write_text(f"{before}{BEGINS}{page()}{ENDS}{after}", "utf-8")
+
+
 if __name__ == "__main__":
-    print(page(), end="")
+    main()

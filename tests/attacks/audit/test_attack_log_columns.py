@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, update
@@ -26,7 +25,7 @@ from gateway.audit.verify import verify, verify_log
 from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from security.checkpoint import NoteKey
-from tests.attacks.audit.columns import CHECKS, HOLES, Column, Look, Planned, columns, page
+from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, HOLES, PAGE, Column, Look, Planned, columns, page
 from tests.attacks.audit.whole import Whole, build, states
 from tests.journal.databases import KINDS
 
@@ -148,9 +147,8 @@ def test_the_list_holds_each_column_once() -> None:
 
 
 def test_the_page_is_made_from_the_list() -> None:
-    text = Path("docs/audit-log.md").read_text("utf-8")
-    _, begun, rest = text.partition("<!-- columns: python -m tests.attacks.audit.columns -->\n")
-    assert begun and rest.partition("<!-- end of columns -->")[0] == page()
+    _, begun, rest = PAGE.read_text("utf-8").partition(BEGINS)
+    assert begun and rest.partition(ENDS)[0] == page()
 
 
 def test_the_instance_is_whole_and_nobody_finds_anything_wrong(whole: Whole) -> None:
@@ -175,7 +173,8 @@ def test_who_notices(whole: Whole, table: str) -> None:
                 )
                 continue
             found = said(whole, column.check)
-            names = {column.named.format(**row) for row in (plan.row, dict(plan.row) | {column.name: plan.value})}
+            of = str(plan.row.get("id", "")).partition("/")[0]  # the transfer that a body is of
+            names = {column.named.format(**row, of=of) for row in (plan.row, dict(plan.row) | {column.name: plan.value})}
             if not any(name in text for text in found for name in names):
                 missed.append((column.key, column.check, names, found[:3]))
     assert missed == []

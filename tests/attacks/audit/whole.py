@@ -8,7 +8,6 @@ Doors stand in by `Caller`, which hands over what a door would have proved; prov
 from __future__ import annotations
 
 import asyncio
-import copy
 import shutil
 import time
 from collections.abc import Iterator
@@ -27,7 +26,6 @@ from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
-from contracts.model import Evidence
 from contracts.wire.jsontext import read_json
 from gateway.audit import lease as leases
 from gateway.audit.changes import note_changes
@@ -72,7 +70,8 @@ from tests.audit.stamping import Authority
 from tests.audit.witnessing import honest
 from tests.commandline import lgsp
 from tests.journal import databases
-from tests.registry.making import PROVINCE, contracts
+from tests.registry.editions import edition
+from tests.registry.making import PROVINCE
 from tests.revocation.outside import Outside, new_key, pem
 
 ORIGIN = "tinh.example/lgsp"
@@ -89,6 +88,22 @@ GRANT = """grants:
     valid_from: 2026-01-01
     valid_until: 2030-12-31
     quota: {calls: 50, per: month}
+  - id: G-0904
+    agency: H14.6
+    contract: camera-event/v2
+    operations: [submitEvent]
+    purpose: Gửi sự kiện camera
+    legal_basis: Quy chế ban hành kèm theo Quyết định 451/QĐ-UBND, Điều 11
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+  - id: G-0903
+    agency: H14.5
+    contract: official-document/v1
+    operations: [sendDocument]
+    purpose: Gửi văn bản điện tử
+    legal_basis: Quyết định 28/2018/QĐ-TTg
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
   - id: G-0902
     agency: H14.22
     contract: indicator/v1
@@ -228,14 +243,12 @@ class Door:
     registry: Registry
 
     def call(
-        self, name: str, system: str, contract: str, operation: str, *, evidence: Evidence = "full", message: str = "", does: str = "answer",
-        idempotent: bool | None = None, area: str = "",
-    ) -> Answered | Refused | None:  # fmt: skip
+        self, name: str, system: str, contract: str, operation: str, *, message: str = "", does: str = "answer", area: str = ""
+    ) -> Answered | Refused | None:
         """One call; None where the process died in the middle. What it made is remembered under `name`."""
-        compiled = copy.copy(contracts()[contract])
-        compiled.contract = replace(compiled.contract, evidence=evidence)
+        snapshot = self.registry.snapshot
+        compiled = snapshot.contracts[contract]
         op = compiled.contract.operations[operation]
-        op = op if idempotent is None else replace(op, idempotent=idempotent)
         self.providers.does = does
         self.whole.now += 1
         received = Received(
@@ -251,7 +264,7 @@ class Door:
             None,
             "127.0.0.1",
         )
-        addressed = Addressed(received, self.registry.snapshot, compiled, op)
+        addressed = Addressed(received, snapshot, compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})
 
@@ -357,8 +370,20 @@ def _restored(kind: str, folder: Path, settings: Settings, now: float) -> Whole:
     return whole
 
 
+def _keeping_little(files: dict[str, str]) -> None:
+    """Another major version, for what is kept of bodies may not change within one."""
+    files["contract.yaml"] += "evidence: metadata\n"
+    files["schema.json"] = files["schema.json"].replace("camera-event:v1", "camera-event:v2").replace("camera-event/v1", "camera-event/v2")
+
+
 def _registry(whole: Whole) -> None:
-    """Changes by the commands: a grant with a quota, one that is suspended, a key revoked, a system suspended."""
+    """Changes by the commands: a contract that keeps little, a grant with a quota, one that is suspended, a key revoked, a system suspended."""
+    later = edition("2.0.0", _keeping_little, contract="camera-event")
+    for path, raw in later.files.items():
+        place = whole.settings.data.parent / "camera-event" / "v2" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(raw)
+    whole.command("contract", "publish", str(whole.settings.data.parent / "camera-event" / "v2"))
     file = whole.settings.data.parent / "grants.yaml"
     file.write_text(GRANT, "utf-8")
     whole.command("access", "propose", str(file))
@@ -366,7 +391,7 @@ def _registry(whole: Whole) -> None:
         key = whole.settings.data / "identities" / officer / "officer.key"
         if not key.exists():
             key = whole.settings.data.parent / "lost" / "identities" / officer / "officer.key"
-        for grant in ("G-0901", "G-0902"):
+        for grant in ("G-0901", "G-0902", "G-0903", "G-0904"):
             whole.command("access", "approve", grant, "--officer", officer, "--key", str(key))
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
@@ -389,6 +414,7 @@ def _outside(whole: Whole) -> None:
     document["authorities"] = [{"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}]
     system = next(each for each in document["systems"] if each["id"] == "truong-ha")
     system["keys"] = [{"id": "truong-ha.tls-2", "use": "tls", "certificate": pem(made.issue("truong-ha", new_key()))}]
+    document["routes"].append({"contract": "official-document/v1", "operation": "sendDocument", "system": "do-thi"})
     file = folder / "registry.yaml"
     file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     whole.command("registry", "apply", str(file))
@@ -402,7 +428,7 @@ def _outside(whole: Whole) -> None:
 
 def _early(used: Door) -> None:
     """Weeks ago: what is kept for a short time only is past its retention by now."""
-    used.call("short", "canh-bao", "incident-alert/v1", "submitAlert", evidence="metadata")
+    used.call("short", "bao-chay", "camera-event/v2", "submitEvent")
     used.call("alert 1", "canh-bao", "incident-alert/v1", "submitAlert")
     used.call("alert 2", "bao-chay", "incident-alert/v1", "submitAlert")
     used.call("alert 3", "canh-bao", "incident-alert/v1", "submitAlert")
@@ -424,7 +450,7 @@ def _late(used: Door) -> None:
     used.call("asked", "mot-cua-xa", "dossier-status/v1", "getStatus")
     used.call("dispatched", *report)
     used.call("refused by its provider", *report, does="refuse")
-    used.call("in doubt", *report, does="silent", idempotent=False)
+    used.call("in doubt", "phan-anh", "official-document/v1", "sendDocument", does="silent")
     used.call("given up", *report, does="down")
     used.deliver("down", rounds=4)
     used.call("delivered", *report, does="down")
