@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
@@ -19,10 +21,10 @@ from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from contracts.bundle import Bundle
 from contracts.loader import load
-from contracts.model import Contract, Pattern
+from contracts.model import Pattern
 from gateway.journal import tables
 from gateway.vault import binding
-from gateway.vault.classes import BEFORE, OPEN, SALT_PART, KeyName, keeping
+from gateway.vault.classes import BEFORE, OPEN, SALT_PART, Keeping, KeyName, keeping
 from security.seal import plain_size
 
 ANSWERED: Final = frozenset({"accepted", "answered"})
@@ -32,8 +34,28 @@ _CLOCKS: Final = 3600.0  # by which clocks of different processes may differ
 LONGEST: Final = 4 * _DAY  # more than a message waits in the queue from its commit to its last try
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
 _BOUND: Final = ("request", "canonical", "answer")
+_DIGESTS: Final = (("answer", "out"), ("forwarded", "sent"), ("provider-answer", "back"))
 Entry = Mapping[str, Any]
 Find = Callable[[str], object]
+_decode: Final = json.JSONDecoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a contract says of one of its operations."""
+
+    namespace: str
+    pattern: str
+    idempotent: bool
+    keep: Keeping
+
+    def kept(self, outcome: Entry) -> Iterator[str]:
+        """The parts of a transfer with that outcome (empty: none yet) which are kept for longer than it is open."""
+        parts = ["request"] if self.pattern == Pattern.QUERY else ["request", "canonical"]
+        if SALT_PART in self.keep.named:
+            parts.append(SALT_PART)
+        parts += [part for part, digest in _DIGESTS if digest in outcome]
+        return (part for part in parts if self.keep.of(part) not in (None, OPEN))
 
 
 @dataclass(slots=True)
@@ -42,14 +64,15 @@ class Terms:
 
     connection: Connection
     removed: list[tuple[str, str]] = field(default_factory=list)  # (what, key id)
-    _known: dict[str, Contract | None] = field(default_factory=dict)
+    _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
 
-    def of(self, digest: str) -> Contract | None:
-        """None where the bundle is not here, or is another one than its digest says."""
-        if digest not in self._known:
+    def of(self, digest: str, operation: str) -> Term | None:
+        """None where the bundle is not here, is another one than its digest says, or has no such operation."""
+        found = self._known.get(digest)
+        if found is None:
             content = self.connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
-            self._known[digest] = _contract(content, digest) if content is not None else None
-        return self._known[digest]
+            found = self._known[digest] = _terms(content, digest) if content is not None else {}
+        return found.get(operation)
 
     def end(self) -> Iterator[str]:
         """What is gone although its key was not destroyed. Asked last: a key that is destroyed meanwhile is told of before its bodies go."""
@@ -57,12 +80,23 @@ class Terms:
         yield from (f"{what} is gone from the vault, and its key {key} was not destroyed" for what, key in self.removed if key not in told)
 
 
-def _contract(content: bytes, digest: str) -> Contract | None:
+def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
     try:
         bundle = Bundle.from_bytes(content)
-        return load(bundle).contract if bundle.digest == digest else None
+        contract = load(bundle).contract if bundle.digest == digest else None
     except (Failure, ValueError):
-        return None
+        contract = None
+    if contract is None:
+        return {}
+    return {
+        each.name: Term(
+            contract.namespace,
+            each.pattern.value,
+            each.idempotent and each.pattern is Pattern.DISPATCH,
+            keeping(contract.evidence, contract.retention_months, each.pattern),
+        )
+        for each in contract.operations.values()
+    }
 
 
 def joined(transfer: Any, source: Any) -> tuple[Any, list[ColumnElement[Any]]]:
@@ -86,133 +120,144 @@ def _of(part: str, what: str) -> str:
     return f"{part.replace('-', '_')}_{what}"
 
 
+_part: Final = {part: attrgetter(*(_of(part, name) for name in ("key_id", "size", "length"))) for part in _PARTS}
+_lengths: Final = attrgetter(*(_of(part, "length") for part in _PARTS))
+_head: Final = {part: attrgetter(_of(part, "head")) for part in _BOUND}
+_queued: Final = attrgetter("queue_provider", "queue_body_ref", "queue_next_at")
+_fed: Final = attrgetter("feed_event", "feed_body_ref", "feed_contract")
+_ended: Final = attrgetter("state", "answer_ref", "pattern", "idempotent")
+_timed: Final = attrgetter("received", "committed", "finished")
+
+
 def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms: Terms, find: Find) -> None:
     """What of it is wrong goes to `find`, in words that begin with the name of the row."""
-    contract = terms.of(row.bundle)
-    for text in (*_row(row, intent, outcome, contract), *_times(row, intent, outcome), *_queue(row), *_event(row, intent, contract)):
-        find(f"{name}: {text}")
-    for text in (*_sealed(row), *_kept(name, row, intent, outcome, contract, terms)):
-        find(f"{name}: {text}")
+    id, term = row.id, terms.of(row.bundle, row.operation)
+    body = f"{id}/canonical"
+    event = _fed(row)
+    for texts in (
+        _row(id, _ended(row), intent, outcome, term),
+        _times(id, _timed(row), intent, outcome),
+        _queue(row, body) if row.queue_provider is not None else (),
+        _event(id, event, body, intent, term) if event[0] is not None else (),
+        _sealed(row, event),
+        _kept(name, row, outcome or {}, term, terms) if term is not None else (),
+    ):
+        for text in texts:
+            find(f"{name}: {text}")
 
 
-def _row(row: Row[Any], intent: Entry, outcome: Entry | None, contract: Contract | None) -> Iterator[str]:
+def _row(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None, term: Term | None) -> Iterator[str]:
+    state, answer_ref, pattern, idempotent = said
     if outcome is not None and outcome.get("provider") != intent.get("provider"):
         yield f"its outcome in the log names the provider {outcome.get('provider')}, its intent {intent.get('provider')}"
-    answer = f"{row.id}/answer" if row.state in ANSWERED else None
-    if row.answer_ref != answer:
-        yield f"its row refers to {row.answer_ref} for its answer, which is {answer}"
-    operation = contract.operations.get(row.operation) if contract is not None else None
-    if operation is None:
+    answer = f"{id}/answer" if state in ANSWERED else None
+    if answer_ref != answer:
+        yield f"its row refers to {answer_ref} for its answer, which is {answer}"
+    if term is None:
         return
-    if row.pattern != operation.pattern.value:
-        yield f"its row says that it is a {row.pattern}, its contract that it is a {operation.pattern.value}"
-    idempotent = operation.idempotent and operation.pattern is Pattern.DISPATCH
-    if bool(row.idempotent) != idempotent:
-        yield f"its row says idempotent {bool(row.idempotent)}, its contract {idempotent}"
+    if pattern != term.pattern:
+        yield f"its row says that it is a {pattern}, its contract that it is a {term.pattern}"
+    if bool(idempotent) != term.idempotent:
+        yield f"its row says idempotent {bool(idempotent)}, its contract {term.idempotent}"
 
 
-def _times(row: Row[Any], intent: Entry, outcome: Entry | None) -> Iterator[str]:
-    if rfc3339(row.committed) != intent.get("at"):
-        yield f"its row says that it was committed at {rfc3339(row.committed)}, its intent in the log {intent.get('at')}"
-    if outcome is not None and (row.finished is None or rfc3339(row.finished) != outcome.get("at")):
-        said = None if row.finished is None else rfc3339(row.finished)
-        yield f"its row says that it was finished at {said}, its outcome in the log {outcome.get('at')}"
-    if outcome is None and row.finished is not None:
-        yield f"its row says that it was finished at {rfc3339(row.finished)}, and the log has no outcome of it"
+def _times(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None) -> Iterator[str]:
+    received, committed, finished = said
+    if (at := rfc3339(committed)) != intent.get("at"):
+        yield f"its row says that it was committed at {at}, its intent in the log {intent.get('at')}"
+    if outcome is None:
+        if finished is not None:
+            yield f"its row says that it was finished at {rfc3339(finished)}, and the log has no outcome of it"
+    elif finished is None or rfc3339(finished) != outcome.get("at"):
+        yield f"its row says that it was finished at {finished and rfc3339(finished)}, its outcome in the log {outcome.get('at')}"
     # The id of a transfer bears the time at which it was received. A file is given its id when it is claimed, and its lines are read later.
-    millis = _millis(row.id)
-    if intent.get("door") != "files" and int(row.received * 1000) != millis:
-        yield f"its row says that it was received at {rfc3339(row.received)}, its id {rfc3339(millis / 1000)}"
+    if int(received * 1000) != (millis := _millis(id)) and intent.get("door") != "files":
+        yield f"its row says that it was received at {rfc3339(received)}, its id {rfc3339(millis / 1000)}"
 
 
 def _millis(id: str) -> int:
     """Of a UUIDv7 (RFC 9562 §5.7)."""
     try:
-        return int(id.replace("-", "")[:12], 16)
+        return int(id[:8] + id[9:13], 16)
     except ValueError:
         return -1
 
 
-def _queue(row: Row[Any]) -> Iterator[str]:
-    if row.queue_provider is None:
-        return
-    if row.queue_provider != row.provider:
-        yield f"the queue says that it is for {row.queue_provider}, its row {row.provider}"
-    if row.queue_body_ref != f"{row.id}/canonical":
-        yield f"the queue refers to {row.queue_body_ref} for its body"
-    if row.in_queue == "waiting" and not row.committed - _DAY <= row.queue_next_at <= row.committed + LONGEST:
-        yield f"the queue says that it is sent at {rfc3339(row.queue_next_at)}, which no message waits for"
+def _queue(row: Row[Any], body: str) -> Iterator[str]:
+    provider, body_ref, next_at = _queued(row)
+    if provider != row.provider:
+        yield f"the queue says that it is for {provider}, its row {row.provider}"
+    if body_ref != body:
+        yield f"the queue refers to {body_ref} for its body"
+    if row.in_queue == "waiting" and not row.committed - _DAY <= next_at <= row.committed + LONGEST:
+        yield f"the queue says that it is sent at {rfc3339(next_at)}, which no message waits for"
 
 
-def _event(row: Row[Any], intent: Entry, contract: Contract | None) -> Iterator[str]:
-    if row.feed_event is None:
-        return
-    if row.feed_body_ref != f"{row.id}/canonical":
-        yield f"its event in the feed refers to {row.feed_body_ref} for its body"
+def _event(id: str, said: tuple[Any, ...], body: str, intent: Entry, term: Term | None) -> Iterator[str]:
+    text, body_ref, _ = said
+    if body_ref != body:
+        yield f"its event in the feed refers to {body_ref} for its body"
     try:
-        event = json.loads(row.feed_event)
-        if not isinstance(event, dict):
-            raise ValueError
+        event = _decode(text)
     except ValueError:
+        event = None
+    if not isinstance(event, dict):
         yield "its event in the feed is none"
         return
     caller = intent.get("caller", {})
-    true = {"id": row.id, "source": f"urn:lgsp:system:{caller.get('system')}", "specversion": "1.0", "datacontenttype": "application/json"}
-    true |= {"time": intent.get("at"), "lgspagency": caller.get("agency"), "lgspbundle": intent.get("bundle")}
-    if contract is not None:
-        true["type"] = f"{contract.namespace}:{intent.get('operation')}"
-    for what, said in true.items():
-        if event.get(what) != said:
-            yield f"its event in the feed says {what} {event.get(what)}, which is {said}"
+    for what, true in (
+        ("id", id),
+        ("source", f"urn:lgsp:system:{caller.get('system')}"),
+        ("specversion", "1.0"),
+        ("datacontenttype", "application/json"),
+        ("time", intent.get("at")),
+        ("lgspagency", caller.get("agency")),
+        ("lgspbundle", intent.get("bundle")),
+        ("type", event.get("type") if term is None else f"{term.namespace}:{intent.get('operation')}"),
+    ):
+        if event.get(what) != true:
+            yield f"its event in the feed says {what} {event.get(what)}, which is {true}"
 
 
-def _sealed(row: Row[Any]) -> Iterator[str]:
+def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
     """What each part was sealed with, as far as it was sealed with anything, and how long it is."""
-    for part in _PARTS:
-        size, length = getattr(row, _of(part, "size")), getattr(row, _of(part, "length"))
+    for part, length in zip(_PARTS, _lengths(row), strict=True):
         if not length:
             continue
-        head = bytes(getattr(row, _of(part, "head"))) if part in _BOUND else b""
-        bound, _ = binding.split(head)
-        if size != plain_size(length - (binding.HEAD if bound is not None else 0)):
+        bound = binding.split(bytes(_head[part](row)))[0] if part in _BOUND else None
+        size = _part[part](row)[1]
+        if size != plain_size(length if bound is None else length - binding.HEAD):
             yield f"the vault says that its {part} has {size} bytes; what is sealed has others"
         if bound is None:
             continue
         if part == "answer":
             if row.outcome_leaf is not None and bound != bytes(row.outcome_leaf):
                 yield "its answer was sealed with another outcome than the log has"
-        elif part == "canonical" and row.feed_event is not None:
-            if bound != binding.of_event(row.feed_contract, row.feed_event):
+        elif part == "canonical" and event[0] is not None:
+            if bound != binding.of_event(event[2], event[0]):
                 yield "its event in the feed is not the one that its message was sealed with"
         elif bound != binding.of_transfer(bytes(row.intent_leaf), row):
             yield f"its row (received, payload_digest or another column that never changes) or its intent in the log is not what its {part} was sealed with"
 
 
-def _kept(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, contract: Contract | None, terms: Terms) -> Iterator[str]:
+def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) -> Iterator[str]:
     """Each part that its contract has kept stands in the vault, or is gone with its key."""
-    if contract is None or row.operation not in contract.operations:
-        return
-    pattern = contract.operations[row.operation].pattern
-    keep, parts = keeping(contract.evidence, contract.retention_months, pattern), ["request"]
-    parts += ["canonical"] if pattern is not Pattern.QUERY else []
-    parts += [SALT_PART] if keep.of(SALT_PART) != keep.rest else []
-    told = outcome or {}
-    parts += [part for part, digest in (("answer", "out"), ("forwarded", "sent"), ("provider-answer", "back")) if digest in told]
-    for part in parts:
-        if keep.of(part) in (None, OPEN):
-            continue
-        if (key := getattr(row, _of(part, "key_id"))) is None:
+    for part in term.kept(outcome):
+        key, _, length = _part[part](row)
+        if key is None:
             yield f"its contract keeps its {part}, and the vault has none"
             continue
-        yield from _under(part, key, str(keep.of(part)), row.committed)
-        if not getattr(row, _of(part, "length")):
+        if (trouble := _under(key, str(term.keep.of(part)), (row.committed - _CLOCKS) // _DAY)) is not None:
+            yield f"its {part} is under the vault's key {key}, {trouble}"
+        if not length:
             terms.removed.append((f"{name}: its {part}", key))
 
 
-def _under(part: str, key: str, wanted: str, committed: float) -> Iterator[str]:
-    """The key says when the body goes: its class is the contract's, its day is not before that of the transfer, but for clocks that differ."""
+@lru_cache(maxsize=4096)
+def _under(key: str, wanted: str, day: float) -> str | None:
+    """What is wrong with the key of a body, which says when the body goes: its class is the contract's, its day is not before that of the transfer. `day`
+    counts from the epoch."""
     name = KeyName.of(key)
     if name is None or name.retention not in (wanted, BEFORE):
-        yield f"its contract keeps its {part} under a key of the class {wanted}, and it is under {key}"
-    elif name.day < datetime.fromtimestamp(committed - _CLOCKS, UTC).date():
-        yield f"its {part} is under {key}, a key of a day before it was committed"
+        return f"and its contract keeps it in the class {wanted}"
+    return "whose day is before that of the transfer" if name.day < datetime.fromtimestamp(day * _DAY, UTC).date() else None

@@ -85,7 +85,9 @@ class Gateway:
         op = compiled.contract.operations[operation]
         forwarder = cast(Any, Provider(sample(compiled, op.answer), resting))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
-        received = Received(new_id(), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1")
+        received = Received(
+            new_id(int(self.now * 1000)), self.now, Face.REST, "POST", "/x", "https://localhost/x", "", {}, b"{}", None, "127.0.0.1"
+        )
         addressed = Addressed(received, self.snapshot, compiled, op)
         return asyncio.run(exchange.carry(addressed, PlainDoor(message_id, sample(compiled, op.request))))
 

@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from sqlalchemy import Engine
+
 from gateway.audit import lease as leases
 from gateway.exchange.stages import Answered, Refused
 from gateway.journal.database import writing

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
+from contracts.base.times import rfc3339
 from gateway.audit import lease as leases
 from gateway.audit import proofs
 from gateway.audit.checkpoints import CheckpointFile
@@ -76,6 +77,13 @@ def receipt_text(*rows: LogRow) -> str:
     return json.dumps({row.phase: base64.b64encode(row.leaf).decode() for row in rows}, sort_keys=True)
 
 
+def _event(id: str) -> str:
+    fixed = {"specversion": "1.0", "datacontenttype": "application/json", "type": "urn:x:submitAlert"}
+    return json.dumps(
+        fixed | {"id": id, "source": "urn:lgsp:system:phan-anh", "time": rfc3339(BEGAN), "lgspagency": "H14.5", "lgspbundle": "sha256:00"}
+    )
+
+
 def handed_in(process: str, id: str | None = None) -> Write:
     """An alert: accepted, and in the feed."""
     id = id or new_id(int(BEGAN * 1000))
@@ -92,8 +100,8 @@ def handed_in(process: str, id: str | None = None) -> Write:
         replay=ReplayKey(os.urandom(32), BEGAN + 300),
         transfer=_transfer(process, id, ALERTS, "submitAlert", None, **more),
         log=log,
-        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"sealed"),),
-        feed=FeedRow(ALERTS, id, "{}", f"{id}/canonical"),
+        vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"\x02" + bytes(50)),),  # as long as what is sealed would be
+        feed=FeedRow(ALERTS, id, _event(id), f"{id}/canonical"),
     )
 
 

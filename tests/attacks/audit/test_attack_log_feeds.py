@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.audit.complete import check_complete
 from gateway.journal import tables
-from tests.attacks.audit.insider import ALERTS, entered
+from tests.attacks.audit.insider import ALERTS, BEGAN, entered
 
 EVENT, TRANSFER, QUEUE = tables.feed_event, tables.transfer, tables.queue
 
@@ -78,11 +78,11 @@ def test_a_queued_message_taken_out_of_the_queue(inside: Connection) -> None:
         inside.execute(delete(table).where(table.c.transfer == row.id, table.c.phase == "outcome"))
     entry = b'{"kind":"note","transfer":"%s","what":"queued"}' % row.id.encode()
     inside.execute(pending.insert().values(transfer=row.id, phase="queued", entry=entry, leaf=b"l" * 32))
-    under_way = {"state": "forwarding", "process": "gone", "status": None, "receipt": None}
+    under_way = {"state": "forwarding", "process": "gone", "status": None, "receipt": None, "finished": None, "answer_ref": None}
     inside.execute(update(TRANSFER).where(TRANSFER.c.id == row.id).values(under_way))
     missing = f"transfer {row.id} (forwarding): the log says that it was queued, and it stands in no queue"
     assert check_complete(inside).wrong == (missing,)
-    values = {"transfer": row.id, "provider": row.provider, "body_ref": "b", "state": "leased", "tries": 1, "next_at": 0.0}
+    values = {"transfer": row.id, "provider": row.provider, "body_ref": f"{row.id}/canonical", "state": "leased", "tries": 1, "next_at": BEGAN}
     inside.execute(QUEUE.insert().values(values))
     assert check_complete(inside).ok
     # Transfer and queue are written in one transaction, always: of these pairs each is one half of a step.
