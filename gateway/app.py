@@ -43,6 +43,7 @@ from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.entry import keyed
@@ -73,7 +74,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     clock = time.time
     keyring = Keyring(settings)
     engine = open_engine(settings.database_url)
-    registry = Registry(engine)
+    registry = Registry(engine, Seal.of(settings))
     registry.start()
     processes.register(engine, process_id, "door")
     journal = Journal(engine, lock_of(engine), process_id)

@@ -16,6 +16,7 @@ from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
 from gateway.journal.database import open_engine
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 
 
@@ -29,7 +30,7 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
 
 async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
     engine = open_engine(settings.database_url)
-    registry = Registry(engine)
+    registry = Registry(engine, Seal.of(settings))
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)

@@ -8,6 +8,20 @@ from contracts.base.errors import Branch, Kind, Words, register
 register(
     [
         Kind(
+            "journal.altered",
+            Branch.OURS,
+            503,
+            Words("Cơ sở dữ liệu không giữ đúng điều vừa ghi", "The database does not hold what was just written"),
+            Words(
+                "Đọc lại trước khi xác nhận: {what} không như đã ghi; không có gì được ghi và không có gì được xác nhận.",
+                "Read back before it was acknowledged: {what} is not as it was written; nothing was kept and nothing acknowledged.",
+            ),
+            Words(
+                "Người vận hành: chạy `lgsp doctor`; có trigger, rule, view hoặc bảng bị sửa trong cơ sở dữ liệu (docs/vi/van-hanh.md).",
+                "Operators: run `lgsp doctor`; a trigger, a rule, a view or a changed table is in the database (docs/operating.md).",
+            ),
+        ),
+        Kind(
             "journal.busy",
             Branch.OURS,
             503,
@@ -58,6 +72,20 @@ register(
             Words(
                 "Khởi động bằng `lgsp up` của chương trình mới: nó tự nâng cấp bảng; hoặc dùng đúng phiên bản chương trình.",
                 "Start it with `lgsp up` of the newer program, which brings the tables up to date, or use the matching version.",
+            ),
+        ),
+        Kind(
+            "journal.schema-altered",
+            Branch.OURS,
+            503,
+            Words("Cấu trúc cơ sở dữ liệu đã bị sửa", "The schema of the database was altered"),
+            Words(
+                "{count} đối tượng trong cơ sở dữ liệu khác với cấu trúc của chương trình: {objects}. Trục không nhận gì cho tới khi được khôi phục.",
+                "{count} objects of the database are not as this program made them: {objects}. Nothing is taken in until that is undone.",
+            ),
+            Words(
+                "Người vận hành: giữ lại bằng chứng, gỡ những đối tượng đó, rồi chạy `lgsp doctor` và `lgsp audit verify` (docs/vi/van-hanh.md).",
+                "Operators: keep the evidence, take these objects away, then run `lgsp doctor` and `lgsp audit verify` (docs/operating.md).",
             ),
         ),
         Kind(

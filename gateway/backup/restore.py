@@ -37,6 +37,8 @@ from gateway.journal.database import fold_back, knows, open_engine, upgrade, wri
 from gateway.keyring import NAMES, Keyring
 from gateway.registry.held import digest_of, hold
 from gateway.registry.revisions import remember
+from gateway.registry.rows import HOLD
+from gateway.registry.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
 from security import entry as form
 from security.checkpoint import NoteKey
@@ -253,9 +255,21 @@ class _Build:
             "held": made.size,
             "told": digest_of(left),
         }
-        append(connection, [note("restore", facts, self.now)])
         hold(connection, self.now, left)
+        self._seal(connection, settings, facts)
         return done, settings, checkpoint
+
+    def _seal(self, connection: Connection, settings: Settings, facts: dict[str, Any]) -> None:
+        """The rows that were restored, under the origin that goes on. Those that differ from the backup's own seal are told in the entry."""
+        try:
+            seal, before = Seal.of(settings), Seal.of(replace(settings, origin=self.made.origin))
+        except FileNotFoundError:  # without the hash key nothing starts; whoever brings it accepts the rows then
+            append(connection, [note("restore", facts, self.now)])
+            return
+        differing = before.differing(connection, but=HOLD)
+        if differing:
+            facts = {**facts, "differed": [str(each) for each in differing[:AT_ONCE]], "count": len(differing)}
+        seal.mark.lift(seal.record(connection, None, "restore", facts, self.now, "command line"))
 
     def _new_origin(
         self, connection: Connection, settings: Settings, old: LogKey | None, decision: Decision, digest: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,19 @@ def registry_apply(file: Path, data: Data = None, json: Json = False) -> None:
 
     with failures_told(json):
         command.apply(load_instance(data, json), file, json)
+
+
+@registry.command("accept")
+def registry_accept(
+    reason: Annotated[str, typer.Option("--reason", help="Why the rows are to stand as they are; it goes into the log.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Take rows that differ from the log as they stand, after somebody has looked at each; what differed and why is logged."""
+    from gateway.commands import registry as command
+
+    with failures_told(json):
+        command.accept(load_instance(data, json), reason, json)
 
 
 @registry.command("show")

@@ -16,16 +16,16 @@ from gateway.commands import given
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
-from gateway.exchange import entries
 from gateway.journal import tables
-from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
-from gateway.registry import granting, store
+from gateway.journal.database import open_engine
+from gateway.registry import granting
 from gateway.registry.document import parse_grants
 from gateway.registry.failures import unknown
 from gateway.registry.officers import officers
 from gateway.registry.parts.grants import unshown
 from gateway.registry.records import Change
+from gateway.registry.revisions import raise_revision
+from gateway.registry.sealing import Act, Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 from security import approvals
@@ -38,11 +38,12 @@ ACTOR: Final = "command line"
 
 def propose(settings: Settings, file: Path, as_json: bool) -> None:
     text, now = _read(file, "a file of grants", as_json), time.time()
-    with writing(open_engine(settings.database_url)) as connection:
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
         snapshot = load_snapshot(connection)
         found = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
         changes = [change for proposal in found for change in granting.propose(connection, proposal, now)]
-        _done(connection, changes, now)
+        _done(act, changes, now)
         standing = {each.grant.id: _standing(connection, each.grant.id) for each in found}
     lines = [f"{name}: {_signatures(grant)}" for name, grant in standing.items()]
     lines += [f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)]
@@ -51,7 +52,8 @@ def propose(settings: Settings, file: Path, as_json: bool) -> None:
 
 def approve(settings: Settings, name: str, officer: str, key: Path | None, signature: str | None, as_json: bool) -> None:
     now = time.time()
-    with writing(open_engine(settings.database_url)) as connection:
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
         if name.startswith(OFFICER_PREFIX):
             candidate = officers(connection).get(name.removeprefix(OFFICER_PREFIX))
             content = candidate.content() if candidate is not None else b""
@@ -71,7 +73,7 @@ def approve(settings: Settings, name: str, officer: str, key: Path | None, signa
             text = f"{name}: {_signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
             text += "" if changes else "; signed before / đã ký từ trước"
         facts = {"subject": name, "officer": officer, "digest": digest(content), "signature": mark}
-        _done(connection, changes, now, **({"approval": facts} if changes else {}))
+        _done(act, changes, now, **({"approval": facts} if changes else {}))
     emit({"ok": True, "changes": listed(changes), **result}, as_json, text)
 
 
@@ -84,9 +86,9 @@ def sign(content: Path, officer: str, key: Path, as_json: bool) -> None:
 
 def revoke(settings: Settings, name: str, as_json: bool) -> None:
     now = time.time()
-    with writing(open_engine(settings.database_url)) as connection:
-        changes = granting.revoke(connection, name, now)
-        _done(connection, changes, now)
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        changes = granting.revoke(act.connection, name, now)
+        _done(act, changes, now)
     emit({"ok": True, "changes": listed(changes)}, as_json, f"grant {name}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký")
 
 
@@ -142,10 +144,10 @@ def show(settings: Settings, name: str, canonical: bool, as_json: bool) -> None:
 # --- small parts ------------------------------------------------------------------------------------------------------
 
 
-def _done(connection: Connection, changes: list[Change], now: float, **facts: Any) -> None:
+def _done(act: Act, changes: list[Change], now: float, **facts: Any) -> None:
     if changes:
-        store.raise_revision(connection)
-        append(connection, [entries.note("access", {"changes": listed(changes), **facts}, now, actor=ACTOR)])
+        raise_revision(act.connection)
+        act.note("access", {"changes": listed(changes), **facts}, now, actor=ACTOR)
 
 
 def _check_shown(snapshot: Snapshot, grant: Grant) -> None:

@@ -16,6 +16,7 @@ from gateway.audit.checkpoints import read_note, size_of
 from gateway.audit.complete import Completeness, check_complete
 from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
+from gateway.audit.registered import Registered, check_registered
 from gateway.audit.remote import RemoteSource
 from gateway.audit.rows.check import check_tables
 from gateway.audit.sources import DatabaseSource, Source
@@ -26,9 +27,10 @@ from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
 from gateway.commands.vouchers import Vouchers
-from gateway.journal import tables
+from gateway.journal import schema, tables
 from gateway.journal.database import open_engine, snapshot
 from gateway.keyring import Keyring
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 from security.checkpoint import Checkpoint, NoteKey
 from security.entry import keyed
@@ -73,6 +75,7 @@ class Beside:
     beside it and of the logs before it."""
 
     rows: Completeness | None = None
+    registered: Registered | None = None
     outside: Outside | None = None
     missing: tuple[str, ...] = ()
 
@@ -81,6 +84,7 @@ class Beside:
         return (
             *self.missing,
             *(self.rows.wrong if self.rows is not None else ()),
+            *(self.registered.wrong if self.registered is not None else ()),
             *(self.outside.wrong if self.outside is not None else ()),
         )
 
@@ -89,6 +93,8 @@ class Beside:
         told: dict[str, Any] = {}
         if rows is not None:
             told["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
+        if self.registered is not None:
+            told["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
         if outside is not None:
             told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong, "notes": outside.notes}
         return told
@@ -97,6 +103,7 @@ class Beside:
         said = [
             f"  rows held against the log, {name}: {count}" for name, count in (self.rows.checked if self.rows is not None else {}).items()
         ]
+        said += [f"  {name}: {count}" for name, count in (self.registered.checked if self.registered is not None else {}).items()]
         if self.outside is not None:
             said += [f"  {kind}: {count}, up to {self.outside.newest[kind]} entries" for kind, count in self.outside.checked.items()]
             said += [f"  {text}" for text in self.outside.notes]
@@ -118,15 +125,17 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows, missing = None, [*unreadable, *_missing(connection, settings)]
+            rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
+            missing += [f"the schema of the database, {each}" for each in schema.differences(connection)]
             if asked.whole:
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
                 )
                 around = check_tables(connection, key, on_progress=lambda done: progress.update(held, completed=done))
                 rows = Completeness(rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong))
+                registered = check_registered(connection, _seal(settings))
                 missing += origins.lost_since(connection)
-            beside = Beside(rows, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
+            beside = Beside(rows, registered, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
     with origins.within(engine, past.origin if past is not None else None) as connection:
         _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
 
@@ -166,6 +175,14 @@ def _hash_id(settings: Settings) -> Callable[[str], str] | None:
     """None for whoever may read the database and not the keys: then ids of messages are not held against the log."""
     try:
         return partial(keyed, Keyring(settings).hash_key())
+    except (OSError, Failure):
+        return None
+
+
+def _seal(settings: Settings) -> Seal | None:
+    """None for whoever may not read the keys: then seals are not proved."""
+    try:
+        return Seal.of(settings)
     except (OSError, Failure):
         return None
 

@@ -18,9 +18,9 @@ from gateway.backup.succession import Known
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
-from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.registry import held
+from gateway.registry.sealing import Seal, changing
 from gateway.settings import Settings
 from security.checkpoint import NoteKey
 from security.windows import civil
@@ -153,9 +153,9 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
     if runs and not although_it_runs:
         raise Theirs("backup.old-runs", old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
-    with writing(engine) as connection:
-        opens = held.confirm(connection)
-        append(connection, [take.note("restore-confirmed", facts, time.time(), actor=by)])
+    with changing(engine, Seal.of(settings)) as act:
+        opens = held.confirm(act.connection)
+        act.note("restore-confirmed", facts, time.time(), actor=by)
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))

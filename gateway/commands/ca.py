@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from contracts.base.times import rfc3339
 from gateway.authority import EmbeddedAuthority, Issuer
 from gateway.commands.output import Exit, emit, fail
-from gateway.exchange import entries
-from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry.revisions import raise_revision
+from gateway.registry.sealing import Seal, changing
 from gateway.revocation import own
 from gateway.settings import Settings
 from security.keys import thumbprint
@@ -39,10 +38,10 @@ def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
     authority, now = EmbeddedAuthority(settings), time.time()
     before, certificate = authority.renew(issuer, now)
     about = _about(issuer, certificate, now)
-    with writing(open_engine(settings.database_url)) as connection:
-        raise_revision(connection)  # so that the doors take up its certificate
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        raise_revision(act.connection)  # so that the doors take up its certificate
         facts = {"changes": [{"what": "authority", "id": issuer, "how": "changed", "fields": [about["thumbprint"]]}]}
-        append(connection, [entries.note("registry", facts, now, actor="command line")])
+        act.note("registry", facts, now)
     text = f"{issuer}: made anew, valid until {civil(about['valid_until'])}; the one before goes on as {before}. Take root.key away again."
     emit({"ok": True, "issuer": issuer, "before": before, "certificate": about}, as_json, text)
 

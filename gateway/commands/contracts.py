@@ -19,12 +19,11 @@ from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.phrases import vietnamese
 from gateway.commands.output import Exit, emit, fail, finding_json, told
-from gateway.exchange import entries
-from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.registry import publish as publishing
 from gateway.registry import versions
 from gateway.registry.publish import Publication
+from gateway.registry.sealing import Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.versions import Stored, minor_of
 from gateway.settings import Settings
@@ -180,11 +179,11 @@ def roll_back(settings: Settings, name: str, as_json: bool) -> None:
 
 def _change(settings: Settings, act: Callable[[Connection], Publication], as_json: bool) -> None:
     """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
-    with writing(open_engine(settings.database_url)) as connection:
-        done = act(connection)
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as change:
+        done = act(change.connection)
         if done.moved:
-            append(connection, [entries.note("contract", _facts(done), time.time(), actor="command line")])
-        pins = publishing.pins(connection, done.now.contract)
+            change.note("contract", _facts(done), time.time())
+        pins = publishing.pins(change.connection, done.now.contract)
     now, before = done.now, done.before
     behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}
     result: dict[str, Any] = {

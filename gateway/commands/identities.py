@@ -12,11 +12,10 @@ from gateway.authority import EmbeddedAuthority
 from gateway.commands import given, known
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
-from gateway.exchange import entries
-from gateway.journal.append import append
-from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.database import lock_of, open_engine
 from gateway.registry import enrolment, keys
 from gateway.registry.records import ACTIVE, Change, Key, Use
+from gateway.registry.sealing import Act, Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from gateway.revocation import fetch
 from gateway.revocation.outside import OutsideAuthorities
@@ -50,12 +49,13 @@ def enrol(
     content = given.content(file, "Name a PEM file. / Chỉ một tệp PEM.", as_json)
     now, own = time.time(), EmbeddedAuthority(settings)
     engine = open_engine(settings.database_url)
-    with writing(engine) as connection:
+    with changing(engine, Seal.of(settings)) as act:
+        connection = act.connection
         if request is not None:
             done = enrolment.by_request(connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now)
         else:
             done = enrolment.by_certificate(connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now)
-        append(connection, [_note(done.changes, now)] if done.changes else [])
+        _note(act, done.changes, now)
         if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
             out.write_bytes(done.certificate)
     result = {
@@ -79,9 +79,9 @@ def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
         what = f"{reason} is not a reason / không có lý do {reason}"
         fail(Exit.USAGE, "unknown-reason", what, f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)", as_json)
     now = time.time()
-    with writing(open_engine(settings.database_url)) as connection:
-        changes = keys.revoke_key(connection, key_id, now, reason)
-        append(connection, [_note(changes, now)] if changes else [])
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        changes = keys.revoke_key(act.connection, key_id, now, reason)
+        _note(act, changes, now)
     text = f"{key_id}: revoked ({reason}) / đã thu hồi" if changes else f"{key_id}: was revoked before / đã thu hồi từ trước"
     emit({"ok": True, "key": key_id, "revoked": bool(changes), "reason": reason}, as_json, text)
 
@@ -122,7 +122,7 @@ def refresh(settings: Settings, as_json: bool) -> None:
 
     async def ask() -> list[str]:
         async with fetch.open_session() as session:
-            return await OutsideAuthorities(engine, lock_of(engine), session, 0.0).ask_all()
+            return await OutsideAuthorities(engine, lock_of(engine), session, 0.0, Seal.of(settings)).ask_all()
 
     troubles = asyncio.run(ask())
     emit(
@@ -138,6 +138,7 @@ def _state(key: Key, now: float) -> str:
     return "ended" if now >= key.valid_until else "not yet" if now < key.valid_from else "unknown"
 
 
-def _note(changes: list[Change], now: float) -> Any:
+def _note(act: Act, changes: list[Change], now: float) -> None:
     listed: list[Json] = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
-    return entries.note("registry", {"changes": listed}, now, actor="command line")
+    if changes:
+        act.note("registry", {"changes": listed}, now)

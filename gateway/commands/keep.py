@@ -10,6 +10,7 @@ import uvloop
 from adapters.http import Knocker, client_context, open_session
 from contracts.base.ids import new_id
 from gateway import child
+from gateway.audit.alterations import Alterations
 from gateway.audit.changes import note_changes
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.index import Indexer, Indexing
@@ -26,6 +27,7 @@ from gateway.journal.writer import Journal
 from gateway.keeper import Chore, Keeper
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.retention.chore import Retention
 from gateway.revocation import fetch
 from gateway.revocation.outside import OutsideAuthorities
@@ -51,7 +53,8 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
         note_changes(connection, settings, clock())
-    registry = Registry(engine)
+    seal = Seal.of(settings)
+    registry = Registry(engine, seal)
     registry.start()
     processes.register(engine, process_id, "keeper")
     journal = Journal(engine, lock, process_id)
@@ -72,7 +75,8 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("the vault's retention is not kept", retention),
-        ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds)),
+        ("schema and registry are not looked at", Alterations(engine, lock, seal)),
+        ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds, seal)),
         ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
         *vouching_chores(settings, engine, lock, fetching),
     )

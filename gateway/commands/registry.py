@@ -9,13 +9,13 @@ from typing import Any
 
 from gateway.authority import EmbeddedAuthority
 from gateway.commands import given
-from gateway.commands.output import emit
-from gateway.exchange import entries
-from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
-from gateway.registry import store, versions
+from gateway.commands.actor import actor
+from gateway.commands.output import Exit, emit, fail
+from gateway.journal.database import open_engine
+from gateway.registry import sealing, store, versions
 from gateway.registry.document import parse
 from gateway.registry.records import NEWEST, Change
+from gateway.registry.sealing import Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 
@@ -39,13 +39,23 @@ def apply(settings: Settings, file: Path, as_json: bool) -> None:
     fill |= {each.id: each.public_pem for each in snapshot.officers.values()}
     now = time.time()
     engine = open_engine(settings.database_url)
-    with writing(engine) as connection:
-        document = parse(text, snapshot.contracts, fill, partial(versions.compiled, connection))
-        changes = store.apply(document, connection, now, EmbeddedAuthority(settings).trust())
+    with changing(engine, Seal.of(settings)) as act:
+        document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
+        changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
         if changes:
-            append(connection, [entries.note("registry", {"changes": listed(changes)}, now, actor="command line")])
+            act.note("registry", {"changes": listed(changes)}, now)
     lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
     emit({"ok": True, "changes": listed(changes)}, as_json, "\n".join(lines) or "nothing to change")
+
+
+def accept(settings: Settings, reason: str, as_json: bool) -> None:
+    if not reason.strip():
+        empty = "the reason is empty / lý do còn trống"
+        fail(Exit.USAGE, "no-reason", empty, "Say why the rows are right: the log keeps it. / Nêu lý do: nhật ký lưu lại.", as_json)
+    found = sealing.accept(open_engine(settings.database_url), Seal.of(settings), reason.strip(), actor(), time.time())
+    lines = [f"accepted / đã chấp nhận: {each}" for each in found]
+    rows = [{"table": each.table, "key": each.key, "how": each.how} for each in found]
+    emit({"ok": True, "accepted": rows}, as_json, "\n".join(lines) or "the registry is what the log has / sổ đăng ký khớp với nhật ký")
 
 
 def show(settings: Settings, as_json: bool) -> None:

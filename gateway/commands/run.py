@@ -15,8 +15,10 @@ from pathlib import Path
 from contracts.base.errors import Words
 from gateway.audit.vouched import anchors_of, witnesses_of
 from gateway.commands.output import Exit, bad_setting, fail, failed
-from gateway.journal.database import migrate, open_engine
+from gateway.journal import schema
+from gateway.journal.database import migrate, open_engine, snapshot
 from gateway.registry.held import held_until
+from gateway.registry.sealing import Seal, adopt
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
@@ -81,7 +83,11 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
         with _alone(settings):
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
-            with engine.connect() as connection:
+            schema.check(engine)
+            seal = Seal.of(settings)
+            adopt(engine, seal, time.time())  # an instance of an older release
+            with snapshot(engine) as connection:
+                seal.check(connection)
                 if held_until(connection) == math.inf:
                     _say(_RESTORED.format(data=settings.data))
             readdress(settings)

@@ -10,10 +10,9 @@ from contracts.base.times import rfc3339
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
-from gateway.exchange import entries
-from gateway.journal.append import append
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.registry import notices
+from gateway.registry.sealing import Seal, changing
 from gateway.settings import Settings
 from security.windows import civil
 
@@ -24,13 +23,14 @@ def suspend(settings: Settings, what: notices.What, name: str, reason: Words, un
         if not text.strip():
             empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
             fail(Exit.USAGE, "no-reason", empty, "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.", as_json)
-    with writing(open_engine(settings.database_url)) as connection:
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
         earlier = notices.notices(connection).get((what, name))
         changes = notices.suspend(connection, what, name, reason, now, ends, shorten=shorten)
         facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
         if ends is not None:
             facts["until"] = rfc3339(ends)
-        append(connection, [entries.note("suspended", facts, now, actor="command line")])
+        act.note("suspended", facts, now)
     if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
         earlier = None
     expected = Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
@@ -54,9 +54,9 @@ def _json(notice: notices.Notice) -> dict[str, Any]:
 
 def resume(settings: Settings, what: notices.What, name: str, as_json: bool) -> None:
     now = time.time()
-    with writing(open_engine(settings.database_url)) as connection:
-        changes = notices.resume(connection, what, name)
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        changes = notices.resume(act.connection, what, name)
         if changes:
-            append(connection, [entries.note("resumed", {"changes": listed(changes)}, now, actor="command line")])
+            act.note("resumed", {"changes": listed(changes)}, now)
     text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
     emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")

@@ -14,7 +14,7 @@ from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.vouching import settings_of_vouchers, vouching
-from gateway.journal.database import open_engine
+from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 
 
@@ -49,6 +49,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from strange
             if strange:
                 return
+            yield from store.altered(connection)
             yield from store.database(connection, clock)
             yield from certificates.systems_certificates(connection, now)
             yield from short_keys(settings, connection)
@@ -56,6 +57,8 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from vault(settings, connection, now)
             yield from vouching(settings, connection, now)
             yield from backups(settings, connection, now)
+        with snapshot(engine) as connection:
+            yield from store.registry(settings, connection)
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])

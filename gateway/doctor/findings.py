@@ -166,6 +166,20 @@ kind(
     grave=True,
 )  # fmt: skip
 kind(
+    "database.altered",
+    ("Cấu trúc cơ sở dữ liệu đã bị sửa ở {count} chỗ: {objects}", "The schema of the database was altered in {count} places: {objects}"),
+    ("Trigger, rule hoặc view có thể làm thông điệp biến mất sau khi đã xác nhận.", "A trigger, a rule or a view can make messages vanish that were acknowledged."),
+    ("Giữ bằng chứng, gỡ các đối tượng đó (docs/vi/van-hanh.md), rồi chạy `lgsp audit verify`.", "Keep the evidence, take them away (docs/operating.md), then run `lgsp audit verify`."),
+    grave=True,
+)  # fmt: skip
+kind(
+    "registry.altered",
+    ("{count} dòng của sổ đăng ký khác với nhật ký: {rows}", "{count} rows of the registry differ from the log: {rows}"),
+    ("Ai đó đã sửa thẳng trong cơ sở dữ liệu; các cửa không dùng sổ này.", "Somebody edited the database itself; the doors do not take the registry up."),
+    ("Trả từng dòng về như bản sao lưu, hoặc `lgsp registry accept --reason …` (docs/vi/van-hanh.md).", "Put each row back as the backup has it, or `lgsp registry accept --reason …` (docs/operating.md)."),
+    grave=True,
+)  # fmt: skip
+kind(
     "database.older",
     ("Cơ sở dữ liệu ở phiên bản {found}, chương trình này cần {newest}", "The database is at revision {found}, this program needs {newest}"),
     ("Phần còn lại của nó chưa xem được.", "What else it holds cannot be looked at yet."),

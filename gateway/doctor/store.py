@@ -8,10 +8,12 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from contracts.base.errors import Ours
+from contracts.base.errors import Failure, Ours
 from gateway.audit.checkpoints import read_note
 from gateway.doctor.findings import Found, found
 from gateway.journal.database import knows, newest_revision, revision
+from gateway.journal.schema import differences
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 
 _MIB: Final = 1 << 20
@@ -19,6 +21,7 @@ _LOW, _FULL = 1024, 100
 _SKEW: Final = 2.0  # seconds; signatures bear five
 _WAITING: Final = 10_000
 _TOKEN_SECONDS: Final = 3600
+_NAMED: Final = 20
 
 
 def weak_settings(settings: Settings) -> Iterator[Found]:
@@ -47,6 +50,23 @@ def schema(connection: Connection) -> Iterator[Found]:
     at, newest = revision(connection), newest_revision()
     if at not in (None, newest):
         yield found("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
+
+
+def altered(connection: Connection) -> Iterator[Found]:
+    """Whether anything acts in the database that this program did not put there."""
+    strange = differences(connection)
+    if strange:
+        yield found("database.altered", objects=", ".join(map(str, strange[:_NAMED])), count=len(strange))
+
+
+def registry(settings: Settings, connection: Connection) -> Iterator[Found]:
+    """Whether the rows of the registry are those that the log has. The connection shows one moment."""
+    try:
+        strange, _rows = Seal.of(settings).look(connection)
+    except (OSError, Failure):  # keys that do not open are told of by themselves
+        return
+    if strange:
+        yield found("registry.altered", rows=", ".join(map(str, strange[:_NAMED])), count=len(strange))
 
 
 def database(connection: Connection, clock: Callable[[], float]) -> Iterator[Found]:

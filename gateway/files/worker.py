@@ -40,6 +40,7 @@ from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
@@ -154,7 +155,7 @@ def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> No
 async def _serve(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     clock, process_id, keyring = time.time, f"files-{new_id()}", Keyring(settings)
     engine = open_engine(settings.database_url)
-    registry = Registry(engine)
+    registry = Registry(engine, Seal.of(settings))
     registry.start()
     journal = Journal(engine, lock_of(engine), process_id, kind="files")
     journal.start()

@@ -8,7 +8,8 @@ Whatever the batch holds, the result is that of its units one after the other:
 5. a quota that is used up: FULL, nothing is written, and the use that was one too many is told;
 6. else all rows of the unit are written, and it counts against each of its quotas: COMMITTED.
 `together` does so in a few statements for all units. Where units of one batch depend on each other it gives up before it has
-an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint.
+an effect on the outcome (`Entangled`), and `one_by_one` takes the batch again, each unit behind a savepoint. Either says in `Promised` what must
+stand at the end, and the writer reads that back before it commits (`gateway.journal.readback`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Row, Statements
-from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, ReplayKey, TransferRow, VaultRow, Verdict, Write, Written
+from gateway.journal.readback import Promised
+from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Statements
+from gateway.journal.write import (
+    FeedRow,
+    LogRow,
+    QueueRow,
+    QuotaUse,
+    ReplayKey,
+    TransferChange,
+    TransferRow,
+    VaultRow,
+    Verdict,
+    Write,
+    Written,
+)
 
 COMMITTED: Final = Written(Verdict.COMMITTED)
 REPLAYED: Final = Written(Verdict.REPLAYED)
@@ -44,19 +58,19 @@ class _Full(Entangled):
         self.use: Final = use
 
 
-def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written]:
-    """The fast way."""
+def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised) -> list[Written]:
+    """The fast way. What stands at its end goes into `promised`."""
     results: list[Written] = [COMMITTED] * len(units)
     if len(units) > 1:
         _check_entangled(units)
-    _replays(sql, cursor, units, results)
-    _transfers(sql, cursor, units, results)
-    _changes(sql, cursor, units, results)
+    _replays(sql, cursor, units, results, promised)
+    _transfers(sql, cursor, units, results, promised)
+    _changes(sql, cursor, units, results, promised)
     _quotas(cursor, sql, units, results)
-    log: list[Row] = []
-    vault: list[Row] = []
-    feed: list[Row] = []
-    queue: list[Row] = []
+    log: list[LogRow] = []
+    vault: list[VaultRow] = []
+    feed: list[FeedRow] = []
+    queue: list[QueueRow] = []
     for unit, result in zip(units, results, strict=True):
         if result is COMMITTED:
             log += unit.log
@@ -67,16 +81,20 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Wr
                 queue.append(unit.queue)
     if log:
         sql.insert(cursor, "log_pending", _LOG, log)
+        promised.log.update({row[:2]: row for row in log})
     if vault:
         sql.insert(cursor, "vault", _VAULT, vault)
+        promised.vault.update({row.id: row for row in vault})
     if feed:
         sql.insert(cursor, "feed_pending", _FEED, feed)
+        promised.feed.update({row.transfer: row for row in feed})
     if queue:
         sql.insert(cursor, "queue", _QUEUE, queue, QUEUE_TAIL)
+        promised.queue.update({row.transfer: row for row in queue})
     return results
 
 
-def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[Written | Exception]:
+def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised) -> list[Written | Exception]:
     """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
     results: dict[int, Written | Exception] = {}
     # Those that count against quotas come last, and the rows of all their quotas are taken before, in one order for all processes, since these
@@ -89,7 +107,9 @@ def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write]) -> list[
                 cursor.execute(sql.use_quota, (*use[:-1], 0, use.limit))
         cursor.execute("SAVEPOINT unit")
         try:
-            results[number] = together(sql, cursor, [unit])[0]
+            own = Promised()
+            results[number] = together(sql, cursor, [unit], own)[0]
+            promised.take(own)
         except _Full as full:
             cursor.execute("ROLLBACK TO SAVEPOINT unit")
             results[number] = Written(Verdict.FULL, full=full.use)
@@ -126,7 +146,7 @@ def _check_entangled(units: Sequence[Write]) -> None:
         raise Entangled
 
 
-def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
     first: dict[bytes, float] = {}
     for number, unit in enumerate(units):
         if (replay := unit.replay) is not None:
@@ -136,17 +156,18 @@ def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
                 first[replay.key] = replay.expires
     if not first:
         return
-    rows = list(first.items())
+    rows = [ReplayKey(*each) for each in first.items()]
     if len(rows) > 1:
         rows.sort()  # one order for all processes: none waits for another in a circle
     fresh = sql.insert_new(cursor, "replay", _REPLAY, rows, "key")
+    promised.replay.update({row.key: row for row in rows if row.key in fresh})
     if len(fresh) < len(rows):
         for number, unit in enumerate(units):
             if unit.replay is not None and unit.replay.key not in fresh:
                 results[number] = REPLAYED
 
 
-def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
     wanted: dict[tuple[str, str, str, str], int] = {}
     repeats: list[int] = []
     for number, unit in enumerate(units):
@@ -159,8 +180,9 @@ def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results:
     if not wanted:
         return
     order = sorted(wanted) if len(wanted) > 1 and not sql.sqlite else wanted
-    rows: list[Row] = [units[wanted[key]].transfer for key in order]  # type: ignore[misc]  # only units with one are wanted
+    rows: list[TransferRow] = [units[wanted[key]].transfer for key in order]  # type: ignore[misc]  # only units with one are wanted
     fresh = sql.insert_new(cursor, "transfer", TRANSFER_COLUMNS, rows, "id")
+    promised.transfers.update({row.id: row for row in rows if row.id in fresh})
     if len(fresh) == len(rows) and not repeats:
         return
     for number in (*wanted.values(), *repeats):
@@ -170,9 +192,9 @@ def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results:
             results[number] = _duplicate(sql, cursor, row)
 
 
-def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written]) -> None:
+def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
     numbers: list[int] = []
-    rows: list[Row] = []
+    rows: list[TransferChange] = []
     for number, unit in enumerate(units):
         if (step := unit.change) is not None and results[number] is COMMITTED:
             numbers.append(number)
@@ -180,6 +202,7 @@ def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
     if not rows:
         return
     applied = sql.change(cursor, rows)
+    promised.changes.update({step.id: step for step in rows if step.id in applied})
     if len(applied) < len(rows):
         for number in numbers:
             unit = units[number]
@@ -188,6 +211,7 @@ def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
                 results[number] = FENCED
                 if unit.replay is not None:
                     cursor.execute(sql.forget_replay, (unit.replay.key,))
+                    promised.replay.pop(unit.replay.key, None)
 
 
 def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:

@@ -55,6 +55,7 @@ class Statements:
             " DO UPDATE SET used = quota_use.used + excluded.used WHERE quota_use.used + excluded.used <= ? RETURNING used"
         )
         self._values = lru_cache(maxsize=2048)(self._make)
+        self._reads = lru_cache(maxsize=256)(self._make_read)
 
     def fault_of_unit(self, error: Exception) -> bool:
         """Whether the values of a unit made the statement fail, and not the state of the database or of the connection."""
@@ -94,6 +95,25 @@ class Statements:
         """Apply guarded steps; the ids of the transfers whose guard held. Each id at most once in `rows`."""
         head = f"WITH step ({', '.join(_CHANGE_COLUMNS)}) AS (VALUES "
         return self._run(cursor, head, _CHANGE_COLUMNS, None if self.sqlite else _CHANGE_TYPES, rows, _CHANGE_TAIL)
+
+    def read(self, cursor: Cursor, table: str, columns: tuple[str, ...], key: str, values: tuple[Any, ...]) -> list[Row]:
+        """The rows whose `key` is one of these values, in no order."""
+        if not self.sqlite:
+            cursor.execute(self._reads(table, columns, key, 1), (list(values),))
+            return cursor.fetchall()
+        found: list[Row] = []
+        start = 0
+        while start < len(values):
+            left = len(values) - start
+            size = left if left <= NARROW else WIDE if left >= WIDE else NARROW
+            cursor.execute(self._reads(table, columns, key, size), values[start : start + size])
+            found += cursor.fetchall()
+            start += size
+        return found
+
+    def _make_read(self, table: str, columns: tuple[str, ...], key: str, size: int) -> str:
+        which = f"IN ({', '.join('?' * size)})" if self.sqlite else f"= ANY({self._mark})"
+        return f"SELECT {', '.join(columns)} FROM {table} WHERE {key} {which}"
 
     def _run(
         self, cursor: Cursor, head: str, columns: tuple[str, ...], types: tuple[str, ...] | None, rows: Sequence[Row], tail: str

@@ -2,7 +2,7 @@
 
 Theory of operation
 1. `commit()` puts a unit in the queue and gives a future. The thread takes all that waits, up to 256 units, as one transaction.
-2. The commit is synced, then all futures of the batch are resolved by one call into the event loop. *Acknowledged* means on disk.
+2. What was written is read back before COMMIT (`gateway.journal.readback`). The commit is synced, then all futures of the batch are resolved by one call into the event loop. *Acknowledged* means on disk.
 3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer goes on, with a new
    connection.
 4. Where the connection broke during COMMIT, the journal asks the database afterwards whether the transaction stood. If it did although
@@ -29,6 +29,7 @@ import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.filelock import FileLock
+from gateway.journal.readback import Altered, Promised
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import Write, Written
 
@@ -170,6 +171,8 @@ class Journal:
                 self._rollback()
                 if isinstance(error, _Unsure):
                     return self._after_doubt(units, error)
+                if isinstance(error, Altered):
+                    return self._altered(units, error)
                 if isinstance(error, batch.Entangled) or self._sql.fault_of_unit(error):
                     return self._write_carefully(units)
                 if not self._sql.worth_repeating(error):
@@ -184,6 +187,8 @@ class Journal:
                 self._rollback()
                 if isinstance(error, _Unsure):
                     return self._after_doubt(units, error)
+                if isinstance(error, Altered):
+                    return self._altered(units, error)
                 if attempt == 3 or not self._sql.worth_repeating(error):
                     return self._unavailable(units, error)
         raise AssertionError("the third attempt ends it")
@@ -204,7 +209,10 @@ class Journal:
             if time.monotonic() - self._beaten >= processes.BEAT_SECONDS:
                 cursor.execute(self._sql.beat, (time.time(), self.process_id))
                 self._beaten = time.monotonic()
-            results: _Results = batch.one_by_one(self._sql, cursor, units) if careful else batch.together(self._sql, cursor, units)
+            promised = Promised()
+            work = batch.one_by_one if careful else batch.together
+            results: _Results = work(self._sql, cursor, units, promised)
+            promised.check(self._sql, cursor)
             try:
                 cursor.execute("COMMIT")
             except Exception as error:
@@ -250,6 +258,12 @@ class Journal:
         _log.error("a batch of %d units was not written: %s", len(units), error)
         self._disconnect()
         return [Ours("journal.unavailable", reason=type(error).__name__) for _unit in units]
+
+    def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
+        """The database says that it wrote, and does not hold it: nothing of the batch is kept, and whoever runs this is told."""
+        _log.critical("a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error)
+        self._disconnect()
+        return [Ours("journal.altered", what=error.what) for _unit in units]
 
     def _fence(self, reason: str) -> None:
         if not self.fenced:

@@ -26,6 +26,20 @@ def unknown(what: str, id: str) -> Theirs:
 register(
     [
         Kind(
+            "registry.altered",
+            Branch.OURS,
+            503,
+            Words("Sổ đăng ký không khớp với nhật ký", "The registry is not what the log has"),
+            Words(
+                "{count} dòng của sổ đăng ký khác với nhật ký: {rows}. Các cửa không dùng bản này.",
+                "{count} rows of the registry differ from what the log has: {rows}. The doors do not take it up.",
+            ),
+            Words(
+                "Người vận hành: giữ bằng chứng; trả từng dòng về như bản sao lưu, hoặc chạy `lgsp registry accept --reason` (docs/vi/van-hanh.md).",
+                "Operators: keep the evidence; put each row back as the backup has it, or run `lgsp registry accept --reason` (docs/operating.md).",
+            ),
+        ),
+        Kind(
             "registry.invalid",
             Branch.THEIRS,
             422,

@@ -1,7 +1,10 @@
 """The registry in a running process: one current snapshot, renewed when the revision in the database moves.
 
-Invariant: a reader takes the snapshot once and works on it to the end of its request; swapping is one assignment. If the database cannot
-be read, the snapshot stands for a stated grace and no longer: a revocation must not be missed for ever (fail closed).
+Invariants
+- A reader takes the snapshot once and works on it to the end of its request; swapping is one assignment.
+- If the database cannot be read, or its rows are not what the log has, the last good snapshot stands for a stated grace and no longer: a revocation must
+  not be missed for ever (fail closed). A revision lower than one that was seen is refused.
+- In a database whose schema is not this program's nothing is taken in, from the moment that it is seen: at start, then each minute, on SQLite at once.
 """
 
 from __future__ import annotations
@@ -15,14 +18,19 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Ours
+from contracts.base.errors import Failure, Ours
 from contracts.compiled import CompiledContract, compile_bundle
-from gateway.registry.revisions import revision
+from gateway.journal import schema
+from gateway.journal.database import snapshot as one_moment
+from gateway.registry.revisions import REVISION, revision
+from gateway.registry.rows import Misfit
+from gateway.registry.sealing import Seal, altered
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.registry.versions import load
 
 POLL_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 60.0
+SCHEMA_SECONDS: Final = 60.0
 _log = logging.getLogger("lgsp.registry")
 
 
@@ -30,9 +38,17 @@ class Registry:
     """`snapshot` is what is in force. `start()` polls in a thread of its own until `stop()`."""
 
     def __init__(
-        self, engine: Engine, *, poll: float = POLL_SECONDS, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        seal: Seal | None = None,
+        *,
+        poll: float = POLL_SECONDS,
+        grace: float = GRACE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`seal` None: for a database that no instance is made of; its rows are taken as they are."""
         self._engine = engine
+        self._seal = seal
         self._poll = poll
         self._grace = grace
         self._clock = clock
@@ -41,26 +57,64 @@ class Registry:
         self._reading = threading.Lock()
         self._older: dict[str, CompiledContract] = {}
         self._followers: list[Callable[[Snapshot], None]] = []
-        with engine.connect() as connection:
+        self._refused: Failure | None = None  # why the newest revision is not taken up
+        self._schema_refused: Failure | None = None
+        with one_moment(engine) as connection:
+            self._schema_at, self._schema_version = clock(), _schema_version(connection)
+            schema.check_on(connection)
+            if seal is not None:
+                seal.check(connection)
             self._snapshot = load_snapshot(connection)
         self._seen = clock()
 
     @property
     def snapshot(self) -> Snapshot:
+        if self._schema_refused is not None:
+            raise self._schema_refused.with_traceback(None)
         if self._clock() - self._seen > self._grace:
-            raise Ours("registry.stale", seconds=round(self._clock() - self._seen))
+            raise (
+                self._refused.with_traceback(None)
+                if self._refused is not None
+                else Ours("registry.stale", seconds=round(self._clock() - self._seen))
+            )
         return self._snapshot
 
     def refresh(self, connection: Connection) -> bool:
-        """Load anew if the revision moved; whether it did."""
+        """Load anew if the revision moved; whether it did. `registry.altered` where its rows are not what the log has: then the one before stands.
+        The connection shows one moment (`gateway.journal.database.snapshot`)."""
         with self._reading:
-            moved = revision(connection) != self._snapshot.revision
+            number = revision(connection)
+            moved = number != self._snapshot.revision
             if moved:
-                self._snapshot = load_snapshot(connection, self._snapshot)
+                try:
+                    self._check(connection, number)
+                    self._snapshot = load_snapshot(connection, self._snapshot)
+                except Failure as failure:
+                    self._refused = failure
+                    raise
                 for follower in self._followers:
                     follower(self._snapshot)
-            self._seen = self._clock()
+            self._seen, self._refused = self._clock(), None
             return moved
+
+    def _check(self, connection: Connection, number: int) -> None:
+        if self._seal is not None:
+            if number < self._snapshot.revision:
+                raise altered([Misfit("instance", f"{REVISION} {number} < {self._snapshot.revision}", "altered")])
+            self._seal.check(connection)
+
+    def look_at_schema(self, connection: Connection) -> None:
+        """Each minute, and on SQLite whenever its counter of changes moved: nothing is taken in while the schema is not the program's."""
+        version = _schema_version(connection)
+        if version == self._schema_version and self._clock() - self._schema_at < SCHEMA_SECONDS:
+            return
+        self._schema_at, self._schema_version = self._clock(), version
+        try:
+            schema.check_on(connection)
+            self._schema_refused = None
+        except Failure as failure:
+            self._schema_refused = failure
+            raise
 
     def follow(self, follower: Callable[[Snapshot], None]) -> None:
         """Hand it the snapshot now, and each one that takes its place, in the thread that reads."""
@@ -87,10 +141,22 @@ class Registry:
             self._thread = None
 
     def _run(self) -> None:
+        told = ""
         while not self._stop.wait(self._poll):
             try:
-                with self._engine.connect() as connection:
+                with one_moment(self._engine) as connection:
+                    self.look_at_schema(connection)
                     if self.refresh(connection):
                         _log.info("registry at revision %d", self._snapshot.revision)
+                told = ""
+            except Failure as failure:
+                if failure.what("en") != told:  # once, not twice a second
+                    _log.critical("%s: %s", failure.code, failure.what("en"))
+                told = failure.what("en")
             except Exception:
                 _log.exception("the registry could not be read; the last snapshot stands for %.0f s", self._grace)
+
+
+def _schema_version(connection: Connection) -> int:
+    """SQLite's own counter of schema changes; nothing of the kind elsewhere."""
+    return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one()) if connection.dialect.name == "sqlite" else 0

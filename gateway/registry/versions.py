@@ -1,6 +1,6 @@
 """The stored bundles, their version numbers (Semantic Versioning 2.0.0, without suffixes), and which one stands for a minor version.
 
-Invariant: the bundle of a minor version is the newest patch of it that was published and not taken back; a patch changes nothing that is exchanged.
+Invariants: a bundle's content is compared with its digest whenever it is loaded; the bundle of a minor version is the newest patch of it that was published and not taken back; a patch changes nothing that is exchanged.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, func, select
 
+from contracts.base.errors import Ours
 from contracts.bundle import Bundle
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.journal import tables
@@ -64,7 +65,10 @@ def load(connection: Connection, digest: str) -> Bundle:
     content = connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
     if content is None:
         raise unknown("bundle", digest)
-    return Bundle.from_bytes(content)
+    bundle = Bundle.from_bytes(content)
+    if bundle.digest != digest:
+        raise Ours("registry.altered", rows=f"bundle {digest}: altered", count=1)
+    return bundle
 
 
 def in_force(connection: Connection) -> dict[str, Stored]:

@@ -20,15 +20,13 @@ from sqlalchemy import Engine, select
 
 from gateway.audit import lease as leases
 from gateway.audit.lease import Lease
-from gateway.exchange import entries
 from gateway.journal import tables
-from gateway.journal.append import append
-from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.registry import standing
 from gateway.registry.keys import outside
 from gateway.registry.records import ACTIVE, OutsideAuthority
 from gateway.registry.revisions import raise_revision
+from gateway.registry.sealing import Seal, changing
 from gateway.revocation.fetch import Unreachable, ask_responder, read_list
 from security import chains
 from security.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
@@ -55,6 +53,7 @@ class OutsideAuthorities:
     lock: FileLock | None
     session: aiohttp.ClientSession
     every: float
+    seal: Seal | None = None
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     _look_at: float = 0.0
@@ -141,7 +140,8 @@ class OutsideAuthorities:
     ) -> None:
         now = self.clock()
         known = {authority.name: authority}
-        with writing(self.engine, self.lock) as connection:
+        with changing(self.engine, self.seal, self.lock) as act:
+            connection = act.connection
             if lease is not None:
                 leases.check(connection, lease)
             before, moved = standing.standings(connection), False
@@ -157,8 +157,8 @@ class OutsideAuthorities:
                 if was.state != now_is.state:
                     how = "revoked" if now_is.state != ACTIVE else "resumed"
                     changes.append({"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]})
-            if changes:
-                append(connection, [entries.note("registry", {"changes": changes}, now, actor=f"authority {authority.name}")])
+            what = "registry" if changes else "certificate-status"  # words on certificates that change nobody's standing are rows too
+            act.note(what, {"changes": changes}, now, actor=f"authority {authority.name}")
 
 
 def _listed(lists: Sequence[RevocationList], path: Sequence[x509.Certificate]) -> list[Status]:

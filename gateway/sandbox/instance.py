@@ -26,13 +26,12 @@ from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.atrest import write_secret
 from gateway.audit.logkey import LogKey
-from gateway.exchange import entries
-from gateway.journal.append import append
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import granting, store
 from gateway.registry.document import Document, parse
 from gateway.registry.records import Change, System
+from gateway.registry.sealing import Seal
 from gateway.sandbox import agents, live
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
 from security import approvals, authority
@@ -95,7 +94,8 @@ def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now:
         migrate(engine)
         with writing(engine) as connection:
             changes = _fill(connection, made, settings.base, endpoints, now, province)
-            append(connection, [entries.note("registry", {"changes": len(changes), "what": _summary(changes)}, now)])
+            seal, facts = Seal.of(made), {"changes": len(changes), "what": _summary(changes)}
+            seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))
     finally:
         engine.dispose()
     if province:

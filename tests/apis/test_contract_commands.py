@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.journal.database import open_engine
+from gateway.registry.sealing import Seal
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline
@@ -20,7 +21,7 @@ from tests.registry.editions import NAME, Edit, answer_field, begin_at_first, ed
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("contracts") / "data", environment={})
     make_instance(settings, dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1"), time.time(), province=True)
-    begin_at_first(open_engine(settings.database_url))
+    begin_at_first(open_engine(settings.database_url), Seal.of(settings))
     return settings
 
 

@@ -27,6 +27,7 @@ from gateway.journal import tables
 from gateway.journal.database import knows, open_engine, writing
 from gateway.keyring import Keyring
 from gateway.registry.held import confirm, hold
+from gateway.registry.sealing import Seal, accept
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
 from security import authority
@@ -126,6 +127,11 @@ def restored(settings: Settings) -> None:
         hold(connection, time.time(), {"backup": {}})
 
 
+def edited(settings: Settings, statement: str) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(text(statement))
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
@@ -148,6 +154,8 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.damaged": damage,
     "database.older": lambda s: at_revision(s, "0004"),
     "database.newer": lambda s: at_revision(s, "9999"),
+    "database.altered": lambda s: edited(s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"),
+    "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "log.waiting": waiting,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),
@@ -253,6 +261,7 @@ def test_an_old_tls_is_found_where_it_is_accepted(settings: Settings) -> None:
 def test_a_sandbox_may_be_what_it_is(settings: Settings) -> None:
     weak = replace(settings, kind="sandbox", public_base="", origin=Settings(settings.data).origin)
     write(weak.authority / "root.key", b"LGSP sealed 1\n")
+    accept(open_engine(weak.database_url), Seal.of(weak), "the log has another origin", "test", time.time())
     assert codes(weak) <= {"disk.low", "disk.full"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import compile_bundle
 from gateway.journal import tables
-from gateway.journal.database import writing
 from gateway.registry.publish import Publication, publish
+from gateway.registry.sealing import Seal, changing
 
 NAME = "indicator/v1"
 NOTE = '"note": {"type": "string", "title": "Ghi chú", "maxLength": 2000},'
@@ -120,9 +121,11 @@ def _dropped(files: dict[str, str], name: str) -> None:
         files[path] = yaml.safe_dump(table, allow_unicode=True, sort_keys=False)
 
 
-def begin_at_first(engine: Engine) -> None:
+def begin_at_first(engine: Engine, seal: Seal | None = None) -> None:
     """The instance as if indicator/v1 had just been published as 1.0.0, whatever version the catalogue has come to."""
-    with writing(engine) as connection:
+    with changing(engine, seal) as act:
+        connection = act.connection
+        act.note("contract", {}, time.time())
         connection.execute(delete(tables.bundle).where(tables.bundle.c.contract == NAME))
         connection.execute(delete(tables.contract_in_force).where(tables.contract_in_force.c.contract == NAME))
         put(connection, edition("1.0.0"))

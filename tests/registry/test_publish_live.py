@@ -23,6 +23,7 @@ from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
+from gateway.registry.sealing import Seal
 from gateway.settings import Settings
 from tests.faults.load import rows
 from tests.following import everywhere
@@ -118,7 +119,7 @@ class Calls:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     settings = replace(demo_settings(tmp_path_factory.mktemp("publish") / "data"), provider_seconds=10.0, doors=2)
     ensure_instance(settings, say_progress=False)
-    begin_at_first(open_engine(settings.database_url))
+    begin_at_first(open_engine(settings.database_url), Seal.of(settings))
     with running(settings):
         made = world_of(settings)
         made.remembered["settings"] = settings

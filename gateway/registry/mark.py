@@ -1,0 +1,57 @@
+"""The highest revision of the registry that this machine has seen, in a file outside the database, beside the newest checkpoint.
+
+Rows of the past, put back together with the entry and the seal that they once had, look genuine; that a later revision was in force is known here.
+Invariant: the number never falls within one log. Another log (after a restore, under an origin of its own) begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from contracts.base.errors import Ours
+from gateway.journal.filelock import FileLock
+
+
+class Seen(NamedTuple):
+    origin: str
+    revision: int
+    digest: str
+
+
+class Mark:
+    """The file. Whoever changes the registry or takes up a revision raises it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self._lock: Final = FileLock(path.with_name(path.name + ".lock"))
+        self._last: Seen | None = None
+
+    def read(self) -> Seen | None:
+        """None where there is none yet; `registry.altered` for a file that is none of ours."""
+        try:
+            value = json.loads(self.path.read_text("utf-8"))
+            return Seen(str(value["origin"]), int(value["revision"]), str(value["digest"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise Ours("registry.altered", rows=f"{self.path}: not readable", count=1) from None
+
+    def lift(self, to: Seen) -> None:
+        """Raise it, unless it stands higher already."""
+        if to == self._last:
+            return
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            stands = self.read()
+            if stands is None or stands.origin != to.origin or stands.revision < to.revision:
+                draft = self.path.with_name(f".{self.path.name}.part")
+                with draft.open("w", encoding="utf-8") as file:
+                    json.dump(to._asdict(), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.chmod(0o600)
+                os.replace(draft, self.path)
+        self._last = to

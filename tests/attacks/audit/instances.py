@@ -1,0 +1,74 @@
+"""A whole instance with a registered province on each kind of database, made once; each attack gets a copy of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from gateway.journal.database import open_engine
+from gateway.registry import store
+from gateway.registry.sealing import Seal, changing
+from gateway.sandbox.instance import make_instance
+from gateway.settings import Settings, save
+from tests.journal import databases
+from tests.registry.making import NOW, House, approve_all, province
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Instance:
+    settings: Settings
+    engine: Engine
+    house: House
+
+    @property
+    def seal(self) -> Seal:
+        """As a process that starts now reads it."""
+        return Seal.of(self.settings)
+
+    def with_keys(self, system: str) -> None:
+        """A key for signing and one for TLS, enrolled as `lgsp registry enrol` does."""
+        identity = self.house.identity(system, NOW)
+        with changing(self.engine, self.seal) as act:
+            store.add_key(act.connection, f"{system}.sign-1", system, "sign", identity.sign_certificate)
+            changes = store.add_key(act.connection, f"{system}.tls-1", system, "tls", identity.tls_certificate)
+            act.note("registry", {"changes": [each.id for each in changes]}, NOW)
+
+
+@cache
+def _made(kind: str, folder: Path) -> tuple[Settings, House]:
+    url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
+    settings = replace(Settings(folder / kind), kind="production", origin="localhost/lgsp-attacked", database=url)
+    make_instance(settings, {}, NOW, province=False)
+    house = House.make(folder, NOW)
+    made = Instance(settings, open_engine(settings.database_url), house)
+    with changing(made.engine, made.seal) as act:
+        store.apply(province(), act.connection, NOW)
+        approve_all(act.connection)
+        act.note("registry", {}, NOW)
+    made.with_keys("y-te")
+    made.engine.dispose()
+    return settings, house
+
+
+def copy(kind: str, base: Path, place: Path) -> Instance:
+    made, house = _made(kind, base)
+    shutil.copytree(made.data, place)
+    settings = replace(made, data=place)
+    if kind != "sqlite":
+        source = make_url(made.database)
+        name = f"lgsp_attacked_{os.getpid()}_{next(_numbers)}"
+        admin = create_engine(source.set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source.database}"))
+        admin.dispose()
+        settings = replace(settings, database=source.set(database=name).render_as_string(hide_password=False))
+    save(settings)
+    return Instance(settings, open_engine(settings.database_url), house)
