@@ -71,7 +71,7 @@ class Terms:
         found = self._known.get(digest)
         if found is None:
             content = self.connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
-            found = self._known[digest] = _terms(content, digest) if content is not None else {}
+            found = self._known[digest] = _terms(bytes(content), digest) if content is not None else {}
         return found.get(operation)
 
     def end(self) -> Iterator[str]:
@@ -80,6 +80,7 @@ class Terms:
         yield from (f"{what} is gone from the vault, and its key {key} was not destroyed" for what, key in self.removed if key not in told)
 
 
+@lru_cache(maxsize=64)
 def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
     try:
         bundle = Bundle.from_bytes(content)

@@ -18,12 +18,15 @@ from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.complete import check_complete
 from gateway.audit.logkey import LogKey
 from gateway.audit.outside import verify_outside
+from gateway.audit.registered import check_registered
 from gateway.audit.rows.check import check_tables
 from gateway.audit.sequencer import Sequencer
 from gateway.audit.sources import DatabaseSource
 from gateway.audit.verify import verify, verify_log
+from gateway.authority import EmbeddedAuthority
 from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
+from gateway.registry.sealing import Seal
 from security.checkpoint import NoteKey
 from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, HOLES, PAGE, Column, Look, Planned, columns, page
 from tests.attacks.audit.whole import Whole, build, states
@@ -51,7 +54,13 @@ def rows(whole: Whole, connection: Connection) -> Said:
 
 
 def around(whole: Whole, connection: Connection) -> Said:
-    return check_tables(connection, whole.vkey, now=whole.counted).wrong
+    own = EmbeddedAuthority(whole.settings)
+    issuers = {name: own.certificate(name) for name in own.names()}
+    return check_tables(connection, whole.vkey, issuers=issuers, now=whole.counted).wrong
+
+
+def registered(whole: Whole, connection: Connection) -> Said:
+    return check_registered(connection, Seal.of(whole.settings)).wrong
 
 
 def outside(whole: Whole, connection: Connection) -> Said:
@@ -99,6 +108,7 @@ RUN: dict[str, Callable[[Whole, Connection], Said]] = {
     "log": log,
     "rows": rows,
     "tables": around,
+    "registered": registered,
     "outside": outside,
     "ended": ended,
     "sequencer": sequencer,

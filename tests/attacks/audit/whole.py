@@ -52,11 +52,12 @@ from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.registry.sealing import Seal
 from gateway.registry.snapshot import Snapshot
 from gateway.retention.chore import Retention
 from gateway.revocation.fetch import open_session
 from gateway.revocation.outside import OutsideAuthorities
-from gateway.revocation.own import renew
+from gateway.revocation.own import renew, stored_list
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from gateway.vault.vault import Vault
@@ -178,6 +179,7 @@ class Whole:
     now: float
     witness: Any = None
     anchors: Any = ()
+    empty_list: bytes = b""  # a list of the past, on which what is revoked now does not stand
     counted: float = 0.0  # when the last call was made that counts against a quota
     made: dict[str, str] = field(default_factory=dict)  # transfers, by what became of them
 
@@ -396,8 +398,13 @@ def _registry(whole: Whole) -> None:
     told = ("--reason-vi", "Đang thay chứng thư", "--reason-en", "Its certificate is being replaced")
     whole.command("access", "suspend", "G-0902", *told, "--until", "2030-01-01")
     whole.command("registry", "suspend", "system", "y-te", *told)
+    with writing(whole.engine) as connection:
+        renew(connection, EmbeddedAuthority(whole.settings), whole.now)
+        whole.empty_list = stored_list(connection, "tls") or b""
+    whole.now += 60
     whole.command("registry", "revoke", "quan-trac.tls-1", "--reason", "keyCompromise")
     _outside(whole)
+    whole.now += 60
     with writing(whole.engine) as connection:
         renew(connection, EmbeddedAuthority(whole.settings), whole.now)
         note_changes(connection, whole.settings, whole.now)
@@ -421,7 +428,9 @@ def _outside(whole: Whole) -> None:
 
     async def ask() -> list[str]:
         async with open_session() as session:
-            return await OutsideAuthorities(whole.engine, lock_of(whole.engine), session, 0.0, clock=lambda: whole.now).ask_all()
+            return await OutsideAuthorities(
+                whole.engine, lock_of(whole.engine), session, 0.0, Seal.of(whole.settings), clock=lambda: whole.now
+            ).ask_all()
 
     assert asyncio.run(ask()) == []
 
