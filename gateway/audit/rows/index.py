@@ -58,7 +58,7 @@ def _compare(connection: Connection, upto: int, wrong: Findings, on_progress: Pr
     query = select(*facts.COLUMNS, index.idx.label("indexed"), *_COLUMNS).select_from(
         tables.log_entry.outerjoin(tables.log_index, index.idx == entry.idx)
     )
-    quick = _Quick()
+    quick = Quick()
     while rows := connection.execute(query.where(entry.idx > after, entry.idx < upto).order_by(entry.idx).limit(_PAGE)).all():
         left = [row for row in rows if tuple(row[_HEAD + 1 :]) != quick.values(row)]
         for row, logged in zip(left, facts.read(connection, left), strict=True):
@@ -81,7 +81,7 @@ def _judge(row: Any, logged: facts.Logged, wrong: Findings) -> None:
         wrong.add(f"{name}: its row has another {', '.join(other)} than the entry")
 
 
-class _Quick:
+class Quick:
     """The rows of intents, and of outcomes whose intent came not long before; None for all else."""
 
     def __init__(self) -> None:
