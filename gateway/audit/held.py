@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
@@ -73,6 +73,16 @@ class Terms:
             content = self.connection.scalar(select(tables.bundle.c.content).where(tables.bundle.c.digest == digest))
             found = self._known[digest] = _terms(bytes(content), digest) if content is not None else {}
         return found.get(operation)
+
+    def doubts(self, transfer: str) -> set[str]:
+        """Why the log says that a transfer is in doubt. Asked later than its row was read: more may stand there by now."""
+        found = {"transfer.in-doubt"}
+        for table in tables.LOGS:
+            told = or_(table.c.phase == "in-doubt", table.c.phase.like("in-doubt#%"))
+            for entry in self.connection.scalars(select(table.c.entry).where(table.c.transfer == transfer, told)):
+                value = json.loads(bytes(entry))
+                found.add(str(value.get("reason")))
+        return found
 
     def end(self) -> Iterator[str]:
         """What is gone although its key was not destroyed. Asked last: a key that is destroyed meanwhile is told of before its bodies go."""
@@ -138,6 +148,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
     for texts in (
         _row(id, _ended(row), intent, outcome, term),
         _times(id, _timed(row), intent, outcome),
+        _open(row, terms) if row.state not in ENDED else (),
         _queue(row, body) if row.queue_provider is not None else (),
         _event(id, event, body, intent, term) if event[0] is not None else (),
         _sealed(row, event),
@@ -160,6 +171,18 @@ def _row(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None, t
         yield f"its row says that it is a {pattern}, its contract that it is a {term.pattern}"
     if bool(idempotent) != term.idempotent:
         yield f"its row says idempotent {bool(idempotent)}, its contract {term.idempotent}"
+
+
+def _open(row: Row[Any], terms: Terms) -> Iterator[str]:
+    """Of a transfer that has not ended: how it ended is said nowhere; of one in doubt, why it is."""
+    if row.receipt is not None:
+        yield "it has not ended, and its row has a receipt"
+    if row.state != "in-doubt":
+        for what, said in (("status", row.status), ("failure", row.failure)):
+            if said is not None:
+                yield f"it has not ended, and its row says {what} {said}"
+    elif row.failure not in terms.doubts(row.id):
+        yield f"its row says failure {row.failure}, which the log gives for no doubt of it"
 
 
 def _times(id: str, said: tuple[Any, ...], intent: Entry, outcome: Entry | None) -> Iterator[str]:

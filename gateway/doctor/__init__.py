@@ -12,6 +12,7 @@ from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
+from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.vouching import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine, snapshot
@@ -55,6 +56,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
             yield from short_keys(settings, connection)
             yield from access(settings, connection, now)
             yield from vault(settings, connection, now)
+            yield from rows(connection)
             yield from vouching(settings, connection, now)
             yield from backups(settings, connection, now)
         with snapshot(engine) as connection:

@@ -200,6 +200,13 @@ kind(
     grave=True,
 )  # fmt: skip
 kind(
+    "rows.changed",
+    ("Dữ liệu của giao dịch đã bị sửa trong cơ sở dữ liệu: {transfers}", "Rows of transfers were changed in the database: {transfers}"),
+    ("Người có quyền ghi cơ sở dữ liệu đã đổi nơi nhận hoặc nội dung; trục không gửi và không hiển thị các giao dịch này.", "Somebody who can write there changed receiver or content; the gateway neither sends nor shows these."),
+    ("Giữ nguyên dữ liệu, chạy `lgsp audit verify` và báo người phụ trách an toàn thông tin.", "Leave the data as they are, run `lgsp audit verify`, tell the security officer."),
+    grave=True,
+)  # fmt: skip
+kind(
     "log.waiting",
     ("{count} mục nhật ký đang chờ", "{count} entries of the log wait for the keeper"),
     ("Chúng chưa nằm trong điểm kiểm tra nào.", "No checkpoint covers them yet."),

@@ -1,12 +1,14 @@
 """`/transfers/{id}`: where a transfer stands, for its sender and its receiver.
 
-Invariant: a transfer of others is answered exactly as one that does not exist.
+Invariant: a transfer of others is answered exactly as one that does not exist. Who is a party to it, the log says: a row that says otherwise than the
+intent is not told of (`transfer.tampered`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -17,6 +19,7 @@ from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.exchange.states import FINAL, State
 from gateway.journal import tables
+from gateway.vault.standing import intent_of
 
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
@@ -30,8 +33,11 @@ async def read_transfer(services: Services, request: ApiRequest) -> Reply:
 def is_party(engine: Engine, transfer: str, system: str) -> bool:
     table = tables.transfer
     with engine.connect() as connection:
-        row = connection.execute(select(table.c.caller_system, table.c.provider).where(table.c.id == transfer)).first()
-    return row is not None and system in (row.caller_system, row.provider)
+        row = connection.execute(select(table).where(table.c.id == transfer)).first()
+        if row is None or system not in (row.caller_system, row.provider):
+            return False
+        intent_of(connection, row)
+    return True
 
 
 def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any] | None:
@@ -41,6 +47,7 @@ def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any
         row = connection.execute(select(table).where(table.c.id == transfer)).mappings().first()
         if row is None or system not in (row["caller_system"], row["provider"]):
             return None
+        intent_of(connection, SimpleNamespace(**row))
         waiting = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
     status: dict[str, Any] = {
         "transfer": row["id"],

@@ -42,7 +42,10 @@ def stood(connection: Connection, vault: Vault, transfer: str, message: str) -> 
     intent = intent_of(connection, row)
     if intent.value.get("message") != message:
         raise tampered(transfer, "transfer.message_id")
-    state = State(row.state)
+    try:
+        state = State(row.state)
+    except ValueError:
+        raise tampered(transfer, "transfer.state") from None
     outcome = entry_of(connection, transfer, "outcome")
     _check_end(row, state, intent, outcome)
     salt = _salt(connection, vault, row, intent)

@@ -33,7 +33,7 @@ from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.entry import Note, freeze
+from security.entry import SALT, Caller, Intent, Note, freeze, salted
 from security.httpsig import HttpRequest, sign_request, verify_response
 from security.jose import Opener
 from security.tokens import make_assertion
@@ -153,7 +153,9 @@ class World:
             "time": rfc3339(now), "datacontenttype": "application/json", "subject": message.get("identifier", "—"),
         }  # fmt: skip
         body = self.vault.seal(transfer, "canonical", json.dumps(message).encode(), now)
-        frozen = freeze(Note(transfer, now, "intent", "gateway"))
+        caller = Caller(row.caller_agency, row.caller_system)
+        facts = (row.contract, row.operation, row.bundle, "m" * 64, row.grant_id, provider)
+        frozen = freeze(Intent(transfer, now, "rest", caller, *facts, salted(bytes(SALT), b"{}")))
         feed = FeedRow("incident-alert/v1", transfer, json.dumps(event), body.id)
         log = (LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf),)
         await self.journal.commit(Write(transfer=row, log=log, vault=(body,), feed=feed))

@@ -112,6 +112,12 @@ def waiting(settings: Settings) -> None:
         connection.execute(insert(tables.log_pending), rows)
 
 
+def redirected(settings: Settings) -> None:
+    event = {"contract": "incident-alert/v1", "offset": 1, "transfer": "t-1", "event": "{}", "body_ref": "t-2/canonical", "sequenced": 0.0}
+    with writing(open_engine(settings.database_url)) as connection:
+        connection.execute(insert(tables.feed_event).values(event))
+
+
 def backed_up(settings: Settings, mode: int = 0o700, **facts: Any) -> Settings:
     folder = settings.data.parent / "backup"
     (folder / "vault-keys").mkdir(parents=True)
@@ -157,6 +163,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.altered": lambda s: edited(s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "log.waiting": waiting,
+    "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),

@@ -125,6 +125,8 @@ CHANGES = [
     Change(TRANSFER, "q-1", {"failure": "provider.refused"}, "its row says failure provider.refused"),
     Change(TRANSFER, "q-1", {"state": "failed"}, "by its entries in the log it is answered"),
     Change(TRANSFER, "q-1", {"receipt": "{}"}, "its receipt lacks the leaf of its outcome"),
+    Change(TRANSFER, "d-waiting", {"failure": "provider.refused"}, "it has not ended, and its row says failure provider.refused"),
+    Change(TRANSFER, "d-waiting", {"receipt": "{}"}, "it has not ended, and its row has a receipt"),
     Change(QUEUE, "d-waiting", {"provider": "do-thi-2"}, "the queue says that it is for do-thi-2"),
     Change(QUEUE, "d-waiting", {"body_ref": "OTHER/canonical"}, "the queue refers to"),
     Change(QUEUE, "d-waiting", {"next_at": later(30 * 86_400)}, "which no message waits for"),

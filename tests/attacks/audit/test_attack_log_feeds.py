@@ -82,7 +82,14 @@ def test_a_queued_message_taken_out_of_the_queue(inside: Connection) -> None:
     inside.execute(update(TRANSFER).where(TRANSFER.c.id == row.id).values(under_way))
     missing = f"transfer {row.id} (forwarding): the log says that it was queued, and it stands in no queue"
     assert check_complete(inside).wrong == (missing,)
-    values = {"transfer": row.id, "provider": row.provider, "body_ref": f"{row.id}/canonical", "state": "leased", "tries": 1, "next_at": BEGAN}
+    values = {
+        "transfer": row.id,
+        "provider": row.provider,
+        "body_ref": f"{row.id}/canonical",
+        "state": "leased",
+        "tries": 1,
+        "next_at": BEGAN,
+    }
     inside.execute(QUEUE.insert().values(values))
     assert check_complete(inside).ok
     # Transfer and queue are written in one transaction, always: of these pairs each is one half of a step.
