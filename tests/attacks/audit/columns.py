@@ -6,21 +6,37 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
-
 from gateway.journal import tables
-from tests.attacks.audit.whole import Whole
+from tests.attacks.audit.picking import (
+    Column,
+    Look,
+    Pick,
+    Row,
+    Value,
+    json_with,
+    later,
+    like,
+    made,
+    now,
+    nth,
+    of,
+    other,
+    part,
+    plus,
+    plus_one,
+    re_entered,
+    swapped_hashes,
+    to,
+    where,
+)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-log.md"
 BEGINS, ENDS = "<!-- columns: python -m tests.attacks.audit.columns -->\n", "<!-- end of columns -->"
-Row = Mapping[str, Any]
 
 
 # --- checks, by the words that people know them by ----------------------------------------------------------------------
@@ -34,156 +50,6 @@ CHECKS = {
     "sequencer": "the sequencer refuses: `audit.inconsistent`",
     "vault": "opening the body refuses: `vault.broken`",
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the insider sees before he changes something."""
-
-    whole: Whole
-    connection: Connection
-
-    def table(self, name: str) -> Table:
-        return tables.metadata.tables[name]
-
-    def rows(self, table: str) -> list[Row]:
-        found = self.table(table)
-        order = list(found.primary_key.columns)
-        return [dict(row) for row in self.connection.execute(select(found).order_by(*order)).mappings()]
-
-    def row(self, table: str, **wanted: Any) -> Row:
-        return next(row for row in self.rows(table) if all(row[name] == value for name, value in wanted.items()))
-
-
-Pick = Callable[[Look, str], Row]
-Value = Callable[[Look, str, str, Row], Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """`named`: what a finding must hold, with the row's own values in braces. `part` tells the keys of `instance` apart."""
-
-    table: str
-    name: str
-    check: str = ""
-    pick: Pick | None = None
-    value: Value | None = None
-    named: str = ""
-    why: str = ""
-    part: str = ""
-
-    @property
-    def key(self) -> str:
-        return f"{self.table}.{self.name}" + (f" ({self.part})" if self.part else "")
-
-    @property
-    def exempt(self) -> bool:
-        return not self.check
-
-
-@dataclass
-class Planned:
-    """One change: of the row that `where` finds, and how it is taken back."""
-
-    table: Table
-    row: Row
-    column: str
-    value: Any
-    where: dict[str, Any] = field(init=False)
-    after: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.where = {each.name: self.row[each.name] for each in self.table.primary_key.columns}
-        self.after = self.where | ({self.column: self.value} if self.column in self.where else {})
-
-
-# --- which row ----------------------------------------------------------------------------------------------------------
-def nth(number: int = 0) -> Pick:
-    return lambda look, table: look.rows(table)[number]
-
-
-def where(**wanted: Any) -> Pick:
-    return lambda look, table: look.row(table, **wanted)
-
-
-def of(name: str, **wanted: Any) -> Pick:
-    """The row of the transfer that the instance knows under this name."""
-
-    def pick(look: Look, table: str) -> Row:
-        column = "id" if table == "transfer" else "transfer"
-        return look.row(table, **{column: look.whole.made[name]}, **wanted)
-
-    return pick
-
-
-def part(name: str, of: str) -> Pick:
-    """A body in the vault."""
-    return lambda look, table: look.row(table, id=f"{look.whole.made[of]}/{name}")
-
-
-# --- which value --------------------------------------------------------------------------------------------------------
-def to(value: Any) -> Value:
-    return lambda look, table, column, row: value
-
-
-def plus(number: float) -> Value:
-    return lambda look, table, column, row: row[column] + number
-
-
-def like(pick: Pick) -> Value:
-    """What another row has."""
-    return lambda look, table, column, row: pick(look, table)[column]
-
-
-def other(look: Look, table: str, column: str, row: Row) -> Any:
-    """What the next row has that has another value."""
-    rows = look.rows(table)
-    at = rows.index(row)
-    return next(each[column] for each in (*rows[at + 1 :], *rows[:at]) if each[column] not in (row[column], None))
-
-
-def made(change: Callable[[Any], Any]) -> Value:
-    return lambda look, table, column, row: change(row[column])
-
-
-def now(look: Look, table: str, column: str, row: Row) -> float:
-    return look.whole.now
-
-
-def plus_one(look: Look, table: str, column: str, row: Row) -> str:
-    return str(int(row[column]) + 1)
-
-
-def later(text: str, digits: int = 1) -> str:
-    """An id as the next one might be."""
-    return text[:-digits] + format((int(text[-digits:], 16) + 1) % 16**digits, f"0{digits}x")
-
-
-def json_with(**values: Any) -> Value:
-    return made(lambda text: json.dumps(json.loads(text) | values, ensure_ascii=False))
-
-
-def flipped(raw: bytes) -> bytes:
-    """One byte of sealed or signed bytes."""
-    return raw[:-20] + bytes([raw[-20] ^ 1]) + raw[-19:]
-
-
-def re_entered(raw: bytes) -> bytes:
-    """An entry that says another time, in canonical form."""
-    return raw.replace(b'"at":"2026-', b'"at":"2025-', 1)
-
-
-def another_receipt(text: str) -> str:
-    value = json.loads(text)
-    return json.dumps({"intent": value["intent"], "outcome": value["intent"]})
-
-
-def swapped_hashes(raw: bytes) -> bytes:
-    return raw[32:64] + raw[:32] + raw[64:]
-
-
-def _b64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
 
 
 # --- the list -----------------------------------------------------------------------------------------------------------
@@ -403,7 +269,8 @@ def _vault() -> Iterator[Column]:
     yield Column("vault", "id", "rows", body, lambda look, *_: f"{look.whole.made['answered 1']}/canonical", "transfer {of}")
     yield Column("vault", "key_id", "rows", body, made(lambda key: key.replace(".m24", ".short")), "transfer {of}")
     yield Column("vault", "size", "rows", body, plus(1), "transfer {of}")
-    yield Column("vault", "sealed", "rows", body, like(part("canonical", "alert 5")), "transfer {of}")
+    came_back = "provider-answer"  # which is bound to its own name alone
+    yield Column("vault", "sealed", "vault", part(came_back, "answered 1"), like(part(came_back, "answered 2")), "{id}")
     destroyed = nth()
     yield from _same(
         "vault_destroyed",
@@ -500,12 +367,8 @@ def _instance() -> Iterator[Column]:
     yield Column("instance", "key", "tables", where(key="restored"), to("restored.before"), "instance restored")
     yield Column("instance", "value", why="tells an interrupted restore whose database it filled; nobody reads it later", part="restore.id")
     yield Column("instance", "value", why="when a registry document was applied last; nobody decides by it", part="registry.applied")
-    yield Column(
-        "instance",
-        "value",
-        why="counts changes, so that processes load the registry anew; they load what stands there",
-        part="registry.revision",
-    )
+    yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
+    yield keyed("registry.seal", "registered", json_with(entry="01a1b895-20a7-7b16-83a2-290657d6299a"), "the registry: its newest seal")
 
 
 def _registry() -> Iterator[Column]:

@@ -5,11 +5,12 @@ The list is `columns.py`; what it exempts stands with its reason in `docs/audit-
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
 from gateway.audit import lease as leases
@@ -28,8 +29,10 @@ from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.registry.sealing import Seal
 from security.checkpoint import NoteKey
-from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, HOLES, PAGE, Column, Look, Planned, columns, page
-from tests.attacks.audit.whole import Whole, build, states
+from tests.attacks.audit.building import ORIGIN, build
+from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, HOLES, PAGE, columns, page
+from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where
+from tests.attacks.audit.whole import Whole, states
 from tests.journal.databases import KINDS
 
 Said = Sequence[str]
@@ -73,10 +76,13 @@ def ended(whole: Whole, connection: Connection) -> Said:
     """What `lgsp audit verify` says of how many entries there are, and with `--origin` of each of them."""
     found = list(origins.lost_since(connection))
     for told in origins.before(connection):
-        with origins.within(whole.engine, told.origin) as past:
-            found += verify(
-                DatabaseSource(past), told.vkey, origin=told.origin, outside=[("entry 0 of the log after it", told.point)]
-            ).wrong
+        try:
+            with origins.within(whole.engine, told.origin) as past:
+                found += verify(
+                    DatabaseSource(past), told.vkey, origin=told.origin, outside=[("entry 0 of the log after it", told.point)]
+                ).wrong
+        except Failure as missing:
+            assert missing.code == "audit.no-origin"
     return found
 
 
@@ -95,7 +101,8 @@ def vault(whole: Whole, connection: Connection) -> Said:
     """Whoever opens the bodies."""
     found = []
     for name in ("alert 4", "answered 1"):
-        for id in (f"{whole.made[name]}/canonical", f"{whole.made[name]}/answer"):
+        for part in ("canonical", "answer", "provider-answer"):
+            id = f"{whole.made[name]}/{part}"
             try:
                 whole.vault.open(connection, id)
             except Failure as refused:
@@ -167,6 +174,8 @@ def test_the_instance_is_whole_and_nobody_finds_anything_wrong(whole: Whole) -> 
     with whole.engine.connect() as connection:
         look = Look(whole, connection)
         assert [table for table in tables.metadata.tables if not look.rows(table)] == []
+        parts = {each.part for each in LIST if each.table == "instance" and each.part}
+        assert {str(row["key"]).partition(" ")[0] for row in look.rows("instance")} == parts, "each key of `instance` is in the list"
         assert leases.holder(connection) == whole.lease.holder
     assert {check: found for check in SILENT if (found := said(whole, check))} == {}
 
@@ -188,3 +197,54 @@ def test_who_notices(whole: Whole, table: str) -> None:
             if not any(name in text for text in found for name in names):
                 missed.append((column.key, column.check, names, found[:3]))
     assert missed == []
+
+
+# --- rows that are taken away -------------------------------------------------------------------------------------------
+GONE = [
+    ("vault_hold", where(name="vu-an-2"), "tables", "the hold vu-an-2: entry"),
+    ("vault_destroyed", nth(), "tables", "the vault's key {key_id}: entry"),
+    ("quota_use", nth(), "tables", "the quota of the grant {grant_id} for {agency}: 0 uses are counted"),
+    ("log_index", nth(20), "tables", "entry {idx} "),
+    ("log_indexed", nth(), "tables", "lie beyond its watermark of 0 entries"),
+    ("log_origin", nth(), "ended", "the log {origin}, which ended: its row is missing"),
+    ("past_checkpoint", nth(), "ended", "no signed checkpoint"),
+    ("past_tile", nth(), "ended", "its tile is missing"),
+    *(
+        ("instance", where(key=key), "tables", f"instance {key}")
+        for key in ("feed.epoch", f"log.began {ORIGIN}/2", "restored", "backup.last", f"settings.seen {platform.node()}")
+    ),
+    ("instance", where(key="registry.seal"), "registered", "the registry: its newest seal"),
+    ("instance", where(key="registry.revision"), "registered", "the registry is at revision 0"),
+]
+
+
+@pytest.mark.attack("audit log: a row of any table taken away")
+@pytest.mark.parametrize(("table", "pick", "check", "named"), GONE, ids=[f"{each[0]}: {each[3]}" for each in GONE])
+def test_a_row_taken_away(whole: Whole, table: str, pick: Pick, check: str, named: str) -> None:
+    with whole.engine.connect() as connection:
+        look = Look(whole, connection)
+        row = pick(look, table)
+    plan = Planned(look.table(table), row, next(iter(row)), None)
+    same = [plan.table.c[name] == key for name, key in plan.where.items()]
+    with writing(whole.engine) as connection:
+        assert connection.execute(delete(plan.table).where(*same)).rowcount == 1
+    try:
+        assert any(named.format(**row) in text for text in said(whole, check)), said(whole, check)
+    finally:
+        with writing(whole.engine) as connection:
+            connection.execute(insert(plan.table).values(dict(row)))
+
+
+# --- what is exempt, and why nothing comes of it ------------------------------------------------------------------------
+@pytest.mark.parametrize(("column", "value"), [("name", "warden"), ("holder", "door-1"), ("epoch", 1), ("epoch", 9), ("until", 0.0)])
+def test_the_lease_changed(whole: Whole, column: str, value: object) -> None:
+    """Whoever led stops, or goes on as before; a lease that is set to be free is taken with the next epoch, and fences the one before."""
+    table = tables.lease
+    with whole.engine.connect() as connection, connection.begin() as taken_back:
+        connection.execute(update(table).where(table.c.name == whole.lease.name).values({column: value}))
+        if column == "until":
+            assert leases.take(connection, "keeper-2", whole.now) is not None
+        with pytest.raises(Failure) as stopped:
+            leases.check(connection, whole.lease)
+        taken_back.rollback()
+    assert stopped.value.code == "audit.lease-lost"
