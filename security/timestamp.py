@@ -106,20 +106,34 @@ def read(answer: bytes, digest: bytes, anchors: Sequence[x509.Certificate], *, n
         raise Unstamped(f"not an answer of RFC 3161: {trouble}") from None
 
 
+def claimed(answer: bytes, digest: bytes, *, nonce: int | None) -> Stamp:
+    """What an answer says over `digest` by the certificate that came with it, whoever issued that: for comparing what was noted beside it. It proves no time."""
+    try:
+        info, signer, _certificates = _opened(answer, digest, nonce)
+    except BadDer as trouble:
+        raise Unstamped(f"not an answer of RFC 3161: {trouble}") from None
+    return Stamp(info.time, signer, info.serial, info.policy)
+
+
 def _read(answer: bytes, digest: bytes, anchors: Sequence[x509.Certificate], nonce: int | None) -> Stamp:
-    data, certificates, signer_info = _token(answer)
-    info = _info(data)
-    if info.digest != digest:
-        raise Unstamped("it stamps another digest")
-    if nonce is not None and info.nonce != nonce:
-        raise Unstamped("it answers another question (nonce)")
-    signer = _signed(data, certificates, signer_info)
+    info, signer, certificates = _opened(answer, digest, nonce)
     _check_use(signer)
     try:
         chains.path(signer, [*anchors, *(each for each in certificates if each.issuer != each.subject and each != signer)], info.time)
     except ValueError as trouble:
         raise Unstamped(f"its certificate does not lead to a trusted anchor: {str(trouble)[:200]}") from None
     return Stamp(info.time, signer, info.serial, info.policy)
+
+
+def _opened(answer: bytes, digest: bytes, nonce: int | None) -> tuple[_Info, x509.Certificate, list[x509.Certificate]]:
+    """What is signed, by whom, and the certificates that came with it."""
+    data, certificates, signer_info = _token(answer)
+    info = _info(data)
+    if info.digest != digest:
+        raise Unstamped("it stamps another digest")
+    if nonce is not None and info.nonce != nonce:
+        raise Unstamped("it answers another question (nonce)")
+    return info, _signed(data, certificates, signer_info), certificates
 
 
 # --- the answer's parts ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 What the settings were is kept in the database, by machine, since each machine has its own. Values that may open something (an address with a password in it,
 where a secret lies) are kept as salted digests alone: the log tells that they changed, and nothing else of them.
+Each note bears the digest of what is remembered (`seen`), the first start's too, so that `lgsp audit verify` finds a memory that was changed.
 Invariant: what is remembered and what is noted change in one transaction, so that no change is noted twice or never.
 """
 
@@ -24,13 +25,14 @@ from gateway.settings import Settings
 from security import entry as form
 
 NOTE: Final = "settings"
-_KEY: Final = "settings.seen "
+SEEN: Final = "settings.seen "
 _TELLING: Final = ("database", "secret", "pin", "password", "token_file", "credential")
 
 
 def note_changes(connection: Connection, settings: Settings, now: float) -> list[str]:
-    """Compare with the last start on this machine, within a writing transaction; the names that changed. A first start has nothing to compare with."""
-    key, table = f"{_KEY}{platform.node()}", tables.instance
+    """Compare with the last start on this machine, within a writing transaction; the names that changed. A first start has nothing to compare with, and
+    is noted without a change."""
+    key, table = f"{SEEN}{platform.node()}", tables.instance
     text = connection.scalar(select(table.c.value).where(table.c.key == key))
     before: dict[str, Any] = {} if text is None else json.loads(text)
     salt = str(before.get("salt") or secrets.token_hex(16))
@@ -42,16 +44,24 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
     changed = [
         name for name, value in present.items() if value != seen.get(name, plain[name])
     ]  # one that is new to this release had its default
-    if text is None:
-        connection.execute(insert(table).values(key=key, value=_text(salt, present)))
+    if text is not None and not changed and set(seen) == set(present):
         return []
-    if changed or set(seen) != set(present):
-        connection.execute(update(table).where(table.c.key == key).values(value=_text(salt, present)))
-    if changed:
-        facts: form.Json = [_told(name, seen.get(name, plain[name]), present[name]) for name in changed]
-        frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, NOTE, platform.node(), {"changed": facts}))
-        append(connection, [LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)])
+    kept = _text(salt, present)
+    if text is None:
+        changed = []
+        connection.execute(insert(table).values(key=key, value=kept))
+    else:
+        connection.execute(update(table).where(table.c.key == key).values(value=kept))
+    told: form.Json = [_told(name, seen.get(name, plain[name]), present[name]) for name in changed]
+    facts: dict[str, form.Json] = {"changed": told, "seen": digest_of(kept)}
+    frozen = form.freeze(form.Note(new_id(int(now * 1000)), now, NOTE, platform.node(), facts))
+    append(connection, [LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf)])
     return changed
+
+
+def digest_of(value: str) -> str:
+    """Of what is remembered, as the notes bear it: SHA-256 in hex. The text has a random salt within."""
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 def _text(salt: str, values: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _PLACES: Final = {"queued": {"waiting"}, "forwarding": {"leased"}, "in-doubt": {"dead"}}  # written in one transaction, always
 _OVER: Final = frozenset({"done", "dead"})
 _RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
+_APART: Final = 3600.0  # seconds; both are moved by the same runs, events earlier by as much as entries lag behind
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
 HashId = Callable[[str], str]
 _decode: Final = json.JSONDecoder().decode
@@ -252,14 +253,20 @@ def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> Non
     intents = event.outerjoin(transfer, transfer.c.id == event.c.transfer).outerjoin(
         entry, and_(entry.c.transfer == event.c.transfer, entry.c.phase == "intent")
     )
-    rows = select(event.c.offset, event.c.transfer, event.c.sequenced, transfer.c.process, entry.c.idx).select_from(intents)
+    rows = select(
+        event.c.offset, event.c.transfer, event.c.sequenced, transfer.c.process, entry.c.idx, entry.c.sequenced.label("logged")
+    ).select_from(intents)
     time, newest = float("-inf"), dict[str | None, int]()
     for row in _paged(connection, rows.where(event.c.contract == contract), "offset"):
         name = f"the event {row.offset} of the feed {contract} (transfer {row.transfer})"
         if row.sequenced < time:
             wrong.add(f"{name}: its time of sequencing lies before that of the event before it")
         time = max(time, row.sequenced)
-        if row.idx is None or row.process is None:  # not in the log yet, or in one that ended
+        if row.idx is None:  # not in the log yet, or in one that ended
+            continue
+        if abs(row.sequenced - row.logged) > _APART:
+            wrong.add(f"{name}: its time of sequencing is {row.sequenced - row.logged:+.0f} s from that of its intent")
+        if row.process is None:
             continue
         if row.idx < newest.get(row.process, -1):
             wrong.add(f"{name}: its intent stands in the log before that of an earlier event of the same process")

@@ -37,7 +37,7 @@ LIMIT: Final = 400  # entries a transaction: other writers wait some ten millise
 PATIENCE: Final = 2.0  # seconds that fewer than that wait
 _SPELL: Final = 0.05  # seconds of work at a stretch, then as much again to rest as this says:
 _SHARE: Final = 4.0
-_NAME: Final = "search"
+NAME: Final = "search"
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
 
 
@@ -89,7 +89,7 @@ def keys_of(told: Facts) -> dict[str, int | None]:
 def watermark(connection: Connection) -> Watermark:
     """How far the index goes. One of another log than this goes nowhere."""
     state, entry = tables.log_indexed.c, tables.log_entry.c
-    row = connection.execute(select(state.upto, state.leaf).where(state.name == _NAME)).first()
+    row = connection.execute(select(state.upto, state.leaf).where(state.name == NAME)).first()
     if row is None or row[0] == 0:
         return Watermark(0, None)
     leaf = connection.scalar(select(entry.leaf).where(entry.idx == row[0] - 1))
@@ -115,7 +115,7 @@ class Indexer:
         """Index the next entries; how many those were. Without a lease for whoever is asked to by a person."""
         table, state = tables.log_entry.c, tables.log_indexed
         with self._engine.connect() as connection:
-            stored = connection.scalar(select(state.c.upto).where(state.c.name == _NAME))
+            stored = connection.scalar(select(state.c.upto).where(state.c.name == NAME))
             at = watermark(connection)
             if stored != at.upto:
                 start = None  # there is none yet, or it is of another log
@@ -132,7 +132,7 @@ class Indexer:
         values = [(each.idx, *keys_of(each.facts).values()) for each in logged]
         with writing(self._engine, self._lock) as connection:
             moved = connection.execute(
-                update(state).where(state.c.name == _NAME, state.c.upto == start).values(upto=logged[-1].idx + 1, leaf=leaf)
+                update(state).where(state.c.name == NAME, state.c.upto == start).values(upto=logged[-1].idx + 1, leaf=leaf)
             )
             if moved.rowcount != 1:  # somebody else was faster
                 return 0
@@ -147,7 +147,7 @@ class Indexer:
         put: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
         with writing(self._engine, self._lock) as connection:
             start = {"upto": 0, "leaf": None}
-            connection.execute(put(state).values(name=_NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start))
+            connection.execute(put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start))
             connection.execute(delete(tables.log_index))
             if held is not None:
                 lease.check(connection, held)

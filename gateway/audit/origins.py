@@ -33,7 +33,7 @@ from security.tiles import Builder, hashes_at
 from security.windows import civil
 
 NEW_LOG: Final = "new-log"
-_BEGAN: Final = "log.began "
+BEGAN: Final = "log.began "
 _MOVED: Final = (("log_entry", "past_entry"), ("log_tile", "past_tile"), ("checkpoint", "past_checkpoint"))
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "log_entry": ("idx", "transfer", "phase", "entry", "leaf", "sequenced"),
@@ -122,7 +122,7 @@ def begin(connection: Connection, key: LogKey, first: FrozenEntry, now: float, o
     note = key.sign(1, root) if old is None else key.sign_with(old, 1, root)
     connection.execute(tables.checkpoint.insert().values(size=1, root=root, note=note, signed=now))
     connection.execute(
-        tables.instance.insert().values(key=f"{_BEGAN}{key.origin}", value=note)
+        tables.instance.insert().values(key=f"{BEGAN}{key.origin}", value=note)
     )  # of checkpoints of one minute the last one stays
     return note
 
@@ -245,7 +245,7 @@ def beginning(connection: Connection, origin: str, top: int) -> Beginning | None
     """None for a log that follows no other. `connection` is within it; `top` is the size of its newest checkpoint."""
     table = tables.log_entry.c
     row = connection.execute(select(table.phase, table.entry).where(table.idx == 0)).first()
-    began = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == f"{_BEGAN}{origin}")).scalar()
+    began = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == f"{BEGAN}{origin}")).scalar()
     if row is None or row[0] != NEW_LOG or began is None:
         return None
     return Beginning(bytes(row[1]), tuple(inclusion_proof(0, top, hashes_at(top, tile_reader(connection)))), str(began))

@@ -35,7 +35,7 @@ from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.keyring import NAMES, Keyring
-from gateway.registry.held import hold
+from gateway.registry.held import digest_of, hold
 from gateway.registry.revisions import remember
 from gateway.registry.rows import HOLD
 from gateway.registry.sealing import AT_ONCE, Seal
@@ -229,13 +229,6 @@ class _Build:
         checkpoint = made.checkpoint
         if decision.reason is not None:
             settings, checkpoint = self._new_origin(connection, settings, old, decision, digest)
-        facts: dict[str, Any] = {
-            "backup": digest,
-            "made": int(made.made),
-            "origin": settings.origin,
-            "before": made.origin,
-            "held": made.size,
-        }
         done = Restored(
             backup=digest,
             made=made.made,
@@ -253,7 +246,16 @@ class _Build:
             old_runs=runs_beside(made.data, self.asked.data),
             old=made.data,
         )
-        hold(connection, self.now, {"backup": asdict(done)})
+        left = {"backup": asdict(done)}
+        facts: dict[str, Any] = {
+            "backup": digest,
+            "made": int(made.made),
+            "origin": settings.origin,
+            "before": made.origin,
+            "held": made.size,
+            "told": digest_of(left),
+        }
+        hold(connection, self.now, left)
         self._seal(connection, settings, facts)
         return done, settings, checkpoint
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Failure, Ours
@@ -18,8 +19,10 @@ from gateway.audit.folder import FolderSource
 from gateway.audit.outside import Outside
 from gateway.audit.registered import Registered, check_registered
 from gateway.audit.remote import RemoteSource
+from gateway.audit.rows.check import check_tables
 from gateway.audit.sources import DatabaseSource, Source
 from gateway.audit.verify import Report, verify
+from gateway.authority import EmbeddedAuthority
 from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.audit_remote import Place, remote, told
@@ -130,6 +133,10 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
                 )
+                around = check_tables(
+                    connection, key, issuers=_issuers(settings), on_progress=lambda done: progress.update(held, completed=done)
+                )
+                rows = Completeness(rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong))
                 registered = check_registered(connection, _seal(settings))
                 missing += origins.lost_since(connection)
             beside = Beside(rows, registered, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
@@ -166,6 +173,15 @@ def _missing(connection: Connection, settings: Settings) -> Iterator[str]:
     filled = connection.execute(select(tables.log_entry.c.idx).limit(1)).first() is not None
     if filled and not settings.checkpoint_file.exists():  # in this order: it stands before the first entry does
         yield f"the checkpoint beside the database, {settings.checkpoint_file}, is missing: nothing here tells whether entries were taken back"
+
+
+def _issuers(settings: Settings) -> dict[str, x509.Certificate] | None:
+    """None where the authority is kept elsewhere."""
+    own = EmbeddedAuthority(settings)
+    try:
+        return {name: own.certificate(name) for name in own.names()} or None
+    except (OSError, Failure):
+        return None
 
 
 def _hash_id(settings: Settings) -> Callable[[str], str] | None:

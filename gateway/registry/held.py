@@ -7,6 +7,7 @@ Invariant: the hold stands in the same transaction as the restored data, so ther
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -26,6 +27,12 @@ WINDOW: Final = LIFETIME + 2 * SKEW  # a message made at the restore by a fast c
 def hold(connection: Connection, at: float, facts: Mapping[str, Any]) -> None:
     remember(connection, RESTORED, json.dumps({**facts, "at": at, "confirmed": False}, ensure_ascii=False))
     raise_revision(connection)
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of what a restore left to be gone through; the note of the restore bears it."""
+    told = {name: value for name, value in facts.items() if name not in ("at", "confirmed")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def held(connection: Connection) -> dict[str, Any] | None:
