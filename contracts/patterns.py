@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
 
 import jsonschema_rs
 
@@ -13,6 +15,10 @@ DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
 # The bits that no octet needs are zero, so that bytes have one text.
 BASE64_PATTERN: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"
+
+# The engine without backtracking: its time grows with the length of a text, whatever stands in it. What it lacks (look-around, references
+# back) is refused where a pattern is compiled, and so is what takes more than these bytes.
+ENGINE: Final = jsonschema_rs.RegexOptions(size_limit=10_000_000)
 
 _SPECIAL: Final = set(".^*+?{}[]\\|()-")
 _ESCAPES: Final = _SPECIAL | {"n", "r", "t"}
@@ -57,9 +63,25 @@ def pattern_fault(pattern: str) -> str | None:
         at += 1
     try:
         re.compile(pattern)
-        jsonschema_rs.Draft202012Validator({"pattern": pattern})
+        validator({"pattern": pattern})
     except re.error as error:
         return f"a regular expression ({error.msg})"
     except (jsonschema_rs.ValidationError, RecursionError, OverflowError):
         return "a smaller pattern: counts within counts, or many groups within each other, grow beyond what can be checked"
     return None
+
+
+def validator(schema: dict[str, Any], *, formats: bool = False) -> jsonschema_rs.Draft202012Validator:
+    """A compiled schema whose patterns cost linear time; jsonschema_rs.ValidationError for a pattern that the engine cannot run."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=formats, pattern_options=ENGINE)
+
+
+def draft4(schema: dict[str, Any], *, formats: bool | None = None) -> jsonschema_rs.Draft4Validator:
+    """The same for the schemas of OpenAPI 3.0 documents."""
+    return jsonschema_rs.Draft4Validator(schema, validate_formats=formats, pattern_options=ENGINE)
+
+
+@lru_cache(256)
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether a text is one of a pattern of the profile, by the engine that the gateway checks messages with."""
+    return validator({"pattern": pattern}).is_valid

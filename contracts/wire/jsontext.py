@@ -20,7 +20,8 @@ from contracts.wire.xmltext import ILLEGAL
 MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 64  # as in XML (`soap.MAX_DEPTH`)
 MAX_VALUES: Final = 500_000  # more than a message of any contract holds within the body limit: `check` tries the largest ones
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# A string that does not end is taken too, up to the end of the bytes: were it no match, each quote in it would be tried as a beginning.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH}"
 
 # Only these can bring in a character that XML 1.0 lacks; bytes without them need no second look.
