@@ -20,12 +20,15 @@ BASE64_PATTERN: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048
 # back) is refused where a pattern is compiled, and so is what takes more than these bytes.
 ENGINE: Final = jsonschema_rs.RegexOptions(size_limit=10_000_000)
 
+MAX_PATTERN: Final = 4_000  # characters
 _SPECIAL: Final = set(".^*+?{}[]\\|()-")
 _ESCAPES: Final = _SPECIAL | {"n", "r", "t"}
 
 
 def pattern_fault(pattern: str) -> str | None:
     """Why a pattern could mean different things to XSD and to ECMA 262; None where it means the same."""
+    if len(pattern) > MAX_PATTERN:
+        return f"a pattern of at most {MAX_PATTERN} characters"
     if len(pattern) < 2 or pattern[0] != "^" or pattern[-1] != "$":
         return "^ at the beginning and $ at the end: XSD patterns are anchored"
     inner, at, depth, in_class = pattern[1:-1], 0, 0, False
