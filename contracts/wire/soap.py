@@ -1,6 +1,7 @@
 """SOAP 1.1 and 1.2 envelopes: names, the hardened parser, and a small builder used by door, adapter and agent alike.
 
-The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags and depth.
+The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags, depth, and
+namespace declarations in force at one place.
 Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, whatever its encoding; comments are
 gone before anything is read, so a comment cannot split a text.
 """
@@ -42,6 +43,8 @@ MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 64
 MAX_TAGS: Final = 600_000
+MAX_DECLARED: Final = 256  # in force at one place: C14N goes through all of them at each element and attribute below
+_SPELT_AS_ASCII: Final = frozenset({None, "UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252", "WINDOWS-1258"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +114,9 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise Theirs("xml.doctype")
+    plain = info.encoding is None or info.encoding.upper() in _SPELT_AS_ASCII
+    if (not plain or raw.count(b"xmlns") > MAX_DECLARED) and _declared_at_once(root) > MAX_DECLARED:
+        raise Theirs("xml.too-many-namespaces", limit=MAX_DECLARED)
     if _instructed_or_deep(max_depth)(root):
         found: list[etree._ProcessingInstruction] = (_BESIDES_STYLESHEETS if published else _INSTRUCTIONS)(root)  # type: ignore[assignment]
         if found:
@@ -135,6 +141,18 @@ _INSTRUCTIONS: Final = etree.XPath("//processing-instruction()")
 _BESIDES_STYLESHEETS: Final = etree.XPath(
     "//processing-instruction()[parent::* or preceding-sibling::* or not(self::processing-instruction('xml-stylesheet'))]"
 )
+
+
+def _declared_at_once(root: etree._Element) -> int:
+    """The most namespace declarations that are in force at one place, counted no further than is allowed."""
+    here = most = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        here += 1 if event == "start-ns" else -1
+        if here > most:
+            most = here
+            if most > MAX_DECLARED:
+                break
+    return most
 
 
 def _deeper(limit: int) -> str:
