@@ -118,9 +118,9 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     if (not plain or raw.count(b"xmlns") > MAX_DECLARED) and _declared_at_once(root) > MAX_DECLARED:
         raise Theirs("xml.too-many-namespaces", limit=MAX_DECLARED)
     if _instructed_or_deep(max_depth)(root):
-        found: list[etree._ProcessingInstruction] = (_BESIDES_STYLESHEETS if published else _INSTRUCTIONS)(root)  # type: ignore[assignment]
-        if found:
-            raise Theirs("xml.instruction", target=str(found[0].target)[:40], line=found[0].sourceline)
+        found = _instruction(root, published)
+        if found is not None:
+            raise Theirs("xml.instruction", target=str(found.target)[:40], line=found.sourceline)
         if _deeper_than(root, max_depth):
             raise Theirs("xml.too-deep", limit=max_depth)
     return root
@@ -137,10 +137,21 @@ def _refuse_doctype(raw: bytes) -> None:
         raise Theirs("xml.doctype")
 
 
-_INSTRUCTIONS: Final = etree.XPath("//processing-instruction()")
-_BESIDES_STYLESHEETS: Final = etree.XPath(
-    "//processing-instruction()[parent::* or preceding-sibling::* or not(self::processing-instruction('xml-stylesheet'))]"
-)
+# The first alone: libxml2 holds each instruction that it gathers against all it has, in quadratic time.
+_INSTRUCTION: Final = etree.XPath("/descendant::processing-instruction()[1]")
+_INSTRUCTION_INSIDE: Final = etree.XPath("/*/descendant::processing-instruction()[1]")
+_STYLESHEET: Final = "xml-stylesheet"
+
+
+def _instruction(root: etree._Element, published: bool) -> etree._ProcessingInstruction | None:
+    """The first that may not be there."""
+    query = _INSTRUCTION_INSIDE if published else _INSTRUCTION
+    found: list[etree._ProcessingInstruction] = query(root)  # type: ignore[assignment]
+    if found or not published:
+        return found[0] if found else None
+    around: list[etree._ProcessingInstruction] = [*root.itersiblings(etree.PI, preceding=True)]  # type: ignore[list-item]
+    behind: etree._ProcessingInstruction | None = next(root.itersiblings(etree.PI), None)  # type: ignore[assignment]
+    return next((each for each in reversed(around) if each.target != _STYLESHEET), behind)
 
 
 def _declared_at_once(root: etree._Element) -> int:
@@ -162,7 +173,7 @@ def _deeper(limit: int) -> str:
 @lru_cache(maxsize=16)
 def _instructed_or_deep(limit: int) -> etree.XPath:
     """What no message has, asked at once. libxml2 walks, not Python."""
-    return etree.XPath(f"boolean(//processing-instruction()) or boolean({_deeper(limit)})")
+    return etree.XPath(f"boolean(/descendant::processing-instruction()[1]) or boolean({_deeper(limit)})")
 
 
 def _deeper_than(root: etree._Element, limit: int) -> bool:

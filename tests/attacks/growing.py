@@ -18,7 +18,8 @@ from typing import Any, Final
 TOO_MUCH: Final = 9.0  # times the cost of a quarter: four is linear, sixteen is quadratic
 _FIRST: Final = 0.001  # seconds from which on a ratio says something
 _ENOUGH: Final = 0.016  # seconds of one run, at which no larger input is needed
-_LARGEST: Final = 4_000_000
+_LARGEST: Final = 1_000_000  # units
+_LONGEST: Final = 4_000_000  # bytes or characters
 
 
 class Superlinear(AssertionError):
@@ -37,7 +38,8 @@ def seconds(run: Callable[[], object], repeats: int = 2) -> float:
 
 
 def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST) -> float:
-    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, twice measured."""
+    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice the input on:
+    a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
     gc.collect()
     gc.disable()
     try:
@@ -57,11 +59,13 @@ def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int
         if len(costs) > 2 and costs[-3] >= _FIRST:
             ratio = costs[-1] / costs[-3]
             if ratio >= TOO_MUCH:
-                ratio = _again(read, make, sizes[-3], size)
+                ratio = min(_again(read, make, sizes[-3], size), _again(read, make, sizes[-2], 2 * size))
                 if ratio >= TOO_MUCH:
                     raise Superlinear(f"{size} units cost {ratio:.1f} times what {sizes[-3]} cost ({costs[-1]:.3f} s)")
             worst = max(worst, ratio)
         if costs[-1] >= (_ENOUGH if worst else 16 * _ENOUGH):
+            break
+        if hasattr(given, "__len__") and len(given) > _LONGEST:
             break
         size *= 2
     return worst
@@ -89,8 +93,8 @@ class Attempt:
 
 _SAMPLES: Final = "a0A Zf_\n\t\r\x00.,:;=+-*/\\\"'<>&()[]{}%§ắ²"
 _STAGES: Final = (8, 14, 20, 28, 40, 64, 128, 400)  # repetitions of a pump, before its text is as long as `_SCREENED`
-_SCREENED: Final = 4_000  # characters: a quadratic one costs some 16 ms there, a linear one less than 0.1 ms
-_SUSPECT: Final = 0.0004  # seconds, beyond which the growth is measured
+_SCREENED: Final = 4_000  # characters: a quadratic one costs some 16 ms there, a linear one less than 1 ms
+_SUSPECT: Final = 0.001  # seconds, beyond which the growth is measured
 _EXPLOSIVE: Final = 6.0  # times the cost of a half: four is quadratic already
 _WORDS: Final = 3  # variants that are made of each part
 
