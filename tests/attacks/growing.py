@@ -15,11 +15,13 @@ from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
+from tests.size import FULL
+
 TOO_MUCH: Final = 9.0  # times the cost of a quarter: four is linear, sixteen is quadratic
-_FIRST: Final = 0.001  # seconds from which on a ratio says something
-_ENOUGH: Final = 0.016  # seconds of one run, at which no larger input is needed
-_LARGEST: Final = 1_000_000  # units
-_LONGEST: Final = 4_000_000  # bytes or characters
+_FIRST: Final = 0.0005  # seconds from which on a ratio says something
+_ENOUGH: Final = 0.008  # seconds of one run, at which no larger input is needed
+_LARGEST: Final = 1_000_000 if FULL else 100_000  # units
+_LONGEST: Final = 4_000_000 if FULL else 1_000_000  # bytes or characters
 
 
 class Superlinear(AssertionError):
@@ -38,7 +40,7 @@ def seconds(run: Callable[[], object], repeats: int = 2) -> float:
 
 
 def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST) -> float:
-    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice the input on:
+    """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice and from four times the input on:
     a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
     gc.collect()
     gc.disable()
@@ -49,6 +51,7 @@ def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, f
 
 
 def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int, largest: int) -> float:
+    largest = min(largest, _LARGEST)
     sizes: list[int] = []
     costs: list[float] = []
     worst, size = 0.0, first
@@ -59,7 +62,7 @@ def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int
         if len(costs) > 2 and costs[-3] >= _FIRST:
             ratio = costs[-1] / costs[-3]
             if ratio >= TOO_MUCH:
-                ratio = min(_again(read, make, sizes[-3], size), _again(read, make, sizes[-2], 2 * size))
+                ratio = min(_again(read, make, few, 4 * few) for few in (sizes[-3], sizes[-2], size))
                 if ratio >= TOO_MUCH:
                     raise Superlinear(f"{size} units cost {ratio:.1f} times what {sizes[-3]} cost ({costs[-1]:.3f} s)")
             worst = max(worst, ratio)
