@@ -42,8 +42,7 @@ def seconds(run: Callable[[], object], repeats: int = 2) -> float:
 def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST) -> float:
     """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice and from four times the input on:
     a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
-    gc.collect()
-    gc.disable()
+    gc.disable()  # whoever calls has collected: that costs more than most attempts
     try:
         return _grown(read, make, first, largest)
     finally:

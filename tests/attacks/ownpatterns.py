@@ -64,9 +64,7 @@ def sites() -> list[Site]:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 here |= {
-                    alias.asname or alias.name: kept[node.module, alias.name]
-                    for alias in node.names
-                    if (node.module, alias.name) in kept
+                    alias.asname or alias.name: kept[node.module, alias.name] for alias in node.names if (node.module, alias.name) in kept
                 }
         _uses(tree, here)
     return found
@@ -98,7 +96,9 @@ def _in(module: str, statement: ast.stmt) -> Iterator[Site]:
         given = node.args[0]
         literal = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str | bytes) else None
         compiled = node.func.attr == "compile"
-        flags = next((each.value for each in node.keywords if each.arg == "flags"), node.args[1] if compiled and len(node.args) > 1 else None)
+        flags = next(
+            (each.value for each in node.keywords if each.arg == "flags"), node.args[1] if compiled and len(node.args) > 1 else None
+        )
         direct = isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value is node
         site = Site(module, within, constant if direct else None, literal, "0" if flags is None else ast.unparse(flags))
         if not compiled:

@@ -119,7 +119,9 @@ def signatures() -> Iterable[Try]:
     for name, make in TEXTS.items():
         for read in (ask, answered):
             yield Try(f"{read.__name__}: input: {name}", read, lambda n, m=make: (m(n).replace("a=", "sig1=", 1), bits, "", "a"), 100_000)
-            yield Try(f"{read.__name__}: signature: {name}", read, lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"), 100_000)
+            yield Try(
+                f"{read.__name__}: signature: {name}", read, lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"), 100_000
+            )
         yield Try(f"digest: {name}", lambda text: httpsig.check_content_digest(text, b""), make, 200_000)
     yield Try("signatures", ask, lambda n: (",".join(f"{usual.replace('sig1', f's{at}')}" for at in range(n)), bits, "", "a"), 50_000)
     yield Try("a body", lambda body: httpsig.check_content_digest(httpsig.content_digest(body), body), again(b"a"))
@@ -225,7 +227,9 @@ def envelopes() -> Iterable[Try]:
     for unit, make in units.items():
         yield Try(f"encrypted: {unit}", opened, lambda n, m=make: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))), 50_000)
     yield Try("encrypted again and again", opened, lambda n: plain.replace(b"<a>M</a>", inside * n), 50_000)
-    yield Try("SignedInfo by itself", lambda raw: wsinfo.read_signed_info(parse_xml(raw), known().find("")), again(b"<a/>", b"<r>", b"</r>"))
+    yield Try(
+        "SignedInfo by itself", lambda raw: wsinfo.read_signed_info(parse_xml(raw), known().find("")), again(b"<a/>", b"<r>", b"</r>")
+    )
 
 
 @cache
@@ -298,7 +302,12 @@ def tile_texts() -> Iterable[Try]:
 def proofs() -> Iterable[Try]:
     root = merkle.leaf_hash(b"a")
     yield Try("inclusion", lambda way: merkle.verify_inclusion(root, 0, 1, way, root), lambda n: [root] * n)
-    yield Try("a large index", lambda way: merkle.verify_inclusion(root, 1 << len(way), 1 << (len(way) + 1), way, root), lambda n: [root] * n, 20_000)
+    yield Try(
+        "a large index",
+        lambda way: merkle.verify_inclusion(root, 1 << len(way), 1 << (len(way) + 1), way, root),
+        lambda n: [root] * n,
+        20_000,
+    )
     yield Try("consistency", lambda way: merkle.verify_consistency(1, 2, root, root, way), lambda n: [root] * n)
     yield Try("frontier", merkle.Frontier.from_bytes, again(b"a" * 32))
 
@@ -367,7 +376,9 @@ def certificates() -> Iterable[Try]:
     def asked(n: int) -> bytes:
         names = [x509.DNSName(f"a{at}.example") for at in range(n)]
         made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-        made = made.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:lgsp:system:a"), *names]), critical=False)
+        made = made.add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:lgsp:system:a"), *names]), critical=False
+        )
         return made.sign(private, hashes.SHA256()).public_bytes(authority.serialization.Encoding.PEM)
 
     yield Try("names", authority.read_request, asked, 4_000)

@@ -151,7 +151,9 @@ def large_messages() -> Iterable[Try]:
     for form, text in (("json", JSON), ("xml", XML)):
 
         def read(raw: bytes, form: str = form) -> object:
-            return read_large(made, "canonical", message, io.BytesIO(raw), attachments.Spool(io.BytesIO()), media=form, limit=len(raw) + 100)
+            return read_large(
+                made, "canonical", message, io.BytesIO(raw), attachments.Spool(io.BytesIO()), media=form, limit=len(raw) + 100
+            )
 
         yield from [Try(f"{form}: {name}", read, make) for name, make in list(text.items())[::4]]
 
@@ -307,7 +309,14 @@ def workbooks() -> Iterable[Try]:
 
 @reader("contracts.located:read_yaml", "contracts.located:read_json", "contracts.located:read_codes", "contracts.bundle:Bundle.from_bytes")
 def contract_files() -> Iterable[Try]:
-    for name, unit in {"items": b"- a\n", "names": b"aN: 1\n", "deep": b"- ", "flow": b"[", "braces": b"{", "anchors": b"- &aN b\n"}.items():
+    for name, unit in {
+        "items": b"- a\n",
+        "names": b"aN: 1\n",
+        "deep": b"- ",
+        "flow": b"[",
+        "braces": b"{",
+        "anchors": b"- &aN b\n",
+    }.items():
         yield Try(f"YAML: {name}", lambda raw: located.read_yaml("a", raw, located.Findings()), numbered(unit), 100_000)
     for name, make in list(JSON.items())[::3]:
         yield Try(f"JSON: {name}", lambda raw: located.read_json("a", raw, located.Findings()), make, 60_000)
