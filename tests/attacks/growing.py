@@ -75,7 +75,7 @@ def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int
 
 def _again(read: Callable[[Any], object], make: Callable[[int], Any], small: int, large: int) -> float:
     few, many = make(small), make(large)
-    return seconds(lambda: read(many), 4) / max(seconds(lambda: read(few), 8), 1e-9)
+    return seconds(lambda: read(many), 2) / max(seconds(lambda: read(few), 5), 1e-9)
 
 
 # --- the worst inputs of a regular expression -----------------------------------------------------------------------------

@@ -218,7 +218,7 @@ def envelopes() -> Iterable[Try]:
     for place, (text, mark) in places.items():
         for unit, make in units.items():
             for read in (general, quick):
-                yield Try(f"{read.__name__}: {place}: {unit}", read, lambda n, t=text, k=mark, m=make: t.replace(k, m(n), 1), 20_000)
+                yield Try(f"{read.__name__}: {place}: {unit}", read, lambda n, t=text, k=mark, m=make: t.replace(k, m(n), 1), 8_000)
     long_ = b"<a>" + b"M" * 30_000 + b"</a>"
     yield Try("signed, usual", quick, lambda n: _signed_envelope(b"<a>" + b"M" * n + b"</a>"))
     yield Try("signed", general, lambda n: _signed_envelope(b"<a>" + b"M" * n + b"</a>"))
