@@ -19,6 +19,7 @@ from contracts.faces.examples import Unsatisfiable
 from contracts.faces.foreignjson import foreign_definitions
 from contracts.faces.samples import Generated, of_message
 from contracts.model import Sample
+from contracts.patterns import draft4
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -120,7 +121,7 @@ def json_face(compiled: CompiledContract, format_name: str) -> Callable[[str, by
     def valid(message: str, raw: bytes) -> str:
         described = {"$ref": _SCHEMAS + message, "components": {"schemas": schemas}}
         try:
-            jsonschema_rs.Draft4Validator(described, validate_formats=False).validate(read_json(raw))
+            draft4(described, formats=False).validate(read_json(raw))
         except jsonschema_rs.ValidationError as error:
             return f"{'/'.join(map(str, error.instance_path))}: {error.kind.name}"
         return ""

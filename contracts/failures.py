@@ -140,6 +140,17 @@ register(
             Words("Tách nhỏ bản tin.", "Split the message."),
         ),
         Kind(
+            "xml.too-many-namespaces",
+            Branch.THEIRS,
+            400,
+            Words("XML khai báo quá nhiều không gian tên", "The XML declares too many namespaces"),
+            Words(
+                "Tại một chỗ trong XML có hơn {limit} khai báo không gian tên còn hiệu lực.",
+                "At one place in the XML more than {limit} namespace declarations are in force.",
+            ),
+            Words("Bỏ các khai báo không dùng.", "Leave out the declarations that are not used."),
+        ),
+        Kind(
             "xml.too-deep",
             Branch.THEIRS,
             400,

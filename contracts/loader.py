@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
-import jsonschema_rs
-
 from contracts.base.errors import Words
 from contracts.bundle import Bundle
 from contracts.cells.grid import CellMedia, Layout
@@ -17,6 +15,7 @@ from contracts.cells.table import HEAD_WORDS, CellPlan, CellTableReader, layout_
 from contracts.jsonschema import json_schema
 from contracts.located import Findings, Located, Path, other_orders, read_codes, read_json, read_yaml
 from contracts.model import CodeTable, Contract, Evidence, Operation, Pattern, Protection, RestCall, Sample, Scalar, Struct
+from contracts.patterns import validator
 from contracts.places import places, scalar_at
 from contracts.plan import Plan
 from contracts.profile import Profile
@@ -346,7 +345,7 @@ def _known_values(source: Source) -> Any:
 
     def is_valid(message: str, scalar: Scalar, value: str) -> bool:
         if id(scalar) not in compiled:
-            compiled[id(scalar)] = (scalar, jsonschema_rs.Draft202012Validator(json_schema(scalar), validate_formats=True))
+            compiled[id(scalar)] = (scalar, validator(json_schema(scalar), formats=True))
         return bool(compiled[id(scalar)][1].is_valid(value))
 
     return is_valid

@@ -139,6 +139,27 @@ _PHRASES: Final = (
         "số trong ô số được đọc chính xác đến 15 chữ số",
     ),
     (r"text becomes NFC, in the characters of (?P<x>\S+)", "văn bản thành dạng NFC, trong bộ ký tự {x}"),
+    # why a pattern is not taken
+    (r"\^ at the beginning and \$ at the end: XSD patterns are anchored", "^ ở đầu và $ ở cuối: mẫu của XSD khớp trọn giá trị"),
+    (
+        r"no \\d, \\w, \\s, \\b and the like: they differ between XSD and ECMA 262; write the class out",
+        r"không dùng \d, \w, \s, \b: XSD và ECMA 262 hiểu khác nhau; hãy viết rõ lớp ký tự",
+    ),
+    (r"no subtraction or nesting in a class", "không trừ hay lồng lớp ký tự"),
+    (r"\] and - escaped in a class", "viết ] và - trong lớp ký tự với dấu \\"),
+    (r"no anchor inside", "không có ^ hay $ ở giữa"),
+    (
+        r"no dot: XSD and ECMA 262 exclude different characters; write the class out",
+        "không dùng dấu chấm: XSD và ECMA 262 loại các ký tự khác nhau; hãy viết rõ lớp ký tự",
+    ),
+    (r"plain groups only: no look-around, no names", "chỉ nhóm thường: không nhìn trước, nhìn sau, không đặt tên nhóm"),
+    (r"alternatives in parentheses", "đặt các lựa chọn trong ngoặc"),
+    (r"no lazy or possessive repetition", "không lặp kiểu lười hay kiểu giữ chặt"),
+    (r"a pattern of at most (?P<n>\d+) characters", "mẫu không quá {n} ký tự"),
+    (
+        r"a smaller pattern: counts within counts, or many groups within each other, grow beyond what can be checked",
+        "mẫu nhỏ hơn: số lần lặp lồng nhau, hoặc nhiều nhóm lồng nhau, vượt quá mức kiểm tra được",
+    ),
     # what `check` proves
     (
         r"(?P<a>\d+) files, (?P<b>\d+) messages, (?P<c>\d+) code tables, (?P<d>\d+) formats",

@@ -15,6 +15,7 @@ import jsonschema_rs
 from contracts.base.errors import Finding
 from contracts.jsonschema import whole_schema
 from contracts.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type, group
+from contracts.patterns import validator
 from contracts.plan import MAX_FINDINGS, filled, kind_of
 
 _RULES: Final[Mapping[str, str]] = {
@@ -46,7 +47,7 @@ class Validator:
 
     def __init__(self, struct: Struct) -> None:
         self.struct = struct
-        self._compiled = jsonschema_rs.Draft202012Validator(whole_schema(struct), validate_formats=True)
+        self._compiled = validator(whole_schema(struct), formats=True)
         self.is_valid: Callable[[Any], bool] = self._compiled.is_valid
 
     def findings(self, value: Any, here: Here, known: set[str]) -> list[Finding]:

@@ -208,7 +208,7 @@ def _many(node: Node, space: str, prefix: str, tag: str) -> tuple[str, Take]:
 def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[Any]], bool]:
     """Items that all have the same fields, as those of the first show: taken out by column."""
     leaves = {prefix + child.name.rpartition("}")[2]: _leaf(child) for child in node.children}
-    names = re.compile("<([^/>]+)>").findall
+    names = re.compile("<([^</>]+)>").findall
     end = f"</{prefix + node.name.rpartition('}')[2]}>"
     shapes: dict[tuple[str, ...], tuple[Any, list[str], list[Convert]]] = {}
 

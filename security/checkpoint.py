@@ -26,6 +26,7 @@ _NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_NOTE: Final = 1_000_000
+MAX_LINES: Final = 200  # signatures below a note: each that is known is verified over the whole text
 
 
 class NoteError(ValueError):
@@ -150,6 +151,8 @@ def signature_lines(lines: str) -> list[SignatureLine]:
     """Lines as they stand below a note, each with its newline."""
     if not lines.endswith("\n"):
         raise NoteError("a signature line ends with a newline")
+    if lines.count("\n") > MAX_LINES:
+        raise NoteError(f"a note has at most {MAX_LINES} signatures")
     found = []
     for line in lines[:-1].split("\n"):
         name, _, encoded = line.removeprefix(_DASH).partition(" ")

@@ -27,7 +27,7 @@ class Token(str):
 Bare = str | int | bool | bytes | Decimal
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _BARE: Final = re.compile(
-    r'"((?:[ !\x23-\x5b\x5d-\x7e]|\\["\\])*)"'
+    r'"([ !\x23-\x5b\x5d-\x7e]*+(?:\\["\\][ !\x23-\x5b\x5d-\x7e]*+)*+)"'  # nothing to go back to: no stack grows with a text
     r"|(-?[0-9]{1,12}\.[0-9]{1,3})|(-?[0-9]{1,15})(?![0-9.])"
     r"|:([A-Za-z0-9+/=]*):|\?([01])|([A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*)"
 )

@@ -131,9 +131,11 @@ def verify(jws: bytes, find_key: FindKey, now: float) -> Opened:
 
 
 def _parts(text: bytes, count: int, where: str) -> list[bytes]:
+    if text.count(b".") != count - 1:  # before it becomes as many pieces
+        raise _wrong(where, f"compact, {count} × base64url")
     parts = text.split(b".")
     one_form = all(part and part[-1] in _ENDS.get(len(part) % 4, b"") for part in parts)
-    if len(parts) != count or not one_form or text.translate(None, _ALPHABET) != b"." * (count - 1):
+    if not one_form or text.translate(None, _ALPHABET) != b"." * (count - 1):
         raise _wrong(where, f"compact, {count} × base64url")
     return parts
 

@@ -14,7 +14,7 @@ from typing import Final
 from security.merkle import EMPTY_ROOT, HASH, At, node_hash, root_of
 
 WIDTH: Final = 256
-_PATH: Final = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_PATH: Final = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6})([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 ReadTile = Callable[[int, int, int], bytes]
 

@@ -30,6 +30,7 @@ ACCESS_TYPE: Final = "at+jwt"
 
 _JWS: Final = api_jws.PyJWS(algorithms=["ES256", "EdDSA", "PS256"], options={"verify_signature": True, "enforce_minimum_key_length": True})
 _HEADER_KNOWN: Final = frozenset({"alg", "kid", "typ"})
+_LATEST: Final = 1 << 53  # seconds; a larger number is no time, and no float
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -191,7 +192,7 @@ def _check_audience(claims: dict[str, Any], audience: str | Sequence[str]) -> No
 
 def _times(claims: dict[str, Any], now: float) -> tuple[int, int]:
     for claim in ("iat", "exp"):
-        if type(claims.get(claim)) is not int:
+        if type(claims.get(claim)) is not int or abs(claims[claim]) > _LATEST:
             raise Theirs("token.claim", claim=claim, rule="<Unix seconds>")
     issued, expires = claims["iat"], claims["exp"]
     if issued > now + SKEW:

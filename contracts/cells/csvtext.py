@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from contracts.base.composing import form_c
 from contracts.cells.grid import MAX_COLUMNS, Layout, Row, Rows, Unreadable
 
 ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
@@ -34,13 +35,13 @@ def decode(raw: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise Unreadable(f"bytes that are not {encoding}", f"text in {encoding}", line) from None
-    return unicodedata.normalize("NFC", text) if encoding == "windows-1258" else text
+    return form_c(text) if encoding == "windows-1258" else text
 
 
 def encode(text: str, encoding: str) -> bytes:
     """UnicodeEncodeError where the encoding lacks a character."""
     if encoding == "windows-1258":
-        return "".join(_toned(each) for each in unicodedata.normalize("NFC", text)).encode("cp1258")
+        return "".join(_toned(each) for each in form_c(text)).encode("cp1258")
     return text.encode(encoding)
 
 

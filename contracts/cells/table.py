@@ -6,12 +6,12 @@ Refused beside what that refuses: a title twice, a column outside the list that 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from contracts.base.composing import form_c
 from contracts.base.errors import Finding
 from contracts.cells import csvtext
 from contracts.cells.grid import CellMedia, Column, Layout
@@ -199,7 +199,7 @@ def _always(place: Place | None) -> bool:
 
 def normal_title(title: str) -> str:
     """Titles are compared composed and without spaces around them; nothing else of them is read over."""
-    return unicodedata.normalize("NFC", title).strip()
+    return form_c(title).strip()
 
 
 def _inside(canonical: Any, each: str) -> bool:
@@ -219,7 +219,7 @@ def _item(struct: Struct, each: str) -> Struct:
 
 
 def _normal_text(text: str, *, composed: bool) -> str | None:
-    return (unicodedata.normalize("NFC", text) if composed else text) or None
+    return (form_c(text) if composed else text) or None
 
 
 def _kind(column: Column, scalar: Scalar, row: Mapping[str, Any]) -> Column:

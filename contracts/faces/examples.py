@@ -6,7 +6,6 @@ Texts are Vietnamese, with every diacritic; codes are taken from the contract's 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
@@ -16,6 +15,7 @@ from typing import Any, Final
 from contracts.compiled import CompiledContract
 from contracts.faces.patternwords import words
 from contracts.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.patterns import matcher
 from contracts.wire.jsontext import MAX_DIGITS
 
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "
@@ -124,7 +124,7 @@ class Maker:
 def fits(made: Scalar, text: str) -> bool:
     return (
         (not made.values or text in made.values)
-        and (made.pattern is None or re.fullmatch(made.pattern[1:-1], text) is not None)
+        and (made.pattern is None or matcher(made.pattern)(text))
         and (made.min_length or 0) <= len(text) <= (_LONGEST if made.max_length is None else made.max_length)
     )
 

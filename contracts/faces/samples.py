@@ -8,7 +8,6 @@ to the tree of a whole message, so that also what the writer would never write i
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from lxml import etree
 from contracts.compiled import CompiledContract
 from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
 from contracts.model import Choice, Field, Many, Scalar, Struct, Type
+from contracts.patterns import matcher
 from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
 from contracts.wire.soap import XSI
@@ -234,7 +234,7 @@ def _of_scalar(made: Scalar, good: Any) -> Iterator[tuple[str, str, Any, bool, b
         yield "no such day", "format", day + good[10:], True, True
     if made.pattern is not None:
         for text in (good + "§", "§", "", good[:-1]):
-            if fits(made, good) and re.fullmatch(made.pattern[1:-1], text) is None:
+            if fits(made, good) and not matcher(made.pattern)(text):
                 yield "pattern", "pattern", text, True, True
                 break
     if made.binary:

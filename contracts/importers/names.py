@@ -10,12 +10,13 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+_LONGEST: Final = 200  # characters of a name that count
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[A-Z]")
 
 
 def words_of(name: str) -> list[str]:
     """`MaHoSoTTHC`, `ma-ho-so`, `Mã hồ sơ` -> their words, in ASCII and lower case."""
-    folded = unicodedata.normalize("NFD", name.replace("đ", "d").replace("Đ", "D"))
+    folded = unicodedata.normalize("NFD", name[:_LONGEST].replace("đ", "d").replace("Đ", "D"))
     plain = "".join(char if char.isascii() else " " for char in folded if not unicodedata.combining(char))
     return [each.lower() for each in _WORD.findall(plain)]
 
@@ -48,11 +49,13 @@ class Taken:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = set(names)
+        self._next: dict[tuple[str, str], int] = {}
 
     def name(self, wanted: str, joint: str = "") -> str:
-        made, number = wanted, 2
+        made, number = wanted, self._next.get((wanted, joint), 2)
         while made in self._names:
             made = f"{wanted}{joint}{number}"
             number += 1
+        self._next[wanted, joint] = number
         self._names.add(made)
         return made

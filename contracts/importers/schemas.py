@@ -5,8 +5,8 @@ Names are Clark names. Invariant: each document is loaded once a target namespac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lxml import etree
@@ -18,6 +18,7 @@ from contracts.steps import XML
 XS: Final = "http://www.w3.org/2001/XMLSchema"
 SOAPENC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
 _KNOWN_SPACES: Final = {XS, SOAPENC, XML}
+_SHOWN: Final = 100  # characters of a name in the place of a note
 _KINDS: Final = {
     f"{{{XS}}}element": "element",
     f"{{{XS}}}complexType": "type",
@@ -37,24 +38,28 @@ class Component:
     space: str  # the target namespace, also where a document without one is included
     elements_qualified: bool
     attributes_qualified: bool
+    look: Callable[[int], None]  # counts what is looked at (`Files.look`)
 
     def at(self, node: etree._Element) -> Component:
-        return Component(node, self.file, self.space, self.elements_qualified, self.attributes_qualified)
+        return replace(self, node=node)
 
     def place(self) -> str:
-        names = [str(each.get("name")) for each in (self.node, *self.node.iterancestors()) if each.get("name")]
+        names = [str(each.get("name"))[:_SHOWN] for each in (self.node, *self.node.iterancestors()) if each.get("name")]
         return f"{self.file}:{self.node.sourceline} {'/'.join(reversed(names))}".rstrip()
 
     def name_of(self, text: str) -> str:
         """The Clark name of a QName written in this document."""
         prefix, _, local = text.strip().rpartition(":")
-        space = XML if prefix == "xml" else self.node.nsmap.get(prefix or None)
+        known = self.node.nsmap
+        self.look(len(known))
+        space = XML if prefix == "xml" else known.get(prefix or None)
         if space is None and not prefix:
             space = self.space  # a chameleon: names without a namespace take that of the including schema
         return f"{{{space}}}{local}" if space else local
 
     def children(self, *kinds: str) -> Iterator[Component]:
         for child in self.node:
+            self.look(1)
             if isinstance(child.tag, str) and child.tag.startswith(f"{{{XS}}}") and (not kinds or child.tag[len(XS) + 2 :] in kinds):
                 yield self.at(child)
 
@@ -78,7 +83,9 @@ class Schemas:
     def load(self, root: etree._Element, file: str, include_into: str = "") -> None:
         """A schema element: of a file of its own, or inside a WSDL."""
         own = root.get("targetNamespace", "") or include_into
-        top = Component(root, file, own, root.get("elementFormDefault") == "qualified", root.get("attributeFormDefault") == "qualified")
+        top = Component(
+            root, file, own, root.get("elementFormDefault") == "qualified", root.get("attributeFormDefault") == "qualified", self.files.look
+        )
         for prefix, space in root.nsmap.items():
             if prefix:
                 self.prefixes.setdefault(space, prefix)

@@ -5,6 +5,7 @@ A facet that the profile (docs/contracts.md) cannot say exactly becomes a note, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -14,6 +15,7 @@ from contracts.base.errors import Words
 from contracts.importers.patterns import from_xsd
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import Note, Value
+from contracts.wire.jsontext import too_long
 
 _STRINGS: Final = (
     "string normalizedString token language Name NCName NMTOKEN ID IDREF ENTITY anyURI anySimpleType duration time gYear gYearMonth"
@@ -28,6 +30,7 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     **{name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in (("byte", 8), ("short", 16), ("int", 32), ("long", 64))},
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
+_LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEX: Final = "^([0-9a-fA-F][0-9a-fA-F])*$"
 _ZONE: Final = Words(
     "thời điểm không ghi múi giờ là giờ nào?",
@@ -115,7 +118,7 @@ class SimpleTypes:
                 values.append(value)
             elif word == "pattern" and is_text:
                 patterns.append(value)
-            elif word in ("length", "minLength", "maxLength") and is_text and value.isdigit():
+            elif word in ("length", "minLength", "maxLength") and is_text and _LENGTH.fullmatch(value) is not None:
                 for each in ("minLength", "maxLength") if word == "length" else (word,):
                     schema[each] = int(value) * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
             elif word in _BOUNDS and kind in ("integer", "number"):
@@ -141,7 +144,7 @@ class SimpleTypes:
             number = Decimal(value.strip())
         except InvalidOperation:
             number = Decimal("NaN")
-        if not number.is_finite():
+        if not number.is_finite() or too_long(number):
             self._note("facet", facet, f"{word} {value}"[:80])
             return
         lower = word.startswith("min")

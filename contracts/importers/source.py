@@ -1,7 +1,7 @@
 """The files an importer may read: the one named, those beside it, and those of a folder given for what is not beside it.
 
 Reading is a function handed in, so that this room stays pure; nothing is ever fetched. Invariant: a path never leaves the folder,
-no document with a DOCTYPE is read (`parse_xml`), and number and size of what is read are bounded.
+no document with a DOCTYPE is read (`parse_xml`); number and size of what is read are bounded, and so is how often it is looked at (`look`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contracts.wire.soap import parse_xml
 
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
+MAX_LOOKS: Final = 10_000_000  # a type may be named from everywhere: each time, its elements are looked at again
 
 Read = Callable[[str], bytes | None]
 
@@ -34,6 +35,13 @@ class Files:
     extra: Mapping[str, bytes] = field(default_factory=dict)
     seen: dict[str, bytes] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    looks: int = 0
+
+    def look(self, count: int) -> None:
+        """Counts elements, members and references as they are looked at, a thousand characters as one; Theirs("import.too-large")."""
+        self.looks += count
+        if self.looks > MAX_LOOKS:
+            raise Theirs("import.too-large", limit=f"{MAX_LOOKS} elements and references")
 
     def first(self) -> bytes:
         raw = self._take(self.main)
@@ -66,6 +74,7 @@ class Files:
             if wanted in self.extra:
                 return self._extra(wanted)
         for name, raw in self.extra.items():
+            self.look(1 + len(raw) // 100)
             if namespace and b"targetNamespace" in raw and f'"{namespace}"'.encode() in raw and self._target(raw) == namespace:
                 return self._extra(name)
         return None

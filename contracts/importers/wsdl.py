@@ -79,7 +79,7 @@ class _Wsdl:
     def _load(self, root: etree._Element, file: str) -> None:
         self._loaded.add(file)
         space = root.get("targetNamespace", "")
-        top = Component(root, file, space, True, False)
+        top = Component(root, file, space, True, False, self.files.look)
         for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
             self.schemas.load(schema, file)
         for child in root:
@@ -182,7 +182,8 @@ class _Wsdl:
         parts = [message.at(each) for each in message.node.iterfind(f"{{{WSDL}}}part")]
         chosen = body.get("parts") if body is not None else None
         if chosen is not None:
-            parts = [each for each in parts if each.node.get("name") in chosen.split()]
+            named = set(chosen.split())
+            parts = [each for each in parts if each.node.get("name") in named]
         else:
             elsewhere = {
                 each.get("part")

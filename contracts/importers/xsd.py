@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from typing import Final
 
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
@@ -18,6 +20,8 @@ from contracts.steps import XML
 
 _WSDL_ARRAY: Final = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
 _NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # what a path of a table can say
+_TITLE: Final = 200  # characters of documentation
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 _ANY: Final = {f"{{{XS}}}anyType", f"{{{SOAPENC}}}Array", f"{{{SOAPENC}}}Struct"}
 
 
@@ -32,6 +36,8 @@ class Reader:
     _open: list[str] = field(default_factory=list)
     _left: int = MAX_PLACES
     _lists: dict[str, Items] = field(default_factory=dict)  # lists that are open, by the type of their items
+    _prefixes: dict[str, str] = field(default_factory=dict)  # `namespaces` the other way about
+    _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     def __post_init__(self) -> None:
         self._simple = SimpleTypes(self.schemas, self.notes)
@@ -49,13 +55,12 @@ class Reader:
         space, _, local = name[1:].partition("}")
         if space == XML:
             return f"xml:{local}"
-        for prefix, known in self.namespaces.items():
-            if known == space:
-                return f"{prefix}:{local}"
+        if space in self._prefixes:
+            return f"{self._prefixes[space]}:{local}"
         wanted = self.schemas.prefixes.get(space, "")
         if not wanted or wanted in self.namespaces or wanted.lower().startswith("xml") or wanted == "xsi" or not wanted.isascii():
-            wanted = next(each for number in range(1, 10_000) if (each := f"n{number}") not in self.namespaces)
-        self.namespaces[wanted] = space
+            wanted = next(each for number in self._numbers if (each := f"n{number}") not in self.namespaces)
+        self.namespaces[wanted], self._prefixes[space] = space, wanted
         return f"{wanted}:{local}"
 
     # --- elements -----------------------------------------------------------------------------------------------------
@@ -103,6 +108,8 @@ class Reader:
         for inner in made.children("simpleType", "complexType"):
             if inner.kind == "simpleType":
                 return self._simple.of(inner)
+            above = inner.node.getparent()
+            made.look(0 if above is None else len(above) // 100)  # the path counts those before it
             return self._guarded(f"{made.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
         if (head := made.node.get("substitutionGroup")) and (found := self.schemas.get("element", made.name_of(head))) is not None:
             return self.type_of(found, name, many) if f"head {head}" not in self._open else None
@@ -324,7 +331,7 @@ def _qualified(made: Component, by_default: bool) -> bool:
 
 def _occurs(child: Component) -> tuple[int, int | None]:
     least, most = child.node.get("minOccurs", "1").strip(), child.node.get("maxOccurs", "1").strip()
-    return (int(least) if least.isdigit() else 1), (None if most == "unbounded" else int(most) if most.isdigit() else 1)
+    return (int(least) if _COUNT.fullmatch(least) else 1), (None if most == "unbounded" else int(most) if _COUNT.fullmatch(most) else 1)
 
 
 def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part]:
@@ -342,7 +349,12 @@ def _words(made: Component) -> str:
     """The documentation of a component, on one line."""
     for annotation in made.children("annotation"):
         for words in annotation.children("documentation"):
-            text = " ".join(" ".join(str(each) for each in words.node.itertext()).split())
+            text = ""
+            for each in words.node.itertext():
+                made.look(1 + len(each) // 100)
+                text = " ".join([*text.split(), *str(each).split()])
+                if len(text) >= _TITLE:
+                    break
             if text:
-                return text[:200]
+                return text[:_TITLE]
     return ""

@@ -70,10 +70,20 @@ def _bounded() -> Any:
             short(width)
             return Functions.pad(string, width, char)
 
+        @staticmethod
+        def distinct(array: Any) -> Any:
+            if not isinstance(array, list):
+                return array
+            first: dict[Any, Any] = {}
+            for each in array:
+                first.setdefault(_frozen(each), each)
+            return type(array)(first.values())
+
     class Bounded(Jsonata):  # type: ignore[misc]
         def __init__(self, expression: str, patterns: Callable[..., Any]) -> None:
             super().__init__(expression, patterns)
             self.environment.bind("pad", Jsonata.JNativeFunction("pad", "<s-ns?:s>", Short, "pad"))
+            self.environment.bind("distinct", Jsonata.JNativeFunction("distinct", "<x:x>", Short, "distinct"))
 
         def evaluate_range_expression(self, lhs: Any, rhs: Any) -> Any:
             if isinstance(lhs, (int, float)) and isinstance(rhs, (int, float)):
@@ -81,6 +91,17 @@ def _bounded() -> Any:
             return super().evaluate_range_expression(lhs, rhs)
 
     return Bounded
+
+
+def _frozen(value: Any) -> Any:
+    """The same for values that are equal, to find them by. Numbers as text: strangers can choose numbers that all have one hash."""
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(each)) for name, each in value.items())
+    if isinstance(value, list):
+        return ("[", *map(_frozen, value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return ("1", str(int(value) if isinstance(value, bool) else value)) if isinstance(value, (int, float)) else value
 
 
 def _no_pattern(pattern: str, flags: Any) -> Any:

@@ -28,6 +28,7 @@ _SPACE: Final = b" \t\r\n"
 _MARK: Final = b"lgsp-attachment"
 _NONCE: Final = 18
 _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
+_OF_A_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)  # in JSON, up to its quote; a last backslash stays before it
 
 
 class Attachment(NamedTuple):
@@ -231,15 +232,14 @@ def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
         parser.Parse(b"", True)
     except expat.ExpatError:
         return _rest(source, [], spool, limit)
-    return _rest(source, [_inside(source, lift) for lift in lifts], spool, limit)
+    return _rest(source, [inside for lift in lifts if (inside := _inside(source, lift)) is not None], spool, limit)
 
 
-def _inside(source: BinaryIO, lift: _Lift) -> _Lift:
-    """From behind the start tag on; a document that was parsed has a whole one there."""
+def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
+    """From behind the start tag on. None for a tag of more than `CHUNK` bytes: what stands behind it stays in the message."""
     source.seek(lift.start)
     tag = _START_TAG.match(source.read(CHUNK))
-    assert tag is not None
-    return lift._replace(start=lift.start + tag.end())
+    return None if tag is None else lift._replace(start=lift.start + tag.end())
 
 
 def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
@@ -261,6 +261,14 @@ def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
                 continue
             if escaped:
                 at, escaped = at + 1, False
+                continue
+            if not text.whole:  # each byte of it once: looking for the quote from behind each escape would read the rest again and again
+                plain = _OF_A_STRING.match(part, at)
+                at = plain.end() if plain is not None else at
+                if part.startswith(b"\\", at):
+                    at, escaped = at + 1, True
+                elif at < len(part):
+                    text, at = None, at + 1
                 continue
             quote = part.find(b'"', at)
             stop = quote if quote >= 0 else len(part)

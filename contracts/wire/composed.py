@@ -7,10 +7,11 @@ was signed is what stood there.
 from __future__ import annotations
 
 import copy
-import unicodedata
 from typing import Final
 
 from lxml import etree
+
+from contracts.base.composing import form_c
 
 _DECOMPOSED: Final = frozenset({"windows-1258", "cp1258"})
 
@@ -25,9 +26,9 @@ def composed(element: etree._Element) -> etree._Element:
         each.text, each.tail = _form_c(each.text), _form_c(each.tail)
         if isinstance(each.tag, str):
             for name, value in each.attrib.items():
-                each.attrib[name] = unicodedata.normalize("NFC", str(value))
+                each.attrib[name] = form_c(str(value))
     return made
 
 
 def _form_c(text: str | None) -> str | None:
-    return None if text is None else unicodedata.normalize("NFC", text)
+    return None if text is None else form_c(text)

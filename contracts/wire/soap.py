@@ -1,6 +1,7 @@
 """SOAP 1.1 and 1.2 envelopes: names, the hardened parser, and a small builder used by door, adapter and agent alike.
 
-The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags and depth.
+The parser takes no DTD, no entity, no processing instruction, fetches nothing, and holds limits on size, number of tags, depth, and
+namespace declarations in force at one place.
 Invariant: an element that `parse_xml` returns comes from a document without a DOCTYPE, whatever its encoding; comments are
 gone before anything is read, so a comment cannot split a text.
 """
@@ -42,6 +43,8 @@ MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 64
 MAX_TAGS: Final = 600_000
+MAX_DECLARED: Final = 256  # in force at one place: C14N goes through all of them at each element and attribute below
+_SPELT_AS_ASCII: Final = frozenset({None, "UTF-8", "US-ASCII", "ASCII", "ISO-8859-1", "WINDOWS-1252", "WINDOWS-1258"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,10 +114,13 @@ def parse_xml(raw: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DE
     info = root.getroottree().docinfo
     if info.internalDTD is not None or info.externalDTD is not None or info.doctype:
         raise Theirs("xml.doctype")
+    plain = info.encoding is None or info.encoding.upper() in _SPELT_AS_ASCII
+    if (not plain or raw.count(b"xmlns") > MAX_DECLARED) and _declared_at_once(root) > MAX_DECLARED:
+        raise Theirs("xml.too-many-namespaces", limit=MAX_DECLARED)
     if _instructed_or_deep(max_depth)(root):
-        found: list[etree._ProcessingInstruction] = (_BESIDES_STYLESHEETS if published else _INSTRUCTIONS)(root)  # type: ignore[assignment]
-        if found:
-            raise Theirs("xml.instruction", target=str(found[0].target)[:40], line=found[0].sourceline)
+        found = _instruction(root, published)
+        if found is not None:
+            raise Theirs("xml.instruction", target=str(found.target)[:40], line=found.sourceline)
         if _deeper_than(root, max_depth):
             raise Theirs("xml.too-deep", limit=max_depth)
     return root
@@ -131,10 +137,33 @@ def _refuse_doctype(raw: bytes) -> None:
         raise Theirs("xml.doctype")
 
 
-_INSTRUCTIONS: Final = etree.XPath("//processing-instruction()")
-_BESIDES_STYLESHEETS: Final = etree.XPath(
-    "//processing-instruction()[parent::* or preceding-sibling::* or not(self::processing-instruction('xml-stylesheet'))]"
-)
+# The first alone: libxml2 holds each instruction that it gathers against all it has, in quadratic time.
+_INSTRUCTION: Final = etree.XPath("/descendant::processing-instruction()[1]")
+_INSTRUCTION_INSIDE: Final = etree.XPath("/*/descendant::processing-instruction()[1]")
+_STYLESHEET: Final = "xml-stylesheet"
+
+
+def _instruction(root: etree._Element, published: bool) -> etree._ProcessingInstruction | None:
+    """The first that may not be there."""
+    query = _INSTRUCTION_INSIDE if published else _INSTRUCTION
+    found: list[etree._ProcessingInstruction] = query(root)  # type: ignore[assignment]
+    if found or not published:
+        return found[0] if found else None
+    around: list[etree._ProcessingInstruction] = [*root.itersiblings(etree.PI, preceding=True)]  # type: ignore[list-item]
+    behind: etree._ProcessingInstruction | None = next(root.itersiblings(etree.PI), None)  # type: ignore[assignment]
+    return next((each for each in reversed(around) if each.target != _STYLESHEET), behind)
+
+
+def _declared_at_once(root: etree._Element) -> int:
+    """The most namespace declarations that are in force at one place, counted no further than is allowed."""
+    here = most = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        here += 1 if event == "start-ns" else -1
+        if here > most:
+            most = here
+            if most > MAX_DECLARED:
+                break
+    return most
 
 
 def _deeper(limit: int) -> str:
@@ -144,7 +173,7 @@ def _deeper(limit: int) -> str:
 @lru_cache(maxsize=16)
 def _instructed_or_deep(limit: int) -> etree.XPath:
     """What no message has, asked at once. libxml2 walks, not Python."""
-    return etree.XPath(f"boolean(//processing-instruction()) or boolean({_deeper(limit)})")
+    return etree.XPath(f"boolean(/descendant::processing-instruction()[1]) or boolean({_deeper(limit)})")
 
 
 def _deeper_than(root: etree._Element, limit: int) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 _KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*")
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
-_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+)"')
 _BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 
 

@@ -6,10 +6,14 @@ Invariant: a `Proof` leads from each leaf to the root of a checkpoint that the l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.client.answers import Receipt, hashes_of, read_json, unbase64
 from security.checkpoint import Checkpoint, NoteError, NoteKey, proof_text, verify
 from security.merkle import ProofError, verify_inclusion
+
+
+_MOST: Final = 100  # entries of one transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ def check(raw: bytes, key: NoteKey, transfer: str, receipt: Receipt | None) -> P
         note = content["checkpoint"]
         checkpoint = verify(note, key, origin=key.name)
         entries = []
+        if len(content["entries"]) > _MOST:  # each bears the whole checkpoint
+            raise ValueError(f"more than {_MOST} entries of one transfer")
         for item in content["entries"]:
             leaf, hashes, index = unbase64(item["leaf"], "leaf"), hashes_of(item["proof"], "proof"), item["index"]
             if not isinstance(index, int):

@@ -13,10 +13,9 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import jsonschema_rs
-
 import gateway.doors.api_failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Finding, Theirs
+from contracts.patterns import draft4
 from contracts.wire.headers import media_type
 from contracts.wire.jsontext import read_json
 
@@ -69,18 +68,16 @@ class Checks:
             schema = resolve(raw["schema"])
             if raw["in"] not in ("path", "query", "header") or schema.get("type") not in ("string", "integer"):
                 raise ValueError(f"parameter {raw['name']}: only strings and integers in path, query and header are checked")
-            parameters.append(
-                Parameter(raw["name"], raw["in"], raw.get("required", False), schema, jsonschema_rs.Draft4Validator(dict(schema)))
-            )
+            parameters.append(Parameter(raw["name"], raw["in"], raw.get("required", False), schema, draft4(dict(schema))))
         content = operation.get("requestBody", {}).get("content", {})
         if len(content) > 1 or set(content) - {FORM, JSON}:
             raise ValueError(f"a body of {', '.join(sorted(content))} would not be checked: one form, or one JSON value")
         if not content:
             return cls(tuple(parameters), None, frozenset())
         if JSON in content:
-            return cls(tuple(parameters), None, frozenset(), jsonschema_rs.Draft4Validator(dict(resolve(content[JSON]["schema"]))))
+            return cls(tuple(parameters), None, frozenset(), draft4(dict(resolve(content[JSON]["schema"]))))
         schema = dict(resolve(content[FORM]["schema"]))
-        return cls(tuple(parameters), jsonschema_rs.Draft4Validator(schema), frozenset(schema["properties"]))
+        return cls(tuple(parameters), draft4(schema), frozenset(schema["properties"]))
 
     def read_parameters(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         received = scope[RECEIVED]

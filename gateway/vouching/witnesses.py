@@ -203,7 +203,7 @@ def _size_held(said: Posted, old: int, size: int) -> int:
     """What a witness that did not cosign holds instead; otherwise it is told why there is nothing to try again."""
     if said.status == 409 and said.kind == "text/x.tlog.size":
         text = said.body.decode("ascii", "replace").strip()
-        if not text.isdigit() or len(text) > 19:
+        if not (text.isascii() and text.isdigit()) or len(text) > 19:
             raise Unreached("it answers 409 without the size that it holds")
         held = int(text)
         if held > size:

@@ -1,0 +1,343 @@
+"""Readers of messages: JSON, XML, envelopes, attachments, query strings, lines of cells."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any
+
+from contracts import compiled, located, tryout
+from contracts.base.composing import form_c
+from contracts.bundle import Bundle
+from contracts.cells import csvtext, xlsxread
+from contracts.cells.grid import Layout
+from contracts.codec import Codec
+from contracts.compiled import CompiledContract
+from contracts.large import read_large
+from contracts.query import parse_query
+from contracts.rows import expressions
+from contracts.wire import attachments, headers, jsontext, problems, soap
+from tests.attacks.reading import Try, reader
+
+Bytes = Callable[[int], bytes]
+
+
+def again(unit: bytes, before: bytes = b"", after: bytes = b"") -> Bytes:
+    return lambda number: before + unit * number + after
+
+
+def numbered(unit: bytes, before: bytes = b"", after: bytes = b"") -> Bytes:
+    """The unit again and again, with another number in place of each N."""
+    return lambda number: before + b"".join(unit.replace(b"N", b"%d" % at) for at in range(number)) + after
+
+
+@cache
+def contracts_by_name() -> dict[str, CompiledContract]:
+    return {each.contract.name: each for each in compiled.catalogue()}
+
+
+JSON: dict[str, Bytes] = {
+    "quotes behind slashes, not ended": again(b'\\"', b'"'),
+    "quotes behind slashes, not ended, many commas": again(b'\\"', b"," * 500_001 + b'"'),
+    "quotes behind slashes": again(b'\\"', b'"', b'"'),
+    "slashes": again(b"\\\\", b'["', b'"]'),
+    "many strings": again(b'"a,b",', b"[", b'""]'),
+    "many strings, the last not ended": again(b'"a,b",', b"[", b'"'),
+    "many quotes": again(b'"'),
+    "escapes that are looked at": again(b"\\u00e9\\b", b'"', b'"'),
+    "brackets": again(b"["),
+    "brackets and braces": again(b'{"":[', b""),
+    "commas": again(b","),
+    "colons": again(b":"),
+    "spaces": again(b" "),
+    "digits": again(b"1"),
+    "digits with a point": again(b"1", b"1."),
+    "exponents": again(b"1e999,", b"[", b"1]"),
+    "long exponent": again(b"9", b"1e"),
+    "zeros": again(b"0.0000000001,", b"[", b"1]"),
+    "another number each": numbered(b"N,", b"[", b"1]"),
+    "numbers of one hash": lambda number: b"[" + b",".join(b"%d" % (at * ((1 << 61) - 1)) for at in range(number)) + b"]",
+    "fields": numbered(b'"aN":1,', b"{", b'"":1}'),
+    "one field again and again": again(b'"a":1,', b"{", b'"a":1}'),
+    "bytes that are no UTF-8, after many lines": again(b"\n", b"", b"\xff"),
+    "a fault after many lines": again(b"\n", b"[1,", b"}"),
+    "characters that XML lacks, deep": again(b'{"a":' * 60 + b"1" + b"}" * 60 + b",", b"[", b'"\\b"]'),
+    "marks": again("é́̃".encode(), b'"', b'"'),
+    "zeros of UTF-16": again(b"\x00["),
+}
+XML: dict[str, Bytes] = {
+    "elements": again(b"<a/>", b"<r>", b"</r>"),
+    "elements, not ended": again(b"<a>", b"<r>"),
+    "names": numbered(b"<aN/>", b"<r>", b"</r>"),
+    "attributes": numbered(b' aN="1"', b"<r", b"/>"),
+    "one attribute": again(b"a", b'<r a="', b'"/>'),
+    "declarations": numbered(b' xmlns:pN="u:N"', b"<r", b"/>"),
+    "declarations at each element": numbered(b'<p:a xmlns:p="u:N"/>', b"<r>", b"</r>"),
+    "a name of a space": again(b"a", b'<r xmlns="', b'"/>'),
+    "text": again(b"a", b"<r>", b"</r>"),
+    "references": again(b"&amp;", b"<r>", b"</r>"),
+    "numbers": again(b"&#65;", b"<r>", b"</r>"),
+    "entities that there are not": again(b"&a;", b"<r>", b"</r>"),
+    "sections": again(b"<![CDATA[a]]>", b"<r>", b"</r>"),
+    "a section that does not end": again(b"]]", b"<r><![CDATA["),
+    "brackets": again(b"]", b"<r>", b"</r>"),
+    "comments": again(b"<!---->", b"<r>", b"</r>"),
+    "a comment that does not end": again(b"-a", b"<r><!--"),
+    "instructions": again(b"<?a b?>", b"<r>", b"</r>"),
+    "instructions before the root": again(b"<?a b?>", b"", b"<r/>"),
+    "stylesheets before the root": again(b"<?xml-stylesheet b?>", b"", b"<r/>"),
+    "the word DOCTYPE": again(b"<![CDATA[<!DOCTYPE]]>", b"<r>", b"</r>"),
+    "a DOCTYPE of entities": numbered(b"<!ENTITY eN '1'>", b"<!DOCTYPE r [", b"]><r/>"),
+    "a DOCTYPE that does not end": again(b"[<!--", b"<!DOCTYPE r "),
+    "angle brackets": again(b"<"),
+    "ends": again(b"</a>", b"<r>"),
+    "spaces": again(b" ", b"", b"<r/>"),
+    "spaces in a tag": again(b" ", b"<r", b"/>"),
+    "lines": again(b"\r\n", b"<r>", b"</r>"),
+    "deep": again(b"<a>"),
+    "UTF-16": lambda number: ("<?xml version='1.0' encoding='UTF-16'?><r>" + "<a/>" * number + "</r>").encode("utf-16"),
+    "marks in windows-1258": again(b"\xec\xf2", b'<?xml version="1.0" encoding="windows-1258"?><r>a', b"</r>"),
+}
+
+
+@reader("contracts.wire.jsontext:read_json")
+def json_texts() -> Iterable[Try]:
+    return [Try(name, jsontext.read_json, make) for name, make in JSON.items()]
+
+
+@reader("contracts.wire.soap:parse_xml", "contracts.wire.soap:parse_envelope")
+def xml_texts() -> Iterable[Try]:
+    for name, make in XML.items():
+        yield Try(name, lambda raw: soap.parse_xml(raw, published=True) if b"xml-style" in raw[:40] else soap.parse_xml(raw), make)
+    open_, close = b'<s:Envelope xmlns:s="%b"><s:Body>' % soap.SOAP.encode(), b"</s:Body></s:Envelope>"
+    yield Try("bodies", soap.parse_envelope, again(close[:9] + b"<s:Body>", open_, close))
+    yield Try("what is in a body", soap.parse_envelope, again(b"<a/>", open_, close))
+
+
+@reader("contracts.wire.attachments:lift_json", "contracts.wire.attachments:Spool.restore")
+def lifted_json() -> Iterable[Try]:
+    def lift(raw: bytes) -> object:
+        spool = attachments.Spool(io.BytesIO())
+        return list(spool.restore(attachments.lift_json(io.BytesIO(raw), spool, len(raw) + 100)))
+
+    yield from [Try(name, lift, make) for name, make in JSON.items()]
+    large = b'"' + b"QUJD" * 20_000 + b'",'
+    yield Try("many attachments", lift, again(large, b"[", b"1]"))
+    yield Try("one attachment", lift, again(b"QUJD", b'["', b'"]'))
+    yield Try("one that is none at its end", lift, again(b"QUJD", b'["', b'!"]'))
+    yield Try("many that are none", lift, again(large.replace(b'",', b'!",'), b"[", b"1]"))
+
+
+@reader("contracts.wire.attachments:lift_xml")
+def lifted_xml() -> Iterable[Try]:
+    def lift(raw: bytes) -> object:
+        spool = attachments.Spool(io.BytesIO())
+        return list(spool.restore(attachments.lift_xml(io.BytesIO(raw), spool, len(raw) + 100)))
+
+    yield from [Try(name, lift, make) for name, make in XML.items()]
+    large = b"<a>" + b"QUJD" * 20_000 + b"</a>"
+    yield Try("many attachments", lift, again(large, b"<r>", b"</r>"))
+    yield Try("one attachment", lift, again(b"QUJD", b"<r>", b"</r>"))
+    yield Try("in lines", lift, again(b"QUJD\r\n", b"<r>", b"</r>"))
+    yield Try("behind a long tag", lift, lambda n: b'<r a="' + b"a" * n + b'">' + b"QUJD" * 20_000 + b"</r>")
+    yield Try("behind spaces in a tag", lift, lambda n: b"<r" + b" " * n + b">" + b"QUJD" * 20_000 + b"</r>")
+
+
+@reader("contracts.large:read_large")
+def large_messages() -> Iterable[Try]:
+    made = contracts_by_name()["official-document/v1"]
+    message = next(iter(made.messages))
+    for form, text in (("json", JSON), ("xml", XML)):
+
+        def read(raw: bytes, form: str = form) -> object:
+            return read_large(
+                made, "canonical", message, io.BytesIO(raw), attachments.Spool(io.BytesIO()), media=form, limit=len(raw) + 100
+            )
+
+        yield from [Try(f"{form}: {name}", read, make) for name, make in list(text.items())[::4]]
+
+
+def _samples() -> Iterator[tuple[CompiledContract, str, Codec, str, str, bytes]]:
+    """Each format of the catalogue with one of its samples, by which of its messages it is."""
+    for contract in contracts_by_name().values():
+        for name, codec in contract.formats.items():
+            for message in contract.messages:
+                for media in ("json", "xml"):
+                    try:
+                        sample = next(each for each in contract.samples if each.message == message)
+                        value = contract.codec("canonical").read_json(message, sample.canonical)
+                        raw = codec.write_xml(message, value) if media == "xml" else codec.write_json(message, value)
+                    except Exception:
+                        continue
+                    yield contract, name, codec, message, media, raw
+
+
+@reader(
+    "contracts.codec:Codec.read",
+    "contracts.codec:Codec.read_json",
+    "contracts.codec:Codec.read_xml",
+    "contracts.codec:Codec.read_canonical_xml",
+    "contracts.tryout:try_out",
+)
+def messages() -> Iterable[Try]:
+    """Each sample with one of its parts a great many times: the longest list, field or element of each depth."""
+    kept: dict[str, Try] = {}
+    for contract, name, codec, message, media, raw in _samples():
+        for part, make in _grown(raw, media).items():
+
+            def read(raw: bytes, codec: Codec = codec, message: str = message, media: str = media) -> object:
+                return codec.read(message, raw, media, at=1_800_000_000.0)
+
+            kept.setdefault(f"{contract.contract.name} {name} {message} {media}: {part}", Try("", read, make, 200_000))
+    chosen = list(kept.items())
+    yield from [Try(label, each.read, each.make, each.largest) for label, each in chosen[:: len(chosen) // 60 + 1]]
+    contract, name, codec, message, media, raw = next(_samples())
+    yield Try("tried out", lambda raw: tryout.try_out(contract, name, raw, message), lambda n: raw + b" " * n)
+
+
+def _grown(raw: bytes, media: str) -> dict[str, Bytes]:
+    if media == "xml":
+        root = soap.parse_xml(raw)
+        made: dict[str, Bytes] = {}
+        for element in [*root.iter()][-1:] + [*root.iter()][1:2]:
+            text = soap.etree.tostring(element, with_tail=False)
+            plain = soap.etree.tostring(root)
+            at = plain.find(b"<" + text[1:].split(b">")[0].split(b" ")[0])
+            end = plain.find(b">", at) + 1
+            made["an element again"] = lambda n, p=plain, t=text: p[: p.rfind(b"</")] + t * n + p[p.rfind(b"</") :]
+            made["a long text"] = lambda n, p=plain, e=end: p[:e] + b"a" * n + p[e:]
+        return made
+    value = jsontext.read_json(raw)
+    return {
+        "a long text": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=False)),
+        "long lists": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=True)),
+        "fields that it does not have": lambda n, v=value: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}),
+    }
+
+
+def _stretched(value: Any, number: int, *, lists: bool) -> Any:
+    """The first text, or each list that is not in a list, made long."""
+    if isinstance(value, dict):
+        return {name: _stretched(each, number, lists=lists) for name, each in value.items()}
+    if isinstance(value, list):
+        return value * (number // max(len(value), 1) + 1) if lists else [_stretched(each, number, lists=lists) for each in value[:1]]
+    return value * (number // max(len(value), 1) + 1) if isinstance(value, str) and not lists else value
+
+
+@reader("contracts.query:parse_query", "contracts.codec:Codec.read_query")
+def queries() -> Iterable[Try]:
+    codec = contracts_by_name()["indicator/v1"].codec("canonical")
+    for name, unit in {"parts": "a=b&", "names": "a", "percents": "%", "escapes": "%41", "plus": "a+", "equals": "=", "and": "&"}.items():
+        yield Try(name, parse_query, lambda n, unit=unit: unit * n)
+        yield Try(f"of a message: {name}", lambda text: codec.read_query("Query", text), lambda n, unit=unit: "a=1&" + unit * n)
+    yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
+
+
+@reader("contracts.wire.headers:joined")
+def header_fields() -> Iterable[Try]:
+    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.body.MAX_HEADERS`).
+    yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
+    yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
+    yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})  # type: ignore[arg-type]
+    yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)  # type: ignore[arg-type]
+    yield Try("commas", problems.language_of, lambda n: "," * n)  # type: ignore[arg-type]
+
+
+@reader("contracts.base.composing:form_c")
+def marks() -> Iterable[Try]:
+    units = ["a", "é", "ạ́", "\u0323", "\u0301\u0323", "\u0344", "\u0f73", "\u1100\u1161", "𑂺", "𝅘𝅥", "\u0cc6"]
+    yield from [Try(ascii(unit), form_c, lambda n, unit=unit: "a" + unit * n) for unit in units]
+    yield Try("two runs", form_c, lambda n: "a" + "\u0301" * n + "\u0323" * n)
+    yield Try("just below", form_c, lambda n: ("a" + "\u0301" * 29 + "\u0323") * n)
+
+
+@reader(
+    "contracts.cells.csvtext:read",
+    "contracts.cells.csvtext:decode",
+    "contracts.cells.codec:CellCodec.read",
+    "contracts.cells.codec:CellCodec.read_lines",
+    "contracts.cells.codec:CellCodec.read_cells",
+)
+def cells() -> Iterable[Try]:
+    texts = {
+        "cells": again(b"a,"),
+        "lines": again(b"a,b\r\n"),
+        "empty lines": again(b"\n"),
+        "quotes": again(b'"'),
+        "a quote that is not closed": again(b"a\n", b'"'),
+        "doubled quotes": again(b'""', b'"', b'"'),
+        "apostrophes": again(b"'"),
+        "bytes that are no UTF-8": again(b"a\n", b"", b"\xff"),
+        "zeros": again(b"\x00"),
+        "tone marks": again(b"\xec\xf2", b"a"),
+    }
+    for encoding in ("utf-8", "windows-1258", "utf-16"):
+        layout = Layout("csv", encoding=encoding)
+        for name, make in texts.items():
+            yield Try(f"{encoding}: {name}", lambda raw, layout=layout: list(csvtext.read(raw, layout)), make)
+    contract = contracts_by_name()["indicator/v1"]
+    codec = contract.codec("chi-tieu-csv")
+    message = next(iter(codec._tables))  # type: ignore[attr-defined]
+    titles = codec.write(message, _first(contract, message), "csv").split(b"\r\n")
+    for name, make in texts.items():
+        yield Try(f"of a format: {name}", lambda raw: codec.read(message, raw, "csv"), lambda n, make=make: titles[0] + b"\r\n" + make(n))
+    yield Try("good lines", lambda raw: codec.read(message, raw, "csv"), lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n)
+    yield Try("titles", lambda raw: codec.read(message, raw, "csv"), lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n")
+
+
+def _first(contract: CompiledContract, message: str) -> Any:
+    sample = next(each for each in contract.samples if each.message == message)
+    return contract.codec("canonical").read_json(message, sample.canonical)
+
+
+@reader("contracts.cells.xlsxread:read")
+def workbooks() -> Iterable[Try]:
+    from openpyxl import Workbook
+
+    def book(rows: int) -> bytes:
+        made, out = Workbook(write_only=True), io.BytesIO()
+        sheet = made.create_sheet("a")
+        for at in range(rows):
+            sheet.append([f"text {at}", at])
+        made.save(out)
+        return out.getvalue()
+
+    yield Try("lines", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), book, 4_000)
+    yield Try("no workbook", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), again(b"PK\x05\x06"))
+
+
+@reader("contracts.located:read_yaml", "contracts.located:read_json", "contracts.located:read_codes", "contracts.bundle:Bundle.from_bytes")
+def contract_files() -> Iterable[Try]:
+    for name, unit in {
+        "items": b"- a\n",
+        "names": b"aN: 1\n",
+        "deep": b"- ",
+        "flow": b"[",
+        "braces": b"{",
+        "anchors": b"- &aN b\n",
+    }.items():
+        yield Try(f"YAML: {name}", lambda raw: located.read_yaml("a", raw, located.Findings()), numbered(unit), 100_000)
+    for name, make in list(JSON.items())[::3]:
+        yield Try(f"JSON: {name}", lambda raw: located.read_json("a", raw, located.Findings()), make, 60_000)
+    head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
+    yield Try("codes", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,\n", head), 50_000)
+    yield Try("one code", lambda raw: located.read_codes("a.csv", raw, located.Findings()), again(b"c,a,b,,,\n", head), 50_000)
+    yield Try("replaced", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,c0\n", head), 50_000)
+    yield Try("no bundle", Bundle.from_bytes, again(b"PK\x05\x06"), 100_000)
+
+
+@reader("contracts.rows.expressions:compiled")
+def expressed() -> Iterable[Try]:
+    """Expressions by JSONata over a sender's text and lists: each step that it has."""
+    steps = {
+        "join": "$join(l, ',')", "distinct": "$distinct(l)", "split": "$split(t, 'a')", "replace": "$replace(t, 'a', 'b')",
+        "sort": "$sort(l)", "reverse": "$reverse(l)", "count": "$count(l[$ != 'b'])", "contains": "$contains(t, 'aab')", "trim": "$trim(t)",
+        "number": "$number(t)", "substring": "$substringBefore(t, 'b')", "upper": "$uppercase(t)", "append": "$append(l, l)", "string": "$string(l)",
+        "map": "$map(l, function($v) {$v & 'a'})", "reduce": "$reduce(l, function($a, $b) {$a & $b})", "filter": "l[$ = 'a1']",
+        "group": "l{$: 1}", "keys": "$keys(o)", "spread": "$spread(o)", "lookup": "$lookup(o, 'a1')", "merge": "$merge(l.{$: 1})", "zip": "$zip(l, l)",
+        "shuffled order": "l^($)", "base64": "$base64decode(t)", "date": "$toMillis(t)", "length": "$length(t)",
+    }  # fmt: skip
+    for name, text in steps.items():
+        run = expressions.compiled(text)
+        yield Try(name, run, lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}}, 20_000)
