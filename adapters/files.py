@@ -4,6 +4,7 @@
     <folder>/work/         taken up: <mark>~<name>, by one rename
     <folder>/accepted/     <name> with the mark in it, and its report
     <folder>/refused/      the same
+    <folder>/quarantine/   what ended the gateway's process too often; its report lies in refused/
 
 The folder must be one file system. Invariants: a file is in exactly one of these places; each step is one rename, so that whoever dies in between
 leaves a file that can be taken up again under the same mark; a report is on disk before its file leaves work/. Links are never followed.
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 WORK: Final = "work"
+QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
@@ -67,7 +69,7 @@ class Folder:
         self._held = False
         path.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._open = {"": os.open(path, _DIRECTORY)}
-        for name in (WORK, "accepted", "refused"):
+        for name in (WORK, "accepted", "refused", QUARANTINE):
             with suppress(FileExistsError):
                 os.mkdir(name, 0o770, dir_fd=self._open[""])
             self._open[name] = os.open(name, _DIRECTORY, dir_fd=self._open[""])
@@ -143,8 +145,9 @@ class Folder:
         unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size
         return data if unchanged else None
 
-    def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes]) -> None:
-        """Lay the reports (by their ending) beside where the file goes, then move it there. Doing it again changes nothing."""
+    def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes], *, aside: bool = False) -> None:
+        """Lay the reports (by their ending) beside where the file goes, then move it there; where it is set aside, it goes to quarantine/ alone.
+        Doing it again changes nothing."""
         stem, dot, ending = claimed.name.rpartition(".")
         base = f"{stem if dot else claimed.name}.{claimed.mark}"
         for suffix, data in reports.items():
@@ -158,11 +161,20 @@ class Folder:
                 os.fsync(out.fileno())
             self._move(verdict, part, verdict, f"{base}{suffix}")
         with suppress(FileNotFoundError):  # it is there already
-            self._move(WORK, claimed.file, verdict, f"{base}{dot}{ending if dot else ''}")
+            self._move(WORK, claimed.file, QUARANTINE if aside else verdict, f"{base}{dot}{ending if dot else ''}")
 
     def _move(self, source: str, name: str, target: str, new: str) -> None:
         os.rename(name, new, src_dir_fd=self._open[source], dst_dir_fd=self._open[target])
         os.fsync(self._open[target])
+
+
+def quarantined(root: Path) -> list[Path]:
+    """The files that lie in quarantine, of all folders below `root`."""
+    found: list[Path] = []
+    for folder in root.glob(f"*/{QUARANTINE}"):
+        with suppress(OSError), os.scandir(folder) as entries:
+            found += [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+    return sorted(found)
 
 
 def safe_name(name: str) -> str:

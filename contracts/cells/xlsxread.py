@@ -161,7 +161,7 @@ class _Workbook:
     def _check_merged(self, reference: str, layout: Layout) -> None:
         last = _REFERENCE.fullmatch(reference.rpartition(":")[2].replace("$", ""))
         if last is None or int(last[2]) >= layout.header_row:
-            raise Unreadable(f"merged cells ({reference[:20] or "—"})", "a cell of its own for each value", int(last[2]) if last else 0)
+            raise Unreadable(f"merged cells ({reference[:20] or '-'})", "a cell of its own for each value", int(last[2]) if last else 0)
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
