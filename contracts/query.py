@@ -25,7 +25,7 @@ def guess(text: str, plan: Plan, name: str) -> Any:
     raw = node.text.form.raw if node is not None and node.text is not None else "text"
     if raw == "boolean":
         return {"true": True, "false": False}.get(text, text)
-    if raw == "number" and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
+    if raw == "number" and text.isascii() and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
         return int(text)
     return text
 

@@ -8,7 +8,6 @@ Invariant: what the reading of a workbook costs is bounded by `Budget`, whatever
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zipfile
 import zlib
@@ -28,7 +27,6 @@ MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 NO_XLSX: Final = "an XLSX workbook"
 _ENTRY: Final = b"PK\x01\x02"  # of the central directory (APPNOTE.TXT 4.3.12)
-_DIGITS: Final = re.compile(r"[0-9]{1,10}")
 # What zipfile raises for damaged archives, beside its own error.
 _DAMAGED: Final = (
     zipfile.BadZipFile,
@@ -41,11 +39,6 @@ _DAMAGED: Final = (
     NotImplementedError,
     RuntimeError,
 )
-
-
-def whole_number(text: str) -> int | None:
-    """The number that one to ten ASCII digits name; None for any other text. `str.isdigit` takes what `int` does not."""
-    return int(text) if _DIGITS.fullmatch(text) is not None else None
 
 
 def open_book(raw: bytes) -> zipfile.ZipFile:

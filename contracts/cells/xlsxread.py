@@ -16,8 +16,9 @@ from posixpath import join, normpath
 from typing import Any, Final
 from zipfile import ZipFile
 
+from contracts.base.integers import whole_number
 from contracts.cells.grid import MAX_COLUMNS, MAX_ROWS, Cell, Layout, Row, Rows, Typed, Unreadable
-from contracts.cells.xlsxparts import MAIN, MAX_NAME, NO_XLSX, STRICT, Budget, elements, open_book, whole_number
+from contracts.cells.xlsxparts import MAIN, MAX_NAME, NO_XLSX, STRICT, Budget, elements, open_book
 
 MAX_STRINGS: Final = 50_000_000  # characters of shared texts held at once
 MAX_TEXTS: Final = 1_000_000  # shared texts

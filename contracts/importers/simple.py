@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from contracts.base.errors import Words
+from contracts.base.integers import whole_number
 from contracts.importers.patterns import from_xsd
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import Note, Value
@@ -115,9 +116,9 @@ class SimpleTypes:
                 values.append(value)
             elif word == "pattern" and is_text:
                 patterns.append(value)
-            elif word in ("length", "minLength", "maxLength") and is_text and value.isdigit():
+            elif word in ("length", "minLength", "maxLength") and is_text and (number := whole_number(value)) is not None:
                 for each in ("minLength", "maxLength") if word == "length" else (word,):
-                    schema[each] = int(value) * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
+                    schema[each] = number * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
             elif word in _BOUNDS and kind in ("integer", "number"):
                 self._bound(schema, word, value, facet)
             elif word == "fractionDigits" and value == "0" and kind == "number":

@@ -11,6 +11,7 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from contracts.base.integers import whole_number
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 from contracts.importers.simple import TEXT, SimpleTypes
@@ -324,7 +325,8 @@ def _qualified(made: Component, by_default: bool) -> bool:
 
 def _occurs(child: Component) -> tuple[int, int | None]:
     least, most = child.node.get("minOccurs", "1").strip(), child.node.get("maxOccurs", "1").strip()
-    return (int(least) if least.isdigit() else 1), (None if most == "unbounded" else int(most) if most.isdigit() else 1)
+    low, high = whole_number(least), whole_number(most)
+    return (1 if low is None else low), (None if most == "unbounded" else 1 if high is None else high)
 
 
 def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part]:
