@@ -59,10 +59,14 @@ def in_hand(instance: Settings, supervisor: int, killed: set[int]) -> int | None
     """The worker, once it is a new one and has noted that file."""
     try:
         worker = child(supervisor, "files")
-        current = json.loads(instance.in_hand_file.read_bytes())["current"]
+        note = json.loads(instance.in_hand_file.read_bytes())
     except (StopIteration, FileNotFoundError):
         return None
-    return worker if worker not in killed and current is not None and current["file"].endswith("~cach-ly.csv") else None
+    current = note["current"]
+    if worker in killed or current is None or not current["file"].endswith("~cach-ly.csv"):
+        return None
+    counted = note["deaths"].get(current["digest"], {"count": 0})["count"]
+    return worker if counted == len(killed) else None  # else the note is still that of the process before
 
 
 def told(folder: Path) -> dict[str, Any]:
