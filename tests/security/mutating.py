@@ -162,6 +162,12 @@ def _declared(tag: str, chance: random.Random) -> str:
     return _put(tag, " " + chance.choice(more))
 
 
+def _undeclared(tag: str, chance: random.Random) -> str:
+    """The declaration of a prefix becomes that of another one, or of none."""
+    found = re.findall(r"xmlns:[\w.-]+=", tag)
+    return tag.replace(chance.choice(found), chance.choice(("xmlns:b=", "xmlns=", "xmlns:wsu=")), 1) if found else tag
+
+
 def _attribute(tag: str, chance: random.Random) -> str:
     more = (
         'x="1"', 'xml:lang="vi"', 'xml:space="preserve"', 'xml:id="body"', 'Id="body"', 'wsu:Id="body"', 'ID="timestamp"', 'wsu:Id="zz"',
@@ -314,7 +320,7 @@ def _end_tag(text: str, chance: random.Random) -> str:
 
 
 STRUCTURES: Final[tuple[Mutate, ...]] = (
-    *(_in_tag(each) for each in (_reordered, _quotes, _spaced, _declared, _declared, _attribute, _attribute, _less, _value)),
+    *(_in_tag(each) for each in (_reordered, _quotes, _spaced, _declared, _declared, _undeclared, _attribute, _attribute, _less, _value)),
     *(_in_text(each) for each in (_comment, _instruction, _cdata, _reference, _reference, _whitened, _replaced, _replaced, _replaced)),
     _prefix, _moved, _moved, _between, _between, _emptied, _document, _end_tag,
 )  # fmt: skip

@@ -291,3 +291,18 @@ def test_a_document_is_read_alike_by_both_readers(record_property: Any) -> None:
 def same(one: Any, other: Any) -> bool:
     """The same values of the same kinds: 1, 1.0 and true are three."""
     return repr(one) == repr(other) and one == other
+
+
+@pytest.mark.attack("two readers of one message")
+@pytest.mark.parametrize(
+    "tag", ["<soap:Envelope", "<soap:Header", "<wsse:Security ", "<ds:Signature ", "<ds:SignatureValue", "<ds:KeyInfo", "<wsse:Reference"]
+)
+def test_a_relative_namespace_is_refused_outside_of_what_is_signed_too(tag: str, codec: Codec, p256: Any, now: float) -> None:
+    """What was found so: xmlsec finds no part of such a document signed, and the general reader took it."""
+    judges = Judges(p256, codec, now)
+    raw = envelope(p256, now, random.Random(1), V11)
+    assert judges.general(raw.encode(), V11)[0] != REFUSED and judges.xmlsec(raw.encode())
+    made = raw.replace(tag, f'{tag.rstrip()} xmlns:rel="relative"{" " * tag.endswith(" ")}', 1).encode()
+    assert made != raw.encode() and not judges.xmlsec(made)
+    assert judges.general(made, V11) == (REFUSED, "signature.malformed") and judges.quick(made, V11) is None
+    assert judges.general(made.replace(b'"relative"', b'"urn:absolute"'), V11)[0] != REFUSED
