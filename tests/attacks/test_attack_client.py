@@ -1,0 +1,444 @@
+"""The example client before a hostile gateway: mutated, wrongly built and absurd answers end in its own error with words, and in no other."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from lxml import etree
+
+from examples.clients import audit, fields, httpsig, jose, keyset, rest, soap, wscrypt, wssec
+from examples.clients.errors import ClientError
+from examples.clients.fields import BadField
+from examples.clients.identity import Identity
+from examples.clients.rest import Answer, Prepared, RestClient
+from examples.clients.signing import Verifier
+from examples.clients.soap import PreparedSoap, SoapClient
+from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
+from tests.examples.conftest import KINDS as PARTIES
+from tests.examples.conftest import Authority, Province, identities, make_key, province  # noqa: F401  fixtures
+from tests.security.mutating import by_bytes, mutate
+from tests.size import mutations
+
+SEED: Final = 20261127
+MANY: Final = mutations(500)
+LEAF: Final = audit.leaf_hash(b"entry")
+DEEP: Final = 100_000
+JSONS: Final = [
+    b"", b"{", b"null", b"[]", b"1", b'"x"', b"{}", b"\xff", b"\xef\xbb\xbf{}", b"[" * DEEP, b'{"a":' * DEEP, b"1" * 5_000, b"1e999999999999999999999", b"NaN", b'"\\ud800"',
+    b'{"access_token":1}', b'{"access_token":[],"expires_in":1}', b'{"access_token":"a\\r\\nb","expires_in":1}', b'{"access_token":"\xe1\xba\xa5","expires_in":1}',
+    b'{"access_token":"","expires_in":1}', b'{"access_token":"a","expires_in":' + b"9" * 400 + b"}", b'{"access_token":"a","expires_in":NaN}',
+    b'{"access_token":"a","expires_in":-1}', b'{"access_token":"a","expires_in":null}', b'{"code":1,"detail":[],"next":{}}', b'{"proof":1}', b'{"proof":[1]}',
+    b'{"proof":["\xe1\xba\xa5"]}', b'{"checkpoint":1,"entries":[]}', b'{"checkpoint":"\\ud800\\n\\n","entries":[]}',
+]  # fmt: skip
+TEXTS: Final = [
+    "", " ", ":", "::", ":a:", ":ấ:", "\x00", "ấ", "é" * 300, "²", "(" * 5_000, '"', '"' * 5_000, "sig1=", "sig1=()", "sig1=(;", "sig1=:" + "A" * 9_999 + ":", "a=1;b=²",
+    "sig1=" + "9" * 5_000, "sig1=(" + '"a" ' * 2_000 + ")", "-", "?2", "*" * 9_999, ",", "a,a", "a=?1, a=?0", 'sig1=("@status" "content-digest");created=1;keyid="x";tag="lgsp-answer"',
+    "\udcff", "sig1=१", "x" * 100_000,
+]  # fmt: skip
+
+
+def only_its_own(act: Callable[[], object], told: str) -> bool:
+    """Whether it was refused; anything but the client's own error with words is a hole."""
+    try:
+        act()
+    except ClientError as refused:
+        assert str(refused).strip(), told
+        return True
+    except Exception as bare:
+        raise AssertionError(f"{type(bare).__name__}: {str(bare)[:200]}; {told}") from bare
+    return False
+
+
+@pytest.fixture(scope="module")
+def me(province: Province) -> Identity:  # noqa: F811
+    return province.identity("canh-bao")
+
+
+@pytest.fixture(scope="module")
+def gateway(province: Province) -> Identity:  # noqa: F811
+    return province.identity("gateway")
+
+
+# --- SOAP -------------------------------------------------------------------------------------------------------------
+
+
+def envelope(gateway: Identity, authority: Authority, version: str, message_id: str) -> bytes:
+    receipt = etree.Element(f"{{{wssec.LGSP}}}Receipt")
+    receipt.set(wssec.ID, "receipt")
+    leaf, note = (base64.b64encode(each).decode() for each in (LEAF, authority.note(1, LEAF).encode()))
+    for name, text in (("Transfer", "t-1"), ("Intent", leaf), ("Outcome", leaf), ("Checkpoint", note)):
+        etree.SubElement(receipt, f"{{{wssec.LGSP}}}{name}").text = text
+    headers = [("Action", "action", "urn:answer"), ("MessageID", "message-id", "urn:uuid:a"), ("RelatesTo", "relates-to", message_id)]
+    root = wssec.new_envelope(wssec.parse(b'<a:x xmlns:a="urn:a"><a:y>Tr\xc3\xa0 L\xc4\xa9nh &amp; 1</a:y></a:x>'), version)
+    return wssec.serialise(wssec.sign(root, gateway.signer, headers=headers, now=time.time(), blocks=[receipt]))
+
+
+def fault(version: str) -> bytes:
+    problem = f'<l:Problem xmlns:l="{wssec.LGSP}"><l:Code>a.b</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Transfer>t</l:Transfer><l:Finding here="a"/></l:Problem>'
+    made = f'<soap:Fault xmlns:soap="{version}"><faultcode>soap:Client</faultcode><faultstring>x</faultstring><detail>{problem}</detail></soap:Fault>'
+    return wssec.serialise(wssec.new_envelope(wssec.parse(made.encode()), version))
+
+
+SOAPS: Final = [
+    b"", b"<", b"x", b"\xff\xfe", b"<a/>", b"<!DOCTYPE a><a/>", b"<a>" * 300, b"<a>" * DEEP, b"\x00" * 9, b'<?xml version="1.0" encoding="x"?><a/>', b"<?x?><a/>",
+    *(f'<s:Envelope xmlns:s="{space}">{inner}</s:Envelope>'.encode() for space in (wssec.SOAP, wssec.SOAP12, "urn:x", "x") for inner in (
+        "", "<s:Body/>", "<s:Header/><s:Body/>", "<s:Body/><s:Header/>", "<s:Body><s:Fault/></s:Body>", "<s:Body><s:Fault><faultcode/></s:Fault></s:Body>", "x", "<!-- x -->",
+        f'<s:Header><Security xmlns="{wssec.WSSE}"/></s:Header><s:Body/>', f'<s:Header><Signature xmlns="{wssec.DS}"/></s:Header><s:Body xmlns="relative"/>',
+        f'<s:Header/><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
+        f'<s:Header><EncryptedKey xmlns="{wscrypt.XENC}"/></s:Header><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.attack("a hostile gateway")
+@pytest.mark.parametrize("version", [wssec.SOAP, wssec.SOAP12], ids=["1.1", "1.2"])
+def test_mutated_envelopes_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province, version: str) -> None:  # noqa: F811
+    client = SoapClient(me, soap=version)
+    prepared = PreparedSoap(Prepared("POST", "/soap/x", "https://localhost/soap/x", {}, b""), "urn:uuid:1")
+    sound = envelope(gateway, province.authority, version, "urn:uuid:1").decode()
+    headers = {"content-type": "text/xml"}
+    assert client.judge(prepared, RawAnswer(200, headers, sound.encode())).verified
+    refused = 0
+    for number in range(MANY):
+        chance = random.Random(SEED + number)
+        text = chance.choice((sound, sound, sound, fault(version).decode()))
+        raw = mutate(text, chance) if chance.random() < 0.7 else signed_anew(text, chance, gateway)
+        refused += only_its_own(
+            lambda raw=raw: client.judge(prepared, RawAnswer(200, headers, raw)), f"seed {SEED + number}: {raw[:4000]!r}"
+        )
+    assert refused > MANY / 3
+    for raw in SOAPS:
+        only_its_own(lambda raw=raw: client.judge(prepared, RawAnswer(500, headers, raw)), repr(raw[:500]))
+        only_its_own(lambda raw=raw: client.judge(prepared, RawAnswer(200, {"content-type": "xml"}, raw)), repr(raw[:500]))
+
+
+def signed_anew(text: str, chance: random.Random, gateway: Identity) -> bytes:
+    """An envelope whose parts were mutated before they were signed: a gateway that has the key, and is broken or hostile."""
+    root = wssec.parse(text.encode())
+    header = root[0]
+    security = header.find(f"{{{wssec.WSSE}}}Security")
+    if security is None:
+        return by_bytes(text.encode(), chance)
+    header.remove(security)
+    made = mutate(wssec.serialise(root).decode(), chance)
+    try:
+        again = wssec.parse(made)
+        return wssec.serialise(wssec.sign(again, gateway.signer, headers=(), now=time.time()))
+    except (ClientError, etree.LxmlError, ValueError, TypeError):
+        return made
+
+
+# --- encrypted bodies -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def receiver(province: Province) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:  # noqa: F811
+    key = make_key("rsa")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key, x509.load_pem_x509_certificates(province.authority.leaf("encrypt", key))[0]
+
+
+@pytest.mark.attack("a hostile gateway")
+def test_mutated_encrypted_envelopes_end_in_the_clients_own_error(
+    gateway: Identity,
+    province: Province,
+    receiver: tuple[rsa.RSAPrivateKey, x509.Certificate],  # noqa: F811
+) -> None:
+    key, certificate = receiver
+    root = wscrypt.encrypt(wssec.parse(envelope(gateway, province.authority, wssec.SOAP, "urn:uuid:1")), certificate)
+    text = wssec.serialise(root).decode()
+    assert wscrypt.decrypt(wssec.parse(text.encode()), key, certificate) is not None
+
+    def read(raw: bytes) -> None:
+        wscrypt.decrypt(wssec.parse(raw), key, certificate)
+
+    refused = 0
+    for number in range(MANY):
+        raw = mutate(text, random.Random(SEED + number))
+        refused += only_its_own(lambda raw=raw: read(raw), f"seed {SEED + number}: {raw[:4000]!r}")
+    assert refused > MANY / 3
+    for raw in (
+        *SOAPS,
+        text.replace("<xenc:CipherValue>", "<xenc:CipherValue>ấ", 1).encode(),
+        text.replace("<ds:DigestMethod", "<!-- x --><ds:DigestMethod", 1).encode(),
+    ):
+        only_its_own(lambda raw=raw: read(raw), repr(raw[:500]))
+
+
+def parts_of_jose(sealed: bytes, chance: random.Random) -> bytes:
+    parts = sealed.split(b".")
+    kind = chance.randrange(6)
+    if kind == 0:
+        head = json.loads(jose._decode(parts[0]))
+        name = chance.choice((*head, "zip", "crit"))
+        head[name] = chance.choice(
+            (
+                None,
+                1,
+                [],
+                {},
+                "",
+                "ES256",
+                "dir",
+                "\ud800",
+                {"kty": "EC", "crv": "P-256", "x": 1, "y": None},
+                {"kty": "EC"},
+                "x" * 9_999,
+                True,
+                [[[]]],
+            )
+        )
+        parts[0] = jose._encode(json.dumps(head).encode())
+    elif kind == 1:
+        parts[0] = jose._encode(chance.choice(JSONS))
+    elif kind == 2:
+        at = chance.randrange(len(parts))
+        parts[at] = chance.choice((b"", b"*", b"\xff", b"A", b"AAAA", b"A" * 9_999))
+    elif kind == 3:
+        chance.shuffle(parts)
+    elif kind == 4:
+        parts = parts[: chance.randrange(6)] or [b""]
+    else:
+        return by_bytes(sealed, chance)
+    return b".".join(parts)
+
+
+@pytest.mark.attack("a hostile gateway")
+@pytest.mark.parametrize("kind", ["p256", "rsa"])
+def test_mutated_jose_bodies_end_in_the_clients_own_error(gateway: Identity, province: Province, kind: str) -> None:  # noqa: F811
+    key = make_key(kind)
+    certificate = x509.load_pem_x509_certificates(province.authority.leaf("encrypt", key))[0]
+    assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+    mine = Verifier(gateway.signer.key_id, gateway.signer.certificate)
+
+    def read(body: bytes) -> None:
+        jose.unseal(body, "me", key, lambda id: [mine] if id == mine.key_id else [], time.time())
+
+    sealed = jose.seal(b'{"a":1}', "application/json", gateway.signer, "me", certificate)
+    read(sealed)
+    refused = 0
+    for number in range(MANY // 2):
+        chance = random.Random(SEED + number)
+        body = parts_of_jose(sealed, chance)
+        refused += only_its_own(lambda body=body: read(body), f"seed {SEED + number}: {body[:2000]!r}")
+        inner = Inner(gateway.signer, chance)
+        body = jose.seal(b"x", chance.choice(("application/json", "é")), inner, "me", certificate)  # type: ignore[arg-type]
+        refused += only_its_own(lambda body=body: read(body), f"seed {SEED + number}, inside")
+    assert refused > MANY / 3
+
+
+class Inner:
+    """A signer that writes nonsense into what is signed and then encrypted."""
+
+    def __init__(self, signer: Any, chance: random.Random) -> None:
+        self._signer, self._chance = signer, chance
+        self.jose_algorithm = chance.choice((signer.jose_algorithm, None, 1, [], {}))
+        self.key_id = chance.choice((signer.key_id, None, 1, [], {}, "x"))
+
+    def sign(self, data: bytes) -> bytes:
+        made: bytes = self._signer.sign(data)
+        return self._chance.choice((made, b"", b".", b"x" * 64, by_bytes(made, self._chance)))
+
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+
+
+def answered(gateway: Identity, authority: Authority, request: httpsig.Message) -> tuple[dict[str, str], bytes]:
+    body, note = b'{"a":1}', base64.b64encode(authority.note(1, LEAF).encode()).decode()
+    headers = {
+        "content-type": "application/json", "content-digest": httpsig.digest_header(body), "lgsp-transfer": "t-1",
+        "lgsp-receipt": f"intent=:{base64.b64encode(LEAF).decode()}:", "lgsp-checkpoint": f":{note}:",
+    }  # fmt: skip
+    return headers | httpsig.sign_answer(
+        httpsig.Message(headers, status=200, request=request), gateway.signer, created=int(time.time())
+    ), body
+
+
+@pytest.mark.attack("a hostile gateway")
+def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province) -> None:  # noqa: F811
+    client = RestClient(me)
+    prepared = client.prepare("POST", "/x/v1/y", b"{}", token="t")
+    request = httpsig.Message(prepared.headers, prepared.method, prepared.target)
+    headers, body = answered(gateway, province.authority, request)
+    assert client.judge(prepared, RawAnswer(200, headers, body)).verified
+    refused = 0
+    for number in range(MANY):
+        chance = random.Random(SEED + number)
+        name, made, content = chance.choice(list(headers)), dict(headers), body
+        kind = chance.randrange(5)
+        if kind == 0:
+            del made[name]
+        elif kind == 1:
+            made[name] = chance.choice(TEXTS)
+        elif kind == 2:
+            made[name] = by_bytes(headers[name].encode(), chance).decode("latin-1")
+        elif kind == 3:
+            made = signed_headers(made, name, chance, request, gateway)
+        else:
+            content = chance.choice((by_bytes(body, chance), *JSONS))
+        told = f"seed {SEED + number}: {name}: {made.get(name, '')[:300]!r} {content[:100]!r}"
+        refused += only_its_own(lambda made=made, content=content: use(client.judge(prepared, RawAnswer(200, made, content))), told)
+    assert refused > MANY / 3
+    for content in JSONS:
+        for status in (200, 400):
+            told = f"{status} {content[:200]!r}"
+            plain = RawAnswer(status, {"content-type": "application/problem+json"}, content)
+            only_its_own(lambda plain=plain: use(client.judge(prepared, plain, need_signature=False)), told)
+            only_its_own(lambda plain=plain: client.keep_token(plain), told)
+        only_its_own(lambda content=content: audit.check_proof(content, client.keeper.key), repr(content[:200]))  # type: ignore[union-attr]
+
+
+def signed_headers(
+    headers: dict[str, str], name: str, chance: random.Random, request: httpsig.Message, gateway: Identity
+) -> dict[str, str]:
+    """Nonsense that is properly signed."""
+    made = {each: text for each, text in headers.items() if not each.startswith("signature")}
+    if name in made:
+        made[name] = chance.choice(TEXTS)
+    try:
+        return made | httpsig.sign_answer(httpsig.Message(made, status=200, request=request), gateway.signer, created=int(time.time()))
+    except BadField:
+        return made | {each: text for each, text in headers.items() if each.startswith("signature")}
+
+
+def use(answer: Answer) -> None:
+    """What callers do with an answer."""
+    answer.json()
+    assert answer.problem is None or isinstance(answer.problem, dict)
+    rest.receipt_lines(answer.receipt, answer.checkpoint)
+
+
+@pytest.mark.attack("a hostile gateway")
+def test_nonsense_in_small_readers_ends_in_their_own_error(province: Province) -> None:  # noqa: F811
+    key = audit.LogKey.parse(province.authority.log_vkey)
+    note = province.authority.note(1, LEAF)
+    for text in [*TEXTS, *(each.decode("utf-8", "surrogateescape") for each in JSONS)]:
+        only_its_own(lambda text=text: fields.read_dictionary(text), repr(text[:100]))
+        only_its_own(lambda text=text: fields.read_string(text), repr(text[:100]))
+        only_its_own(lambda text=text: audit.read_checkpoint(text, key), repr(text[:100]))
+        only_its_own(lambda text=text: audit.LogKey.parse(text), repr(text[:100]))
+        only_its_own(lambda text=text: audit.Receipt.from_headers({"lgsp-receipt": text}), repr(text[:100]))
+        rest.receipt_lines(None, text)
+    for size in ("²", "१", "1" * 5_000, "-1", "01", "", "1\n2", "9" * 400):
+        for root in (base64.b64encode(LEAF).decode(), "ấ", ""):
+            made = signed_note(province.authority, f"{key.name}\n{size}\n{root}\n")
+            only_its_own(lambda made=made: audit.read_checkpoint(made, key), repr(size[:20]))
+    for number in range(MANY):
+        made = by_bytes(note.encode(), random.Random(SEED + number)).decode("utf-8", "replace")
+        only_its_own(lambda made=made: audit.read_checkpoint(made, key), repr(made[:300]))
+
+
+def signed_note(authority: Authority, text: str) -> str:
+    name = authority.log_vkey.partition("+")[0]
+    signature = base64.b64encode(bytes.fromhex(authority.log_vkey.split("+")[1]) + authority.log_key.sign(text.encode())).decode()
+    return f"{text}\n— {name} {signature}\n"
+
+
+@pytest.mark.attack("a hostile gateway")
+def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province: Province) -> None:  # noqa: F811
+    key = audit.LogKey.parse(province.authority.log_vkey)
+    sound = {"phase": "intent", "index": 0, "leaf": base64.b64encode(LEAF).decode(), "entry": "entry", "proof": []}
+    content: dict[str, Any] = {"checkpoint": province.authority.note(1, LEAF), "entries": [sound]}
+    audit.check_proof(json.dumps(content).encode(), key)
+    odd: list[Any] = [None, 1, -1, 0.5, 10**400, "", "ấ", "\ud800", [], {}, [None], True, "x" * 9_999]
+    for value in odd:
+        for made in [{**content, "entries": value}, {**content, "entries": [value]}, {**content, "checkpoint": value}, value]:
+            only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), repr(made)[:200])
+        for name in sound:
+            made = {**content, "entries": [{**sound, name: value}]}
+            only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), f"{name}: {value!r}"[:200])
+
+
+# --- keys that are published, and what comes over the wire -------------------------------------------------------------
+
+
+@pytest.mark.attack("a hostile gateway")
+def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "_AGAIN", 0.0)
+    pem = (me.folder / "sign.crt").read_text()
+    odd: list[Any] = [None, 1, "", "ấ", [], {}, pem, pem[:-40], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    bodies = [*JSONS, *(json.dumps({"sign": made}).encode() for value in odd for made in (
+        value, [value], [{"id": value, "certificate": pem, "chain": []}], [{"id": "x", "certificate": value, "chain": []}],
+        [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
+    ))]  # fmt: skip
+    for body in bodies:
+        monkeypatch.setattr(keyset.Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
+        assert me.keys.by_id("unknown") == () and me.keys.by_thumbprint(b"x") is None
+
+
+WIRES: Final = {
+    "nothing": b"", "no HTTP": b"SSH-2.0-x\r\n", "half a status": b"HTTP/1.1 2", "a status that is none": b"HTTP/1.1 \xc2\xb2\xc2\xb2\xc2\xb2 x\r\n\r\n",
+    "a status of 5,000 digits": b"HTTP/1.1 " + b"2" * 5_000 + b" x\r\n\r\n", "a length beyond memory": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\nx",
+    "a length of a terabyte": b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\nx", "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5_000 + b"\r\n\r\nx",
+    "a length that is none": b"HTTP/1.1 200 OK\r\ncontent-length: \xb2\r\n\r\nx", "chunks that are none": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx",
+    "a chunk beyond memory": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\nx", "a chunk of less than nothing": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nx",
+    "headers outside ASCII": b"HTTP/1.1 200 OK\r\nx-\xff: \xff\xfe\r\ncontent-length: 0\r\n\r\n", "many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+    "a long header": b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n", "more than is read": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3_000_000,
+    "less than was promised": b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wire(gateway: Identity) -> Iterator[Callable[[bytes], str]]:
+    """Answers each connection with the bytes that were set last, whatever is asked."""
+    context = gateway.server_context()
+    context.verify_mode = ssl.CERT_NONE
+    listener = socket.create_server(("127.0.0.1", 0))
+    said = [b""]
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    connection.recv(65_536)
+                    connection.sendall(said[0])
+            except OSError:
+                continue
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+
+    def say(raw: bytes) -> str:
+        said[0] = raw
+        return f"https://localhost:{listener.getsockname()[1]}"
+
+    yield say
+    listener.close()
+
+
+@pytest.mark.attack("a hostile gateway")
+@pytest.mark.parametrize("name", WIRES)
+def test_what_is_no_answer_over_the_wire_ends_in_the_clients_own_error(
+    me: Identity, wire: Callable[[bytes], str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.clients.transport.MOST_BYTES", 1_000_000)
+    transport = Transport(wire(WIRES[name]), me.client_context(), 20.0)
+    refused = only_its_own(lambda: transport.send("GET", "/", {}, b""), name)
+    assert refused == (name not in ("headers outside ASCII", "a length that is none", "a length of 5,000 digits"))
+    assert MOST_BYTES >= 10_000_000
+
+
+@pytest.mark.attack("a hostile gateway")
+@pytest.mark.parametrize("token", ["a\r\nb", "ấ", "", "a b", "x" * 100_000])
+def test_a_token_that_no_header_can_hold_is_refused(me: Identity, token: str) -> None:
+    raw = RawAnswer(200, {}, json.dumps({"access_token": token, "expires_in": 600}).encode())
+    assert only_its_own(lambda: RestClient(me).keep_token(raw), token[:20])
+
+
+def test_the_parties_are_those_of_the_examples() -> None:
+    assert {"canh-bao", "gateway"} <= set(PARTIES) and soap.SOAP == wssec.SOAP
