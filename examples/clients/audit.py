@@ -86,7 +86,7 @@ def consistent(size1: int, root1: bytes, size2: int, root2: bytes, proof: Sequen
 def _unbase64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except (ValueError, TypeError) as wrong:
+    except ValueError as wrong:
         raise LogError("not base64 where the log should have it") from wrong
 
 

@@ -33,3 +33,12 @@ def _dump(value: Any) -> str:
             raise ValueError("JSON has no word for infinite or undefined numbers")
         return format(value, "f")
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def in_words(body: bytes) -> str:
+    """What a problem document says, in the language asked for; anything else as it came, cut."""
+    try:
+        problem = load_json(body)
+        return f"{problem['code']}: {problem['detail']} {problem['next']}"
+    except (WrongAnswer, KeyError, TypeError):
+        return body[:600].decode("utf-8", "replace")

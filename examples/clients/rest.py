@@ -40,7 +40,7 @@ from examples.clients.httpsig import Message, digest_header, sign_request, verif
 from examples.clients.identity import Identity, encryption_of
 from examples.clients.jose import MEDIA_TYPE as JOSE
 from examples.clients.jose import seal, unseal
-from examples.clients.jsontext import dump_json, load_json
+from examples.clients.jsontext import dump_json, in_words, load_json
 from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -274,20 +274,11 @@ class RestClient:
         return None if self.keeper is None else self.keeper.check(fetch)
 
 
-def _in_words(body: bytes) -> str:
-    """What a problem document says, in the language asked for; anything else as it came, cut."""
-    try:
-        problem = load_json(body)
-        return f"{problem['code']}: {problem['detail']} {problem['next']}"
-    except (WrongAnswer, KeyError, TypeError):
-        return body[:600].decode("utf-8", "replace")
-
-
 class TokenRefused(ClientError):
     """The token endpoint said no; `raw` is what it said."""
 
     def __init__(self, raw: RawAnswer) -> None:
-        super().__init__(f"no token: status {raw.status}: {_in_words(raw.body)}")
+        super().__init__(f"no token: status {raw.status}: {in_words(raw.body)}")
         self.raw = raw
 
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from examples.clients import audit, fields, httpsig, jose, keyset, rest, soap, wscrypt, wssec
+from examples.clients import audit, fields, httpsig, jose, keyset, rest, wscrypt, wssec
 from examples.clients.errors import ClientError
 from examples.clients.fields import BadField
 from examples.clients.identity import Identity
@@ -25,11 +25,12 @@ from examples.clients.rest import Answer, Prepared, RestClient
 from examples.clients.signing import Verifier
 from examples.clients.soap import PreparedSoap, SoapClient
 from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
-from tests.examples.conftest import KINDS as PARTIES
-from tests.examples.conftest import Authority, Province, identities, make_key, province  # noqa: F401  fixtures
+from tests.examples import conftest as parties
+from tests.examples.conftest import Authority, Province, make_key
 from tests.security.mutating import by_bytes, mutate
 from tests.size import mutations
 
+province = parties.province  # a fixture of theirs
 SEED: Final = 20261127
 MANY: Final = mutations(500)
 LEAF: Final = audit.leaf_hash(b"entry")
@@ -61,12 +62,12 @@ def only_its_own(act: Callable[[], object], told: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def me(province: Province) -> Identity:  # noqa: F811
+def me(province: Province) -> Identity:
     return province.identity("canh-bao")
 
 
 @pytest.fixture(scope="module")
-def gateway(province: Province) -> Identity:  # noqa: F811
+def gateway(province: Province) -> Identity:
     return province.identity("gateway")
 
 
@@ -103,7 +104,7 @@ SOAPS: Final = [
 
 @pytest.mark.attack("a hostile gateway")
 @pytest.mark.parametrize("version", [wssec.SOAP, wssec.SOAP12], ids=["1.1", "1.2"])
-def test_mutated_envelopes_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province, version: str) -> None:  # noqa: F811
+def test_mutated_envelopes_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province, version: str) -> None:
     client = SoapClient(me, soap=version)
     prepared = PreparedSoap(Prepared("POST", "/soap/x", "https://localhost/soap/x", {}, b""), "urn:uuid:1")
     sound = envelope(gateway, province.authority, version, "urn:uuid:1").decode()
@@ -143,7 +144,7 @@ def signed_anew(text: str, chance: random.Random, gateway: Identity) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def receiver(province: Province) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:  # noqa: F811
+def receiver(province: Province) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
     key = make_key("rsa")
     assert isinstance(key, rsa.RSAPrivateKey)
     return key, x509.load_pem_x509_certificates(province.authority.leaf("encrypt", key))[0]
@@ -153,7 +154,7 @@ def receiver(province: Province) -> tuple[rsa.RSAPrivateKey, x509.Certificate]: 
 def test_mutated_encrypted_envelopes_end_in_the_clients_own_error(
     gateway: Identity,
     province: Province,
-    receiver: tuple[rsa.RSAPrivateKey, x509.Certificate],  # noqa: F811
+    receiver: tuple[rsa.RSAPrivateKey, x509.Certificate],
 ) -> None:
     key, certificate = receiver
     root = wscrypt.encrypt(wssec.parse(envelope(gateway, province.authority, wssec.SOAP, "urn:uuid:1")), certificate)
@@ -216,7 +217,7 @@ def parts_of_jose(sealed: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.attack("a hostile gateway")
 @pytest.mark.parametrize("kind", ["p256", "rsa"])
-def test_mutated_jose_bodies_end_in_the_clients_own_error(gateway: Identity, province: Province, kind: str) -> None:  # noqa: F811
+def test_mutated_jose_bodies_end_in_the_clients_own_error(gateway: Identity, province: Province, kind: str) -> None:
     key = make_key(kind)
     certificate = x509.load_pem_x509_certificates(province.authority.leaf("encrypt", key))[0]
     assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
@@ -266,7 +267,7 @@ def answered(gateway: Identity, authority: Authority, request: httpsig.Message) 
 
 
 @pytest.mark.attack("a hostile gateway")
-def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province) -> None:  # noqa: F811
+def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Identity, province: Province) -> None:
     client = RestClient(me)
     prepared = client.prepare("POST", "/x/v1/y", b"{}", token="t")
     request = httpsig.Message(prepared.headers, prepared.method, prepared.target)
@@ -320,7 +321,7 @@ def use(answer: Answer) -> None:
 
 
 @pytest.mark.attack("a hostile gateway")
-def test_nonsense_in_small_readers_ends_in_their_own_error(province: Province) -> None:  # noqa: F811
+def test_nonsense_in_small_readers_ends_in_their_own_error(province: Province) -> None:
     key = audit.LogKey.parse(province.authority.log_vkey)
     note = province.authority.note(1, LEAF)
     for text in [*TEXTS, *(each.decode("utf-8", "surrogateescape") for each in JSONS)]:
@@ -346,7 +347,7 @@ def signed_note(authority: Authority, text: str) -> str:
 
 
 @pytest.mark.attack("a hostile gateway")
-def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province: Province) -> None:  # noqa: F811
+def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province: Province) -> None:
     key = audit.LogKey.parse(province.authority.log_vkey)
     sound = {"phase": "intent", "index": 0, "leaf": base64.b64encode(LEAF).decode(), "entry": "entry", "proof": []}
     content: dict[str, Any] = {"checkpoint": province.authority.note(1, LEAF), "entries": [sound]}
@@ -438,7 +439,3 @@ def test_what_is_no_answer_over_the_wire_ends_in_the_clients_own_error(
 def test_a_token_that_no_header_can_hold_is_refused(me: Identity, token: str) -> None:
     raw = RawAnswer(200, {}, json.dumps({"access_token": token, "expires_in": 600}).encode())
     assert only_its_own(lambda: RestClient(me).keep_token(raw), token[:20])
-
-
-def test_the_parties_are_those_of_the_examples() -> None:
-    assert {"canh-bao", "gateway"} <= set(PARTIES) and soap.SOAP == wssec.SOAP
