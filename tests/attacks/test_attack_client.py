@@ -5,11 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -17,14 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from examples.clients import audit, fields, httpsig, jose, keyset, rest, wscrypt, wssec
+from examples.clients import audit, fields, httpsig, jose, rest, wscrypt, wssec
 from examples.clients.errors import ClientError
 from examples.clients.fields import BadField
 from examples.clients.identity import Identity
 from examples.clients.rest import Answer, Prepared, RestClient
 from examples.clients.signing import Verifier
 from examples.clients.soap import PreparedSoap, SoapClient
-from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
+from examples.clients.transport import RawAnswer
+from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
 from tests.examples import conftest as parties
 from tests.examples.conftest import Authority, Province, make_key
 from tests.security.mutating import by_bytes, mutate
@@ -34,31 +31,6 @@ province = parties.province  # a fixture of theirs
 SEED: Final = 20261127
 MANY: Final = mutations(500)
 LEAF: Final = audit.leaf_hash(b"entry")
-DEEP: Final = 100_000
-JSONS: Final = [
-    b"", b"{", b"null", b"[]", b"1", b'"x"', b"{}", b"\xff", b"\xef\xbb\xbf{}", b"[" * DEEP, b'{"a":' * DEEP, b"1" * 5_000, b"1e999999999999999999999", b"NaN", b'"\\ud800"',
-    b'{"access_token":1}', b'{"access_token":[],"expires_in":1}', b'{"access_token":"a\\r\\nb","expires_in":1}', b'{"access_token":"\xe1\xba\xa5","expires_in":1}',
-    b'{"access_token":"","expires_in":1}', b'{"access_token":"a","expires_in":' + b"9" * 400 + b"}", b'{"access_token":"a","expires_in":NaN}',
-    b'{"access_token":"a","expires_in":-1}', b'{"access_token":"a","expires_in":null}', b'{"code":1,"detail":[],"next":{}}', b'{"proof":1}', b'{"proof":[1]}',
-    b'{"proof":["\xe1\xba\xa5"]}', b'{"checkpoint":1,"entries":[]}', b'{"checkpoint":"\\ud800\\n\\n","entries":[]}',
-]  # fmt: skip
-TEXTS: Final = [
-    "", " ", ":", "::", ":a:", ":ấ:", "\x00", "ấ", "é" * 300, "²", "(" * 5_000, '"', '"' * 5_000, "sig1=", "sig1=()", "sig1=(;", "sig1=:" + "A" * 9_999 + ":", "a=1;b=²",
-    "sig1=" + "9" * 5_000, "sig1=(" + '"a" ' * 2_000 + ")", "-", "?2", "*" * 9_999, ",", "a,a", "a=?1, a=?0", 'sig1=("@status" "content-digest");created=1;keyid="x";tag="lgsp-answer"',
-    "\udcff", "sig1=१", "x" * 100_000,
-]  # fmt: skip
-
-
-def only_its_own(act: Callable[[], object], told: str) -> bool:
-    """Whether it was refused; anything but the client's own error with words is a hole."""
-    try:
-        act()
-    except ClientError as refused:
-        assert str(refused).strip(), told
-        return True
-    except Exception as bare:
-        raise AssertionError(f"{type(bare).__name__}: {str(bare)[:200]}; {told}") from bare
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -89,17 +61,6 @@ def fault(version: str) -> bytes:
     problem = f'<l:Problem xmlns:l="{wssec.LGSP}"><l:Code>a.b</l:Code><l:Title xml:lang="vi">Sai</l:Title><l:Transfer>t</l:Transfer><l:Finding here="a"/></l:Problem>'
     made = f'<soap:Fault xmlns:soap="{version}"><faultcode>soap:Client</faultcode><faultstring>x</faultstring><detail>{problem}</detail></soap:Fault>'
     return wssec.serialise(wssec.new_envelope(wssec.parse(made.encode()), version))
-
-
-SOAPS: Final = [
-    b"", b"<", b"x", b"\xff\xfe", b"<a/>", b"<!DOCTYPE a><a/>", b"<a>" * 300, b"<a>" * DEEP, b"\x00" * 9, b'<?xml version="1.0" encoding="x"?><a/>', b"<?x?><a/>",
-    *(f'<s:Envelope xmlns:s="{space}">{inner}</s:Envelope>'.encode() for space in (wssec.SOAP, wssec.SOAP12, "urn:x", "x") for inner in (
-        "", "<s:Body/>", "<s:Header/><s:Body/>", "<s:Body/><s:Header/>", "<s:Body><s:Fault/></s:Body>", "<s:Body><s:Fault><faultcode/></s:Fault></s:Body>", "x", "<!-- x -->",
-        f'<s:Header><Security xmlns="{wssec.WSSE}"/></s:Header><s:Body/>', f'<s:Header><Signature xmlns="{wssec.DS}"/></s:Header><s:Body xmlns="relative"/>',
-        f'<s:Header/><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
-        f'<s:Header><EncryptedKey xmlns="{wscrypt.XENC}"/></s:Header><s:Body><EncryptedData xmlns="{wscrypt.XENC}"/></s:Body>',
-    )),
-]  # fmt: skip
 
 
 @pytest.mark.attack("a hostile gateway")
@@ -359,83 +320,3 @@ def test_entries_of_a_proof_that_are_none_end_in_the_clients_own_error(province:
         for name in sound:
             made = {**content, "entries": [{**sound, name: value}]}
             only_its_own(lambda made=made: audit.check_proof(json.dumps(made).encode(), key), f"{name}: {value!r}"[:200])
-
-
-# --- keys that are published, and what comes over the wire -------------------------------------------------------------
-
-
-@pytest.mark.attack("a hostile gateway")
-def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyset, "_AGAIN", 0.0)
-    pem = (me.folder / "sign.crt").read_text()
-    odd: list[Any] = [None, 1, "", "ấ", [], {}, pem, pem[:-40], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
-    bodies = [*JSONS, *(json.dumps({"sign": made}).encode() for value in odd for made in (
-        value, [value], [{"id": value, "certificate": pem, "chain": []}], [{"id": "x", "certificate": value, "chain": []}],
-        [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
-    ))]  # fmt: skip
-    for body in bodies:
-        monkeypatch.setattr(keyset.Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
-        assert me.keys.by_id("unknown") == () and me.keys.by_thumbprint(b"x") is None
-
-
-WIRES: Final = {
-    "nothing": b"", "no HTTP": b"SSH-2.0-x\r\n", "half a status": b"HTTP/1.1 2", "a status that is none": b"HTTP/1.1 \xc2\xb2\xc2\xb2\xc2\xb2 x\r\n\r\n",
-    "a status of 5,000 digits": b"HTTP/1.1 " + b"2" * 5_000 + b" x\r\n\r\n", "a length beyond memory": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\nx",
-    "a length of a terabyte": b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\nx", "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5_000 + b"\r\n\r\nx",
-    "a length that is none": b"HTTP/1.1 200 OK\r\ncontent-length: \xb2\r\n\r\nx", "chunks that are none": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx",
-    "a chunk beyond memory": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\nx", "a chunk of less than nothing": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nx",
-    "headers outside ASCII": b"HTTP/1.1 200 OK\r\nx-\xff: \xff\xfe\r\ncontent-length: 0\r\n\r\n", "many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
-    "a long header": b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000 + b"\r\n\r\n", "more than is read": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3_000_000,
-    "less than was promised": b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx",
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def wire(gateway: Identity) -> Iterator[Callable[[bytes], str]]:
-    """Answers each connection with the bytes that were set last, whatever is asked."""
-    context = gateway.server_context()
-    context.verify_mode = ssl.CERT_NONE
-    listener = socket.create_server(("127.0.0.1", 0))
-    said = [b""]
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(plain, server_side=True) as connection:
-                    connection.recv(65_536)
-                    connection.sendall(said[0])
-            except OSError:
-                continue
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-
-    def say(raw: bytes) -> str:
-        said[0] = raw
-        return f"https://localhost:{listener.getsockname()[1]}"
-
-    yield say
-    listener.close()
-
-
-@pytest.mark.attack("a hostile gateway")
-@pytest.mark.parametrize("name", WIRES)
-def test_what_is_no_answer_over_the_wire_ends_in_the_clients_own_error(
-    me: Identity, wire: Callable[[bytes], str], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("examples.clients.transport.MOST_BYTES", 1_000_000)
-    transport = Transport(wire(WIRES[name]), me.client_context(), 20.0)
-    refused = only_its_own(lambda: transport.send("GET", "/", {}, b""), name)
-    assert refused == (name not in ("headers outside ASCII", "a length that is none", "a length of 5,000 digits"))
-    assert MOST_BYTES >= 10_000_000
-
-
-@pytest.mark.attack("a hostile gateway")
-@pytest.mark.parametrize("token", ["a\r\nb", "ấ", "", "a b", "x" * 100_000])
-def test_a_token_that_no_header_can_hold_is_refused(me: Identity, token: str) -> None:
-    raw = RawAnswer(200, {}, json.dumps({"access_token": token, "expires_in": 600}).encode())
-    assert only_its_own(lambda: RestClient(me).keep_token(raw), token[:20])
