@@ -22,9 +22,9 @@ from examples.clients.signing import Verifier
 from examples.clients.soap import PreparedSoap, SoapClient
 from examples.clients.transport import RawAnswer
 from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
+from tests.attacks.mutating import by_bytes, mutate
 from tests.examples import conftest as parties
 from tests.examples.conftest import Authority, Province, make_key
-from tests.security.mutating import by_bytes, mutate
 from tests.size import mutations
 
 province = parties.province  # a fixture of theirs

@@ -33,8 +33,11 @@ from security.authority import certificate_pem
 from security.wsnames import DS, WSU
 from security.wssec import sign_envelope, verify_envelope
 from security.wsusual import verify_usual
-from tests.security.mutating import mutate, mutate_text
+from tests.attacks.mutating import mutate, mutate_text
+from tests.security import conftest as keys
 from tests.size import mutations
+
+house, p256, rsa_pair, now = keys.house, keys.p256, keys.rsa_pair, keys.now  # fixtures of theirs
 
 SEED: Final = int(os.environ.get("LGSP_TEST_SEED", "20261127"))
 MANY: Final = mutations(2_000)
