@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
@@ -29,6 +30,7 @@ Verdict = Literal["accepted", "refused"]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
 _MARK: Final = re.compile(r"([0-9a-f-]{36})~(.+)", re.DOTALL)
+_COUNTED: Final = 1_000
 _NAME_MOST: Final = 180  # bytes; with the mark and the ending of a report it stays within the 255 that a name may have
 
 
@@ -169,12 +171,18 @@ class Folder:
 
 
 def quarantined(root: Path) -> list[Path]:
-    """The files that lie in quarantine, of all folders below `root`."""
+    """The files that lie in quarantine, of all folders below `root`; a thousand of a folder at most, and none behind a link."""
     found: list[Path] = []
-    for folder in root.glob(f"*/{QUARANTINE}"):
-        with suppress(OSError), os.scandir(folder) as entries:
-            found += [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
-    return sorted(found)
+    for place in sorted(root.glob(f"*/{QUARANTINE}")):
+        with suppress(OSError):
+            folder = os.open(place, _DIRECTORY)
+            try:
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in islice(entries, _COUNTED) if entry.is_file(follow_symlinks=False)]
+            finally:
+                os.close(folder)
+            found += [place / name for name in sorted(names)]
+    return found
 
 
 def safe_name(name: str) -> str:

@@ -53,7 +53,7 @@ from security.entry import keyed
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
 MOST_SECONDS: Final = 300.0
-SILENT_SECONDS: Final = 120.0  # the largest file that the bounds allow is read in a fraction of it
+SILENT_SECONDS: Final = MOST_SECONDS  # the largest file that the bounds allow is read in a tenth of it
 log = logging.getLogger("lgsp.files")
 
 

@@ -108,6 +108,9 @@ def test_the_doctor_and_the_metrics_say_so(place: Place) -> None:
     (place.drop / "quarantine" / "x.csv").write_bytes(b"x")
     (finding,) = found()
     assert finding.kind.grave and finding.facts["count"] == 1 and "quarantine/x.csv" in finding.facts["paths"]
+    (place.drop.parent / "khac").mkdir()
+    (place.drop.parent / "khac" / "quarantine").symlink_to(place.data)  # a link of a stranger leads nowhere
+    assert len(found()[0].facts["paths"].split(",")) == 1
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
     counts = Vitals(engine, None, lambda: 0.0, place.settings.drop_root)._count()  # type: ignore[arg-type]
     assert "\nlgsp_files_quarantined 1\n" in metrics(counts, 1)
