@@ -4,6 +4,7 @@
     <folder>/work/         taken up: <mark>~<name>, by one rename
     <folder>/accepted/     <name> with the mark in it, and its report
     <folder>/refused/      the same
+    <folder>/quarantine/   what ended the gateway's process too often; its report lies in refused/
 
 The folder must be one file system. Invariants: a file is in exactly one of these places; each step is one rename, so that whoever dies in between
 leaves a file that can be taken up again under the same mark; a report is on disk before its file leaves work/. Links are never followed.
@@ -19,14 +20,17 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
 WORK: Final = "work"
+QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
 _MARK: Final = re.compile(r"([0-9a-f-]{36})~(.+)", re.DOTALL)
+_COUNTED: Final = 1_000
 _NAME_MOST: Final = 180  # bytes; with the mark and the ending of a report it stays within the 255 that a name may have
 
 
@@ -67,7 +71,7 @@ class Folder:
         self._held = False
         path.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._open = {"": os.open(path, _DIRECTORY)}
-        for name in (WORK, "accepted", "refused"):
+        for name in (WORK, "accepted", "refused", QUARANTINE):
             with suppress(FileExistsError):
                 os.mkdir(name, 0o770, dir_fd=self._open[""])
             self._open[name] = os.open(name, _DIRECTORY, dir_fd=self._open[""])
@@ -143,8 +147,9 @@ class Folder:
         unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size
         return data if unchanged else None
 
-    def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes]) -> None:
-        """Lay the reports (by their ending) beside where the file goes, then move it there. Doing it again changes nothing."""
+    def finish(self, claimed: Claimed, verdict: Verdict, reports: Mapping[str, bytes], *, aside: bool = False) -> None:
+        """Lay the reports (by their ending) beside where the file goes, then move it there; where it is set aside, it goes to quarantine/ alone.
+        Doing it again changes nothing."""
         stem, dot, ending = claimed.name.rpartition(".")
         base = f"{stem if dot else claimed.name}.{claimed.mark}"
         for suffix, data in reports.items():
@@ -158,11 +163,26 @@ class Folder:
                 os.fsync(out.fileno())
             self._move(verdict, part, verdict, f"{base}{suffix}")
         with suppress(FileNotFoundError):  # it is there already
-            self._move(WORK, claimed.file, verdict, f"{base}{dot}{ending if dot else ''}")
+            self._move(WORK, claimed.file, QUARANTINE if aside else verdict, f"{base}{dot}{ending if dot else ''}")
 
     def _move(self, source: str, name: str, target: str, new: str) -> None:
         os.rename(name, new, src_dir_fd=self._open[source], dst_dir_fd=self._open[target])
         os.fsync(self._open[target])
+
+
+def quarantined(root: Path) -> list[Path]:
+    """The files that lie in quarantine, of all folders below `root`; a thousand of a folder at most, and none behind a link."""
+    found: list[Path] = []
+    for place in sorted(root.glob(f"*/{QUARANTINE}")):
+        with suppress(OSError):
+            folder = os.open(place, _DIRECTORY)
+            try:
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in islice(entries, _COUNTED) if entry.is_file(follow_symlinks=False)]
+            finally:
+                os.close(folder)
+            found += [place / name for name in sorted(names)]
+    return found
 
 
 def safe_name(name: str) -> str:

@@ -190,6 +190,11 @@ class Settings:
         return self.data / "run"
 
     @property
+    def in_hand_file(self) -> Path:
+        """Which dropped file is being worked on, and at which ones a process died."""
+        return self.run / "files.json"
+
+    @property
     def token_endpoint(self) -> str:
         return f"{self.base}/oauth/token"
 

@@ -57,6 +57,9 @@ _UNUSUAL: Final = etree.XPath(
     f" or descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}]"
 )
 _BY_ID: Final = etree.XPath("descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU})
+_TAG: Final = re.compile(rb"<[^>]*>")  # as lxml writes them: neither sign stands in an attribute or a text
+_DECLARED: Final = re.compile(rb'\sxmlns(?::[^=\s]+)?="([^"]+)"')
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _ID_ATTRIBUTE: Final = re.compile(rb' (?:[^\s=:]+:)?(?:Id|ID|id)="[^"]*"')
 _WHITE: Final = re.compile(rb"[ \t\n]*")
@@ -110,6 +113,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
     missing = [name for name in parts.needed if name not in covered]
     if missing:
         raise Theirs("signature.not-covering", missing=", ".join(missing))
+    _check_namespaces(parts, value, key_info)
     created, expires = _check_timestamp(parts.timestamp, now)
     if canonical is None:
         canonical = c14n(info, prefixes)
@@ -262,6 +266,21 @@ def _astray(root: Element, wanted: str) -> Theirs:
         return malformed("ds:Reference", f"#{wanted[:80]}")
     path = [short(str(e.tag)) for e in reversed([found[0], *found[0].iterancestors()])]
     return Theirs("signature.wrapped", id=wanted[:80], found="/".join(path[:12]))
+
+
+def _check_namespaces(parts: _Parts, value: Element, key_info: Element) -> None:
+    """No relative namespace address in what no digest covers either: a document with one has no canonical form (Canonical XML 1.0 §1.3), so other
+    implementations find no part of it signed. Parts that must have a digest were canonicalised, which refuses it."""
+    for above in key_info.iterancestors():
+        if not all(_ABSOLUTE.match(address) for address in above.nsmap.values() if address):
+            raise malformed(short(str(above.tag)), "Exclusive C14N 1.0")
+    header = parts.body.getprevious()
+    assert header is not None  # _take_apart
+    blocks = [each for each in children_of(header) if each.tag != _SECURITY and each.tag not in parts.headers]
+    for element in (value, key_info, *blocks):
+        for tag in _TAG.findall(etree.tostring(element, with_tail=False)):
+            if not all(_ABSOLUTE.match(address.decode()) for address in _DECLARED.findall(tag)):
+                raise malformed(short(str(element.tag)), "Exclusive C14N 1.0")
 
 
 def _payload_digest(canonical_body: bytes) -> bytes:

@@ -11,3 +11,8 @@ FULL: Final = os.environ.get("LGSP_TEST_SIZE") == "full"
 def examples(few: int) -> int:
     """The number of generated examples of a law that is slow to try."""
     return few * 10 if FULL else few
+
+
+def mutations(few: int) -> int:
+    """The number of mutations of a differential fuzz: 2,000 become 200,000."""
+    return few * 100 if FULL else few

@@ -11,13 +11,14 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from contracts.base.composing import form_c
-from contracts.cells.grid import MAX_COLUMNS, Layout, Row, Rows, Unreadable
+from contracts.cells.grid import MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unreadable
 
 ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1258")
+MAX_LINE: Final = 1_000_000  # characters
 DELIMITERS: Final = (",", ";", "\t", "|")
 _BOMS: Final = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 _RUNS: Final = re.compile("'*[=+\\-@\t\r]")
@@ -59,11 +60,13 @@ def _toned(character: str) -> str:
 def read(raw: bytes, layout: Layout) -> Rows:
     """The records from the header on; those before it are read over. `Unreadable` for what is no CSV."""
     text = decode(raw, layout.encoding)
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
+    records = csv.reader(_lines(text), delimiter=layout.delimiter, strict=True)
     line, count = 1, 0
     try:
         for record in records:
             count += 1
+            if count > MAX_ROWS:
+                raise Unreadable("too many rows", f"at most {MAX_ROWS} rows, the empty ones too", line)
             if len(record) > MAX_COLUMNS:
                 raise Unreadable(f"{len(record)} cells", f"at most {MAX_COLUMNS} cells a line", line)
             if count >= layout.header_row:
@@ -71,6 +74,14 @@ def read(raw: bytes, layout: Layout) -> Rows:
             line = records.line_num + 1
     except csv.Error as error:
         raise Unreadable(f"no CSV: {error}", "quotes that are closed, and doubled inside a cell", line) from None
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends; `Unreadable` for one that is too long to be one record: the reader would keep each of its cells."""
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > MAX_LINE:
+            raise Unreadable("a line that is too long", f"at most {MAX_LINE} characters a line", number)
+        yield line
 
 
 def write(rows: Iterable[Sequence[str]], layout: Layout) -> bytes:

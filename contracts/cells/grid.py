@@ -19,6 +19,7 @@ from contracts.wire.xmltext import ILLEGAL
 
 MAX_BYTES: Final = 50_000_000
 MAX_LINES: Final = 100_000
+MAX_ROWS: Final = 200_000  # the empty ones too
 MAX_COLUMNS: Final = 500
 MAX_CELL: Final = 32_767  # characters, the limit of XLSX; CSV keeps to it too, so that a line fits either
 

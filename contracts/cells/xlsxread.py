@@ -1,7 +1,6 @@
-"""Reading one sheet of an XLSX workbook (ECMA-376 part 1) row by row, as what it is: a zip of XML from a stranger.
+"""Reading one sheet of an XLSX workbook (ECMA-376 part 1) row by row. `xlsxparts` opens it.
 
-Refused: macros, links to other workbooks, encryption, a DOCTYPE in any part, parts that unpack to more than is allowed. Formulas are never
-evaluated; a cell that holds one is refused, since its stored result is somebody else's arithmetic.
+Refused: more relationships, sheets, styles, texts, rows or cells than the bounds here. Formulas are never evaluated; a cell that holds one is refused, since its stored result is somebody else's arithmetic.
 A numeric cell is a binary double. It is read as the shortest decimal that names that double (what a person typed, up to 15 digits); a whole
 number from 2^53 on, which a double cannot tell from its neighbour, is refused. A number is a date where its format says so.
 Invariant: memory is bounded by the limits here, whatever the file claims of itself.
@@ -9,85 +8,49 @@ Invariant: memory is bounded by the limits here, whatever the file claims of its
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from posixpath import join, normpath
 from typing import Any, Final
+from zipfile import ZipFile
 
-from lxml import etree
+from contracts.base.integers import whole_number
+from contracts.cells.grid import MAX_COLUMNS, MAX_ROWS, Cell, Layout, Row, Rows, Typed, Unreadable
+from contracts.cells.xlsxparts import MAIN, MAX_NAME, NO_XLSX, STRICT, Budget, elements, open_book
 
-from contracts.cells.grid import MAX_COLUMNS, Cell, Layout, Row, Rows, Typed, Unreadable
-
-MAX_PARTS: Final = 1_000
-MAX_PART: Final = 200_000_000  # bytes that one part may unpack to
-MAX_UNSEEN: Final = 10_000_000  # bytes of a part between two elements that are looked at: what may become a tree at once
 MAX_STRINGS: Final = 50_000_000  # characters of shared texts held at once
-_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
+MAX_TEXTS: Final = 1_000_000  # shared texts
+MAX_CELLS: Final = 2_000_000  # cells of a sheet, the empty ones too
+MAX_RELATIONSHIPS: Final = 1_000  # of one part
+MAX_SHEETS: Final = 1_000
+MAX_STYLES: Final = 65_536  # number formats, and cell styles
+MAX_FORMAT: Final = 255  # characters of a number format (ECMA-376 part 1, 18.8.30; the same bound as Excel's)
+LAST_ROW: Final = 1_048_576
+_MAX_NUMBER: Final = 400  # characters of a number: more than any double needs
+_MAX_DATE: Final = 64
 _TYPE: Final = re.compile(r"/relationships/(?:officeDocument|worksheet|sharedStrings|styles)$")
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+_NUMBER: Final = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?[ \t\r\n]*")
 _LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.I)
 _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 _EPOCH: Final = datetime(1899, 12, 30)
-_NO_XLSX: Final = "an XLSX workbook"
 
 
 def read(raw: bytes, layout: Layout) -> Rows:
     """The rows from the header on. `Unreadable` for what cannot be read as a whole."""
-    try:
-        book = zipfile.ZipFile(io.BytesIO(raw))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise Unreadable("no zip archive", _NO_XLSX) from None
-    with book:
-        _check_parts(book)
+    with open_book(raw) as book:
         yield from _Workbook(book).rows(layout)
 
 
-def _check_parts(book: zipfile.ZipFile) -> None:
-    parts = book.infolist()
-    if len(parts) > MAX_PARTS or len({part.filename.lower() for part in parts}) < len(parts):
-        raise Unreadable("too many parts, or one twice", _NO_XLSX)
-    for part in parts:
-        name = part.filename.lower()
-        if "vbaproject" in name or "/externallinks/" in name:
-            raise Unreadable("macros, or links to other workbooks", "a workbook of plain values, saved as .xlsx")
-        if part.flag_bits & 1:
-            raise Unreadable("an encrypted workbook", "a workbook without a password")
-
-
-class _Bounded(io.RawIOBase):
-    """A part of the zip that may not unpack to more than is allowed, whatever size it claims. `seen()` after each element."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner, self._left, self._unseen = inner, MAX_PART, 0
-
-    def seen(self) -> None:
-        self._unseen = 0
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            data: bytes = self._inner.read(65_536 if size < 0 else size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
-            raise Unreadable("a damaged part", _NO_XLSX) from None
-        self._left -= len(data)
-        self._unseen += len(data)
-        if self._left < 0 or self._unseen > MAX_UNSEEN:
-            raise Unreadable("a part that unpacks to too much", f"parts of at most {MAX_PART} bytes")
-        return data
-
-
 class _Workbook:
-    def __init__(self, book: zipfile.ZipFile) -> None:
-        self._book = book
+    def __init__(self, book: ZipFile) -> None:
+        self._book, self._budget = book, Budget()
         root = self._related("_rels/.rels", "").get("officeDocument")
         if not root:
-            raise Unreadable("no workbook in it", _NO_XLSX)
+            raise Unreadable("no workbook in it", NO_XLSX)
         self._main = root[0][1]
         folder, _, name = self._main.rpartition("/")
         self._parts = self._related(f"{folder}/_rels/{name}.rels".lstrip("/"), folder)
@@ -110,101 +73,96 @@ class _Workbook:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _events(self, part: str, *tags: str) -> Iterator[tuple[str, Any]]:
-        """(local name, element) of each element of these names as it ends; emptied after use."""
-        try:
-            inner = self._book.open(part)
-        except (KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-            raise Unreadable(f"no part {part[:80]}", _NO_XLSX) from None
-        wanted = [space + tag for tag in tags for space in (_MAIN, _STRICT)] if tags else None
-        with inner:
-            bounded = _Bounded(inner)
-            try:
-                found = etree.iterparse(
-                    bounded, events=("end",), tag=wanted, resolve_entities=False, no_network=True, load_dtd=False,
-                    remove_comments=True, remove_pis=True, huge_tree=False,
-                )  # fmt: skip
-                checked = False
-                for _, element in found:
-                    if not checked and element.getroottree().docinfo.doctype:
-                        raise Unreadable("a DOCTYPE", "XML without one")
-                    checked = True
-                    bounded.seen()
-                    yield (
-                        element.tag.rpartition("}")[2],
-                        element,
-                    )  # QName raises for a broken namespace, which the parser tells only at the end
-                    element.clear()
-                    while element.getprevious() is not None:
-                        del element.getparent()[0]
-            except etree.XMLSyntaxError:
-                raise Unreadable(f"the part {part[:80]} is no XML", _NO_XLSX) from None
+        return elements(self._book, part, self._budget, *tags)
 
     def _related(self, part: str, folder: str) -> dict[str, list[tuple[str, str]]]:
         """Kind of relationship -> (id, part)."""
         found: dict[str, list[tuple[str, str]]] = {}
-        for name, element in self._events(part):
-            kind = element.get("Type", "")
+        for count, (name, element) in enumerate(self._events(part), 1):
+            if count > MAX_RELATIONSHIPS:
+                raise Unreadable("too many relationships", f"at most {MAX_RELATIONSHIPS} relationships of a part")
+            kind, target, id = (_name(element, each) for each in ("Type", "Target", "Id"))
             if name == "Relationship" and _TYPE.search(kind) is not None and element.get("TargetMode") != "External":
-                target = element.get("Target", "")
                 inside = normpath(target.lstrip("/") if target.startswith("/") else join(folder, target))
-                found.setdefault(kind.rpartition("/")[2], []).append((element.get("Id", ""), inside))
+                found.setdefault(kind.rpartition("/")[2], []).append((id, inside))
         return found
+
+    def _only(self, kind: str) -> str | None:
+        """The one part of a kind that a workbook has at most once."""
+        parts = self._parts.get(kind, [])
+        if len(parts) > 1:
+            raise Unreadable("too many parts, or one twice", NO_XLSX)
+        return parts[0][1] if parts else None
 
     def _outline(self) -> tuple[dict[str, str], int]:
         """Name of each sheet -> its relationship; and the days that the year-1904 calendar adds to a serial number."""
         sheets: dict[str, str] = {}
         days = 0
-        for name, element in self._events(self._main, "sheet", "workbookPr"):
+        for count, (name, element) in enumerate(self._events(self._main, "sheet", "workbookPr"), 1):
+            if count > MAX_SHEETS:
+                raise Unreadable("too many sheets", f"at most {MAX_SHEETS} sheets")
             if name == "workbookPr":
                 days = 1462 if element.get("date1904") in ("1", "true") else 0
             else:
-                key = next((value for at, value in element.items() if at.endswith("}id")), "")
-                sheets[element.get("name", "")] = key
+                key = next((at for at in element.keys() if at.endswith("}id")), "id")
+                sheets[_name(element, "name")] = _name(element, key)
         return sheets, days
 
     def _shared(self) -> Iterator[str]:
-        held = 0
-        for _, part in self._parts.get("sharedStrings", []):
-            for _name, element in self._events(part, "si"):
-                text = _text(element)
-                held += len(text)
-                if held > MAX_STRINGS:
-                    raise Unreadable("too much text", f"at most {MAX_STRINGS} characters of shared text")
-                yield text
+        part, held = self._only("sharedStrings"), 0
+        if part is None:
+            return
+        for count, (_, element) in enumerate(self._events(part, "si"), 1):
+            text = _text(element)
+            held += len(text)
+            if held > MAX_STRINGS:
+                raise Unreadable("too much text", f"at most {MAX_STRINGS} characters of shared text")
+            if count > MAX_TEXTS:
+                raise Unreadable("too many shared texts", f"at most {MAX_TEXTS} shared texts")
+            yield text
 
     def _styles(self) -> list[bool]:
         """For each cell style: whether it shows a number as a date."""
-        own: dict[str, bool] = {}
+        part, count = self._only("styles"), 0
+        own: dict[int, bool] = {}
         styles: list[bool] = []
-        for _, part in self._parts.get("styles", []):
-            for name, element in self._events(part, "numFmt", "cellXfs"):
-                if name == "numFmt" and element.getparent().tag.endswith("}numFmts"):
-                    own[element.get("numFmtId", "")] = _is_date(element.get("formatCode", ""))
-                elif name == "cellXfs":
-                    for each in element:
-                        number = each.get("numFmtId", "0")
-                        styles.append(own[number] if number in own else number.isdigit() and int(number) in _DATE_FORMATS)
+        for name, element in self._events(part, "numFmt", "cellXfs") if part is not None else ():
+            count += 1 if name == "numFmt" else len(element)
+            if count > MAX_STYLES:
+                raise Unreadable("too many styles", f"at most {MAX_STYLES} styles")
+            if name == "numFmt":
+                above = element.getparent()
+                if above is not None and above.tag.endswith("}numFmts"):  # others are of tables and conditions
+                    own[_format(element, "")] = _is_date(element.get("formatCode", ""))
+                continue
+            numbers = [_format(each, "0") for each in element]
+            styles += [own[number] if number in own else number in _DATE_FORMATS for number in numbers]
         return styles
 
     # --- cells --------------------------------------------------------------------------------------------------------
 
     def _sheet(self, part: str, layout: Layout) -> Rows:
-        number = 0
+        number = count = cells = 0
         for name, element in self._events(part, "row", "mergeCell"):
             if name == "mergeCell":
                 self._check_merged(element.get("ref", ""), layout)
                 continue
-            stated = element.get("r", str(number + 1))
-            if not stated.isdigit() or len(stated) > 7 or int(stated) <= number:
-                raise Unreadable("rows out of order", "rows from top to bottom", number)
-            number = int(stated)
+            count, cells = count + 1, cells + len(element)
+            if count > MAX_ROWS:
+                raise Unreadable("too many rows", f"at most {MAX_ROWS} rows, the empty ones too", number)
+            if cells > MAX_CELLS:
+                raise Unreadable("too many cells", f"at most {MAX_CELLS} cells, the empty ones too", number)
+            stated = whole_number(element.get("r", str(number + 1)))
+            if stated is None or not number < stated <= LAST_ROW:
+                raise Unreadable("rows out of order", f"rows from top to bottom, at most {LAST_ROW}", number)
+            number = stated
             if number >= layout.header_row:
                 yield Row(number, self._cells(element, number))
 
     def _check_merged(self, reference: str, layout: Layout) -> None:
         last = _REFERENCE.fullmatch(reference.rpartition(":")[2].replace("$", ""))
         if last is None or int(last[2]) >= layout.header_row:
-            raise Unreadable(f"merged cells ({reference[:20]})", "a cell of its own for each value", int(last[2]) if last else 0)
+            raise Unreadable(f"merged cells ({reference[:20] or '-'})", "a cell of its own for each value", int(last[2]) if last else 0)
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
@@ -240,9 +198,10 @@ class _Workbook:
         if value is None or value == "":
             return ""
         if kind == "s":
-            if not value.isdigit() or len(value) > 9 or int(value) >= len(self._texts):
+            at = whole_number(value)
+            if at is None or at >= len(self._texts):
                 return Typed("refused", "a text that is in the workbook")
-            return self._texts[int(value)]
+            return self._texts[at]
         if kind == "str":
             return _unescaped(value)
         if kind == "b":
@@ -250,23 +209,45 @@ class _Workbook:
         if kind == "d":
             return _iso_date(value)
         if kind == "n":
-            style = element.get("s", "0")
-            dated = style.isdigit() and int(style) < len(self._dates) and self._dates[int(style)]
+            style = whole_number(element.get("s", "0"))
+            if style is None:
+                return Typed("refused", "a cell style that is in the workbook")
+            dated = style < len(self._dates) and self._dates[style]
             return _dated(value, self._days) if dated else _number(value)
         return Typed("refused", "a value instead of an error of the spreadsheet")
+
+
+def _name(element: Any, attribute: str) -> str:
+    text: str = element.get(attribute, "")
+    if len(text) > MAX_NAME:
+        raise Unreadable("a name that is too long", f"names of at most {MAX_NAME} characters")
+    return text
+
+
+def _format(element: Any, default: str) -> int:
+    number = whole_number(element.get("numFmtId", default))
+    if number is None:
+        raise Unreadable("a number format without its number", NO_XLSX)
+    return number
 
 
 def _text(element: Any) -> str:
     """The text of `si` or `is`: its runs, without phonetic hints."""
     return "".join(
         _unescaped(each.text or "")
-        for each in element.iter(_MAIN + "t", _STRICT + "t")
+        for each in element.iter(MAIN + "t", STRICT + "t")
         if not each.getparent().tag.endswith("}rPh")
     )  # fmt: skip
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
+    return _ESCAPED.sub(_character, text) if "_x" in text else text
+
+
+def _character(escape: re.Match[str]) -> str:
+    """What an escape stands for; itself where that is half a character, which no text can hold."""
+    code = int(escape[1], 16)
+    return escape[0] if 0xD800 <= code <= 0xDFFF else chr(code)
 
 
 def _index(letters: str) -> int:
@@ -276,7 +257,13 @@ def _index(letters: str) -> int:
     return number - 1
 
 
+def _is_number(text: str) -> bool:
+    return len(text) <= _MAX_NUMBER and _NUMBER.fullmatch(text) is not None
+
+
 def _number(text: str) -> Typed:
+    if not _is_number(text):
+        return Typed("refused", "a number")
     try:
         stated = Decimal(text)
         double = float(text)
@@ -297,6 +284,8 @@ def _number(text: str) -> Typed:
 def _dated(text: str, days: int) -> Typed:
     """A serial number of days, to the second. The first two months of 1900 are refused: Excel counts a day there that never was."""
     try:
+        if not _is_number(text):
+            raise ValueError
         serial = Decimal(text) + days
         if not serial.is_finite() or not 61 <= serial < 2_958_466:
             raise ValueError
@@ -307,7 +296,7 @@ def _dated(text: str, days: int) -> Typed:
 
 def _iso_date(text: str) -> Typed:
     try:
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text) if len(text) <= _MAX_DATE else None
     except ValueError:
         at = None
     return Typed("refused", "a date of ISO 8601 without a zone") if at is None or at.tzinfo is not None else Typed("date", at)
@@ -315,4 +304,6 @@ def _iso_date(text: str) -> Typed:
 
 def _is_date(code: str) -> bool:
     """Whether a number format shows a date: letters of dates and times outside quotes, escapes, and colours."""
+    if len(code) > MAX_FORMAT:  # before the patterns, whose cost grows with the square of the length
+        raise Unreadable("a number format that is too long", f"number formats of at most {MAX_FORMAT} characters")
     return re.search("[dmyhs]", _LITERAL.sub("", code), re.I) is not None

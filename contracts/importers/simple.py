@@ -5,13 +5,13 @@ A facet that the profile (docs/contracts.md) cannot say exactly becomes a note, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from contracts.base.errors import Words
+from contracts.base.integers import whole_number
 from contracts.importers.patterns import from_xsd
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import Note, Value
@@ -30,7 +30,6 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     **{name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in (("byte", 8), ("short", 16), ("int", 32), ("long", 64))},
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
-_LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEX: Final = "^([0-9a-fA-F][0-9a-fA-F])*$"
 _ZONE: Final = Words(
     "thời điểm không ghi múi giờ là giờ nào?",
@@ -118,9 +117,9 @@ class SimpleTypes:
                 values.append(value)
             elif word == "pattern" and is_text:
                 patterns.append(value)
-            elif word in ("length", "minLength", "maxLength") and is_text and _LENGTH.fullmatch(value) is not None:
+            elif word in ("length", "minLength", "maxLength") and is_text and (number := whole_number(value, 999_999_999)) is not None:
                 for each in ("minLength", "maxLength") if word == "length" else (word,):
-                    schema[each] = int(value) * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
+                    schema[each] = number * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
             elif word in _BOUNDS and kind in ("integer", "number"):
                 self._bound(schema, word, value, facet)
             elif word == "fractionDigits" and value == "0" and kind == "number":

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
+from contracts.base.integers import whole_number
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 from contracts.importers.simple import TEXT, SimpleTypes
@@ -21,7 +22,6 @@ from contracts.steps import XML
 _WSDL_ARRAY: Final = "{http://schemas.xmlsoap.org/wsdl/}arrayType"
 _NAME: Final = re.compile(r"[^\W\d][\w.\-]*")  # what a path of a table can say
 _TITLE: Final = 200  # characters of documentation
-_COUNT: Final = re.compile(r"[0-9]{1,9}")
 _ANY: Final = {f"{{{XS}}}anyType", f"{{{SOAPENC}}}Array", f"{{{SOAPENC}}}Struct"}
 
 
@@ -331,7 +331,8 @@ def _qualified(made: Component, by_default: bool) -> bool:
 
 def _occurs(child: Component) -> tuple[int, int | None]:
     least, most = child.node.get("minOccurs", "1").strip(), child.node.get("maxOccurs", "1").strip()
-    return (int(least) if _COUNT.fullmatch(least) else 1), (None if most == "unbounded" else int(most) if _COUNT.fullmatch(most) else 1)
+    low, high = whole_number(least, 999_999_999), whole_number(most, 999_999_999)
+    return (1 if low is None else low), (None if most == "unbounded" else 1 if high is None else high)
 
 
 def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part]:

@@ -36,9 +36,9 @@ class Values:
                 self.reader.bad(at, str(row["canonical"]), f"the table {row['codes']!r}", "code", "a file codes/<name>.csv, for a text")
                 return None
             self._covered(table, scalar, str(row["canonical"]), at)
-            if shape == "integer" and any(str(int(code)) != code for code in table.codes if code.isdigit()):
+            if shape == "integer" and any(str(int(code)) != code for code in table.codes if _is_number(code)):
                 self.reader.bad(at, table.name, "codes with leading zeros as integers", "code", "codes as text")
-            if shape not in (None, "integer") or shape == "integer" and not all(code.isdigit() for code in table.codes):
+            if shape not in (None, "integer") or shape == "integer" and not all(_is_number(code) for code in table.codes):
                 self.reader.bad(at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing")
                 return None
             return forms.codes_form(table, as_integer=shape == "integer", media=media)
@@ -174,3 +174,8 @@ def _decimal(text: Any) -> Decimal | None:
     if isinstance(text, bool) or not isinstance(text, (int, str)) or _NUMBER.fullmatch(str(text)) is None:
         return None
     return Decimal(text)
+
+
+def _is_number(code: str) -> bool:
+    """Whether `int` reads it: `str.isdigit` also takes what it does not."""
+    return len(code) <= 1_000 and code.isascii() and code.isdigit()

@@ -8,19 +8,20 @@ Invariant: nothing is kept before its signature held, and one size never has two
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from examples.clients.errors import LogError
+from examples.clients.errors import LogError, WrongAnswer
 from examples.clients.fields import BadField, read_bytes, read_dictionary
+from examples.clients.jsontext import load_json
 from examples.clients.signing import verify_raw
 
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -85,7 +86,7 @@ def consistent(size1: int, root1: bytes, size2: int, root2: bytes, proof: Sequen
 def _unbase64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as wrong:
+    except ValueError as wrong:
         raise LogError("not base64 where the log should have it") from wrong
 
 
@@ -123,6 +124,10 @@ def read_checkpoint(note: str, key: LogKey) -> Checkpoint:
     """Open a signed note and read the checkpoint in it; cosignatures of others are not looked at."""
     text, parted, signatures = note.rpartition("\n\n")
     text += "\n"
+    try:
+        signed = text.encode()
+    except UnicodeEncodeError as wrong:
+        raise LogError("the note is no text") from wrong
     if not parted or not signatures.endswith("\n"):
         raise LogError("not a signed note")
     held = False
@@ -133,13 +138,13 @@ def read_checkpoint(note: str, key: LogKey) -> Checkpoint:
             raise LogError("a signature line of the note cannot be read")
         signature = _unbase64(value)
         if name == key.name and signature[:4] == key.hint:
-            if not verify_raw(Ed25519PublicKey.from_public_bytes(key.public), text.encode(), signature[4:]):
+            if not verify_raw(Ed25519PublicKey.from_public_bytes(key.public), signed, signature[4:]):
                 raise LogError("the checkpoint's signature does not fit")
             held = True
     if not held:
         raise LogError(f"the checkpoint is not signed by {key.name}")
-    lines = text.splitlines()
-    if len(lines) < 3 or not lines[1].isdigit() or (len(lines[1]) > 1 and lines[1][0] == "0"):
+    lines = text.split("\n")
+    if len(lines) < 3 or _SIZE.fullmatch(lines[1]) is None:
         raise LogError("the note holds no checkpoint")
     root = _unbase64(lines[2])
     if lines[0] != key.name or len(root) != 32:
@@ -226,7 +231,7 @@ class ProvedEntry:
 def check_proof(answer: bytes, key: LogKey, receipt: Receipt | None = None) -> tuple[Checkpoint, list[ProvedEntry]]:
     """Check what `GET /audit/proof/{transfer}` gave, and that it keeps the receipt's word."""
     try:
-        content = json.loads(answer)
+        content = load_json(answer)
         checkpoint = read_checkpoint(content["checkpoint"], key)
         entries = []
         for item in content["entries"]:
@@ -236,7 +241,7 @@ def check_proof(answer: bytes, key: LogKey, receipt: Receipt | None = None) -> t
             if not included(leaf, item["index"], checkpoint.size, [_unbase64(step) for step in item["proof"]], checkpoint.root):
                 raise LogError(f"entry {item['index']} is not in the log of size {checkpoint.size}")
             entries.append(ProvedEntry(item["phase"], item["index"], leaf, text))
-    except (KeyError, TypeError, ValueError) as wrong:
+    except (AttributeError, KeyError, TypeError, ValueError, WrongAnswer) as wrong:
         raise LogError(f"the proof cannot be read: {type(wrong).__name__}: {wrong}") from wrong
     proved = {entry.leaf for entry in entries}
     for phase, leaf in (receipt.leaves if receipt is not None else {}).items():

@@ -11,6 +11,8 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
+from examples.clients.errors import ClientError
+
 _KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+\-.^_`|~]*")
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
@@ -18,7 +20,7 @@ _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+)"')
 _BYTES = re.compile(r":([A-Za-z0-9+/=]*):")
 
 
-class BadField(ValueError):
+class BadField(ClientError, ValueError):
     """A header is not the structured field that it should be."""
 
 

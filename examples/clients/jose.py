@@ -7,7 +7,6 @@ one of the keys that it was handed.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from examples.clients.errors import WrongAnswer
+from examples.clients.jsontext import load_json
 from examples.clients.signing import Signer, Verifier
 
 MEDIA_TYPE: Final = "application/jose"
@@ -65,14 +65,15 @@ def unseal(body: bytes, key_id: str, key: PrivateKey, signed_by: Callable[[str],
         signed, _, signature = jws.rpartition(b".")
         first, content = signed.split(b".")
         about = _header(first, {"alg", "kid", "cty", "typ"})
-        media_type = str(about["cty"])
+        media_type, algorithm = str(about["cty"]), about["alg"]
+        plain, proof = _decode(content), _decode(signature)
         keys = [each for each in signed_by(about["kid"]) if each.in_force(now)]
-    except (ValueError, KeyError, TypeError, InvalidTag, InvalidUnwrap, binascii.Error) as wrong:
+    except (ValueError, AttributeError, KeyError, TypeError, InvalidTag, InvalidUnwrap) as wrong:
         raise WrongAnswer(f"the encrypted body cannot be read: {type(wrong).__name__}") from wrong
     names = {"ecdsa-p256-sha256": "ES256", "ed25519": "EdDSA"}
-    if not any(about["alg"] == names.get(each.algorithm) and each.verify(signed, _decode(signature)) for each in keys):
+    if not any(algorithm == names.get(each.algorithm) and each.verify(signed, proof) for each in keys):
         raise WrongAnswer("the signature inside the encrypted body does not hold")
-    return _decode(content), media_type
+    return plain, media_type
 
 
 def _agreed(mine: ec.EllipticCurvePrivateKey, theirs: ec.EllipticCurvePublicKey) -> bytes:
@@ -96,7 +97,7 @@ def _from_jwk(jwk: dict[str, str]) -> ec.EllipticCurvePublicKey:
 
 
 def _header(encoded: bytes, known: set[str]) -> dict[str, Any]:
-    header: dict[str, Any] = json.loads(_decode(encoded))
+    header: dict[str, Any] = load_json(_decode(encoded))
     if not header.keys() <= known:
         raise ValueError(f"a header with {', '.join(sorted(header.keys() - known))}")
     return header

@@ -1,4 +1,4 @@
-"""JSON as it goes out: compact, and with exactly the digits that a number has."""
+"""JSON as it goes out and comes in: compact, and with exactly the digits that a number has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+from examples.clients.errors import WrongAnswer
+
+
+def load_json(raw: bytes) -> Any:
+    """The value of a text that the other side wrote, decimals as `Decimal`; `WrongAnswer` for what is no JSON, or more than can be read."""
+    try:
+        return json.loads(raw, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as wrong:
+        raise WrongAnswer(f"not JSON that can be read: {type(wrong).__name__}") from wrong
 
 
 def dump_json(value: Any) -> bytes:
@@ -23,3 +33,12 @@ def _dump(value: Any) -> str:
             raise ValueError("JSON has no word for infinite or undefined numbers")
         return format(value, "f")
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def in_words(body: bytes) -> str:
+    """What a problem document says, in the language asked for; anything else as it came, cut."""
+    try:
+        problem = load_json(body)
+        return f"{problem['code']}: {problem['detail']} {problem['next']}"
+    except (WrongAnswer, KeyError, TypeError):
+        return body[:600].decode("utf-8", "replace")

@@ -7,7 +7,6 @@ certificate counts only if an authority of `ca.crt` vouches for it, for signing 
 from __future__ import annotations
 
 import contextlib
-import json
 import ssl
 import threading
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from examples.clients.errors import NoAnswer
+from examples.clients.errors import ClientError
+from examples.clients.jsontext import load_json
 from examples.clients.signing import Verifier
 from examples.clients.transport import Transport
 
@@ -26,6 +26,10 @@ from examples.clients.transport import Transport
 CIPHERS_12 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 NAME: Final = "urn:lgsp:system:gateway"
 SIGNING: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+# what reading a stranger's certificates raises
+_NO_KEYS: Final = (
+    ClientError, ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 _AGAIN: Final = 1.0  # seconds: whoever sends us signatures by unknown keys must not make us ask without end
 
 
@@ -56,9 +60,9 @@ class KeySet:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_ciphers(CIPHERS_12)
             transport = Transport(self._gateway, context, 10.0)
-            with contextlib.suppress(NoAnswer, ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_NO_KEYS):
                 answer = transport.send("GET", "/keys", {"accept": "application/json"}, b"")
-                self._known = [*self._known, *self._vouched(json.loads(answer.body)["sign"])]
+                self._known = [*self._known, *self._vouched(load_json(answer.body)["sign"])]
             transport.close()
             return self._known
 

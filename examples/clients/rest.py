@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
+import re
 import secrets
 import ssl
 import sys
@@ -24,7 +24,6 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -41,11 +40,12 @@ from examples.clients.httpsig import Message, digest_header, sign_request, verif
 from examples.clients.identity import Identity, encryption_of
 from examples.clients.jose import MEDIA_TYPE as JOSE
 from examples.clients.jose import seal, unseal
-from examples.clients.jsontext import dump_json
-from examples.clients.transport import RawAnswer, Transport
+from examples.clients.jsontext import dump_json, in_words, load_json
+from examples.clients.transport import MOST_BYTES, RawAnswer, Transport
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH: Final = "/oauth/token"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8000}=*")  # RFC 6750 §2.1
 # what a typed address may hold as it is; letters outside ASCII are percent-encoded
 _PATH_MARKS: Final = "/?&=%:;,+@!$'()*~-._"
 
@@ -84,8 +84,8 @@ class Answer:
     verified: bool
 
     def json(self) -> Any:
-        """The body as exact values: decimals stay decimals."""
-        return json.loads(self.body, parse_float=Decimal)
+        """The body as exact values: decimals stay decimals. `WrongAnswer` where it is no JSON."""
+        return load_json(self.body)
 
     @property
     def ok(self) -> bool:
@@ -96,7 +96,9 @@ class Answer:
         """The problem document of a refusal (RFC 9457)."""
         if not self.headers.get("content-type", "").startswith("application/problem+json"):
             return None
-        content: dict[str, Any] = self.json()
+        content = self.json()
+        if not isinstance(content, dict):
+            raise WrongAnswer("a problem document that is no object")
         return content
 
 
@@ -147,13 +149,15 @@ class RestClient:
         if raw.status != 200:
             raise TokenRefused(raw)
         try:
-            content = json.loads(raw.body)
+            content = load_json(raw.body)
             token, lives = content["access_token"], float(content["expires_in"])
-        except (ValueError, KeyError, TypeError) as wrong:
+            if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+                raise ValueError("a token that no header can hold")
+        except (ValueError, KeyError, TypeError, OverflowError) as wrong:
             raise WrongAnswer(f"the token answer cannot be read: {wrong}") from wrong
         # a token that dies under way is a refusal for nothing: renew early
         self._token.value, self._token.until = token, self._clock() + max(lives - 30, lives / 2)
-        return str(token)
+        return token
 
     @property
     def cached_token(self) -> str | None:
@@ -264,26 +268,17 @@ class RestClient:
                 raise NoProof(f"no consistency proof from {older} to {newer}: status {answer.status}")
             try:
                 return [base64.b64decode(step, validate=True) for step in answer.json()["proof"]]
-            except (ValueError, KeyError, TypeError) as wrong:
+            except (ValueError, KeyError, TypeError, WrongAnswer) as wrong:
                 raise LogError(f"the consistency proof cannot be read: {wrong}") from wrong
 
         return None if self.keeper is None else self.keeper.check(fetch)
-
-
-def _in_words(body: bytes) -> str:
-    """What a problem document says, in the language asked for; anything else as it came, cut."""
-    try:
-        problem = json.loads(body)
-        return f"{problem['code']}: {problem['detail']} {problem['next']}"
-    except (ValueError, KeyError, TypeError):
-        return body[:600].decode("utf-8", "replace")
 
 
 class TokenRefused(ClientError):
     """The token endpoint said no; `raw` is what it said."""
 
     def __init__(self, raw: RawAnswer) -> None:
-        super().__init__(f"no token: status {raw.status}: {_in_words(raw.body)}")
+        super().__init__(f"no token: status {raw.status}: {in_words(raw.body)}")
         self.raw = raw
 
 
@@ -325,8 +320,13 @@ class AsyncRestClient:
                 for name, value in answer.headers.items():
                     name = name.lower()
                     joined[name] = f"{joined[name]}, {value}" if name in joined else value
-                return RawAnswer(answer.status, joined, await answer.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as broken:
+                content = bytearray()
+                async for piece in answer.content.iter_chunked(65_536):
+                    content += piece
+                    if len(content) > MOST_BYTES:
+                        raise NoAnswer(f"{prepared.target} answered with more than {MOST_BYTES} bytes")
+                return RawAnswer(answer.status, joined, bytes(content))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as broken:
             raise NoAnswer(f"{prepared.target} did not answer: {type(broken).__name__}: {broken}") from broken
 
     async def send(self, prepared: Prepared) -> Answer:
@@ -355,7 +355,7 @@ def receipt_lines(receipt: Receipt | None, checkpoint: str | None) -> list[str]:
     lines = [] if receipt is None else [f"transfer   {receipt.transfer}"]
     lines += [] if receipt is None else [f"{phase:<10} {leaf.hex()}" for phase, leaf in receipt.leaves.items()]
     if checkpoint is not None:
-        origin, size, *_ = checkpoint.splitlines()
+        origin, size, *_ = [*checkpoint.splitlines(), "?", "?"]
         lines.append(f"checkpoint {origin} size {size}")
     return lines
 

@@ -13,9 +13,12 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from examples.clients.errors import NoAnswer
+
+MOST_BYTES: Final = 64_000_000  # of an answer's body
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,12 @@ class Transport:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.endheaders(body or None)
             answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as broken:
+            content = answer.read(MOST_BYTES + 1)  # not all of it: the length that is stated is the other side's word
+            if len(content) > MOST_BYTES:
+                raise http.client.HTTPException(f"an answer of more than {MOST_BYTES} bytes")
+            if answer.length:
+                raise http.client.IncompleteRead(content, answer.length)
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as broken:
             self.close()
             raise NoAnswer(f"{self._host}:{self._port} did not answer: {type(broken).__name__}: {broken}") from broken
         if answer.will_close:

@@ -7,7 +7,6 @@ Invariant: `decrypt` hands back an envelope to be verified, never one to be beli
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 
@@ -80,7 +79,7 @@ def _one(parent: Element, path: str) -> Element:
 
 def _method(parent: Element, algorithm: str, **steps: str) -> None:
     method = _one(parent, f"{X}EncryptionMethod")
-    found = {etree.QName(step).localname: step.get("Algorithm") for step in method}
+    found = {etree.QName(step).localname: step.get("Algorithm") for step in method.iterchildren(etree.Element)}
     if method.get("Algorithm") != algorithm or found != steps:
         raise BadEnvelope(f"encrypted by {method.get('Algorithm')} {found}, which the profile does not allow")
 
@@ -89,7 +88,7 @@ def _value(parent: Element) -> bytes:
     text = _one(parent, f"{X}CipherData/{X}CipherValue").text or ""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error as wrong:
+    except ValueError as wrong:
         raise BadEnvelope("a CipherValue is not base64") from wrong
 
 

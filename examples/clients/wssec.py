@@ -9,7 +9,6 @@ is ever looked at.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -66,7 +65,10 @@ def parse(raw: bytes, *, published: bool = False) -> Element:
 
 
 def canonical(element: Element) -> bytes:
-    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    try:
+        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    except etree.C14NError as wrong:
+        raise BadEnvelope("a part has no canonical form (a relative namespace, say)") from wrong
 
 
 def _add(parent: Element, namespace: str, name: str, text: str | None = None, **attributes: str) -> Element:
@@ -195,7 +197,7 @@ def _one(parent: Element, namespace: str, name: str) -> Element:
 def _bytes(element: Element) -> bytes:
     try:
         return base64.b64decode("".join((element.text or "").split()), validate=True)
-    except binascii.Error as wrong:
+    except ValueError as wrong:
         raise BadEnvelope(f"{etree.QName(element).localname} is not base64") from wrong
 
 
@@ -287,8 +289,8 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
             continue
         if str(block.tag) in headers:
             raise BadEnvelope(f"{etree.QName(block).localname} stands twice")
-        headers[str(block.tag)] = etree.fromstring(canonical(block))
-    content = [etree.fromstring(canonical(child)) for child in etree.fromstring(canonical(body))]
+        headers[str(block.tag)] = parse(canonical(block))
+    content = [parse(canonical(child)) for child in parse(canonical(body))]
     if len(content) > 1:
         raise BadEnvelope("more than one element in the Body")
     digest = hashlib.sha256(canonical(body)).digest()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contracts.base.integers import whole_number
 from gateway import child
 from gateway.commands.output import Exit, emit, fail
 from gateway.witness.judge import Judge
@@ -58,7 +59,7 @@ def status(data: Path, as_json: bool) -> None:
 
 def run(data: Path, listen: str, certificate: Path | None, private: Path | None, as_json: bool) -> None:
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or whole_number(port, 65535) is None:
         fail(
             Exit.USAGE,
             "bad-address",

@@ -36,7 +36,7 @@ _HEADERS: Final = {
 
 def build_desk(services: DeskServices) -> Any:
     """ASGI of the people's listener."""
-    vitals = Vitals(services.engine, services.registry, services.clock)
+    vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     apis = build(document, {**api_audit.HANDLERS, **api_status.handlers(vitals)}, services)
     pages = _pages(services, vitals)

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection, select
 
+from adapters.files import quarantined
 from contracts.base.errors import Failure
 from gateway.atrest import is_protected
 from gateway.doctor.findings import Found, found
@@ -29,6 +30,9 @@ def files(settings: Settings) -> Iterator[Found]:
     loose = [str(path) for path in private if path.exists() and _open_to_others(path)]
     if loose:
         yield found("files.modes", paths=", ".join(loose))
+    aside = quarantined(settings.drop_root)
+    if aside:
+        yield found("files.quarantined", count=len(aside), paths=", ".join(map(str, aside[:8])))
     own = settings.data / FILE
     if _open_to_others(own) and _has_password(own.read_text("utf-8")):
         yield found("files.settings-secret", path=own)

@@ -18,6 +18,13 @@ kind(
     grave=True,
 )  # fmt: skip
 kind(
+    "files.quarantined",
+    ("{count} tệp trong thư mục thả đang bị cách ly: {paths}", "{count} dropped files are in quarantine: {paths}"),
+    ("Tiến trình xử lý tệp đã dừng hai lần khi đang đọc mỗi tệp này.", "The process that takes files up ended twice while it had each of them in hand."),
+    ("Xem từng tệp cùng cơ quan gửi; xóa tệp, hoặc chuyển về thư mục của hệ thống để đọc lại.", "Look at each with its sender; remove it, or move it back into its system's folder to have it read again."),
+    grave=True,
+)  # fmt: skip
+kind(
     "files.settings-secret",
     ("{path} chứa mật khẩu cơ sở dữ liệu và người khác đọc được", "{path} holds the password of the database, and others can read it"),
     ("Ai đọc được tệp này là vào được cơ sở dữ liệu.", "Whoever reads it gets into the database."),

@@ -73,7 +73,10 @@ def build_apis(services: Services) -> Health:
         "readRevocationList": api_authority.read_revocation_list,
     }
     documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
-    return Health(build(merge(documents, EXCHANGE), handlers, services), Vitals(services.engine, services.registry, services.clock))
+    return Health(
+        build(merge(documents, EXCHANGE), handlers, services),
+        Vitals(services.engine, services.registry, services.clock, services.settings.drop_root),
+    )
 
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:

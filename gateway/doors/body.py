@@ -77,7 +77,7 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, se
     if encoding != "identity":
         raise Theirs("body.encoded", got=encoding[:40])
     declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > limit:
+    if declared.isascii() and declared.isdigit() and (len(digits := declared.lstrip("0")) > 18 or int(digits or "0") > limit):
         raise Theirs("body.too-large", limit=limit)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):

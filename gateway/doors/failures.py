@@ -138,6 +138,20 @@ register(
             Words("Kiểm tra quyền đọc rồi thả lại.", "Look at its permissions and drop it again."),
         ),
         Kind(
+            "file.quarantined",
+            Branch.THEIRS,
+            422,
+            Words("Tệp bị cách ly", "The file is in quarantine"),
+            Words(
+                "Tiến trình của cổng đã dừng {deaths} lần khi đang xử lý tệp {name}; tệp được cách ly và không được đọc nữa.",
+                "The gateway's process ended {deaths} times while it worked on the file {name}; it is set aside and read no more.",
+            ),
+            Words(
+                "Lập lại tệp từ dữ liệu gốc rồi thả tệp mới; nếu tệp đúng, hãy báo cơ quan vận hành cho đọc lại tệp này.",
+                "Make the file anew from its data and drop the new one; if this one is sound, ask the operator to release it.",
+            ),
+        ),
+        Kind(
             "address.unknown",
             Branch.THEIRS,
             404,

@@ -11,11 +11,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
+from adapters.files import quarantined
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.doors.body import Receive, Scope, Send
@@ -41,6 +43,7 @@ class Counts:
     log_pending: int
     checkpoint_age: float | None
     keepers: int
+    quarantined: int = 0
 
 
 @dataclass(slots=True)
@@ -50,6 +53,7 @@ class Vitals:
     engine: Engine
     registry: Registry
     clock: Callable[[], float] = time.time
+    drops: Path | None = None  # the root of the drop folders
     _kept: Counts | None = None
     _at: float = float("-inf")
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,8 +66,9 @@ class Vitals:
             return self._kept
 
     def _count(self) -> Counts:
+        aside = len(quarantined(self.drops)) if self.drops is not None else 0
         with self.engine.connect() as connection:
-            return count(connection, self.clock())
+            return replace(count(connection, self.clock()), quarantined=aside)
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
         """Whether this process can do its work, and what of it cannot. A restored instance takes no calls until somebody confirms it."""
@@ -124,6 +129,9 @@ def metrics(counts: Counts, revision: int) -> str:
     if counts.checkpoint_age is not None:
         gauge("lgsp_checkpoint_age_seconds", "Age of the newest checkpoint.", {"": round(counts.checkpoint_age, 3)})
     gauge("lgsp_keepers", "Keeper processes that are alive.", {"": counts.keepers})
+    gauge(
+        "lgsp_files_quarantined", "Dropped files in quarantine, after the process died twice with them in hand.", {"": counts.quarantined}
+    )
     gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
     return "\n".join(lines) + "\n"
 

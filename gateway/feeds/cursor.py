@@ -11,6 +11,7 @@ from typing import Final
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs, Words
+from contracts.base.integers import whole_number
 
 _VERSION: Final = "1"
 _LONGEST: Final = 300
@@ -26,11 +27,12 @@ def decode(cursor: str, contract: str) -> int:
     try:
         if len(cursor) > _LONGEST:
             raise ValueError
-        version, feed, offset = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("utf-8").split(" ")
-        if version != _VERSION or not offset.isdecimal() or encode(feed, int(offset)) != cursor:
+        version, feed, text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("utf-8").split(" ")
+        offset = whole_number(text)
+        if version != _VERSION or offset is None or encode(feed, offset) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
         raise Theirs("feed.bad-cursor", contract=contract, reason=_STRANGE) from None
     if feed != contract:
         raise Theirs("feed.bad-cursor", contract=contract, reason=Words(f"con trỏ của nguồn tin {feed}", f"it belongs to the feed {feed}"))
-    return int(offset)
+    return offset

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 
 from adapters.files import Claimed, Folder
 from adapters.model import DropFolder
-from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.errors import Branch, Failure, Finding, Theirs
 from contracts.base.ids import new_id, part_id
 from contracts.base.randomness import random_bytes
 from contracts.cells.codec import Line
@@ -40,6 +40,7 @@ from gateway.vault.salting import pack
 from security.entry import SALT, Json
 
 _NOTE: Final = "file"
+_ASIDE: Final = "quarantine"
 Tell = Callable[..., Told]
 log = logging.getLogger("lgsp.files")
 
@@ -115,6 +116,23 @@ class OneFile:
         except Exception as fault:
             log.exception("%s: unexpected fault", self.claimed.mark)
             raise NotNow(f"unexpected fault {type(fault).__name__}") from fault
+
+    async def set_aside(self, deaths: int, stood: Stood) -> Told:
+        """A file at which processes died: it is refused without being read, and the log names it. What an earlier process carried of it stays, so the
+        refusal has an id of its own then."""
+        failure = Theirs("file.quarantined", name=self.claimed.name, deaths=deaths)
+        refusal = json.loads(stood.phases["refusal"][0]).get("failure") if "refusal" in stood.phases else failure.code
+        if stood.row is not None or not stood.phases.keys() <= {"refusal", _ASIDE} or refusal != failure.code:
+            self.claimed, stood = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000))), Stood()
+        told = await self.bring(failure, stood)
+        if _ASIDE not in stood.phases:
+            facts: dict[str, Json] = {"system": self.system.id, "file": self.claimed.name, "size": len(self.raw), "deaths": deaths}
+            written = await self.exchange.journal.commit(
+                Write(log=(entries.note(_ASIDE, facts, self.exchange.clock(), about=self.claimed.mark),))
+            )
+            if written.verdict is not Verdict.COMMITTED:
+                raise NotNow("journal.fenced")
+        return told
 
     async def carry(self, early: Failure | None, stood: Stood) -> Told:
         """`stood` is what an earlier process left under its id."""

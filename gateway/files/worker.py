@@ -8,14 +8,18 @@ Theory of operation
 3. Its result is laid beside where it goes, then the file is moved there.
 A process that dies leaves files in work/; whoever comes next takes them up under the same id. What stands in the database of that id tells how
 far it came, so that nothing is lost and nothing appears twice; a report is made anew from the same bytes.
+4. Before a file is parsed it is noted as in hand (`inhand`). One that was in hand at two deaths of the process goes to quarantine/, unread. A process
+whose loop is silent for SILENT_SECONDS ends itself, so that a file that is never done counts too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -35,6 +39,7 @@ from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.filereport import reports
 from gateway.exchange.exchange import Exchange
 from gateway.files.carry import NotNow, OneFile, Stood, look_up
+from gateway.files.inhand import MOST_DEATHS, InHand
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
@@ -49,6 +54,7 @@ from security.entry import keyed
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
 MOST_SECONDS: Final = 300.0
+SILENT_SECONDS: Final = MOST_SECONDS  # the largest file that the bounds allow is read in a tenth of it
 log = logging.getLogger("lgsp.files")
 
 
@@ -69,6 +75,14 @@ class Files:
         self._checkpoint, self._monotonic = checkpoint, monotonic
         self._folders: dict[str, Folder] = {}
         self._waits: dict[str, tuple[float, float]] = {}  # seconds, and until when
+        self._in_hand = InHand(settings.in_hand_file, exchange.clock)
+        self._stopping = False
+
+    def stop(self) -> None:
+        """No further file is begun. The one in hand is no reason of ours to end, so its process's end is not its death."""
+        self._stopping = True
+        with suppress(OSError):
+            self._in_hand.let_go()
 
     async def look(self) -> int:
         """Take up what is there now; how many files were brought to an end."""
@@ -76,7 +90,7 @@ class Files:
         if snapshot.held_until > self._exchange.clock():
             return 0
         for system in snapshot.systems.values():
-            if system.drop is None or self._rests(system.drop.folder):
+            if system.drop is None or self._rests(system.drop.folder) or self._in_hand.rests(system.drop.folder):
                 continue
             try:
                 done += await self._work(snapshot, system, system.drop)
@@ -99,20 +113,28 @@ class Files:
         if not folder.hold():
             return 0
         self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
+        deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
+        done = await self._take_left(snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly])
+        for name in folder.settled():
+            if self._stopping:
+                return done
+            claimed = folder.claim(name, new_id(int(self._exchange.clock() * 1000)))
+            if claimed is not None:
+                done += await self._take(snapshot, system, drop, folder, claimed, left_over=False)
+        return done + await self._take_left(snapshot, system, drop, folder, deadly)
+
+    async def _take_left(self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, lefts: Sequence[Claimed]) -> int:
+        """Files that were claimed before."""
         done = 0
-        for left in folder.claimed():
+        for left in lefts:
             name = f"{drop.folder}/{left.name}"
-            if self._rests(name):
+            if self._stopping or self._rests(name):
                 continue
             try:
                 done += await self._take(snapshot, system, drop, folder, left, left_over=True)
                 self._waits.pop(name, None)
             except (NotNow, Failure) as trouble:  # this one waits; others need not
                 self._rest(name, trouble)
-        for name in folder.settled():
-            claimed = folder.claim(name, new_id(int(self._exchange.clock() * 1000)))
-            if claimed is not None:
-                done += await self._take(snapshot, system, drop, folder, claimed, left_over=False)
         return done
 
     def _rests(self, name: str) -> bool:
@@ -138,8 +160,21 @@ class Files:
         except OSError:
             early = Theirs("file.unreadable", name=claimed.name)
         one = OneFile(self._engine, self._exchange, snapshot, system, drop, folder, claimed, raw)
-        told = await one.bring(early, look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood())
-        folder.finish(one.claimed, "refused" if told.result == "refused" else "accepted", reports(told, self._checkpoint()))
+        stood = look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood()
+        digest = hashlib.sha256(raw).hexdigest()
+        deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
+        aside = deaths >= MOST_DEATHS
+        try:
+            told = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
+            folder.finish(
+                one.claimed, "refused" if told.result == "refused" else "accepted", reports(told, self._checkpoint()), aside=aside
+            )
+        except BaseException:
+            self._in_hand.let_go()
+            raise
+        self._in_hand.ended(digest)
+        if aside:
+            log.error("%s: in quarantine, %d processes died with it in hand", one.claimed.mark, deaths)
         log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, told.result, told.taken, len(told.bad))
         return True
 
@@ -167,11 +202,16 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
+    def stopped() -> None:
+        stopping.set()
+        files.stop()
+
     def stop() -> None:
-        loop.call_soon_threadsafe(stopping.set)
+        loop.call_soon_threadsafe(stopped)
 
     child.stop_when_told(stop, lifeline)
     child.say_ready(ready)
+    beating = asyncio.create_task(_beat())
     try:
         while not stopping.is_set() and not journal.fenced:
             done = await files.look()
@@ -179,8 +219,18 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
                 async with asyncio.timeout(0 if done else LOOK_SECONDS):
                     await stopping.wait()
     finally:
+        beating.cancel()
+        faulthandler.cancel_dump_traceback_later()
         files.close()
         await session.close()
         await asyncio.to_thread(journal.stop)
         registry.stop()
         engine.dispose()
+
+
+async def _beat() -> None:
+    """Puts off the end of the process, again and again while its loop runs. The timer of `faulthandler` needs no lock of the interpreter, so that it ends
+    a process whose C code holds it, too; the place where it stood is on standard error."""
+    while True:
+        faulthandler.dump_traceback_later(SILENT_SECONDS, exit=True)
+        await asyncio.sleep(SILENT_SECONDS / 4)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Connection, select
 
 from contracts.base.errors import Policy, Theirs
+from contracts.base.integers import whole_number
 from gateway.journal import tables
 from gateway.registry.failures import unknown
 from gateway.registry.keys import add_key
@@ -80,7 +81,7 @@ def _id(connection: Connection, system: str, use: str, wanted: str | None) -> st
         return wanted
     stem = f"{system}.{use}-"
     taken = connection.scalars(select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True)))
-    return f"{stem}{1 + max((int(name.removeprefix(stem)) for name in taken if name.removeprefix(stem).isdigit()), default=0)}"
+    return f"{stem}{1 + max((whole_number(name.removeprefix(stem)) or 0 for name in taken), default=0)}"
 
 
 def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import aiohttp
 from sqlalchemy import delete, insert
 
+from contracts.base.integers import whole_number
 from gateway.audit import lease as leases
 from gateway.audit import proofs
 from gateway.audit.checkpoints import CheckpointFile
@@ -203,9 +204,9 @@ def _size_held(said: Posted, old: int, size: int) -> int:
     """What a witness that did not cosign holds instead; otherwise it is told why there is nothing to try again."""
     if said.status == 409 and said.kind == "text/x.tlog.size":
         text = said.body.decode("ascii", "replace").strip()
-        if not (text.isascii() and text.isdigit()) or len(text) > 19:
+        held = whole_number(text)
+        if held is None:
             raise Unreached("it answers 409 without the size that it holds")
-        held = int(text)
         if held > size:
             raise Objection(f"it holds {held} entries of this log, and we have {size}: entries were taken back")
         if held == old:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cells import xlsxread, xlsxwrite
+from contracts.cells import xlsxparts, xlsxread, xlsxwrite
 from contracts.cells.grid import Cell, Layout, Typed, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
@@ -150,7 +150,7 @@ def bomb() -> bytes:
                 new.writestr(name, old.read(name))
         with new.open("xl/worksheets/sheet1.xml", "w") as part:
             part.write(b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>')
-            for _ in range(xlsxread.MAX_PART // len(row) + 1):
+            for _ in range(xlsxparts.MAX_UNPACKED // len(row) + 1):
                 part.write(row)
             part.write(b"</sheetData></worksheet>")
     return out.getvalue()
