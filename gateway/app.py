@@ -37,9 +37,11 @@ from gateway.doors.limits import Limits
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
+from gateway.doors.takenup import TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
+from gateway.journal.takenup import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
@@ -128,7 +130,9 @@ def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, rea
 
 async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     process_id = f"door-{new_id()}"
+    register = Register(settings.run / FOLDER, process_id, "door")
     parts = await assemble(settings, process_id)
+    parts.app.taken = TakenUp(register, parts.journal)
     keyring = Keyring(settings)
 
     def drain() -> None:
@@ -168,6 +172,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
@@ -179,6 +184,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         parts.registry.stop()
         await asyncio.to_thread(processes.end, parts.engine, process_id)
         parts.engine.dispose()
+        silence.cancel()
+        register.close()
 
 
 async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:

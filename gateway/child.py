@@ -1,7 +1,9 @@
-"""What every child process of the supervisor does alike: say when it is ready, stop when told, stop when the supervisor is gone."""
+"""What every child process of the supervisor does alike: say when it is ready, stop when told, stop when the supervisor is gone, end when it hangs."""
 
 from __future__ import annotations
 
+import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -14,6 +16,7 @@ from typing import Any, Final
 from contracts.base.visible import visible
 
 READY: Final = b"ready\n"
+_REARMED_SECONDS: Final = 1.0
 
 
 class PlainTraces(logging.Formatter):
@@ -70,3 +73,22 @@ def say_ready(ready: int | None) -> None:
     if ready is not None:
         os.write(ready, READY)
         os.close(ready)
+
+
+async def watch_loop(seconds: float, trace: int | None) -> None:
+    """End this process when its event loop is silent for so long, also where C code holds the interpreter's lock. Runs until it is cancelled.
+
+    A thread of the interpreter, which needs no lock, counts real time; the loop winds it up each second. At the end it writes where each thread
+    stood to the descriptor `trace` (None: standard error), and the process ends with exit code 1. What crashes in C is told there too. A process
+    that was stopped (SIGSTOP) for longer than that ends when it goes on; the sleep of a whole machine does not count. `seconds` 0: no watchdog.
+    """
+    told: Any = sys.stderr if trace is None else trace
+    faulthandler.enable(told)
+    if seconds <= 0:
+        return
+    try:
+        while True:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=told)
+            await asyncio.sleep(min(_REARMED_SECONDS, seconds / 4))
+    finally:
+        faulthandler.cancel_dump_traceback_later()

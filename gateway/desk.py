@@ -8,6 +8,7 @@ import time
 
 import uvloop
 
+from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.vouched import public_checkpoint
@@ -15,6 +16,7 @@ from gateway.console.app import build_desk
 from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
 from gateway.journal.database import open_engine
+from gateway.journal.takenup import FOLDER, Register
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 
@@ -28,6 +30,7 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
 
 
 async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
     engine = open_engine(settings.database_url)
     registry = Registry(engine)
     registry.start()
@@ -36,8 +39,11 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
     child.stop_when_told(server.stop, lifeline)
     child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await server.serve_on(socket.socket(fileno=listener))
     finally:
         registry.stop()
         engine.dispose()
+        silence.cancel()
+        register.close()
