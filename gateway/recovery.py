@@ -34,7 +34,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.takenup import Call, Left, left_behind
 from gateway.journal.write import LogRow
-from security.entry import InDoubt, freeze
+from security.entry import InDoubt, Json, freeze
 
 DEAD_SECONDS: Final = 10.0
 FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
@@ -44,6 +44,7 @@ AT_ONCE: Final = 500
 _NUMBERS: Final = re.compile(r"\d{9,}")  # in a path may be of a citizen, and the log forgets nothing
 _NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
 _logger: Final = logging.getLogger(__name__)
+_told: Final[set[str]] = set()  # processes whose traces this one has logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,8 @@ def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> 
     """
     count = 0
     for left in left_behind(folder):
-        if left.trace:
+        if left.trace and left.process not in _told:
+            _told.add(left.process)  # once, also while the database is away
             _logger.error("process %s was ended %s", left.process, "for its silence" if left.silent else "by a crash")
             for line in left.trace:
                 _logger.error("%s: %s", left.process, line)
@@ -216,7 +218,7 @@ def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> 
                 rows = _unlogged(connection, left, now)
                 append(connection, rows)
             count += len(rows)
-            _logger.warning("process %s had %d calls in hand of which the log held nothing", left.process, len(rows))
+            _logger.warning("process %s is dead: %d entries tell what it had in hand", left.process, len(rows))
         left.remove()
     return count
 
@@ -236,14 +238,14 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
     calls = [call for call in left.calls if call.transfer not in logged]
     rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
     if (left.trace or left.untold) and own not in logged:
-        facts = {"process": left.process, "kind": left.kind, "failure": failure, "calls": len(calls), "untold": left.untold}
+        facts: dict[str, Json] = {"process": left.process, "kind": left.kind, "failure": failure, "calls": len(calls), "untold": left.untold}
         rows.append(entries.note("process-ended", facts, now, about=own))
     return rows
 
 
 def _taken_up(call: Call, left: Left, owner: str | None, failure: str, now: float) -> LogRow:
     """`actor` is whose certificate it was, where that is registered: it is found under the agency and the system."""
-    facts = {
+    facts: dict[str, Json] = {
         "failure": failure,
         "source": call.source,
         "certificate": call.certificate or None,
@@ -265,8 +267,9 @@ def _owners(connection: Connection, certificates: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(wanted), AT_ONCE):
         rows = connection.execute(
-            select(key.thumbprint, system.agency, system.id)
-            .where(key.thumbprint.in_(wanted[start : start + AT_ONCE]), system.id == key.system)
+            select(key.thumbprint, system.agency, system.id).where(
+                key.thumbprint.in_(wanted[start : start + AT_ONCE]), system.id == key.system
+            )
         )
         found |= {thumbprint: f"{agency}/{id}" for thumbprint, agency, id in rows}
     return found

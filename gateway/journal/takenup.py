@@ -181,17 +181,22 @@ def _read(file: int, path: Path) -> Left | None:
             path.unlink(missing_ok=True)
         return None
     data = os.pread(file, os.fstat(file).st_size, 0)
-    if not data.startswith(_MAGIC) or len(data) < _TAIL:
-        _log.error("%s is no register of calls in hand", path)
+    try:
+        if not data.startswith(_MAGIC) or len(data) < _TAIL:
+            raise ValueError
+        about = json.loads(data[_ABOUT_AT : data.index(b"\n", _ABOUT_AT)])
+        process, kind = visible(str(about["process"])), visible(str(about["kind"]))
+    except (ValueError, LookupError, TypeError):  # after a power cut, say
+        _log.error("%s is no register of calls in hand; it is removed", path)
+        path.unlink(missing_ok=True)
         return None
-    about = json.loads(data[_ABOUT_AT : data.index(b"\n", _ABOUT_AT)])
     calls = [_call(data[start : start + SLOT]) for start in range(SLOT, _TAIL, SLOT) if data[start] == _TAKEN]
     trace = data[_TAIL:].rstrip(b"\0").decode("utf-8", "replace").splitlines()
     (untold,) = _UNTOLD.unpack_from(data, _UNTOLD_AT)
     return Left(
         path=path,
-        process=visible(str(about["process"])),
-        kind=visible(str(about["kind"])),
+        process=process,
+        kind=kind,
         calls=tuple(sorted(calls, key=lambda call: call.at)),
         untold=untold,
         trace=tuple(visible(line) for line in trace),

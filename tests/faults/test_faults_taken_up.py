@@ -47,12 +47,17 @@ def door(settings: Settings, *how: str) -> Iterator[tuple[subprocess.Popen[bytes
 
 
 @contextmanager
-def half_a_call(world: World, system: str, port: int, monkeypatch: pytest.MonkeyPatch, path: str = PATH, *, whole: bool = False) -> Iterator[None]:
+def half_a_call(
+    world: World, system: str, port: int, monkeypatch: pytest.MonkeyPatch, path: str = PATH, *, whole: bool = False
+) -> Iterator[None]:
     """A registered system sends a head and half a body, and waits."""
     identity = loaded(world.identities / system)
     monkeypatch.setattr("tests.attacks.raw.port_of", lambda _: port)
     with connect(identity) as sock:
-        sock.sendall(head("POST", path, [("content-length", str(SIZE)), ("content-type", "application/json")]) + b"[" * (SIZE if whole else SIZE // 2))
+        sock.sendall(
+            head("POST", path, [("content-length", str(SIZE)), ("content-type", "application/json")])
+            + b"[" * (SIZE if whole else SIZE // 2)
+        )
         yield
 
 
@@ -70,7 +75,9 @@ def in_hand(settings: Settings, pid: int) -> Any:
 
 
 def entries(settings: Settings, process: str) -> list[dict[str, Any]]:
-    found = rows(settings, "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending where phase = 'taken-up'")
+    found = rows(
+        settings, "select entry from log_entry where phase = 'taken-up' union all select entry from log_pending where phase = 'taken-up'"
+    )
     return [told for (raw,) in found if (told := json.loads(raw))["facts"]["process"] == process]
 
 
@@ -100,7 +107,10 @@ def test_a_door_that_is_killed_names_who_was_in_hand(instance: Settings, world: 
     )  # fmt: skip
     assert facts["failure"] == "process.died" and facts["seconds"] >= 0
     until("the end of the register", lambda: not (instance.run / "taken-up" / name).exists())
-    (hit,) = until("the index of it", lambda: [each for each in searched(world, "--agency", identity.agency, "--kind", "taken-up") if name in each["detail"]])
+    (hit,) = until(
+        "the index of it",
+        lambda: [each for each in searched(world, "--agency", identity.agency, "--kind", "taken-up") if name in each["detail"]],
+    )
     assert hit["system"] == "bao-chay" and hit["outcome"] == "failed" and hit["source"] == "127.0.0.1"
     for word in (PATH, str(SIZE), certificate):
         assert word in hit["detail"]
@@ -124,10 +134,13 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(instance: Settings, 
         assert process.wait(60) == 1
     (entry,) = until("the entry", lambda: entries(instance, name))
     assert entry["facts"]["failure"] == "process.silent" and entry["actor"].endswith("/y-te")
-    told = until("the trace", lambda: [line for line in log.read_text("utf-8", "replace").splitlines() if name in line and "hung.py" in line])
+    told = until(
+        "the trace", lambda: [line for line in log.read_text("utf-8", "replace").splitlines() if name in line and "hung.py" in line]
+    )
     assert "_hang" in told[0]
     assert rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'") or until(
-        "the end in the log", lambda: rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'")
+        "the end in the log",
+        lambda: rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"),
     )
 
 
