@@ -124,7 +124,7 @@ def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, rea
     child.set_up_logging()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listeners, lifeline, ready))
 
 

@@ -25,7 +25,7 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
     """Serve the people's listener on an inherited socket until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, lifeline, ready))
 
 

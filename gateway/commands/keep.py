@@ -40,7 +40,7 @@ def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> N
     """Keep until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, lifeline, ready))
 
 
