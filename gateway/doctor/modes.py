@@ -33,6 +33,9 @@ def modes(settings: Settings) -> Iterator[Found]:
     loose = [*folder, *private, *shared]
     if not loose:
         return
+    database = [path for path in _database(settings) if path.exists()]
+    if not set(private).isdisjoint(database):  # SQLite gives the files beside a database its mode, whenever it opens them
+        private = list(dict.fromkeys([*database, *private]))
     parts = [("711" if inside else "700", folder), ("go-rwx", private), ("o-rwx", shared)]
     commands = [f"chmod {how} {' '.join(shlex.quote(str(path)) for path in paths)}" for how, paths in parts if paths]
     named = ", ".join(str(path) for path in loose[:_SHOWN]) + (", …" if len(loose) > _SHOWN else "")
