@@ -5,7 +5,6 @@ Invariant: a transfer of others is answered exactly as one that does not exist.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -21,7 +20,7 @@ from gateway.journal import tables
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
-    status = await asyncio.to_thread(transfer_status, services.engine, transfer, request.proven.system.id)
+    status = await services.readers.run(request.who, transfer_status, services.engine, transfer, request.proven.system.id)
     if status is None:
         raise Theirs("transfer.unknown", transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
