@@ -28,7 +28,7 @@ from tests.audit.making import write
 from tests.registry.making import House
 from tests.size import examples
 
-MESSAGES = 4_000  # of yesterday, in the log
+MESSAGES = 2_000  # of yesterday, in the log
 SMALL = "/transfers/0190163d-8694-739b-aea5-966c26f8ad91"
 TIMES = 5  # what others may take, of what they take alone
 
@@ -77,7 +77,7 @@ async def test_others_are_answered_while_one_agency_compares(world: World) -> No
     async with asyncio.timeout(120):
         await median(small, lambda taken: len(taken) == 10)
         alone = await median(small, lambda taken: len(taken) == 60)
-        slow = asyncio.create_task(post(world, "canh-bao", hostile(2_000, examples(20))))
+        slow = asyncio.create_task(post(world, "canh-bao", hostile(2_000, examples(10))))
         while not api_reconciliation._under_way:
             assert not slow.done()
             await asyncio.sleep(0.01)
