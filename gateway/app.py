@@ -184,7 +184,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         parts.registry.stop()
         await asyncio.to_thread(processes.end, parts.engine, process_id)
         parts.engine.dispose()
-        silence.cancel()
+        await child.end_watch(silence)
         register.close()
 
 

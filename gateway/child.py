@@ -103,3 +103,11 @@ async def watch_loop(seconds: float, trace: int | None) -> None:
             await asyncio.sleep(min(_REARMED_SECONDS, seconds / 4))
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+async def end_watch(watch: asyncio.Task[None]) -> None:
+    """Before `trace` is closed: nothing is written to a descriptor that may be another file's by then."""
+    watch.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch
+    faulthandler.disable()

@@ -45,5 +45,5 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     finally:
         registry.stop()
         engine.dispose()
-        silence.cancel()
+        await child.end_watch(silence)
         register.close()

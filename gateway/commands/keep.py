@@ -92,5 +92,5 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         registry.stop()
         await asyncio.to_thread(processes.end, engine, process_id)
         engine.dispose()
-        silence.cancel()
+        await child.end_watch(silence)
         register.close()

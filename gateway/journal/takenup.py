@@ -100,7 +100,7 @@ class Register:
 
     def done(self, slot: int) -> None:
         """Forget a call: it ended, and whatever is to be known of it is in the log."""
-        if slot != NOWHERE:
+        if slot != NOWHERE and not self._map.closed:  # a call that is cut off by the end comes here last
             self._map[slot * SLOT] = _FREE
             self._slots.append(slot)
 

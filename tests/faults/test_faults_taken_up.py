@@ -27,12 +27,12 @@ PATH, SIZE = "/incident-alert/v1/alerts", 4_321
 
 
 @contextmanager
-def door(settings: Settings, *how: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def door(settings: Settings, *how: str, silent: int = SECONDS) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A further door of the instance; the process and its port."""
     listener = bind("127.0.0.1", 0)
     ready, told = os.pipe()
     command = [sys.executable, "-m", "tests.faults.hung", str(settings.data), str(listener.fileno()), str(told), *how]
-    process = subprocess.Popen(command, pass_fds=[listener.fileno(), told], env={**os.environ, "LGSP_SILENT_SECONDS": str(SECONDS)})
+    process = subprocess.Popen(command, pass_fds=[listener.fileno(), told], env={**os.environ, "LGSP_SILENT_SECONDS": str(silent)})
     os.close(told)
     try:
         with listener:
@@ -117,6 +117,7 @@ def test_a_door_that_is_killed_names_who_was_in_hand(instance: Settings, world: 
     (journey,) = world.lgsp("audit", "journey", hit["transfer"], "--data", str(world.data))["journeys"]
     assert [step["kind"] for step in journey["steps"]] == ["taken-up"]
     assert len(entries(instance, name)) == 1
+    assert world.lgsp("audit", "verify", "--data", str(world.data))["ok"]
 
 
 def loaded_certificate(identity: Any) -> bytes:
@@ -142,6 +143,19 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(instance: Settings, 
         "the end in the log",
         lambda: rows(instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"),
     )
+
+
+def test_a_door_that_was_taken_for_dead_names_who_was_in_hand(instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on after it was fenced, and ends by itself: it could write no entry any more."""
+    with door(instance, silent=0) as (process, port), half_a_call(world, "phan-anh", port, monkeypatch):
+        until("the call in hand", lambda: in_hand(instance, process.pid), 20)
+        name = of_process(instance, process.pid)
+        process.send_signal(signal.SIGSTOP)
+        until("its being fenced", lambda: rows(instance, f"select 1 from process where id = '{name}' and state = 'dead'"))
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) == 0
+    (entry,) = until("the entry", lambda: entries(instance, name))
+    assert entry["facts"]["failure"] == "process.died" and entry["actor"].endswith("/phan-anh") and entry["facts"]["seconds"] >= 9
 
 
 def test_a_door_that_ends_in_order_leaves_nothing(instance: Settings) -> None:
