@@ -238,7 +238,13 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
     calls = [call for call in left.calls if call.transfer not in logged]
     rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
     if (left.trace or left.untold) and own not in logged:
-        facts: dict[str, Json] = {"process": left.process, "kind": left.kind, "failure": failure, "calls": len(calls), "untold": left.untold}
+        facts: dict[str, Json] = {
+            "process": left.process,
+            "kind": left.kind,
+            "failure": failure,
+            "calls": len(calls),
+            "untold": left.untold,
+        }
         rows.append(entries.note("process-ended", facts, now, about=own))
     return rows
 
