@@ -69,7 +69,8 @@ class Folder:
         self._path, self._settle, self._monotonic = path, settle_seconds, monotonic
         self._looks: dict[str, tuple[_Seen, float]] = {}
         self._held = False
-        path.mkdir(mode=0o770, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o770, parents=True, exist_ok=True)
+        path.mkdir(mode=0o770, exist_ok=True)
         self._open = {"": os.open(path, _DIRECTORY)}
         for name in (WORK, "accepted", "refused", QUARANTINE):
             with suppress(FileExistsError):

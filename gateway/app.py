@@ -37,9 +37,11 @@ from gateway.doors.limits import Limits
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
+from gateway.doors.takenup import TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
+from gateway.journal.takenup import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
@@ -123,13 +125,15 @@ def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, rea
     child.set_up_logging()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listeners, lifeline, ready))
 
 
 async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     process_id = f"door-{new_id()}"
+    register = Register(settings.run / FOLDER, process_id, "door")
     parts = await assemble(settings, process_id)
+    parts.app.taken = TakenUp(register, parts.journal)
     keyring = Keyring(settings)
 
     def drain() -> None:
@@ -169,6 +173,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))
     finally:
@@ -180,6 +185,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         parts.registry.stop()
         await asyncio.to_thread(processes.end, parts.engine, process_id)
         parts.engine.dispose()
+        await child.end_watch(silence)
+        register.close()
 
 
 async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:

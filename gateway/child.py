@@ -1,19 +1,23 @@
-"""What every child process of the supervisor does alike: say when it is ready, stop when told, stop when the supervisor is gone."""
+"""What every child process of the supervisor does alike: say when it is ready, stop when told, stop when the supervisor is gone, end when it hangs."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import faulthandler
 import logging
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from contracts.base.visible import visible
 
 READY: Final = b"ready\n"
+_REARMED_SECONDS: Final = 1.0
 
 
 class PlainTraces(logging.Formatter):
@@ -40,6 +44,16 @@ def leave_no_cores() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """What is made meanwhile is for the gateway's own user alone, whatever the umask of whoever started it. Of the whole process."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def set_up_logging() -> None:
@@ -70,3 +84,30 @@ def say_ready(ready: int | None) -> None:
     if ready is not None:
         os.write(ready, READY)
         os.close(ready)
+
+
+async def watch_loop(seconds: float, trace: int | None) -> None:
+    """End this process when its event loop is silent for so long, also where C code holds the interpreter's lock. Runs until it is cancelled.
+
+    A thread of the interpreter, which needs no lock, counts real time; the loop winds it up each second. At the end it writes where each thread
+    stood to the descriptor `trace` (None: standard error), and the process ends with exit code 1. What crashes in C is told there too. A process
+    that was stopped (SIGSTOP) for longer than that ends when it goes on; the sleep of a whole machine does not count. `seconds` 0: no watchdog.
+    """
+    told: Any = sys.stderr if trace is None else trace
+    faulthandler.enable(told)
+    if seconds <= 0:
+        return
+    try:
+        while True:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=told)
+            await asyncio.sleep(min(_REARMED_SECONDS, seconds / 4))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+async def end_watch(watch: asyncio.Task[None]) -> None:
+    """Before `trace` is closed: nothing is written to a descriptor that may be another file's by then."""
+    watch.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch
+    faulthandler.disable()

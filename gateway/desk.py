@@ -10,6 +10,7 @@ import time
 
 import uvloop
 
+from contracts.base.ids import new_id
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.vouched import public_checkpoint
@@ -17,6 +18,7 @@ from gateway.console.app import build_desk
 from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
 from gateway.journal.database import open_engine
+from gateway.journal.takenup import FOLDER, Register
 from gateway.registry.registry import Registry
 from gateway.registry.sealing import Seal
 from gateway.settings import Settings
@@ -26,11 +28,12 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
     """Serve the people's listener on an inherited socket until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, lifeline, ready))
 
 
 async def _serve(settings: Settings, listener: int, lifeline: int | None, ready: int | None) -> None:
+    register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
     engine = open_engine(settings.database_url)
     registry = Registry(engine, Seal.of(settings))
     registry.start()
@@ -39,8 +42,11 @@ async def _serve(settings: Settings, listener: int, lifeline: int | None, ready:
     server = make_server(build_desk(services), context=None, drain_seconds=0.0, on_drain=lambda: None)
     child.stop_when_told(server.stop, lifeline)
     child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await server.serve_on(socket.socket(fileno=listener))
     finally:
         registry.stop()
         engine.dispose()
+        await child.end_watch(silence)
+        register.close()

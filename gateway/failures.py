@@ -105,6 +105,40 @@ register(
     ]
 )
 
+# --- processes that ended (in entries of the log: nobody was there to answer) ----------------------------------------------
+register(
+    [
+        Kind(
+            "process.died",
+            Branch.OURS,
+            503,
+            Words("Tiến trình dừng khi đang xử lý", "The process died with the call in hand"),
+            Words(
+                "Tiến trình nhận lời gọi này đã dừng trước khi ghi nhật ký; chưa có gì được chuyển đi.",
+                "The process that had taken this call up ended before it had logged it; nothing was sent on.",
+            ),
+            Words(
+                "Gửi lại với chữ ký mới. Người vận hành: xem ai có lời gọi dang dở mỗi lần tiến trình dừng.",
+                "Send it again, freshly signed. Operators: see whose calls were in hand each time a process died.",
+            ),
+        ),
+        Kind(
+            "process.silent",
+            Branch.OURS,
+            503,
+            Words("Tiến trình bị treo khi đang xử lý", "The process hung with the call in hand"),
+            Words(
+                "Tiến trình không phản hồi quá silent_seconds nên bị kết thúc; lời gọi này đang xử lý dở, chưa có gì được chuyển đi.",
+                "The process was silent for longer than silent_seconds and was ended; it had this call in hand, and nothing was sent on.",
+            ),
+            Words(
+                "Gửi lại với chữ ký mới. Người vận hành: vết gọi nằm trong nhật ký tiến trình.",
+                "Send it again, freshly signed. Operators: the trace stands in the log of the processes.",
+            ),
+        ),
+    ]
+)
+
 # --- vault ------------------------------------------------------------------------------------------------------------
 register(
     [

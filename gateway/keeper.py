@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, select, update
@@ -55,6 +56,7 @@ class Keeper:
         delivery: Chore | None = None,
         *,
         chores: Sequence[tuple[str, Chore]] = (),
+        taken_up: Path | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +68,7 @@ class Keeper:
         self._id: Final = process_id
         self._sequencer: Final = sequencer
         self._chores: Final = [*([("the queue is not delivered", delivery)] if delivery is not None else []), *chores]
+        self._taken_up: Final = taken_up  # the folder of what processes of this machine have in hand
         self._clock: Final = clock
         self._watch: Final = recovery.Watch(monotonic)
         self._rival: Final = leases.Watch(monotonic)
@@ -171,7 +174,10 @@ class Keeper:
         """Beat, lead if possible, and recover what the dead left."""
         now = self._clock()
         self._beat_and_lead(now)
-        if self.lease is None or self.fenced:
+        if self.fenced:
+            return
+        self._hand_in(now)
+        if self.lease is None:
             return
         self._recover(self.lease, now)
         if self._monotonic() - self._replays_at >= REPLAY_SECONDS:
@@ -224,6 +230,15 @@ class Keeper:
             closed = recovery.close_open(connection, now)
         if closed.in_doubt:
             _logger.warning("%d transfers are in doubt, of these %d are sent again", closed.in_doubt, closed.queued)
+
+    def _hand_in(self, now: float) -> None:
+        """Leader or not: what a door had in hand lies on its own machine alone."""
+        if self._taken_up is None:
+            return
+        try:
+            recovery.hand_in(self._engine, self._lock, self._taken_up, now)
+        except Exception as error:  # it stays where it is until that can be done
+            self._complain("what a dead process had in hand is not logged", error)
 
     def _end(self) -> None:
         lease = self.lease

@@ -5,7 +5,9 @@ Theory of operation
    never compared), or at once when it ran on this machine and its process is gone.
 2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever that process still
    tries to write, so no transfer ends twice.
-3. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
+3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.takenup`): each keeper hands in those of its own
+   machine. That needs no lease: the lock on the register, and the ids of the calls, keep it to one entry a call.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
    goes back to the queue; the rest waits for a person or for the provider's status.
 Invariant: every step is one that the table of states holds.
 """
@@ -13,25 +15,36 @@ Invariant: every step is one that the table of states holds.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
+from contracts.base.times import rfc3339
+from gateway.exchange import entries
 from gateway.exchange.states import Event, State, after
 from gateway.journal import processes, tables
-from security.entry import InDoubt, freeze
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.takenup import Call, Left, left_behind
+from gateway.journal.write import LogRow
+from security.entry import InDoubt, Json, freeze
 
 DEAD_SECONDS: Final = 10.0
 FORGOTTEN_SECONDS: Final = 300.0  # far longer than a provider is waited for
 QUOTA_GRACE: Final = 70 * 86_400.0
 REPLAY_GRACE: Final = 600.0  # replay keys outlive their messages by this, in case the clock is put back
 AT_ONCE: Final = 500
+_NUMBERS: Final = re.compile(r"\d{9,}")  # in a path may be of a citizen, and the log forgets nothing
 _NOT_ALIVE: Final = or_(tables.process.c.state.is_(None), tables.process.c.state != "alive")
 _logger: Final = logging.getLogger(__name__)
+_told: Final[set[str]] = set()  # processes whose traces this one has logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +198,84 @@ def forget_replays(connection: Connection, now: float) -> int:
         return 0
     old = select(table.c.key).where(table.c.expires < min(now, newest) - REPLAY_GRACE).limit(2000).scalar_subquery()
     return connection.execute(delete(table).where(table.c.key.in_(old))).rowcount
+
+
+# --- what dead processes had in hand ------------------------------------------------------------------------------------------
+def hand_in(engine: Engine, lock: FileLock | None, folder: Path, now: float) -> int:
+    """Log what dead processes of this machine had in hand, then forget it; how many calls those were.
+
+    One that dies in between leaves the register as it was, and the next one finds the entries that stand already.
+    """
+    count = 0
+    for left in left_behind(folder):
+        if left.trace and left.process not in _told:
+            _told.add(left.process)  # once, also while the database is away
+            _logger.error("process %s was ended %s", left.process, "for its silence" if left.silent else "by a crash")
+            for line in left.trace:
+                _logger.error("%s: %s", left.process, line)
+        if left.calls or left.untold or left.trace:
+            with writing(engine, lock) as connection:
+                rows = _unlogged(connection, left, now)
+                append(connection, rows)
+            count += len(rows)
+            _logger.warning("process %s is dead: %d entries tell what it had in hand", left.process, len(rows))
+        left.remove()
+    return count
+
+
+def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
+    """Entries for the calls that have none yet, and for the end itself where that was no ordinary one."""
+    own = left.process.partition("-")[2]
+    wanted = [own, *(call.transfer for call in left.calls)]
+    logged = {
+        id
+        for table in tables.LOGS
+        for start in range(0, len(wanted), AT_ONCE)
+        for id in connection.execute(select(table.c.transfer).where(table.c.transfer.in_(wanted[start : start + AT_ONCE]))).scalars()
+    }
+    owners = _owners(connection, {call.certificate for call in left.calls})
+    failure = "process.silent" if left.silent else "process.died"
+    calls = [call for call in left.calls if call.transfer not in logged]
+    rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
+    if (left.trace or left.untold) and own not in logged:
+        facts: dict[str, Json] = {
+            "process": left.process,
+            "kind": left.kind,
+            "failure": failure,
+            "calls": len(calls),
+            "untold": left.untold,
+        }
+        rows.append(entries.note("process-ended", facts, now, about=own))
+    return rows
+
+
+def _taken_up(call: Call, left: Left, owner: str | None, failure: str, now: float) -> LogRow:
+    """`actor` is whose certificate it was, where that is registered: it is found under the agency and the system."""
+    facts: dict[str, Json] = {
+        "failure": failure,
+        "source": call.source,
+        "certificate": call.certificate or None,
+        "method": call.method,
+        "path": _NUMBERS.sub("…", call.path),
+        "size": call.size,
+        "taken": rfc3339(call.at),
+        "seconds": max(0, round(now - call.at)),
+        "process": left.process,
+    }
+    present = {name: value for name, value in facts.items() if value is not None}
+    return entries.note("taken-up", present, now, actor=owner or "gateway", about=call.transfer)
+
+
+def _owners(connection: Connection, certificates: set[str]) -> dict[str, str]:
+    """Agency and system by thumbprint, of those that are registered."""
+    key, system = tables.system_key.c, tables.system.c
+    wanted = sorted(certificates)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        rows = connection.execute(
+            select(key.thumbprint, system.agency, system.id).where(
+                key.thumbprint.in_(wanted[start : start + AT_ONCE]), system.id == key.system
+            )
+        )
+        found |= {thumbprint: f"{agency}/{id}" for thumbprint, agency, id in rows}
+    return found

@@ -90,6 +90,9 @@ class Settings:
     token_seconds: int = _setting(600, "life of an access token, in seconds")
     status_seconds: float = _setting(300.0, "how often outside authorities are asked what they have revoked, in seconds")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
+    silent_seconds: float = _setting(
+        30.0, "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in the log; 0: never"
+    )
     drops: str = _setting("", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder")
     file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
     file_seconds: float = _setting(2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds")

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.errors import Words
-from gateway.child import READY
+from gateway.child import READY, private_files
 from gateway.forkserver import ForkServer
 from gateway.settings import Settings
 from gateway.sockets import open_listeners
@@ -71,7 +71,7 @@ class Supervisor:
         settings = self.settings
         listeners = open_listeners(settings)
         self._lifeline = os.pipe()
-        settings.run.mkdir(parents=True, exist_ok=True)
+        settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         desk = listeners["desk"].fileno()
         doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
         door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
@@ -91,7 +91,8 @@ class Supervisor:
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()} if _in_main_thread() else {}
         (settings.run / RELOADED).unlink(missing_ok=True)
         pid_file = settings.run / PID
-        pid_file.write_text(f"{os.getpid()}\n", "ascii")
+        with private_files():
+            pid_file.write_text(f"{os.getpid()}\n", "ascii")
         try:
             self._start_all()
             self._await_ready()
@@ -232,7 +233,8 @@ class Supervisor:
         self._reloads += 1
         draft = self.settings.run / f".{RELOADED}"
         try:
-            draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
+            with private_files():
+                draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
             draft.replace(self.settings.run / RELOADED)
         except OSError as error:  # `lgsp reload` waits in vain then; nobody else is to suffer
             self.say(f"what became of the reload cannot be noted: {error.strerror or error}")

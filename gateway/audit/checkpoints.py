@@ -67,7 +67,7 @@ class CheckpointFile:
                 return
             draft = self.path.with_name(f".{self.path.name}.part")
             draft.unlink(missing_ok=True)  # of a keeper that died while it wrote: we hold the lock
-            write_new(draft, note.encode(), 0o644)
+            write_new(draft, note.encode(), 0o600)
             os.replace(draft, self.path)
             sync_folder(self.path.parent)
 

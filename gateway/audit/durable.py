@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 
-def make_folder(folder: Path, mode: int = 0o777) -> None:
+def make_folder(folder: Path, mode: int = 0o700) -> None:
     """The folder and those above it, as far as they are missing; each one's name is safe."""
     if folder.is_dir():
         return

@@ -44,6 +44,7 @@ class Facts(NamedTuple):
     source: str | None = None
     door: str | None = None
     times: int = 1  # how many refusals it sums up
+    detail: str | None = None  # of a call that a dead process had in hand: what is known of it, in one line
 
     @property
     def trouble(self) -> bool:
@@ -111,16 +112,26 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping
         _text(value, "grant") or _text(value, "nearest") or _text(told, "grant") or _text(party, "grant"),
         _text(value, "message") or _text(told, "message") or _text(party, "message"),
         actor,
-        _text(value, "source"),
+        _text(value, "source") or _text(told, "source"),
         _text(value, "door"),
         count if isinstance(count, int) else 1,
+        _detail(told) if kind == "taken-up" else None,
     )
 
 
 def _outcome(kind: str | None, failure: str | None) -> str | None:
     if kind == "outcome":
         return "ok" if failure is None else "failed"
-    return {"refusal": "refused", "repeat": "repeated", "in-doubt": "in-doubt", "queued": "queued"}.get(kind or "")
+    return {"taken-up": "failed", "refusal": "refused", "repeat": "repeated", "in-doubt": "in-doubt", "queued": "queued"}.get(kind or "")
+
+
+def _detail(told: Mapping[str, Any]) -> str:
+    size, seconds = told.get("size"), told.get("seconds")
+    parts = [f"{_text(told, 'method') or ''} {_text(told, 'path') or ''}".strip()]
+    parts += [f"{size} bytes"] if isinstance(size, int) else []
+    parts += [f"{name} {_text(told, name)}" for name in ("source", "certificate", "process") if _text(told, name)]
+    parts += [f"{seconds} s in hand"] if isinstance(seconds, int) else []
+    return ", ".join(parts)
 
 
 def _looks_back(value: Mapping[str, Any]) -> bool:

@@ -55,7 +55,7 @@ class Licence:
         end = min(self._ends.values())
         if end == self._written or not math.isfinite(end):
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         try:
             durable.write_new(draft, f"{end:.3f}\n".encode("ascii"), 0o600)  # the doors run as the same user

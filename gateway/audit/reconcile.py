@@ -6,7 +6,8 @@ queued, and to name its id to its sender. Rules, the same for every agency:
 - A repeat is no message. A refusal is none either; refusals are counted beside.
 - A message acknowledged with 202 counts as sent, whatever became of it; it is named while it waits, and when it was given up.
 - What is in doubt counts nowhere and is named: it may explain a difference. So may what was accepted before midnight and ended after it.
-Invariant: equal numbers and lists give equal verdicts, whenever they are compared, but for what was still open.
+Invariants: equal numbers and lists give equal verdicts, whenever they are compared, but for what was still open. The cost is linear in the entries of
+the day and in what is listed: reasons are looked up for a bounded number of messages of a whole statement.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from gateway.journal import tables
 from security.windows import VIETNAM
 
 NAMED: Final = 200  # messages named in one line and list; the numbers are whole
+REASONS: Final = 1_000  # messages of a statement for which the log is asked why they are not counted; each is a search
 _PAGE: Final = 500
 _AT_ONCE: Final = 400
 _BEFORE: Final = 300.0  # clocks of doors and keeper may differ by that much
@@ -35,6 +37,13 @@ _DAY: Final = 86_400.0
 _AFTER: Final = 86_400.0  # so long may the sequencer have stood still
 _NAMED_LISTS: Final = ("waiting", "given_up", "in_doubt", "failed", "over_midnight")
 EQUAL, EXPLAINED, DIFFERS = "equal", "explained", "differs"
+
+
+Pace = Callable[[Connection], object]  # called between two pieces of the work: may rest, end the transaction of reading, or raise
+
+
+def unhurried(_connection: Connection) -> None:
+    """For whoever has all the time."""
 
 
 @dataclass(slots=True)
@@ -108,21 +117,30 @@ class Comparison:
 
 
 def compare(
-    connection: Connection, agency: str, systems: Iterable[str], said: Statement, hash_id: Callable[[str], str], now: float
+    connection: Connection,
+    agency: str,
+    systems: Iterable[str],
+    said: Statement,
+    hash_id: Callable[[str], str],
+    now: float,
+    pace: Pace = unhurried,
 ) -> Comparison:
     """A statement against the log. The caller has seen to it that all its systems are the agency's."""
     begin = datetime.combine(said.day, time(), VIETNAM).timestamp()
     day = (begin, begin + _DAY)  # in seconds: the calendar has a last day, and Vietnam's clocks are never changed
     if now < day[1]:
         raise Theirs("reconciliation.day-open", day=said.day.isoformat())
-    counted = count(connection, agency, systems, *day)
-    lines = []
+    counted = count(connection, agency, systems, *day, pace)
+    lines, reasons = [], _Reasons(connection, day, pace)
     for key in sorted({*said.claims, *(key for key, ours in counted.items() if ours.accepted)}):
-        lines.append(_line(connection, key, said.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id, day))
+        pace(connection)
+        lines.append(_line(reasons, key, said.claims.get(key, Claim(0)), counted.get(key, Counted()), hash_id))
     return Comparison(agency, said.day.isoformat(), tuple(lines), origins.unseen(connection, *day))
 
 
-def count(connection: Connection, agency: str, systems: Iterable[str], begin: float, end: float) -> dict[Key, Counted]:
+def count(
+    connection: Connection, agency: str, systems: Iterable[str], begin: float, end: float, pace: Pace = unhurried
+) -> dict[Key, Counted]:
     """What the log holds of an agency's messages of a day."""
     found: dict[Key, Counted] = {}
 
@@ -131,10 +149,10 @@ def count(connection: Connection, agency: str, systems: Iterable[str], begin: fl
         return found.setdefault(Key(system or "", told.contract or "", told.operation or "", direction), Counted())
 
     def of(**terms: Any) -> Iterator[Facts]:
-        return _of_day(connection, Query(**terms, since=begin - _BEFORE, until=end + _AFTER, oldest_first=True), begin, end)
+        return _of_day(connection, Query(**terms, since=begin - _BEFORE, until=end + _AFTER, oldest_first=True), begin, end, pace)
 
     intents = list(of(agency=agency, kind="intent"))
-    fates = _fates(connection, [told.transfer for told in intents])
+    fates = _fates(connection, [told.transfer for told in intents], pace)
     for told in intents:
         _sent(at(told, SENT), told, fates[told.transfer], end)
     for told in of(agency=agency, kind="refusal"):
@@ -151,7 +169,7 @@ def count(connection: Connection, agency: str, systems: Iterable[str], begin: fl
             if _arrived(told.transfer) < begin:
                 ours.over_midnight.append(told.transfer)
         open_ = {told.about: told for kind in ("intent", "in-doubt") for told in of(provider=system, kind=kind)}
-        fates = _fates(connection, open_)
+        fates = _fates(connection, open_, pace)
         for transfer, told in open_.items():
             fate, ours = fates[transfer], at(told, RECEIVED)
             if fate.outcome is None:
@@ -188,11 +206,12 @@ class _Fate:
     acknowledged: bool = False
 
 
-def _fates(connection: Connection, transfers: Iterable[str]) -> dict[str, _Fate]:
+def _fates(connection: Connection, transfers: Iterable[str], pace: Pace) -> dict[str, _Fate]:
     wanted = list(transfers)
     fates = {each: _Fate() for each in wanted}
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
+        pace(connection)
         for table in (tables.log_entry, tables.log_pending):
             rows = connection.execute(
                 select(table.c.transfer, table.c.phase, table.c.entry).where(table.c.transfer.in_(some), table.c.phase != "intent")
@@ -210,10 +229,11 @@ def _fates(connection: Connection, transfers: Iterable[str]) -> dict[str, _Fate]
     return fates
 
 
-def _of_day(connection: Connection, query: Query, begin: float, end: float) -> Iterator[Facts]:
+def _of_day(connection: Connection, query: Query, begin: float, end: float, pace: Pace) -> Iterator[Facts]:
     """Facts of entries that were made within the day; they were sequenced then or a little later."""
     cursor: str | None = None
     while True:
+        pace(connection)
         page = search(connection, query, limit=_PAGE, cursor=cursor)
         for hit in page.hits:
             if begin <= _seconds(hit.facts.at) < end:
@@ -239,7 +259,7 @@ def _arrived(transfer: str) -> float:
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------
-def _line(connection: Connection, key: Key, claim: Claim, ours: Counted, hash_id: Callable[[str], str], day: tuple[float, float]) -> Line:
+def _line(reasons: _Reasons, key: Key, claim: Claim, ours: Counted, hash_id: Callable[[str], str]) -> Line:
     not_here: list[tuple[str, str]] = []
     not_there: list[tuple[str, str]] = []
     known = set(ours.accepted.values()) if key.direction == SENT else set(ours.accepted)
@@ -247,10 +267,10 @@ def _line(connection: Connection, key: Key, claim: Claim, ours: Counted, hash_id
     if listed is not None:
         absent = [digest for digest in listed if digest not in known]
         for digest in absent:
-            reason = _why(connection, key, digest, ours, day) if len(not_here) < NAMED else "–"
+            reason = reasons.why(key, digest, ours) if len(not_here) < NAMED else "–"
             not_here.append((listed[digest], reason))
         left = [transfer for transfer, message in ours.accepted.items() if (message if key.direction == SENT else transfer) not in listed]
-        names = _names(connection, left[:NAMED])
+        names = _names(reasons.connection, left[:NAMED])
         not_there = [(transfer, names.get(transfer, "")) for transfer in left]
     verdict = _verdict(claim, ours, None if listed is None else not_here, [transfer for transfer, _ in not_there])
     return Line(key, claim.accepted, ours, verdict, tuple(not_here), tuple(not_there))
@@ -277,6 +297,23 @@ def _verdict(claim: Claim, ours: Counted, not_here: list[tuple[str, str]] | None
         return EQUAL
     reasons_known = all(reason in ("in-doubt", "over-midnight") or reason.startswith("on ") for _, reason in not_here)
     return EXPLAINED if reasons_known and midnight.issuperset(not_there) else DIFFERS
+
+
+@dataclass(slots=True)
+class _Reasons:
+    """Why messages are not counted: asked of the log for the first of a statement; the others are named without a reason."""
+
+    connection: Connection
+    day: tuple[float, float]
+    pace: Pace
+    left: int = REASONS
+
+    def why(self, key: Key, digest: str, ours: Counted) -> str:
+        if not self.left:
+            return "–"
+        self.left -= 1
+        self.pace(self.connection)
+        return _why(self.connection, key, digest, ours, self.day)
 
 
 def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tuple[float, float]) -> str:

@@ -122,6 +122,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def renew(connection: Connection) -> None:
+    """Let go of the state of the database that a `reading` connection sees, for the present one. A cursor goes on as before."""
+    connection.rollback()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_IN_ORDER)
+
+
 def search(connection: Connection, query: Query, *, limit: int = 50, cursor: str | None = None, indexed: bool = True) -> Page:
     """One page. `audit.bad-cursor` for a cursor of another search."""
     table = tables.log_entry.c

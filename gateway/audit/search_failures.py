@@ -21,11 +21,25 @@ register(
             "reconciliation.busy",
             Branch.OURS,
             503,
-            Words("Đang đối soát cho cơ quan khác", "Another comparison is under way"),
-            Words("Mỗi lúc chỉ so một bảng số liệu.", "One statement is compared at a time."),
+            Words("Đang đối soát bảng khác", "Another comparison is under way"),
+            Words(
+                "Mỗi lúc chỉ so một bảng số liệu của một cơ quan, và chỉ vài cơ quan cùng lúc.",
+                "One statement of an agency is compared at a time, and those of few agencies at once.",
+            ),
             Words(
                 "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới.",
                 "Send it again after the time in Retry-After, freshly signed.",
+            ),
+        ),
+        Kind(
+            "reconciliation.too-long",
+            Branch.OURS,
+            503,
+            Words("Đối soát quá lâu", "The comparison took too long"),
+            Words("Chưa so xong sau {seconds} giây nên dừng lại.", "It was not done after {seconds} seconds, and was ended."),
+            Words(
+                "Gửi ít danh sách thông điệp hơn, hoặc nhờ người vận hành chạy `lgsp audit reconcile`.",
+                "List fewer messages, or ask the gateway's operators to run `lgsp audit reconcile`.",
             ),
         ),
         Kind(

@@ -46,7 +46,8 @@ def run(file: Path, lifeline: int | None, ready: int | None) -> None:
         await serve(config, stop, lambda: child.say_ready(ready))
 
     try:
-        asyncio.run(main())
+        with child.private_files():
+            asyncio.run(main())
     except Taken as there:
         what = f"another agent works on {there} / một tác tử khác đang dùng {there}"
         fail(Exit.OURS, "not-started", what, "Stop it first. / Hãy dừng nó trước.", False)

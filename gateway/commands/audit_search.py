@@ -43,7 +43,7 @@ _PARTS: Final = {
 }
 _COLUMNS: Final = (
     "index", "at", "kind", "outcome", "failure", "status", "agency", "system", "provider", "contract", "operation", "grant", "message",
-    "transfer", "about", "actor", "source", "door", "times",
+    "transfer", "about", "actor", "source", "door", "times", "detail",
 )  # fmt: skip
 
 
@@ -221,8 +221,9 @@ def _line(idx: int | None, told: Facts) -> str:
     code = f": {told.failure}" if told.failure else ""
     times = f" × {told.times}" if told.times > 1 else ""
     by = f" by {told.actor}" if told.actor and told.system and told.actor != f"{told.agency}/{told.system}" else ""
+    detail = f"  ({told.detail})" if told.detail else ""
     return visible(
-        f"{'–' if idx is None else f'#{idx}':>9}  {civil(told.at, seconds=True)}  {who}{to}  {what or told.kind}  {ended}{code}{times}{by}  {told.about}"
+        f"{'–' if idx is None else f'#{idx}':>9}  {civil(told.at, seconds=True)}  {who}{to}  {what or told.kind}  {ended}{code}{times}{by}  {told.about}{detail}"
     )
 
 

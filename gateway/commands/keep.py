@@ -23,6 +23,7 @@ from gateway.delivery.worker import Deliverer
 from gateway.doors.anchors import Anchors
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.takenup import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.keeper import Chore, Keeper
 from gateway.keyring import Keyring
@@ -41,13 +42,14 @@ def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> N
     """Keep until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, lifeline, ready))
 
 
 async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     clock = time.time
     process_id = f"keeper-{new_id()}"
+    register = Register(settings.run / FOLDER, process_id, "keeper")
     keyring = Keyring(settings)
     engine = open_engine(settings.database_url)
     lock = lock_of(engine)
@@ -80,9 +82,10 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
         *vouching_chores(settings, engine, lock, fetching),
     )
-    keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores)
+    keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores, taken_up=settings.run / FOLDER)
     child.stop_when_told(keeper.stop, lifeline)
     child.say_ready(ready)
+    silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await keeper.run()
     finally:
@@ -93,3 +96,5 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         registry.stop()
         await asyncio.to_thread(processes.end, engine, process_id)
         engine.dispose()
+        await child.end_watch(silence)
+        register.close()

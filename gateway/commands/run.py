@@ -14,6 +14,7 @@ from pathlib import Path
 
 from contracts.base.errors import Words
 from gateway.audit.vouched import anchors_of, witnesses_of
+from gateway.child import private_files
 from gateway.commands.output import Exit, bad_setting, fail, failed
 from gateway.journal import schema
 from gateway.journal.database import migrate, open_engine, snapshot
@@ -90,7 +91,8 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
                 seal.check(connection)
                 if held_until(connection) == math.inf:
                     _say(_RESTORED.format(data=settings.data))
-            readdress(settings)
+            with private_files():
+                readdress(settings)
             supervisor.run()
     except NotStarted as trouble:
         failed(Exit.OURS, trouble, as_json)
@@ -107,7 +109,7 @@ def _migrating(found: str, newest: str) -> None:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches nothing."""
-    settings.run.mkdir(parents=True, exist_ok=True)
+    settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(settings.run, os.O_RDONLY)
     try:
         try:

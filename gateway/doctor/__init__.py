@@ -12,6 +12,7 @@ from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Found, found
+from gateway.doctor.modes import modes
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.vouching import settings_of_vouchers, vouching
@@ -30,6 +31,7 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
     now = clock()
     lying = list(files(settings))
     yield from lying
+    yield from modes(settings)
     yield from store.weak_settings(settings)
     yield from store.disk(settings)
     yield from store.checkpoints(settings)

@@ -25,6 +25,13 @@ kind(
     grave=True,
 )  # fmt: skip
 kind(
+    "files.open",
+    ("Người khác vào được dữ liệu của phiên bản: {paths}", "Others can get at the instance's data: {paths}"),
+    ("Ai đọc được là biết ai trao đổi gì với ai; ai ghi được là sửa được đăng ký và hàng đợi.", "Whoever reads it learns who exchanges what with whom; whoever writes it changes registry and queue."),
+    ("Chạy: {commands}", "Run: {commands}"),
+    grave=True,
+)  # fmt: skip
+kind(
     "files.settings-secret",
     ("{path} chứa mật khẩu cơ sở dữ liệu và người khác đọc được", "{path} holds the password of the database, and others can read it"),
     ("Ai đọc được tệp này là vào được cơ sở dữ liệu.", "Whoever reads it gets into the database."),

@@ -6,13 +6,13 @@ and are not cached, since each reading is logged; proofs of a transfer go to its
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -45,20 +45,22 @@ async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
 
 async def read_tile(services: Common, request: ApiRequest) -> Reply:
     path = f"tile/{request.params['level']}/{request.params['index']}"
-    data = await asyncio.to_thread(_path, services.engine, path)
+    data = await services.readers.run(request.who, _path, services.engine, path)
     return Reply(200, {"content-type": _OCTETS, "cache-control": _FOR_NOW if ".p/" in path else _FOR_EVER}, data)
 
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
-    found = await asyncio.to_thread(
-        _consistency, services.engine, request.params["from"], request.params.get("to"), request.params.get("origin")
+    found = await services.readers.run(
+        request.who, _consistency, services.engine, request.params["from"], request.params.get("to"), request.params.get("origin")
     )
     return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
 
 
 async def read_origin(services: Common, request: ApiRequest) -> Reply:
     vkey = (services.settings.data / "log" / "log.vkey").read_text("ascii").strip()
-    return _json(await asyncio.to_thread(_origin, services.engine, request.params.get("origin"), services.settings.origin, vkey))
+    return _json(
+        await services.readers.run(request.who, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey)
+    )
 
 
 async def read_entries(services: Services, request: ApiRequest) -> Reply:
@@ -67,7 +69,7 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
     if agency is None or CENTRE not in agency.roles:
         raise Policy("audit.not-yours", agency=caller.system.agency)
     path = f"tile/entries/{request.params['index']}"
-    data = await asyncio.to_thread(_path, services.engine, path)
+    data = await services.readers.run(request.who, _path, services.engine, path)
     entry = entries.note("log-read", {"path": path}, services.clock(), actor=caller.system.name)
     written = await services.journal.commit(Write(replay=caller.replay, log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
@@ -77,15 +79,15 @@ async def read_entries(services: Services, request: ApiRequest) -> Reply:
     headers = {"content-type": _OCTETS, "vary": "accept-encoding"}
     if _takes_gzip(request.received.headers.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
-        data = await asyncio.to_thread(gzip.compress, data, 6, mtime=0)
+        data = await services.readers.run(request.who, partial(gzip.compress, data, 6, mtime=0))
     return Reply(200, headers, data)
 
 
 async def read_proof(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
-    if not await asyncio.to_thread(is_party, services.engine, transfer, request.proven.system.id):
+    if not await services.readers.run(request.who, is_party, services.engine, transfer, request.proven.system.id):
         raise Theirs("transfer.unknown", transfer=transfer)
-    found = await asyncio.to_thread(_inclusions, services.engine, transfer)
+    found = await services.readers.run(request.who, _inclusions, services.engine, transfer)
     items = [
         {"phase": each.phase, "index": each.index, "leaf": _text(each.leaf), "proof": _texts(each.hashes), "text": each.text()}
         for each in found

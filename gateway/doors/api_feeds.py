@@ -6,7 +6,6 @@ range that was read, before it leaves (05-audit: every reading of a message body
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -50,7 +49,8 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
     page, media = head.encode() + b",".join(events) + b"]}", "application/json"
     if receiver is not None:
-        page, media = jose.seal(page, media, services.rest.signing_key, receiver)[0], jose.MEDIA_TYPE
+        sealed = await services.readers.run(request.who, jose.seal, page, media, services.rest.signing_key, receiver)
+        page, media = sealed[0], jose.MEDIA_TYPE
     return Reply(200, {"content-type": media}, page)
 
 
@@ -64,7 +64,7 @@ async def _counted(
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more, tampered = await asyncio.to_thread(_page, services, contract, name, request.params, masks)
+    events, cursor, more, tampered = await services.readers.run(request.who, _page, services, contract, name, request.params, masks)
     facts = {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor}
     if tampered:
         facts["tampered"] = list(tampered)

@@ -15,9 +15,11 @@ from sqlalchemy import Engine
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.doors.channel import identify
+from gateway.doors.reading import Readers
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
+from gateway.exchange.floods import block_of
 from gateway.exchange.stages import Received
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
@@ -54,6 +56,11 @@ class ApiRequest:
         assert self.caller is not None, "the operation's document demands no proof"
         return self.caller
 
+    @property
+    def who(self) -> tuple[str, str]:
+        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no proof."""
+        return ("agency", self.caller.system.agency) if self.caller is not None else ("source", block_of(self.received.source))
+
 
 class Newest(Protocol):
     def note(self) -> str:
@@ -68,6 +75,7 @@ class Common(Protocol):
     registry: Registry
     newest_checkpoint: Newest
     settings: Settings
+    readers: Readers
 
     @property
     def clock(self) -> Callable[[], float]: ...
@@ -98,6 +106,7 @@ class Services:
     exchange: Exchange
     keyring: Keyring
     clock: Callable[[], float]
+    readers: Readers = field(default_factory=Readers)
 
     def admit(self, received: Received, snapshot: Snapshot) -> None:
         identify(received.certificate, snapshot, received.at)
@@ -133,6 +142,7 @@ class DeskServices:
     newest_checkpoint: Newest
     settings: Settings
     clock: Callable[[], float]
+    readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often come by one proxy
 
     def admit(self, received: Received, snapshot: Snapshot) -> None:
         """Anybody's: people come without client certificates."""

@@ -6,7 +6,6 @@ intent is not told of (`transfer.tampered`).
 
 from __future__ import annotations
 
-import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ from gateway.vault.standing import intent_of
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
-    status = await asyncio.to_thread(transfer_status, services.engine, transfer, request.proven.system.id)
+    status = await services.readers.run(request.who, transfer_status, services.engine, transfer, request.proven.system.id)
     if status is None:
         raise Theirs("transfer.unknown", transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())

@@ -7,6 +7,7 @@ Invariant: an operation whose parameters or body cannot be checked here does not
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +24,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 RECEIVED, PARAMS, FORM_DATA, JSON_DATA = "lgsp.received", "lgsp.params", "lgsp.form", "lgsp.json"
 _MOST_FIELDS: Final = 50
+_LARGE: Final = 65_536  # bytes of JSON that are read off the event loop
 _MOST_FINDINGS: Final = 20
 
 
@@ -192,7 +194,8 @@ def validators(checks: Mapping[str, Checks]) -> dict[str, Any]:
             """Everything was compiled before."""
 
         async def wrap_receive(self, receive: Any, *, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            scope[JSON_DATA] = of(scope).read_json(scope)
+            large = len(scope[RECEIVED].body) > _LARGE
+            scope[JSON_DATA] = await asyncio.to_thread(of(scope).read_json, scope) if large else of(scope).read_json(scope)
             return receive, scope
 
     return {"parameter": ParameterValidator, "body": {FORM: FormValidator, JSON: JsonValidator}}

@@ -43,6 +43,7 @@ from gateway.doors.api_validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED,
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
+from gateway.doors.takenup import TRANSFER
 from gateway.exchange.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
@@ -293,7 +294,7 @@ class ApiGate:
         peer = scope.get("client")
         base = self._services.settings.base
         return Received(
-            transfer=new_id(int(at * 1000)),
+            transfer=scope.get(TRANSFER) or new_id(int(at * 1000)),
             at=at,
             face=Face.REST,
             method=scope["method"],

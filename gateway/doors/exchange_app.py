@@ -16,7 +16,6 @@ from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
 from contracts.model import Operation
 from contracts.wire import problems
@@ -27,6 +26,7 @@ from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
+from gateway.doors.takenup import TRANSFER, TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry
@@ -55,11 +55,13 @@ class ExchangeApp:
     clock: Callable[[], float]
     limits: Limits
     draining: bool = False
+    taken: TakenUp = field(default_factory=TakenUp)
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        slot = self.taken.enter(scope, self.clock())
         try:
             reply = await self._reply(scope, receive, send)
         except Gone:
@@ -67,6 +69,8 @@ class ExchangeApp:
         except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
             log.exception("%s: unexpected fault", scope["method"])
             reply = self._unlogged(Ours("gateway.fault", transfer="–"), scope)
+        finally:
+            self.taken.leave(slot)
         if reply is not None:
             await self._send(reply, send)
 
@@ -157,7 +161,7 @@ class ExchangeApp:
         except Failure as failure:
             early = early or failure
         received = Received(
-            transfer=new_id(int(at * 1000)),
+            transfer=scope[TRANSFER],
             at=at,
             face=face,
             method=scope["method"],

@@ -10,6 +10,8 @@ Invariants
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +38,7 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(
             parsed, hide_parameters=True, connect_args={"timeout": 10.0, "cached_statements": 512, "check_same_thread": False}
         )
+        event.listen(engine, "do_connect", _made_private)
         event.listen(engine, "connect", _on_connect_sqlite)
         event.listen(engine, "begin", _on_begin_sqlite)
         return engine
@@ -163,6 +166,14 @@ def check_revision(connection: Connection, expected: str) -> None:
     found = revision(connection)
     if found != expected:
         raise Ours("journal.schema", found=found or "none", expected=expected)
+
+
+def _made_private(_dialect: object, _record: object, arguments: Any, _named: object) -> None:
+    """A database that is not there yet is made for its owner alone; SQLite gives the files beside it the same mode."""
+    path = str(arguments[0]) if arguments else ""
+    if path not in ("", ":memory:") and not path.startswith("file:"):
+        with contextlib.suppress(OSError):  # it is there, or SQLite tells what is wrong
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _on_connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -26,6 +26,7 @@ from contracts.bundle import Bundle, catalogue_folders
 from contracts.compiled import CompiledContract, compile_bundle
 from gateway.atrest import write_secret
 from gateway.audit.logkey import LogKey
+from gateway.child import private_files
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import granting, store
@@ -53,7 +54,8 @@ def make_instance(settings: Settings, endpoints: Mapping[str, str], now: float, 
     """
     place, whole = settings.data, settings.data / WHOLE
     if not whole.exists():
-        _build(settings, endpoints, now, province).rename(whole)
+        with private_files():
+            _build(settings, endpoints, now, province).rename(whole)
     with suppress(PermissionError):  # a volume that is somebody else's, and lent
         place.chmod(0o700)
     for each in sorted(

@@ -79,8 +79,8 @@ def run_standin(settings: Settings, name: str, lifeline: int | None, ready: int 
     port = (endpoints(settings)[name] if old is None else old.local).rpartition(":")[2]
     who = ["--identity", str(settings.identities / name)] if old is None else ["--secret", str(old.secret)]
     seen = settings.run / f"{name}.sqlite"
-    seen.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="lgsp-") as folder:
+    seen.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with child.private_files(), tempfile.TemporaryDirectory(prefix="lgsp-") as folder:
         ready_file = Path(folder) / "ready"
         _end_with(lifeline)
         threading.Thread(target=_report, args=(ready_file, ready), daemon=True).start()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 
+from contracts.base.errors import Ours
 from contracts.base.ids import new_id
+from gateway.audit.search import reading
 from gateway.doors import api_reconciliation
+from gateway.doors.api_reconciliation import Unhurried
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
@@ -154,13 +157,45 @@ async def test_a_long_list_fits_and_a_longer_one_is_told(world: World) -> None:
     assert answer.status == 413 and answer.json["code"] == "body.too-large"
 
 
-@pytest.fixture
-def busy() -> Iterator[None]:
-    api_reconciliation._under_way.add("H14.9")
-    yield
-    api_reconciliation._under_way.discard("H14.9")
-
-
-async def test_one_at_a_time(world: World, busy: None) -> None:
+@pytest.mark.parametrize(("others", "status"), [(["H14.2"], 503), (["H14.9"], 200), (["H14.7", "H14.8", "H14.9"], 503)])
+async def test_one_at_a_time_an_agency_and_few_in_all(
+    world: World, others: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_reconciliation, "_under_way", set(others))
     answer = await post(world, "canh-bao", said())
-    assert answer.status == 503 and answer.json["code"] == "reconciliation.busy" and answer.headers["retry-after"] == "5"
+    assert answer.status == status, answer.body
+    assert status == 200 or (answer.json["code"] == "reconciliation.busy" and answer.headers["retry-after"] == "5")
+
+
+async def test_a_comparison_that_takes_too_long_ends(yesterday: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_reconciliation, "Unhurried", lambda: Unhurried(seconds=-1.0))
+    answer = await post(yesterday, "canh-bao", said({**COUNT, "accepted": 3}))
+    assert answer.status == 503 and answer.json["code"] == "reconciliation.too-long" and answer.headers["retry-after"] == "5"
+    assert yesterday.logged("reconciliation") == []
+    monkeypatch.undo()
+    assert (await post(yesterday, "canh-bao", said({**COUNT, "accepted": 3}))).status == 200, "its place was given back"
+
+
+def test_as_much_rest_as_work(world_engine: Engine) -> None:
+    """And between two pieces nothing is held open in the database."""
+    now, rests = 0.0, list[float]()
+
+    def clock() -> float:
+        return now
+
+    with reading(world_engine) as connection:
+        pace = Unhurried(10.0, clock, rests.append)
+        for seconds in (0.001, 0.02, 3.0):
+            now += seconds
+            connection.execute(text("SELECT 1"))
+            pace(connection)
+        assert not connection.in_transaction() or world_engine.dialect.name == "postgresql"
+        now += 8.0
+        with pytest.raises(Ours) as raised:
+            pace(connection)
+    assert raised.value.code == "reconciliation.too-long" and rests == [pytest.approx(0.021), 0.05]
+
+
+@pytest.fixture
+def world_engine(world: World) -> Engine:
+    return world.engine

@@ -1,0 +1,46 @@
+"""Whatever an instance makes is for its own user alone, whatever the umask of whoever starts it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.commands.demo import demo_settings, running
+from gateway.settings import Settings
+from tests.faults.load import until
+
+
+def loose(settings: Settings) -> dict[str, str]:
+    """What others can get at; what is dropped, which the group may share, and the log of the test itself apart."""
+    found = {}
+    for path in [settings.data, *settings.data.rglob("*")]:
+        if path.name != "demo.log":
+            others = 0o007 if path.is_relative_to(settings.drop_root) else 0o077
+            if (mode := stat.S_IMODE(path.lstat().st_mode)) & others:
+                found[str(path.relative_to(settings.data))] = oct(mode)
+    return found
+
+
+@pytest.mark.server
+@pytest.mark.attack("data that others can read")
+def test_an_instance_is_for_its_own_user_alone(place: Path) -> None:
+    """Under the loosest umask that there is."""
+    before = os.umask(0)
+    try:
+        with running(demo_settings(place)) as settings:
+            until("a checkpoint", settings.checkpoint_file.exists)
+            assert (settings.data / "lgsp.db-wal").exists()
+            assert not loose(settings)
+        assert not loose(settings)
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.server
+@pytest.mark.attack("data that others can read")
+def test_the_shared_instance_too(instance: Settings) -> None:
+    """It was started with the umask of whoever runs the tests."""
+    assert not {place: mode for place, mode in loose(instance).items() if not place.endswith((".log", ".part"))}
