@@ -79,30 +79,24 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, se
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > limit:
         raise Theirs("body.too-large", limit=limit)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        first: bytes = message.get("body", b"")
-        if len(first) > limit:
-            raise Theirs("body.too-large", limit=limit)
-        return first
     try:
-        async with asyncio.timeout(seconds):
-            return await _collect(receive, message, limit)
+        async with asyncio.timeout(seconds):  # from the first byte on: a head alone would hold its connection for ever
+            return await _collect(receive, limit)
     except TimeoutError:
         raise Theirs("body.too-slow", seconds=seconds) from None
 
 
-async def _collect(receive: Receive, message: MutableMapping[str, Any], limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:
             raise Theirs("body.too-large", limit=limit)
-        parts.append(part)
         if not message.get("more_body", False):
-            return b"".join(parts)
-        message = await receive()
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
