@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 
 from adapters.http import client_context, open_session
 from contracts.base.ids import new_id
+from contracts.bundle import Bundle
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.gate import gate_of
@@ -31,9 +32,11 @@ from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
+from gateway.doors.costs import Budgets
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.limits import Limits
+from gateway.doors.reading import Reader, Readings
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
@@ -43,6 +46,7 @@ from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
+from gateway.registry.versions import load
 from gateway.settings import Settings
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.entry import keyed
@@ -109,11 +113,28 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         keyring=keyring,
         clock=clock,
     )
+    readings = Readings(Reader(partial(_bundle, engine)))
     limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry, exchange, rest, soap, build_apis(services), settings.base, settings.body_limit, settings.body_seconds, clock, limits
+        registry,
+        exchange,
+        rest,
+        soap,
+        build_apis(services),
+        settings.base,
+        settings.body_limit,
+        settings.body_seconds,
+        clock,
+        limits,
+        Budgets(settings.agency_processor),
+        readings,
     )
     return DoorParts(engine, registry, journal, app, session)
+
+
+def _bundle(engine: Engine, digest: str) -> Bundle:
+    with engine.connect() as connection:
+        return load(connection, digest)
 
 
 def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
@@ -174,6 +195,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         watch.cancel()
         forget.cancel()
         await parts.app.exchange.close()
+        if parts.app.readings is not None:
+            await parts.app.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()

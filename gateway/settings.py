@@ -84,6 +84,10 @@ class Settings:
     source_connections: int = _setting(
         64, "connections without a client certificate that one address may hold open to one door process; more are closed with 429"
     )
+    agency_processor: float = _setting(
+        0.25,
+        "processor seconds a second that the large bodies of one agency may cost one door process, saved up for 8 seconds at most; more get 429",
+    )
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")
     status_seconds: float = _setting(300.0, "how often outside authorities are asked what they have revoked, in seconds")

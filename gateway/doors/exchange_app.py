@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
@@ -23,7 +24,9 @@ from contracts.wire import problems
 from gateway.doors import documents
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.channel import identify
+from gateway.doors.costs import Budgets, is_costly
 from gateway.doors.limits import Limits
+from gateway.doors.reading import Reading, Readings
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
@@ -54,6 +57,8 @@ class ExchangeApp:
     body_seconds: float
     clock: Callable[[], float]
     limits: Limits
+    budgets: Budgets = field(default_factory=lambda: Budgets(1.0))
+    readings: Readings | None = None  # None: costly bodies are read on the event loop
     draining: bool = False
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
@@ -142,13 +147,16 @@ class ExchangeApp:
         at, certificate = self.clock(), _certificate(scope)
         headers: dict[str, str] = {}
         body = b""
+        reading: Reading | None = None
         try:
             headers = headers_of(scope)
             if early is None:
                 if contract is None or operation is None and (face is Face.REST or scope["method"] != "POST"):
                     raise self._misaddressed(face, scope, snapshot)
-                identify(certificate, snapshot, at)
-                body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
+                channel = identify(certificate, snapshot, at)
+                admit = partial(self.budgets.admit, channel.system.agency)
+                body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds, admit=admit)
+                reading = await self._reading(channel.system.agency, body, door)
                 if (newest := self.registry.snapshot) is not snapshot:  # else whoever sends slowly outlives a suspension
                     snapshot = newest
                     contract, operation = self._target(face, scope, snapshot)
@@ -173,15 +181,24 @@ class ExchangeApp:
             if early is not None or contract is None:
                 assert early is not None
                 reply = door.render(await self.exchange.refuse(received, snapshot, early))
-                if early.status == LATE:  # what is still to come of it is not waited for
+                if early.status == LATE or early.code == "limit.cost":  # what is still to come of it is not waited for
                     reply.headers["connection"] = "close"
                 return reply
-            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door))
+            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading))
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
             log.exception("transfer %s: unexpected fault", received.transfer)
             fault = Ours("gateway.fault", transfer=received.transfer)
             return door.render(await self.exchange.refuse(received, snapshot, fault))
+        finally:
+            if reading is not None:
+                reading.end()
+
+    async def _reading(self, agency: str, body: bytes, door: RestDoor | SoapDoor) -> Reading | None:
+        """The turn of a costly body; None for all others, which are read at once. Here a body is complete, and nothing of it was looked at."""
+        if self.readings is None or not is_costly(body):
+            return None
+        return Reading(self.readings, await self.budgets.begin(agency), door)
 
     def _unlogged(self, failure: Failure, scope: Scope) -> Reply:
         """A failure of ours so deep that there is no transfer yet, in the caller's own protocol."""

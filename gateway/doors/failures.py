@@ -249,6 +249,31 @@ register(
             ),
         ),
         Kind(
+            "limit.cost",
+            Branch.POLICY,
+            429,
+            Words("Thông điệp lớn tốn quá nhiều công xử lý", "Large messages cost too much work"),
+            Words(
+                "Các thông điệp lớn của cơ quan {agency} đã dùng hết mức {share} giây bộ xử lý mỗi giây ở tiến trình này.",
+                "The large messages of agency {agency} have used up the budget of {share} processor seconds a second in this process.",
+            ),
+            Words(
+                "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới; chia nhỏ thông điệp, và sửa những thông điệp đã bị từ chối.",
+                "Send again after the time in Retry-After, freshly signed; split messages, and mend those that were refused.",
+            ),
+        ),
+        Kind(
+            "body.too-costly",
+            Branch.THEIRS,
+            413,
+            Words("Thân thư tốn quá nhiều công xử lý", "Body too costly"),
+            Words(
+                "Đọc thân thư này tốn hơn {seconds} giây bộ xử lý.",
+                "To read this body would take more than {seconds} seconds of processor time.",
+            ),
+            Words("Chia nhỏ thông điệp rồi gửi lại.", "Split the message, then send the parts."),
+        ),
+        Kind(
             "request.no-token",
             Branch.THEIRS,
             401,

@@ -11,7 +11,7 @@ import pytest
 from examples.story.world import World
 from gateway.doors.body import LATE
 from gateway.settings import load
-from tests.attacks.conftest import BODY_SECONDS, Judge
+from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, head, port_of
 from tests.attacks.test_attack_http import ALERTS, SOAP_INDICATOR
 
