@@ -169,6 +169,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             answer_seconds=settings.provider_seconds,
             protocol=protocol,
             strangers=settings.source_connections,
+            refusing=parts.app.refusing,
         )
         return made, socket.socket(fileno=descriptor)
 

@@ -75,6 +75,15 @@ class ExchangeApp:
         if reply is not None:
             await self._send(reply, send)
 
+    async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
+        """Of what is no request: logged, and told in the protocol of its address, as far as it had one."""
+        face = Face.SOAP if scope["path"].startswith(SOAP_PREFIX) else Face.REST
+        try:
+            reply = await self._carry(scope, receive, face, self.registry.snapshot, None, None, failure)
+        except Failure as trouble:
+            reply = self._unlogged(trouble, scope)
+        await self._send(reply, send)
+
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]
         try:

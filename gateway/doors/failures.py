@@ -205,6 +205,36 @@ register(
             Words("Gửi thân thư không nén.", "Send the body as it is."),
         ),
         Kind(
+            "http.malformed",
+            Branch.THEIRS,
+            400,
+            Words("Yêu cầu HTTP không đúng dạng", "Not a request of HTTP/1.1"),
+            Words("Yêu cầu không đúng RFC 9112: {why}.", "The request is not as RFC 9112 has it: {why}."),
+            Words(
+                "Dùng một thư viện HTTP/1.1 thông dụng; kiểm tra thiết bị trung gian trên đường truyền, rồi gửi lại trên kết nối mới.",
+                "Use a common library of HTTP/1.1; look at what stands in between, and send again on a new connection.",
+            ),
+        ),
+        Kind(
+            "http.transfer-coding",
+            Branch.THEIRS,
+            501,
+            Words("Không nhận cách mã hóa đường truyền này", "Transfer coding not known"),
+            Words("Chỉ nhận Transfer-Encoding: chunked.", "Transfer-Encoding: chunked is the only one that is taken."),
+            Words("Gửi thân thư không nén.", "Send the body as it is."),
+        ),
+        Kind(
+            "http.head-too-large",
+            Branch.THEIRS,
+            431,
+            Words("Phần đầu yêu cầu quá lớn", "Head of the request too large"),
+            Words(
+                "Dòng yêu cầu và các tiêu đề vượt giới hạn {limit} byte.",
+                "The request line with its header fields is over the limit of {limit} bytes.",
+            ),
+            Words("Bỏ các tiêu đề thừa, rút ngắn địa chỉ.", "Leave out what is not needed; shorten the address."),
+        ),
+        Kind(
             "request.header-twice",
             Branch.THEIRS,
             400,

@@ -5,7 +5,8 @@
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
 - One address holds so many connections open without showing a client certificate, and no more.
-- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing.
+- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing. What is no head of
+  HTTP/1.1 in its one strict form reaches no parser and no application (`framing.py`).
 - Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
   `edge.py` look at them first.
 """
@@ -16,29 +17,30 @@ import asyncio
 import errno
 import math
 import os
+import re
 import shutil
 import socket
 import ssl
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.doors.body import TARGET
+from contracts.base.errors import Failure
+from contracts.wire import problems
+from gateway.doors.body import TARGET, Receive, Scope, Send
+from gateway.doors.framing import Framing, Malformed
 from gateway.doors.limits import Strangers
 from security.channel import SUITES_12
 
-HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it was told
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
-    b"connection: close\r\n\r\nRequest head too long."
-)
 _TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 47\r\nretry-after: 1\r\n"
     b"connection: close\r\n\r\nToo many connections without a certificate yet."
@@ -46,6 +48,7 @@ _TOO_MANY: Final = (
 # Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
 _CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
 _CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
+_ADDRESS: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\x21\x22\x24-\x7e]{0,512})(?=[ \r?])")  # of what is refused
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -54,14 +57,17 @@ _END_OF_HEAD = b"\r\n\r\n"
 class OneWrite:
     """A transport that holds an answer's head until its body comes, so that both leave in one record and one system call.
 
-    Whoever streams gets the same with the first piece of the body.
+    Whoever streams gets the same with the first piece of the body. A connection whose peer is still sending is closed a little later (`stays`): at
+    once, the peer's system would throw away the answer that it has not read yet (RFC 9112 §9.6).
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_closing", "_head", "_stays", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, stays: Callable[[], bool]) -> None:
         self._transport = transport
         self._head = b""
+        self._stays = stays
+        self._closing = False
 
     def write(self, data: bytes) -> None:
         if self._head:
@@ -73,7 +79,14 @@ class OneWrite:
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        if self._closing:
+            return
+        self._closing = True
+        if not self._stays():
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
 
     def flush(self) -> None:
         """An answer without a body ends here: nothing comes that would take its head along."""
@@ -81,8 +94,32 @@ class OneWrite:
             self._transport.write(self._head)
             self._head = b""
 
+    @property
+    def inner(self) -> asyncio.Transport:
+        return self._transport
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+Refusing = Callable[[Failure, Scope, Receive, Send], Awaitable[None]]
+
+
+async def plain_refusal(failure: Failure, scope: Scope, _receive: Receive, send: Send) -> None:
+    """How an application without a log refuses what is no request."""
+    status, fields, body = problems.render(failure, transfer=None, accept_language=None)
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    headers.append((b"content-length", str(len(body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What all connections of one listener share. `refusing` answers what is no request that could be given to the application."""
+
+    strangers: Strangers
+    refusing: Refusing
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -93,20 +130,22 @@ class PeerProtocol(HttpToolsProtocol):
     """
 
     _in_head = False
-    _head_bytes = 0
+    _refused = False
     _head_timer: asyncio.TimerHandle | None = None
-    strangers: ClassVar[Strangers]
+    _bidding: asyncio.TimerHandle | None = None
+    listener: ClassVar[Listener]
     _counted: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._out = OneWrite(transport)
+        self._framing = Framing()
+        self._out = OneWrite(transport, self._stays_a_while)
         super().connection_made(cast(asyncio.Transport, self._out))
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self._extensions = {"tls": {"client_cert_der": certificate}}
         if tls is not None and certificate is None:
             source = str((transport.get_extra_info("peername") or ("",))[0])
-            if not self.strangers.enter(source):
+            if not self.listener.strangers.enter(source):
                 transport.write(_TOO_MANY)
                 transport.close()
                 return
@@ -116,25 +155,25 @@ class PeerProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         if self._counted is not None:
-            self.strangers.leave(self._counted)
+            self.listener.strangers.leave(self._counted)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refused:  # of a connection that ends nothing more is looked at
+            if self._bidding is not None and not self._out.inner.is_closing():
+                self._out.inner.pause_reading()
             return
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self.transport.write(_TOO_LONG)
-                self.transport.close()
-                self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+        taken, trouble = self._framing.take(data)
+        if taken:
+            super().data_received(taken)
+        if trouble is not None and not self.transport.is_closing():
+            self._refuse(trouble)
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = True
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -154,6 +193,21 @@ class PeerProtocol(HttpToolsProtocol):
         self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
+    def _refuse(self, trouble: Malformed) -> None:
+        """Nothing more is read here. The application is told of a request of that address, which it is to refuse for this reason, so that it is
+        logged and answered in the caller's protocol; a request in hand, whose body is broken, ends as one whose caller went away."""
+        self._refused = True
+        if trouble.inside:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            self.send_400_response(str(trouble.failure.facts.get("why", "")))
+            return
+        found = _ADDRESS.match(trouble.head)
+        method, address = (found[1], found[2]) if found else (b"GET", b"/")
+        self.app = partial(self.listener.refusing, trouble.failure)
+        super().data_received(b"%s %s HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n" % (method, address))
+
     def on_response_complete(self) -> None:
         self._out.flush()
         super().on_response_complete()
@@ -161,11 +215,30 @@ class PeerProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What follows a whole request in the same connection is no HTTP: that request gets its own answer, then the connection ends."""
         cycle = self.cycle
+        self._refused = True
         if cycle is not None and not cycle.more_body and not cycle.response_complete:
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
         super().send_400_response(msg)
+
+    def _stays_a_while(self) -> bool:
+        """Whether the peer may still be sending; then what comes is read for a while, in moderation, and thrown away."""
+        if not (self._framing.in_body or self._refused):
+            return False
+        self._stop_head_timer()
+        self._farewell(self.loop.time() + _FAREWELL_SECONDS)
+        return True
+
+    def _farewell(self, until: float) -> None:
+        transport = self._out.inner
+        if transport.is_closing():
+            return
+        if self.loop.time() >= until:
+            transport.abort()
+            return
+        transport.resume_reading()  # paused by the next piece, so that a peer who goes on sending costs little
+        self._bidding = self.loop.call_later(_FAREWELL_SECONDS / 40, self._farewell, until)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -238,12 +311,13 @@ def make_server(
     answer_seconds: float = 4.0,
     protocol: type[PeerProtocol] = PeerProtocol,
     strangers: int = 64,
+    refusing: Refusing = plain_refusal,
 ) -> DrainingServer:
     """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `strangers`: how
-    many connections one address may hold open without a client certificate."""
+    many connections one address may hold open without a client certificate. `refusing`: answers what is no request that could be given to `app`."""
     config = uvicorn.Config(
         app,
-        http=type(protocol.__name__, (protocol,), {"strangers": Strangers(strangers)}),
+        http=type(protocol.__name__, (protocol,), {"listener": Listener(Strangers(strangers), refusing)}),
         loop="uvloop",
         ws="none",
         lifespan="off",
