@@ -22,6 +22,7 @@ import uvloop
 from sqlalchemy import Engine
 
 from adapters.http import client_context, open_session
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.bundle import Bundle
 from gateway import child
@@ -29,13 +30,15 @@ from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.gate import gate_of
 from gateway.audit.vouched import public_checkpoint
 from gateway.delivery.forwarder import forwarder_over
+from gateway.doors.acceptor import allow_descriptors
 from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
+from gateway.doors.channel import mark_of
 from gateway.doors.costs import Budgets
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.limits import Connections, Limits
 from gateway.doors.reading import Reader, Readings
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
@@ -132,6 +135,16 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     return DoorParts(engine, registry, journal, app, session)
 
 
+def _agency_of(registry: Registry, certificate: bytes) -> str | None:
+    """The agency of a certificate that is registered and in force; None also where the registry cannot be read."""
+    try:
+        snapshot = registry.snapshot
+    except Failure:
+        return None
+    key = snapshot.tls_key(mark_of(certificate))
+    return snapshot.systems[key.system].agency if key is not None and key.in_force(time.time()) else None
+
+
 def _bundle(engine: Engine, digest: str) -> Bundle:
     with engine.connect() as connection:
         return load(connection, digest)
@@ -141,6 +154,7 @@ def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, rea
     """Serve the exchange listeners on inherited sockets until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
+    allow_descriptors()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -155,6 +169,13 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     def drain() -> None:
         parts.app.draining = True
 
+    connections = Connections(
+        settings.source_connections,
+        settings.certificate_connections,
+        settings.agency_connections,
+        partial(_agency_of, parts.registry),
+    )
+
     def served(descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]) -> tuple[DrainingServer, socket.socket]:
         context = (
             None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
@@ -168,7 +189,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             on_drain=drain,
             answer_seconds=settings.provider_seconds,
             protocol=protocol,
-            strangers=settings.source_connections,
+            connections=connections,
             refusing=parts.app.refusing,
         )
         return made, socket.socket(fileno=descriptor)

@@ -279,6 +279,20 @@ register(
             ),
         ),
         Kind(
+            "limit.connections",
+            Branch.THEIRS,
+            429,
+            Words("Quá nhiều kết nối", "Too many connections"),
+            Words(
+                "{kind} {name} đang giữ {most} kết nối tới tiến trình này, là mức tối đa.",
+                "{kind} {name} holds {most} connections to this process, which is the most there may be.",
+            ),
+            Words(
+                "Dùng lại các kết nối đang mở; đóng những kết nối không dùng; kết nối lại sau thời gian ghi trong Retry-After.",
+                "Use the connections that are open, and close those that are not used; connect again after the time in Retry-After.",
+            ),
+        ),
+        Kind(
             "limit.cost",
             Branch.POLICY,
             429,

@@ -4,7 +4,8 @@
   The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
-- One address holds so many connections open without showing a client certificate, and no more.
+- One certificate, one agency, and one address without a registered certificate hold so many connections open, and no more; where descriptors run
+  out, others wait (`acceptor.py`).
 - A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing. What is no head of
   HTTP/1.1 in its one strict form reaches no parser and no application (`framing.py`).
 - Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import math
 import os
 import re
@@ -34,21 +36,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from contracts.base.errors import Failure
 from contracts.wire import problems
+from gateway.doors.acceptor import Acceptor
 from gateway.doors.body import TARGET, Receive, Scope, Send
 from gateway.doors.framing import Framing, Malformed
-from gateway.doors.limits import Strangers
+from gateway.doors.limits import Connections, Place
 from security.channel import SUITES_12
 
 HEAD_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it was told
-_TOO_MANY: Final = (
-    b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 47\r\nretry-after: 1\r\n"
-    b"connection: close\r\n\r\nToo many connections without a certificate yet."
-)
 # Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
 _CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
 _CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
 _ADDRESS: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\x21\x22\x24-\x7e]{0,512})(?=[ \r?])")  # of what is refused
+_log: Final = logging.getLogger("lgsp.server")
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -102,6 +102,13 @@ class OneWrite:
         return getattr(self._transport, name)
 
 
+def _at_once(full: Failure) -> bytes:
+    """An answer to whoever has not asked yet."""
+    _, fields, body = problems.render(full, transfer=None, accept_language=None)
+    lines = [f"{name}: {value}" for name, value in {**fields, "content-length": str(len(body)), "connection": "close"}.items()]
+    return "\r\n".join(("HTTP/1.1 429 Too Many Requests", *lines, "", "")).encode("latin-1") + body
+
+
 Refusing = Callable[[Failure, Scope, Receive, Send], Awaitable[None]]
 
 
@@ -118,7 +125,7 @@ async def plain_refusal(failure: Failure, scope: Scope, _receive: Receive, send:
 class Listener:
     """What all connections of one listener share. `refusing` answers what is no request that could be given to the application."""
 
-    strangers: Strangers
+    connections: Connections
     refusing: Refusing
 
 
@@ -134,7 +141,7 @@ class PeerProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _bidding: asyncio.TimerHandle | None = None
     listener: ClassVar[Listener]
-    _counted: str | None = None
+    _counted: tuple[Place, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._framing = Framing()
@@ -143,19 +150,25 @@ class PeerProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self._extensions = {"tls": {"client_cert_der": certificate}}
-        if tls is not None and certificate is None:
+        if tls is not None and self.counts(certificate):
             source = str((transport.get_extra_info("peername") or ("",))[0])
-            if not self.listener.strangers.enter(source):
-                transport.write(_TOO_MANY)
+            try:
+                self._counted = self.listener.connections.enter(certificate, source)
+            except Failure as full:
+                _log.warning("a connection from %s was refused: %s", source, full.what("en"))
+                transport.write(_at_once(full))
                 transport.close()
                 return
-            self._counted = source
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
+
+    def counts(self, certificate: bytes | None) -> bool:
+        """Whether this connection takes places of the one who opened it."""
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        if self._counted is not None:
-            self.listener.strangers.leave(self._counted)
+        self.listener.connections.leave(self._counted)
+        self._counted = ()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -260,6 +273,21 @@ class DrainingServer(uvicorn.Server):
         self._on_drain = on_drain
         self._drain_until: float | None = None
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for sockets that are bound, but that connections are taken by our own acceptor."""
+        await self.lifespan.startup()
+        config = self.config
+
+        def make() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return protocol
+
+        ones = self.server_state.connections
+        self.servers = [Acceptor(each, make, config.ssl, ones, HEAD_SECONDS) for each in sockets or []]  # type: ignore[misc]
+        self.started = True
+
     async def on_tick(self, counter: int) -> bool:
         if not self.should_exit:
             return await super().on_tick(counter)
@@ -310,14 +338,14 @@ def make_server(
     on_drain: Callable[[], None],
     answer_seconds: float = 4.0,
     protocol: type[PeerProtocol] = PeerProtocol,
-    strangers: int = 64,
+    connections: Connections | None = None,
     refusing: Refusing = plain_refusal,
 ) -> DrainingServer:
-    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `strangers`: how
-    many connections one address may hold open without a client certificate. `refusing`: answers what is no request that could be given to `app`."""
+    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `connections`:
+    how many one certificate, agency or address may hold open. `refusing`: answers what is no request that could be given to `app`."""
     config = uvicorn.Config(
         app,
-        http=type(protocol.__name__, (protocol,), {"listener": Listener(Strangers(strangers), refusing)}),
+        http=type(protocol.__name__, (protocol,), {"listener": Listener(connections or Connections(source=64, certificate=128, agency=256), refusing)}),
         loop="uvloop",
         ws="none",
         lifespan="off",

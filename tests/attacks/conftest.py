@@ -84,12 +84,13 @@ def world(instance: Settings) -> World:
 
 
 BODY_SECONDS = 2.0
+PLACES = {"certificate_connections": 16, "agency_connections": 24, "source_connections": 12}
 
 
 @pytest.fixture(scope="session")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An instance with one door process and a short deadline of bodies."""
-    settings = replace(demo_settings(tmp_path_factory.mktemp("narrow") / "data"), doors=1, body_seconds=BODY_SECONDS, live=False)
+    settings = replace(demo_settings(tmp_path_factory.mktemp("narrow") / "data"), doors=1, body_seconds=BODY_SECONDS, live=False, **PLACES)  # type: ignore[arg-type]
     with running(settings):
         made = world_of(settings)
         yield Kept(made.data, made.identities, made.command, made.standins)
