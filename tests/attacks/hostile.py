@@ -32,7 +32,8 @@ ENCRYPTED = "/dossier-status/v1/statuses"
 def json_bodies(size: int) -> dict[str, bytes]:
     """Each of about `size` bytes, but for those that are costly within a small limit."""
     return {
-        "unterminated string": b'{"identifier":"' + b'\\"' * (size // 2),
+        "unterminated string": b"," * 500_001 + b'"' + b'\\"' * (size // 20),
+        "unterminated string in an object": b'{"identifier":"' + b'\\"' * (size // 2),
         "1e999": b'{"info":[' + b",".join([b"1e999"] * (size // 6 - 10)) + b"]}",
         "unknown fields": ("{" + ",".join(f'"k{number}":1' for number in range(size // 12)) + "}").encode(),
         "unknown fields that are null": ("{" + ",".join(f'"k{number}":null' for number in range(size // 14)) + "}").encode(),
