@@ -35,11 +35,11 @@ from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
 from gateway.doors.channel import mark_of
+from gateway.doors.costly import Reader, Readings
 from gateway.doors.costs import Budgets
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.limits import Connections, Limits
-from gateway.doors.reading import Reader, Readings
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor

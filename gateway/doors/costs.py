@@ -18,6 +18,7 @@ from typing import Final
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Policy
+from gateway.doors.refusals import count
 
 LARGE: Final = 65_536  # bytes, from which on a body is always costly
 SMALL: Final = 8_192  # bytes, up to which it never is
@@ -27,6 +28,10 @@ PATIENCE: Final = 2.0  # seconds that a call waits for its agency's budget, or f
 _RECEIVING: Final = 10e-9  # processor seconds a byte, for the line, the parts of HTTP and the digest
 
 
+BUDGETS: Final = "lgsp.budgets"  # in the scope of a request to the own APIs: the `Budgets` of this process
+_SECONDS_A_SIGN: Final = 1e-6
+
+
 def is_costly(body: bytes) -> bool:
     """Whether reading it could take the event loop more than a few milliseconds: a count in C, not a look at what it means."""
     size = len(body)
@@ -34,7 +39,16 @@ def is_costly(body: bytes) -> bool:
         return False
     if size > LARGE:
         return True
-    return sum(body.count(sign) for sign in (b",", b"[", b"{", b"<", b"=", b"&", b"\\")) > _SIGNS
+    return _signs(body) > _SIGNS
+
+
+def _signs(body: bytes) -> int:
+    return sum(body.count(sign) for sign in (b",", b"[", b"{", b"<", b"=", b"&", b"\\"))
+
+
+def estimate(body: bytes) -> float:
+    """Processor seconds that reading it may take, where that cannot be measured."""
+    return len(body) * 2 * _RECEIVING + _signs(body) * _SECONDS_A_SIGN
 
 
 @dataclass(slots=True)
@@ -53,7 +67,6 @@ class Budgets:
     share: float
     clock: Callable[[], float] = time.monotonic
     patience: float = PATIENCE
-    refused: int = 0
     _accounts: dict[str, _Account] = field(default_factory=dict)
 
     async def admit(self, agency: str, size: int) -> None:
@@ -90,7 +103,7 @@ class Budgets:
 
     def _used_up(self, agency: str, account: _Account) -> Policy:
         self._fill(account, self.clock())
-        self.refused += 1
+        count("cost")
         seconds = max(1, math.ceil(-account.left / self.share))
         return Policy("limit.cost", agency=agency, share=f"{self.share:g}", retry_after=seconds)
 

@@ -24,9 +24,9 @@ from contracts.wire import problems
 from gateway.doors import documents
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.channel import identify
-from gateway.doors.costs import Budgets, is_costly
+from gateway.doors.costly import Reading, Readings
+from gateway.doors.costs import BUDGETS, Budgets, is_costly
 from gateway.doors.limits import Limits
-from gateway.doors.reading import Reading, Readings
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
@@ -39,6 +39,7 @@ log = logging.getLogger("lgsp.door")
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/healthz", "/readyz", "/metrics", "/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: by systems that prove themselves
+_REFUSED: Final = "lgsp.refused"  # in the scope of what is no request: why
 T = TypeVar("T")
 Asgi = Callable[[Scope, Receive, Send], Any]
 
@@ -77,12 +78,7 @@ class ExchangeApp:
 
     async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
         """Of what is no request: logged, and told in the protocol of its address, as far as it had one."""
-        face = Face.SOAP if scope["path"].startswith(SOAP_PREFIX) else Face.REST
-        try:
-            reply = await self._carry(scope, receive, face, self.registry.snapshot, None, None, failure)
-        except Failure as trouble:
-            reply = self._unlogged(trouble, scope)
-        await self._send(reply, send)
+        await self({**scope, _REFUSED: failure}, receive, send)
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]
@@ -90,6 +86,10 @@ class ExchangeApp:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
             return self._unlogged(failure, scope)
+        refused: Failure | None = scope.get(_REFUSED)
+        if refused is not None:
+            face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+            return await self._carry(scope, receive, face, snapshot, None, None, refused)
         if snapshot.held_until and (held := self._held(snapshot, path)) is not None:
             face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
             return await self._carry(scope, receive, face, snapshot, None, None, held)
@@ -121,6 +121,7 @@ class ExchangeApp:
             return await self._carry(scope, receive, Face.REST, snapshot, None, None)
         if self.draining:
             send = _closing(send)
+        scope[BUDGETS] = self.budgets
         await self.apis(scope, receive, send)
         return None
 

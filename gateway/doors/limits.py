@@ -15,6 +15,7 @@ from typing import Any, Final
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Policy, Theirs, Words
 from gateway.doors.channel import mark_of
+from gateway.doors.refusals import count
 from gateway.exchange.floods import block_of
 from gateway.registry.snapshot import Snapshot
 
@@ -50,6 +51,7 @@ class Connections:
         limits = {"certificate": self.certificate, "agency": self.agency, "source": self.source}
         for place in places:
             if self._open.get(place, 0) >= limits[place[0]]:
+                count(f"{place[0]} connections")
                 raise Theirs("limit.connections", kind=_KINDS[place[0]], name=place[1], most=limits[place[0]], retry_after=RETRY_SECONDS)
         for place in places:
             self._open[place] = self._open.get(place, 0) + 1
@@ -87,6 +89,7 @@ class Limits:
 
     def _full(self, place: tuple[str, str], most: int) -> Failure:
         kind, name = place
+        count(kind)
         if kind == "agency":
             return Policy("limit.agency", agency=name, most=most, retry_after=RETRY_SECONDS)
         return Theirs("limit.source", source=name, most=most, retry_after=RETRY_SECONDS)
