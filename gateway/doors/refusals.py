@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-LIMITS: Final = ("agency", "source", "certificate connections", "agency connections", "source connections", "cost")
+LIMITS: Final = ("agency", "source", "certificate-connections", "agency-connections", "source-connections", "cost")
 _counts: Final[dict[str, int]] = dict.fromkeys(LIMITS, 0)
 
 

@@ -345,7 +345,11 @@ def make_server(
     how many one certificate, agency or address may hold open. `refusing`: answers what is no request that could be given to `app`."""
     config = uvicorn.Config(
         app,
-        http=type(protocol.__name__, (protocol,), {"listener": Listener(connections or Connections(source=64, certificate=128, agency=256), refusing)}),
+        http=type(
+            protocol.__name__,
+            (protocol,),
+            {"listener": Listener(connections or Connections(source=64, certificate=128, agency=256), refusing)},
+        ),
         loop="uvloop",
         ws="none",
         lifespan="off",

@@ -133,7 +133,9 @@ async def test_what_can_be_read_in_two_ways(port: int, name: str) -> None:
     """Also right behind a good one, and in pieces. What comes behind it is not taken for a request."""
     for pieces in ((BAD[name] + WHOLE,), tuple(BAD[name][at : at + 7] for at in range(0, len(BAD[name]), 7))):
         (told,) = await answers(port, *pieces)
-        assert told.status == 400 and told.code in ("http.malformed", "request.header-twice") and told.headers["connection"] == "close", told
+        assert told.status == 400 and told.code in ("http.malformed", "request.header-twice") and told.headers["connection"] == "close", (
+            told
+        )
     first, second = await answers(port, WHOLE + BAD[name] + WHOLE)
     assert first.status == 200 and second.status == 400
 
@@ -187,7 +189,7 @@ async def test_what_must_be_taken(port: int) -> None:
         (request(b"GET /?a=%20 HTTP/1.1", b"host:x:80"), b""),
         (request(b"GET http://x/a HTTP/1.1"), b""),
         (request(b"GET / HTTP/1.1", b"Host: [::1]:80", b"X: \xe9\t y ", b"Y:"), b""),
-        (request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: Chunked", body=b"2;a=\"b c\"\r\nab\r\n0000\r\nT: u\r\n\r\n"), b"ab"),
+        (request(b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: Chunked", body=b'2;a="b c"\r\nab\r\n0000\r\nT: u\r\n\r\n'), b"ab"),
         (request(b"POST / HTTP/1.1", b"Host: x", b"Content-Length:   2  ", body=b"ab"), b"ab"),
     ):
         for pieces in ((raw,), tuple(raw[at : at + 1] for at in range(len(raw)))):
