@@ -12,19 +12,23 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
 
 from adapters.failures import Acted, ProviderFailure
+from adapters.model import Incoming
 from contracts.wire.headers import joined
 from security.channel import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
+_LARGE: Final = 65_536  # bytes of an answer from which on it is read off the event loop
+_THREADS: Final = ThreadPoolExecutor(2, "answers")
 KEEP_ALIVE: Final = 4.0  # shorter than the five seconds after which common servers hang up: a call on a dying connection is a "maybe"
 CONNECT_SECONDS: Final = 5.0
 KNOCK_SECONDS: Final = 2.0
@@ -185,3 +189,10 @@ def _reason(trouble: BaseException) -> str:
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return "closed by the other side"
     return "connection failed"
+
+
+async def off_loop(answer: HttpAnswer, read: Callable[..., Incoming], *of: Any) -> Incoming:
+    """What `read(*of)` makes of the answer. Of a large one it is called in a thread, so that a provider who answers at length delays nobody's calls."""
+    if len(answer.body) <= _LARGE:
+        return read(*of)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, read, *of)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
-from adapters.http import ANSWER_LIMIT, HttpAnswer, send
+from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
@@ -69,6 +69,11 @@ class RestAdapter:
             failure.opened_out = opened
             raise
         answer = answer._replace(opened_out=opened)
+        return await off_loop(answer, self._read, endpoint, outgoing, answer, headers, media)
+
+    def _read(self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, headers: Mapping[str, str], media: str) -> Incoming:
+        """The verified answer to a request with these headers."""
+        operation = outgoing.operation
         key_id, why = self._verify(endpoint, answer, headers)
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
-from adapters.http import ANSWER_LIMIT, HttpAnswer, send
+from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
 from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
@@ -80,6 +80,11 @@ class SoapAdapter:
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
+        return await off_loop(answer, self._read, endpoint, outgoing, answer, opened, message_id)
+
+    def _read(self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, opened: bytes, message_id: str) -> Incoming:
+        """The verified answer to the request `message_id`."""
+        operation, codec = outgoing.operation, outgoing.codec
         usual = None if outgoing.encrypted else self._usual(endpoint, answer, message_id)
         if usual is not None and (quick := codec.read_canonical_xml(operation.answer, usual.content)) is not None:
             return Incoming(quick, answer.evidence_out, answer.evidence_in, usual.key.key_id, answer.status, answer.seconds)

@@ -85,6 +85,11 @@ class Codec:
         self.soap_roots = self._roots(lambda op: op.request, "")
         self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
 
+    @property
+    def contract(self) -> Contract:
+        """The version that it was compiled from; of a pinned one the older."""
+        return self._contract
+
     # --- how it is called -------------------------------------------------------------------------------------------------
 
     def soap_action(self, operation: str) -> str:

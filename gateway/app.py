@@ -22,18 +22,24 @@ import uvloop
 from sqlalchemy import Engine
 
 from adapters.http import client_context, open_session
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
+from contracts.bundle import Bundle
 from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.gate import gate_of
 from gateway.audit.vouched import public_checkpoint
 from gateway.delivery.forwarder import forwarder_over
+from gateway.doors.acceptor import allow_descriptors
 from gateway.doors.anchors import Anchors
 from gateway.doors.api_services import Services
 from gateway.doors.apis import build_apis
+from gateway.doors.channel import mark_of
+from gateway.doors.costly import Reader, Readings
+from gateway.doors.costs import Budgets
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.limits import Connections, Limits
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
 from gateway.doors.soap import SoapDoor
@@ -46,6 +52,7 @@ from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.sealing import Seal
+from gateway.registry.versions import load
 from gateway.settings import Settings
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.entry import keyed
@@ -112,17 +119,45 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         keyring=keyring,
         clock=clock,
     )
+    readings = Readings(Reader(partial(_bundle, engine)))
     limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry, exchange, rest, soap, build_apis(services), settings.base, settings.body_limit, settings.body_seconds, clock, limits
+        registry,
+        exchange,
+        rest,
+        soap,
+        build_apis(services),
+        settings.base,
+        settings.body_limit,
+        settings.body_seconds,
+        clock,
+        limits,
+        Budgets(settings.agency_processor),
+        readings,
     )
     return DoorParts(engine, registry, journal, app, session)
+
+
+def _agency_of(registry: Registry, certificate: bytes) -> str | None:
+    """The agency of a certificate that is registered and in force; None also where the registry cannot be read."""
+    try:
+        snapshot = registry.snapshot
+    except Failure:
+        return None
+    key = snapshot.tls_key(mark_of(certificate))
+    return snapshot.systems[key.system].agency if key is not None and key.in_force(time.time()) else None
+
+
+def _bundle(engine: Engine, digest: str) -> Bundle:
+    with engine.connect() as connection:
+        return load(connection, digest)
 
 
 def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
+    allow_descriptors()
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
     with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -139,6 +174,13 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     def drain() -> None:
         parts.app.draining = True
 
+    connections = Connections(
+        settings.source_connections,
+        settings.certificate_connections,
+        settings.agency_connections,
+        partial(_agency_of, parts.registry),
+    )
+
     def served(descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]) -> tuple[DrainingServer, socket.socket]:
         context = (
             None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
@@ -152,7 +194,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
             on_drain=drain,
             answer_seconds=settings.provider_seconds,
             protocol=protocol,
-            strangers=settings.source_connections,
+            connections=connections,
+            refusing=parts.app.refusing,
         )
         return made, socket.socket(fileno=descriptor)
 
@@ -180,6 +223,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         watch.cancel()
         forget.cancel()
         await parts.app.exchange.close()
+        if parts.app.readings is not None:
+            await parts.app.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()

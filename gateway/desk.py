@@ -15,6 +15,7 @@ from gateway import child
 from gateway.audit.checkpoints import NewestCheckpoint
 from gateway.audit.vouched import public_checkpoint
 from gateway.console.app import build_desk
+from gateway.doors.acceptor import allow_descriptors
 from gateway.doors.api_services import DeskServices
 from gateway.doors.server import make_server
 from gateway.journal.database import open_engine
@@ -28,6 +29,7 @@ def run_desk(settings: Settings, listener: int, lifeline: int | None, ready: int
     """Serve the people's listener on an inherited socket until told to stop."""
     child.leave_no_cores()
     child.set_up_logging()
+    allow_descriptors()
     with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, lifeline, ready))
 

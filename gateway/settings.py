@@ -84,7 +84,18 @@ class Settings:
         32, "requests without a registered client certificate that one address may have under way at once in one door process; more get 429"
     )
     source_connections: int = _setting(
-        64, "connections without a client certificate that one address may hold open to one door process; more are closed with 429"
+        64,
+        "connections without a registered client certificate that one address may hold open to one door process; more are closed with 429",
+    )
+    certificate_connections: int = _setting(
+        128, "connections that one client certificate may hold open to one door process; more are closed with 429"
+    )
+    agency_connections: int = _setting(
+        256, "connections that all certificates of one agency together may hold open to one door process; more are closed with 429"
+    )
+    agency_processor: float = _setting(
+        0.25,
+        "processor seconds a second that the large bodies of one agency may cost one door process, saved up for 8 seconds at most; more get 429",
     )
     provider_seconds: float = _setting(15.0, "time that a provider has to answer a call that somebody waits for, in seconds")
     token_seconds: int = _setting(600, "life of an access token, in seconds")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,10 +42,13 @@ from gateway.doors.api_connexion import (
 from gateway.doors.api_services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api_validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
+from gateway.doors.channel import identify
+from gateway.doors.costs import BUDGETS, estimate, is_costly
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.doors.takenup import TRANSFER
 from gateway.exchange.stages import Face, Received
+from gateway.registry.snapshot import Snapshot
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
 BODY_LIMIT: Final = 65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
@@ -255,7 +259,7 @@ class ApiGate:
             if brings_body(headers):
                 services.admit(received, snapshot)
             limit = min(self._limits.get(received.path, BODY_LIMIT), services.settings.body_limit)
-            body = await read_body(receive, headers, limit=limit, seconds=services.settings.body_seconds)
+            body = await self._body(scope, receive, received, snapshot, limit)
             snapshot = services.registry.snapshot  # else whoever sends slowly outlives a suspension
             received = self._received(scope, headers, body)
             inner[RECEIVED], inner[_SNAPSHOT] = received, snapshot
@@ -269,7 +273,23 @@ class ApiGate:
             reply = await services.refuse(received, snapshot, told, proven[0] if proven else None)
             if received.path in self._oauth:
                 reply = api_tokens.as_oauth(told, reply)
+            if told.code == "limit.cost":  # its body is not read
+                reply.headers["connection"] = "close"
             await send_reply(reply, scope, send)
+
+    async def _body(self, scope: Scope, receive: Receive, received: Received, snapshot: Snapshot, limit: int) -> bytes:
+        """The body; a large one within the budget of the agency that sends it (`costs.py`), at the exchange listener, where who sends it is known."""
+        seconds, budgets = self._services.settings.body_seconds, scope.get(BUDGETS)
+        headers = dict(received.headers)
+        if budgets is None or not brings_body(headers):
+            return await read_body(receive, headers, limit=limit, seconds=seconds)
+        agency = identify(received.certificate, snapshot, received.at).system.agency
+        body = await read_body(receive, headers, limit=limit, seconds=seconds, admit=partial(budgets.admit, agency))
+        if is_costly(body):
+            turn = await budgets.begin(agency)
+            turn.spend(estimate(body))
+            turn.end()
+        return body
 
     def _failure(self, trouble: Exception, received: Received) -> Failure:
         if isinstance(trouble, Failure):

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from contracts.base.errors import Theirs
+from gateway.doors.costs import LARGE
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Admit = Callable[[int], Awaitable[None]]
 
 LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (RFC 9110 §15.5.9)
 
@@ -71,38 +73,42 @@ def brings_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float) -> bytes:
-    """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away."""
+async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None) -> bytes:
+    """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away.
+
+    `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then; what it raises ends the matter.
+    """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise Theirs("body.encoded", got=encoding[:40])
     declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(digits := declared.lstrip("0")) > 18 or int(digits or "0") > limit):
         raise Theirs("body.too-large", limit=limit)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        first: bytes = message.get("body", b"")
-        if len(first) > limit:
-            raise Theirs("body.too-large", limit=limit)
-        return first
+    known = int(declared) if declared.isascii() and declared.isdigit() else 0
+    if admit is not None and known > LARGE:
+        await admit(known)
+        admit = None
     try:
-        async with asyncio.timeout(seconds):
-            return await _collect(receive, message, limit)
+        async with asyncio.timeout(seconds):  # from the first byte on: a head alone would hold its connection for ever
+            return await _collect(receive, limit, admit)
     except TimeoutError:
         raise Theirs("body.too-slow", seconds=seconds) from None
 
 
-async def _collect(receive: Receive, message: MutableMapping[str, Any], limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int, admit: Admit | None) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:
             raise Theirs("body.too-large", limit=limit)
-        parts.append(part)
+        if admit is not None and size > LARGE:
+            await admit(limit)
+            admit = None
         if not message.get("more_body", False):
-            return b"".join(parts)
-        message = await receive()
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)

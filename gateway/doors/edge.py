@@ -137,8 +137,13 @@ def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
         _sources: list[bytes]
 
         def connection_made(self, transport: Any) -> None:
+            tls = transport.get_extra_info("ssl_object")
+            self._trusted = admits(tls.getpeercert(binary_form=True) if tls is not None else None)
             super().connection_made(transport)
-            self._trusted = admits(self._extensions["tls"]["client_cert_der"])
+
+        def counts(self, certificate: bytes | None) -> bool:
+            """A proxy's connections are those of many."""
+            return not self._trusted
 
         def on_message_begin(self) -> None:
             super().on_message_begin()

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
@@ -22,6 +23,8 @@ from contracts.wire import problems
 from gateway.doors import documents
 from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.channel import identify
+from gateway.doors.costly import Reading, Readings
+from gateway.doors.costs import BUDGETS, Budgets, is_costly
 from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
@@ -36,6 +39,7 @@ log = logging.getLogger("lgsp.door")
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/healthz", "/readyz", "/metrics", "/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: by systems that prove themselves
+_REFUSED: Final = "lgsp.refused"  # in the scope of what is no request: why
 T = TypeVar("T")
 Asgi = Callable[[Scope, Receive, Send], Any]
 
@@ -54,6 +58,8 @@ class ExchangeApp:
     body_seconds: float
     clock: Callable[[], float]
     limits: Limits
+    budgets: Budgets = field(default_factory=lambda: Budgets(1.0))
+    readings: Readings | None = None  # None: costly bodies are read on the event loop
     draining: bool = False
     taken: TakenUp = field(default_factory=TakenUp)
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
@@ -74,12 +80,20 @@ class ExchangeApp:
         if reply is not None:
             await self._send(reply, send)
 
+    async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
+        """Of what is no request: logged, and told in the protocol of its address, as far as it had one."""
+        await self({**scope, _REFUSED: failure}, receive, send)
+
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]
         try:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
             return self._unlogged(failure, scope)
+        refused: Failure | None = scope.get(_REFUSED)
+        if refused is not None:
+            face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+            return await self._carry(scope, receive, face, snapshot, None, None, refused)
         if snapshot.held_until and (held := self._held(snapshot, path)) is not None:
             face = Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
             return await self._carry(scope, receive, face, snapshot, None, None, held)
@@ -111,6 +125,7 @@ class ExchangeApp:
             return await self._carry(scope, receive, Face.REST, snapshot, None, None)
         if self.draining:
             send = _closing(send)
+        scope[BUDGETS] = self.budgets
         await self.apis(scope, receive, send)
         return None
 
@@ -146,13 +161,16 @@ class ExchangeApp:
         at, certificate = self.clock(), _certificate(scope)
         headers: dict[str, str] = {}
         body = b""
+        reading: Reading | None = None
         try:
             headers = headers_of(scope)
             if early is None:
                 if contract is None or operation is None and (face is Face.REST or scope["method"] != "POST"):
                     raise self._misaddressed(face, scope, snapshot)
-                identify(certificate, snapshot, at)
-                body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds)
+                channel = identify(certificate, snapshot, at)
+                admit = partial(self.budgets.admit, channel.system.agency)
+                body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds, admit=admit)
+                reading = await self._reading(channel.system.agency, body, door)
                 if (newest := self.registry.snapshot) is not snapshot:  # else whoever sends slowly outlives a suspension
                     snapshot = newest
                     contract, operation = self._target(face, scope, snapshot)
@@ -177,15 +195,24 @@ class ExchangeApp:
             if early is not None or contract is None:
                 assert early is not None
                 reply = door.render(await self.exchange.refuse(received, snapshot, early))
-                if early.status == LATE:  # what is still to come of it is not waited for
+                if early.status == LATE or early.code == "limit.cost":  # what is still to come of it is not waited for
                     reply.headers["connection"] = "close"
                 return reply
-            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door))
+            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading))
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
             log.exception("transfer %s: unexpected fault", received.transfer)
             fault = Ours("gateway.fault", transfer=received.transfer)
             return door.render(await self.exchange.refuse(received, snapshot, fault))
+        finally:
+            if reading is not None:
+                reading.end()
+
+    async def _reading(self, agency: str, body: bytes, door: RestDoor | SoapDoor) -> Reading | None:
+        """The turn of a costly body; None for all others, which are read at once. Here a body is complete, and nothing of it was looked at."""
+        if self.readings is None or not is_costly(body):
+            return None
+        return Reading(self.readings, await self.budgets.begin(agency), door)
 
     def _unlogged(self, failure: Failure, scope: Scope) -> Reply:
         """A failure of ours so deep that there is no transfer yet, in the caller's own protocol."""

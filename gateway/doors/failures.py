@@ -219,6 +219,36 @@ register(
             Words("Gửi thân thư không nén.", "Send the body as it is."),
         ),
         Kind(
+            "http.malformed",
+            Branch.THEIRS,
+            400,
+            Words("Yêu cầu HTTP không đúng dạng", "Not a request of HTTP/1.1"),
+            Words("Yêu cầu không đúng RFC 9112: {why}.", "The request is not as RFC 9112 has it: {why}."),
+            Words(
+                "Dùng một thư viện HTTP/1.1 thông dụng; kiểm tra thiết bị trung gian trên đường truyền, rồi gửi lại trên kết nối mới.",
+                "Use a common library of HTTP/1.1; look at what stands in between, and send again on a new connection.",
+            ),
+        ),
+        Kind(
+            "http.transfer-coding",
+            Branch.THEIRS,
+            501,
+            Words("Không nhận cách mã hóa đường truyền này", "Transfer coding not known"),
+            Words("Chỉ nhận Transfer-Encoding: chunked.", "Transfer-Encoding: chunked is the only one that is taken."),
+            Words("Gửi thân thư không nén.", "Send the body as it is."),
+        ),
+        Kind(
+            "http.head-too-large",
+            Branch.THEIRS,
+            431,
+            Words("Phần đầu yêu cầu quá lớn", "Head of the request too large"),
+            Words(
+                "Dòng yêu cầu và các tiêu đề vượt giới hạn {limit} byte.",
+                "The request line with its header fields is over the limit of {limit} bytes.",
+            ),
+            Words("Bỏ các tiêu đề thừa, rút ngắn địa chỉ.", "Leave out what is not needed; shorten the address."),
+        ),
+        Kind(
             "request.header-twice",
             Branch.THEIRS,
             400,
@@ -261,6 +291,45 @@ register(
                 "Dùng chứng thư đã đăng ký, hoặc gửi lại sau thời gian ghi trong Retry-After.",
                 "Use a registered certificate, or send again after the time in Retry-After.",
             ),
+        ),
+        Kind(
+            "limit.connections",
+            Branch.THEIRS,
+            429,
+            Words("Quá nhiều kết nối", "Too many connections"),
+            Words(
+                "{kind} {name} đang giữ {most} kết nối tới tiến trình này, là mức tối đa.",
+                "{kind} {name} holds {most} connections to this process, which is the most there may be.",
+            ),
+            Words(
+                "Dùng lại các kết nối đang mở; đóng những kết nối không dùng; kết nối lại sau thời gian ghi trong Retry-After.",
+                "Use the connections that are open, and close those that are not used; connect again after the time in Retry-After.",
+            ),
+        ),
+        Kind(
+            "limit.cost",
+            Branch.POLICY,
+            429,
+            Words("Thông điệp lớn tốn quá nhiều công xử lý", "Large messages cost too much work"),
+            Words(
+                "Các thông điệp lớn của cơ quan {agency} đã dùng hết mức {share} giây bộ xử lý mỗi giây ở tiến trình này.",
+                "The large messages of agency {agency} have used up the budget of {share} processor seconds a second in this process.",
+            ),
+            Words(
+                "Gửi lại sau thời gian ghi trong Retry-After, với chữ ký mới; chia nhỏ thông điệp, và sửa những thông điệp đã bị từ chối.",
+                "Send again after the time in Retry-After, freshly signed; split messages, and mend those that were refused.",
+            ),
+        ),
+        Kind(
+            "body.too-costly",
+            Branch.THEIRS,
+            413,
+            Words("Thân thư tốn quá nhiều công xử lý", "Body too costly"),
+            Words(
+                "Đọc thân thư này tốn hơn {seconds} giây bộ xử lý.",
+                "To read this body would take more than {seconds} seconds of processor time.",
+            ),
+            Words("Chia nhỏ thông điệp rồi gửi lại.", "Split the message, then send the parts."),
         ),
         Kind(
             "request.no-token",

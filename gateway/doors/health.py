@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, func, select
 from adapters.files import quarantined
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from gateway.doors import refusals
 from gateway.doors.body import Receive, Scope, Send
 from gateway.doors.reply import Reply
 from gateway.exchange.states import State
@@ -117,9 +118,9 @@ def count(connection: Connection, now: float) -> Counts:
 def metrics(counts: Counts, revision: int) -> str:
     lines: list[str] = []
 
-    def gauge(name: str, words: str, values: Mapping[str, float], label: str = "") -> None:
+    def gauge(name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
         lines.append(f"# HELP {name} {words}")
-        lines.append(f"# TYPE {name} gauge")
+        lines.append(f"# TYPE {name} {kind}")
         lines.extend(f'{name}{{{label}="{key}"}} {value:g}' if label else f"{name} {value:g}" for key, value in values.items())
 
     gauge("lgsp_transfers", "Transfers by state.", counts.transfers, "state")
@@ -132,6 +133,7 @@ def metrics(counts: Counts, revision: int) -> str:
     gauge(
         "lgsp_files_quarantined", "Dropped files in quarantine, after the process died twice with them in hand.", {"": counts.quarantined}
     )
+    gauge("lgsp_limit_refusals_total", "Calls and connections that this process refused, by limit.", refusals.counts(), "limit", "counter")
     gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
     return "\n".join(lines) + "\n"
 

@@ -1,43 +1,65 @@
 """How many calls may be under way at once, counted before anything is done for one of them.
 
 Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address (of IPv6 by /64), for everybody else;
-connections by source address, for whoever shows no certificate at all. One agency that calls a slow provider, or one address that proves
+connections by certificate and by agency, or by source address for whoever shows no registered certificate. One agency that calls a slow provider, or one address that proves
 nothing, fills its own places and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`).
 Invariant: a place that was taken is given back, whatever became of the call.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Policy, Theirs
+from contracts.base.errors import Failure, Policy, Theirs, Words
 from gateway.doors.channel import mark_of
+from gateway.doors.refusals import count
 from gateway.exchange.floods import block_of
 from gateway.registry.snapshot import Snapshot
 
 RETRY_SECONDS: Final = 1
+_KINDS: Final[Mapping[str, Words]] = {
+    "certificate": Words("Chứng thư", "Certificate"),
+    "agency": Words("Cơ quan", "Agency"),
+    "source": Words("Địa chỉ", "Address"),
+}
+
+
+Place = tuple[str, str]  # what is counted, and whose it is
 
 
 @dataclass(slots=True)
-class Strangers:
-    """Connections of peers that showed no certificate."""
+class Connections:
+    """Connections that are open: each certificate has its places, then the agency that it is registered for; else the source.
 
-    most: int
-    _open: dict[str, int] = field(default_factory=dict)
+    `agency_of` gives the agency of a certificate (DER) that is registered and in force.
+    """
 
-    def enter(self, source: str) -> bool:
-        """False where all places of this address are taken."""
-        block = block_of(source)
-        found = self._open.get(block, 0)
-        if found >= self.most:
-            return False
-        self._open[block] = found + 1
-        return True
+    source: int
+    certificate: int
+    agency: int
+    agency_of: Callable[[bytes], str | None] = lambda _certificate: None
+    _open: dict[Place, int] = field(default_factory=dict)
 
-    def leave(self, source: str) -> None:
-        _less(self._open, block_of(source))
+    def enter(self, certificate: bytes | None, source: str) -> tuple[Place, ...]:
+        """Takes the places; what is handed back is to be given to `leave`. `limit.connections` where one of them is not free."""
+        agency = self.agency_of(certificate) if certificate else None
+        last = ("source", block_of(source)) if agency is None else ("agency", agency)
+        places = (("certificate", mark_of(certificate)), last) if certificate else (last,)
+        limits = {"certificate": self.certificate, "agency": self.agency, "source": self.source}
+        for place in places:
+            if self._open.get(place, 0) >= limits[place[0]]:
+                count(f"{place[0]}-connections")
+                raise Theirs("limit.connections", kind=_KINDS[place[0]], name=place[1], most=limits[place[0]], retry_after=RETRY_SECONDS)
+        for place in places:
+            self._open[place] = self._open.get(place, 0) + 1
+        return places
+
+    def leave(self, places: tuple[Place, ...]) -> None:
+        for place in places:
+            _less(self._open, place)
 
 
 @dataclass(slots=True)
@@ -67,6 +89,7 @@ class Limits:
 
     def _full(self, place: tuple[str, str], most: int) -> Failure:
         kind, name = place
+        count(kind)
         if kind == "agency":
             return Policy("limit.agency", agency=name, most=most, retry_after=RETRY_SECONDS)
         return Theirs("limit.source", source=name, most=most, retry_after=RETRY_SECONDS)

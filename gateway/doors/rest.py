@@ -20,6 +20,7 @@ from contracts.wire import problems
 from contracts.wire.headers import media_type
 from gateway.doors.channel import Channel, identify
 from gateway.doors.encryption import answers_for, demand_key
+from gateway.doors.reader import Job
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from gateway.journal.write import ReplayKey
@@ -153,14 +154,30 @@ class RestDoor:
         payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
         return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
+    def job(self, authorised: Authorised) -> Job | None:
+        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer held."""
+        who = authorised.requested
+        if who.operation.method == "GET":
+            return None
+        self._check_media(who)
+        contract, codec = who.contract, who.codec
+        if codec.contract is not contract.contract:  # the codec of an older minor version
+            contract = next((each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract)
+            if codec.contract is not contract.contract:
+                return None
+        return Job(who.content, contract.digest, codec.name, who.request, who.received.at)
+
     def decode(self, authorised: Authorised) -> Message:
         who = authorised.requested
-        received = who.received
         if who.operation.method == "GET":
-            return who.codec.read_query(who.request, received.query, received.at)
+            return who.codec.read_query(who.request, who.received.query, who.received.at)
+        self._check_media(who)
+        return who.codec.read_json(who.request, who.content, who.received.at)
+
+    def _check_media(self, who: Requested) -> None:
+        received = who.received
         if not who.authenticated.opened and media_type(received.headers) != JSON:
             raise Theirs("body.media-type", got=media_type(received.headers) or "—", expected=JSON)
-        return who.codec.read_json(who.request, who.content, received.at)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

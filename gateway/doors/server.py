@@ -4,8 +4,10 @@
   The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
-- One address holds so many connections open without showing a client certificate, and no more.
-- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing.
+- One certificate, one agency, and one address without a registered certificate hold so many connections open, and no more; where descriptors run
+  out, others wait (`acceptor.py`).
+- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing. What is no head of
+  HTTP/1.1 in its one strict form reaches no parser and no application (`framing.py`).
 - Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
   `edge.py` look at them first.
 """
@@ -14,38 +16,39 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import math
 import os
+import re
 import shutil
 import socket
 import ssl
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.doors.body import TARGET
-from gateway.doors.limits import Strangers
+from contracts.base.errors import Failure
+from contracts.wire import problems
+from gateway.doors.acceptor import Acceptor
+from gateway.doors.body import TARGET, Receive, Scope, Send
+from gateway.doors.framing import Framing, Malformed
+from gateway.doors.limits import Connections, Place
 from security.channel import SUITES_12
 
-HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it was told
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n"
-    b"connection: close\r\n\r\nRequest head too long."
-)
-_TOO_MANY: Final = (
-    b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 47\r\nretry-after: 1\r\n"
-    b"connection: close\r\n\r\nToo many connections without a certificate yet."
-)
 # Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
 _CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
 _CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
+_ADDRESS: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\x21\x22\x24-\x7e]{0,512})(?=[ \r?])")  # of what is refused
+_log: Final = logging.getLogger("lgsp.server")
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -54,14 +57,17 @@ _END_OF_HEAD = b"\r\n\r\n"
 class OneWrite:
     """A transport that holds an answer's head until its body comes, so that both leave in one record and one system call.
 
-    Whoever streams gets the same with the first piece of the body.
+    Whoever streams gets the same with the first piece of the body. A connection whose peer is still sending is closed a little later (`stays`): at
+    once, the peer's system would throw away the answer that it has not read yet (RFC 9112 §9.6).
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_closing", "_head", "_stays", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, stays: Callable[[], bool]) -> None:
         self._transport = transport
         self._head = b""
+        self._stays = stays
+        self._closing = False
 
     def write(self, data: bytes) -> None:
         if self._head:
@@ -73,7 +79,14 @@ class OneWrite:
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        if self._closing:
+            return
+        self._closing = True
+        if not self._stays():
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
 
     def flush(self) -> None:
         """An answer without a body ends here: nothing comes that would take its head along."""
@@ -81,8 +94,39 @@ class OneWrite:
             self._transport.write(self._head)
             self._head = b""
 
+    @property
+    def inner(self) -> asyncio.Transport:
+        return self._transport
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+def _at_once(full: Failure) -> bytes:
+    """An answer to whoever has not asked yet."""
+    _, fields, body = problems.render(full, transfer=None, accept_language=None)
+    lines = [f"{name}: {value}" for name, value in {**fields, "content-length": str(len(body)), "connection": "close"}.items()]
+    return "\r\n".join(("HTTP/1.1 429 Too Many Requests", *lines, "", "")).encode("latin-1") + body
+
+
+Refusing = Callable[[Failure, Scope, Receive, Send], Awaitable[None]]
+
+
+async def plain_refusal(failure: Failure, scope: Scope, _receive: Receive, send: Send) -> None:
+    """How an application without a log refuses what is no request."""
+    status, fields, body = problems.render(failure, transfer=None, accept_language=None)
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    headers.append((b"content-length", str(len(body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What all connections of one listener share. `refusing` answers what is no request that could be given to the application."""
+
+    connections: Connections
+    refusing: Refusing
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -93,48 +137,56 @@ class PeerProtocol(HttpToolsProtocol):
     """
 
     _in_head = False
-    _head_bytes = 0
+    _refused = False
     _head_timer: asyncio.TimerHandle | None = None
-    strangers: ClassVar[Strangers]
-    _counted: str | None = None
+    _bidding: asyncio.TimerHandle | None = None
+    listener: ClassVar[Listener]
+    _counted: tuple[Place, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._out = OneWrite(transport)
+        self._framing = Framing()
+        self._out = OneWrite(transport, self._stays_a_while)
         super().connection_made(cast(asyncio.Transport, self._out))
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self._extensions = {"tls": {"client_cert_der": certificate}}
-        if tls is not None and certificate is None:
+        if tls is not None and self.counts(certificate):
             source = str((transport.get_extra_info("peername") or ("",))[0])
-            if not self.strangers.enter(source):
-                transport.write(_TOO_MANY)
+            try:
+                self._counted = self.listener.connections.enter(certificate, source)
+            except Failure as full:
+                _log.warning("a connection from %s was refused: %s", source, full.what("en"))
+                transport.write(_at_once(full))
                 transport.close()
                 return
-            self._counted = source
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
+
+    def counts(self, certificate: bytes | None) -> bool:
+        """Whether this connection takes places of the one who opened it."""
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        if self._counted is not None:
-            self.strangers.leave(self._counted)
+        self.listener.connections.leave(self._counted)
+        self._counted = ()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refused:  # of a connection that ends nothing more is looked at
+            if self._bidding is not None and not self._out.inner.is_closing():
+                self._out.inner.pause_reading()
             return
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self.transport.write(_TOO_LONG)
-                self.transport.close()
-                self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+        taken, trouble = self._framing.take(data)
+        if taken:
+            super().data_received(taken)
+        if trouble is not None and not self.transport.is_closing():
+            self._refuse(trouble)
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = True
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -154,6 +206,21 @@ class PeerProtocol(HttpToolsProtocol):
         self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
+    def _refuse(self, trouble: Malformed) -> None:
+        """Nothing more is read here. The application is told of a request of that address, which it is to refuse for this reason, so that it is
+        logged and answered in the caller's protocol; a request in hand, whose body is broken, ends as one whose caller went away."""
+        self._refused = True
+        if trouble.inside:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            self.send_400_response(str(trouble.failure.facts.get("why", "")))
+            return
+        found = _ADDRESS.match(trouble.head)
+        method, address = (found[1], found[2]) if found else (b"GET", b"/")
+        self.app = partial(self.listener.refusing, trouble.failure)
+        super().data_received(b"%s %s HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n" % (method, address))
+
     def on_response_complete(self) -> None:
         self._out.flush()
         super().on_response_complete()
@@ -161,11 +228,30 @@ class PeerProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What follows a whole request in the same connection is no HTTP: that request gets its own answer, then the connection ends."""
         cycle = self.cycle
+        self._refused = True
         if cycle is not None and not cycle.more_body and not cycle.response_complete:
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
         super().send_400_response(msg)
+
+    def _stays_a_while(self) -> bool:
+        """Whether the peer may still be sending; then what comes is read for a while, in moderation, and thrown away."""
+        if not (self._framing.in_body or self._refused):
+            return False
+        self._stop_head_timer()
+        self._farewell(self.loop.time() + _FAREWELL_SECONDS)
+        return True
+
+    def _farewell(self, until: float) -> None:
+        transport = self._out.inner
+        if transport.is_closing():
+            return
+        if self.loop.time() >= until:
+            transport.abort()
+            return
+        transport.resume_reading()  # paused by the next piece, so that a peer who goes on sending costs little
+        self._bidding = self.loop.call_later(_FAREWELL_SECONDS / 40, self._farewell, until)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -186,6 +272,21 @@ class DrainingServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._on_drain = on_drain
         self._drain_until: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for sockets that are bound, but that connections are taken by our own acceptor."""
+        await self.lifespan.startup()
+        config = self.config
+
+        def make() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return protocol
+
+        ones = self.server_state.connections
+        self.servers = [Acceptor(each, make, config.ssl, ones, HEAD_SECONDS) for each in sockets or []]  # type: ignore[misc]
+        self.started = True
 
     async def on_tick(self, counter: int) -> bool:
         if not self.should_exit:
@@ -237,13 +338,18 @@ def make_server(
     on_drain: Callable[[], None],
     answer_seconds: float = 4.0,
     protocol: type[PeerProtocol] = PeerProtocol,
-    strangers: int = 64,
+    connections: Connections | None = None,
+    refusing: Refusing = plain_refusal,
 ) -> DrainingServer:
-    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `strangers`: how
-    many connections one address may hold open without a client certificate."""
+    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `connections`:
+    how many one certificate, agency or address may hold open. `refusing`: answers what is no request that could be given to `app`."""
     config = uvicorn.Config(
         app,
-        http=type(protocol.__name__, (protocol,), {"strangers": Strangers(strangers)}),
+        http=type(
+            protocol.__name__,
+            (protocol,),
+            {"listener": Listener(connections or Connections(source=64, certificate=128, agency=256), refusing)},
+        ),
         loop="uvloop",
         ws="none",
         lifespan="off",

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Engine
 
@@ -60,6 +60,7 @@ from security.entry import SALT
 
 BUSY_SECONDS: Final = 1
 _UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
+T = TypeVar("T")
 log = logging.getLogger("lgsp.exchange")
 
 
@@ -71,6 +72,17 @@ class Door(Protocol):
     def request(self, authenticated: Authenticated) -> Requested: ...
 
     def decode(self, authorised: Authorised) -> Message: ...
+
+
+class Reading(Protocol):
+    """Has the work of a door on a costly body done off the event loop."""
+
+    async def run(self, work: Callable[..., T], *of: Any) -> T: ...
+
+    async def decode(self, authorised: Authorised) -> Message: ...
+
+    def end(self) -> None:
+        """Nothing more of the body is read."""
 
 
 @dataclass(slots=True)
@@ -93,16 +105,26 @@ class Exchange:
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
 
-    async def carry(self, addressed: Addressed, door: Door) -> Answered | Refused:
+    async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
+        """`reading`: of a costly body, where its bytes are looked at."""
         authenticated: Authenticated | None = None
         requested: Requested | None = None
         try:
-            authenticated = door.authenticate(addressed)
-            requested = door.request(authenticated)
+            if reading is None:
+                authenticated = door.authenticate(addressed)
+                requested = door.request(authenticated)
+            else:
+                authenticated = await reading.run(door.authenticate, addressed)
+                requested = await reading.run(door.request, authenticated)
             authorised = self.authorise(requested)
             self.gate()
             authorised = await self.quotas.look(authorised)
-            decoded = Decoded(authorised, door.decode(authorised))
+            if reading is None:
+                message = door.decode(authorised)
+            else:
+                message = await reading.decode(authorised)
+                reading.end()
+            decoded = Decoded(authorised, message)
             while True:
                 try:
                     return await self._commit(decoded)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from examples import messages
 from examples.clients.identity import Identity
 from examples.story.world import World
-from gateway.commands.demo import world_of
+from gateway.commands.demo import demo_settings, running, world_of
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
 
@@ -81,6 +81,19 @@ class Kept(World):
 def world(instance: Settings) -> World:
     made = world_of(instance)
     return Kept(made.data, made.identities, made.command, made.standins)
+
+
+BODY_SECONDS = 2.0
+PLACES = {"certificate_connections": 16, "agency_connections": 24, "source_connections": 12}
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An instance with one door process and a short deadline of bodies."""
+    settings = replace(demo_settings(tmp_path_factory.mktemp("narrow") / "data"), doors=1, body_seconds=BODY_SECONDS, live=False, **PLACES)  # type: ignore[arg-type]
+    with running(settings):
+        made = world_of(settings)
+        yield Kept(made.data, made.identities, made.command, made.standins)
 
 
 @pytest.fixture(scope="module")

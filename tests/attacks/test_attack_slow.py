@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from contracts.base.errors import Theirs
 from gateway.doors import server
-from gateway.doors.body import Gone, read_body
+from gateway.doors.body import LATE, Gone, read_body
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 ALLOWED = 0.4
 FOR_EVER = 60.0
+BODY = {"seconds": 5.0}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -25,14 +27,20 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         status = 413
     else:
         try:
-            await read_body(receive, headers, limit=1_000, seconds=5)
+            await read_body(receive, headers, limit=1_000, seconds=BODY["seconds"])
         except Gone:
             return
+        except Theirs as late:
+            status = late.status
     await send(
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [(b"content-length", b"0"), *[pair for pair in scope["headers"] if pair[0].startswith(b"x-")]],
+            "headers": [
+                (b"content-length", b"0"),
+                *([(b"connection", b"close")] if status == LATE else []),
+                *[pair for pair in scope["headers"] if pair[0].startswith(b"x-")],
+            ],
         }
     )
     await send({"type": "http.response.body", "body": b""})
@@ -97,6 +105,15 @@ async def test_the_head_of_a_second_request(port: int, drip: bytes) -> None:
 async def test_what_is_left_of_a_refused_body(port: int) -> None:
     _, told = await held(port, HEAD + b"content-length: 100000\r\n\r\n", b"x")
     assert told.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.attack("limits")
+@pytest.mark.parametrize("drip", [b"", b"x"])
+async def test_a_body_that_does_not_come(port: int, drip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of which not a byte comes."""
+    monkeypatch.setitem(BODY, "seconds", ALLOWED)
+    _, told = await held(port, HEAD + b"content-length: 900\r\n\r\n", drip)
+    assert told.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_who_is_just_slow_is_served(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
 from gateway.doors.body import MAX_HEADERS, headers_of
-from gateway.doors.limits import Limits, Strangers
+from gateway.doors.limits import Connections, Limits
 from gateway.exchange.floods import SINGLE, Floods
 
 
@@ -69,14 +69,41 @@ def test_each_has_its_own_places_and_gives_them_back(steps: list[Any]) -> None:
     assert not limits._taken, "a stranger's address stays in memory"
 
 
+@given(st.lists(st.one_of(WHO, st.integers(0, 30)), max_size=60))
+def test_connections_of_a_certificate_of_an_agency_and_of_a_source(steps: list[Any]) -> None:
+    """A certificate that is not registered, or no longer, counts as its source does, and as itself."""
+    connections = Connections(source=3, certificate=2, agency=3, agency_of={b"a1": "a", b"a2": "a", b"b1": "b"}.get)
+    held: list[tuple[Any, str, Any]] = []
+    for step in steps:
+        if isinstance(step, int):
+            if held:
+                connections.leave(held.pop(step % len(held))[2])
+            continue
+        certificate, source = step
+        agency = certificate.decode()[0] if certificate in (b"a1", b"a2", b"b1") else None
+        of_one = sum(1 for each, _, _ in held if certificate is not None and each == certificate)
+        of_all = sum(1 for _, _, places in held if places[-1] == (("agency", agency) if agency else ("source", source)))
+        try:
+            held.append((certificate, source, connections.enter(certificate, source)))
+            assert of_one < 2 and of_all < 3
+        except Failure as full:
+            assert (of_one >= 2 or of_all >= 3) and full.code == "limit.connections" and full.retry_after
+    for _, _, places in held:
+        connections.leave(places)
+    assert not connections._open
+
+
 def test_all_addresses_of_one_network_are_one_source() -> None:
     """Whoever has one address of IPv6 has 2^64; each with places of its own would be no limit at all."""
-    strangers, limits = Strangers(2), Limits(3, 2)
+    connections, limits = Connections(source=2, certificate=9, agency=9), Limits(3, 2)
     many = [f"2001:db8:1:2::{number:x}" for number in range(1, 6)]
-    assert [strangers.enter(each) for each in many] == [True, True, False, False, False]
-    assert strangers.enter("2001:db8:1:3::1") and strangers.enter("192.0.2.1") and strangers.enter("::ffff:192.0.2.2")
-    strangers.leave(many[4])  # whichever of them leaves
-    assert strangers.enter(many[3])
+    first, _ = connections.enter(None, many[0]), connections.enter(None, many[1])
+    for each in many[2:]:
+        with pytest.raises(Failure):
+            connections.enter(None, each)
+    assert all(connections.enter(None, each) for each in ("2001:db8:1:3::1", "192.0.2.1", "::ffff:192.0.2.2"))
+    connections.leave(first)  # whichever of them leaves
+    assert connections.enter(None, many[3])
     held = [limits.enter(None, each, SNAPSHOT, 0.0) for each in many[:2]]
     with pytest.raises(Failure):
         limits.enter(None, many[2], SNAPSHOT, 0.0)

@@ -1,0 +1,121 @@
+"""One registered agency sends whatever costs most, on eight connections; another one on the same door hardly notices."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from examples import messages
+from examples.story.world import World
+from tests.attacks.conftest import Judge
+from tests.attacks.raw import connect, of, read_one
+from tests.attacks.test_attack_http import ALERTS
+from tests.size import FULL
+
+pytestmark = pytest.mark.server
+
+MEGABYTES = 3.0
+WINDOWS, SECONDS = (8, 10.0) if FULL else (3, 3.0)
+TIMES = 5.0  # what others may notice: their slow calls take so many times as long as alone
+FLOOR = 0.02  # seconds: shorter ones are the machine's own noise
+REASONS = {
+    "message.invalid",
+    "message.not-json",
+    "limit.cost",
+    "limit.agency",
+    "body.too-slow",
+    "body.too-costly",
+    "body.media-type",
+    "body.encryption-malformed",
+    "body.not-decrypted",
+    "access.no-grant",
+    "message.wrong-root",
+    "xml.malformed",
+}
+
+
+class Hostile:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+
+    def end(self) -> list[tuple[str, str, int, str]]:
+        """Each body that was sent: its name, the code and status of the answer, and its transfer."""
+        out, _ = self._process.communicate(timeout=120)
+        return [tuple(json.loads(line)) for line in out.splitlines()]
+
+
+@contextmanager
+def hostile(world: World) -> Iterator[Hostile]:
+    command = [sys.executable, "-m", "tests.attacks.hostile", str(world.identities), str(MEGABYTES)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        yield Hostile(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Honest:
+    """Alerts of one agency, one after the other on one connection."""
+
+    def __init__(self, world: World) -> None:
+        self._client = world.rest("bao-chay")
+        self._client.token()
+        self._sock = connect(world.identity("bao-chay"))
+
+    def call(self) -> float:
+        data = of(self._client.prepare("POST", ALERTS, messages.fire_alarm()))
+        began = time.perf_counter()
+        self._sock.sendall(data)
+        told, _ = read_one(self._sock)
+        assert told is not None and told.status == 200, told
+        return time.perf_counter() - began
+
+    def window(self, seconds: float) -> list[float]:
+        until, times = time.monotonic() + seconds, []
+        while time.monotonic() < until:
+            times.append(self.call())
+        return times
+
+
+def p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+@pytest.mark.attack("limits")
+def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
+    honest = Honest(narrow)
+    honest.window(1.0)
+    alone: list[float] = []
+    beside: list[float] = []
+    with hostile(narrow) as others:
+        for _ in range(WINDOWS):
+            alone += honest.window(SECONDS)
+            others.say("go")
+            honest.window(0.5)  # until all have begun
+            beside += honest.window(SECONDS)
+            others.say("rest")
+            time.sleep(3.0)  # what is under way ends by its deadline
+        told = others.end()
+    counted = Counter((name, code) for name, code, _, _ in told)
+    print(f"alone {p99(alone):.4f} ({len(alone)}) beside {p99(beside):.4f} ({len(beside)})", counted)
+    assert all(status >= 400 and code in REASONS and transfer for _, code, status, transfer in told), counted
+    judge = Judge(narrow)
+    judge.told = {transfer: (code, status) for _, code, status, transfer in told}
+    assert {transfer: [code] for transfer, (code, _) in judge.told.items()} == judge.log()
+    found = narrow.lgsp("audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data))
+    assert {each["transfer"] for each in found["entries"]} >= set(list(judge.told)[:100])
+    assert p99(beside) <= TIMES * max(FLOOR, p99(alone)), (p99(alone), p99(beside), counted)
