@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -28,6 +28,7 @@ from contracts.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
+from gateway.exchange.doors import Door, Reading
 from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text, row_of
 from gateway.exchange.keeping import request_parts
@@ -60,29 +61,7 @@ from security.entry import SALT
 
 BUSY_SECONDS: Final = 1
 _UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
-T = TypeVar("T")
 log = logging.getLogger("lgsp.exchange")
-
-
-class Door(Protocol):
-    """What differs between the doors: bytes to message."""
-
-    def authenticate(self, addressed: Addressed) -> Authenticated: ...
-
-    def request(self, authenticated: Authenticated) -> Requested: ...
-
-    def decode(self, authorised: Authorised) -> Message: ...
-
-
-class Reading(Protocol):
-    """Has the work of a door on a costly body done off the event loop."""
-
-    async def run(self, work: Callable[..., T], *of: Any) -> T: ...
-
-    async def decode(self, authorised: Authorised) -> Message: ...
-
-    def end(self) -> None:
-        """Nothing more of the body is read."""
 
 
 @dataclass(slots=True)
