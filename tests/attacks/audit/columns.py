@@ -207,7 +207,7 @@ def _vouched() -> Iterator[Column]:
         "vouching",
         "tables",
         "vouching {kind}",
-        {"kind": (vouched, to("authority")), "size": (vouched, plus(1)), "at": (vouched, plus(-3600)), "told": (vouched, now)},
+        {"kind": (vouched, to("authority")), "size": (vouched, plus(1)), "at": (vouched, plus(3600)), "told": (vouched, now)},
     )
     yield from _exempt(
         "vouching",
