@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import date
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
@@ -24,13 +24,14 @@ from contracts.loader import load
 from contracts.model import Pattern
 from gateway.journal import tables
 from gateway.vault import binding
-from gateway.vault.classes import BEFORE, OPEN, SALT_PART, Keeping, KeyName, keeping
+from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from security.seal import plain_size
 
 ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
-_CLOCKS: Final = 3600.0  # by which clocks of different processes may differ
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})  # sealed when the transfer is committed; the others when it ends
 LONGEST: Final = 4 * _DAY  # more than a message waits in the queue from its commit to its last try
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
 _BOUND: Final = ("request", "canonical", "answer")
@@ -271,17 +272,18 @@ def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) ->
         if key is None:
             yield f"its contract keeps its {part}, and the vault has none"
             continue
-        if (trouble := _under(key, str(term.keep.of(part)), (row.committed - _CLOCKS) // _DAY)) is not None:
-            yield f"its {part} is under the vault's key {key}, {trouble}"
+        day, retention = _key(key)
+        at = row.committed if part in _AT_FIRST or row.finished is None else row.finished
+        # What is kept for days, and needed for longer, comes under the key of a later day; what is held keeps its day.
+        moved = retention in (SHORT, OPEN) and day >= at // _DAY
+        if retention not in (term.keep.of(part), BEFORE) or day != at // _DAY and not moved:
+            yield f"the vault says that its {part} is under the key {key}, which is of another day or class"
         if not length:
             terms.removed.append((f"{name}: its {part}", key))
 
 
 @lru_cache(maxsize=4096)
-def _under(key: str, wanted: str, day: float) -> str | None:
-    """What is wrong with the key of a body, which says when the body goes: its class is the contract's, its day is not before that of the transfer. `day`
-    counts from the epoch."""
-    name = KeyName.of(key)
-    if name is None or name.retention not in (wanted, BEFORE):
-        return f"and its contract keeps it in the class {wanted}"
-    return "whose day is before that of the transfer" if name.day < datetime.fromtimestamp(day * _DAY, UTC).date() else None
+def _key(key_id: str) -> tuple[int, str]:
+    """The day of a key, in days since 1970, and its class; (-1, "") of what is no id of a key."""
+    name = KeyName.of(key_id)
+    return (-1, "") if name is None else (name.day.toordinal() - _EPOCH, name.retention)

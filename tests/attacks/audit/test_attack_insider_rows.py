@@ -147,6 +147,8 @@ CHANGES = [
     Change(VAULT, "q-1", {"id": "moved"}, "its contract keeps its provider-answer, and the vault has none", "provider-answer"),
     Change(VAULT, "a-1", {"id": "moved"}, "its contract keeps its canonical, and the vault has none", "canonical"),
     Change(VAULT, "q-1", {"sealed": b""}, "is gone from the vault, and its key", "answer"),
+    Change(VAULT, "q-1", {"key_id": "2026-11-25.m24"}, "which is of another day or class", "request"),
+    Change(VAULT, "q-1", {"key_id": lambda key: key.replace(".m", ".m9")}, "which is of another day or class", "answer"),
     Change(VAULT, "q-1", {"size": lambda size: size + 1}, "the vault says that its answer has", "answer"),
     Change(VAULT, "q-1", {"sealed": lambda sealed: sealed[:1] + bytes(32) + sealed[33:]}, "its answer was sealed with another outcome", "answer"),
     Change(VAULT, "q-1", {"sealed": lambda sealed: sealed[:1] + bytes(32) + sealed[33:]}, SEALED_WITH, "request"),
