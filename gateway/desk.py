@@ -1,4 +1,6 @@
-"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal."""
+"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal.
+
+The one secret in it is the derived key of the registry's seals, so that what people see is what the log has."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ class Vitals:
             if held := snapshot.held_until > self.clock():
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
                 checks["restored"] = {"until": until, "next": "lgsp restore confirm --by WHO" if until is None else "wait"}
-        except Failure:
-            checks["registry"] = False
+        except Failure as failure:
+            checks["registry"], checks["reason"] = False, failure.code
         return checks["database"] and checks["registry"] and not held, checks
 
 

@@ -23,7 +23,7 @@ _SEALED: Final = (
     "id",
     "key_id",
     "size",
-    f"substr(sealed, 1, {WHOLE})",
+    f"CASE WHEN length(sealed) > {WHOLE} THEN substr(sealed, 1, {WHOLE}) ELSE sealed END",
     "length(sealed)",
     f"CASE WHEN length(sealed) > {WHOLE} THEN substr(sealed, length(sealed) - {TAIL - 1}) END",
 )

@@ -7,12 +7,15 @@ Invariant: the number never falls within one log. Another log (after a restore, 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from contracts.base.errors import Ours
 from gateway.journal.filelock import FileLock
+
+_log: Final = logging.getLogger("lgsp.registry")
 
 
 class Seen(NamedTuple):
@@ -40,18 +43,25 @@ class Mark:
             raise Ours("registry.altered", rows=f"{self.path}: not readable", count=1) from None
 
     def lift(self, to: Seen) -> None:
-        """Raise it, unless it stands higher already."""
+        """Raise it, unless it stands higher already. A disk that is full stops nothing: the log has the newest entry all the same."""
         if to == self._last:
             return
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._lock:
-            stands = self.read()
-            if stands is None or stands.origin != to.origin or stands.revision < to.revision:
-                draft = self.path.with_name(f".{self.path.name}.part")
-                with draft.open("w", encoding="utf-8") as file:
-                    json.dump(to._asdict(), file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.chmod(0o600)
-                os.replace(draft, self.path)
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._lock:
+                stands = self.read()
+                if stands is None or stands.origin != to.origin or stands.revision < to.revision:
+                    self._put(to)
+        except OSError as trouble:
+            _log.error("%s was not written: %s", self.path, trouble)
+            return
         self._last = to
+
+    def _put(self, to: Seen) -> None:
+        draft = self.path.with_name(f".{self.path.name}.part")
+        draft.unlink(missing_ok=True)  # of a process that died while it wrote: we hold the lock
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(to._asdict(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, self.path)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select, text
 from gateway.journal import tables
 from gateway.journal.batch import one_by_one
 from gateway.journal.database import lock_of
+from gateway.journal.readback import Promised
 from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal
@@ -106,7 +107,7 @@ def test_rows_of_quotas_are_taken_last_and_in_one_order(database: Engine) -> Non
     with database.begin() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None
-        results = one_by_one(sql, driver.cursor() if sql.sqlite else driver.cursor(binary=True), units)
+        results = one_by_one(sql, driver.cursor() if sql.sqlite else driver.cursor(binary=True), units, Promised())
     assert all(isinstance(one, Written) and one.verdict is Verdict.COMMITTED for one in results)
     with database.connect() as connection:
         written = connection.scalars(select(tables.log_pending.c.transfer).order_by(tables.log_pending.c.id))

@@ -125,7 +125,7 @@ def begin_at_first(engine: Engine, seal: Seal | None = None) -> None:
     """The instance as if indicator/v1 had just been published as 1.0.0, whatever version the catalogue has come to."""
     with changing(engine, seal) as act:
         connection = act.connection
-        act.note("contract", {}, time.time())
+        act.note("registry", {}, time.time())
         connection.execute(delete(tables.bundle).where(tables.bundle.c.contract == NAME))
         connection.execute(delete(tables.contract_in_force).where(tables.contract_in_force.c.contract == NAME))
         put(connection, edition("1.0.0"))

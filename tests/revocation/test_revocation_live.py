@@ -27,8 +27,9 @@ from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.registry import enrolment, keys
+from gateway.registry.sealing import Seal, changing
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from tests.following import everywhere
@@ -200,7 +201,10 @@ def enrolled(world: World, outside: Outside, tmp_path: Path, system: str, **more
     """A system with certificates of the outside authority; `more` shapes the TLS certificate."""
     place = folder(world, tmp_path / system, system, tls_key_id=f"{system}.tls-9", sign_key_id=f"{system}.sign-9")
     leaves = {}
-    with writing(open_engine(world.remembered["settings"].database_url)) as connection:
+    settings = world.remembered["settings"]
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
+        act.note("registry", {"system": system}, time.time())
         for use, purpose in (("tls", ExtendedKeyUsageOID.CLIENT_AUTH), ("sign", DOCUMENT_SIGNING)):
             key = new_key()
             leaves[use] = outside.issue(f"{system} {use}", key, purpose, **(more if use == "tls" else {}))
