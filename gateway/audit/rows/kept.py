@@ -106,13 +106,6 @@ def _instance(connection: Connection, notes: Mapping[str, Sequence[Noted]], wron
         key, digest = f"{changes.SEEN}{machine}", note.facts.get("seen")
         if digest is not None and changes.digest_of(values.get(key, "")) != digest:
             wrong.add(f"instance {key}: it is not what {note.name} says that the settings were at the last start")
-    for key in values:
-        if (
-            key.startswith(changes.SEEN)
-            and key.removeprefix(changes.SEEN) not in seen
-            and any(n.facts.get("seen") for n in notes["settings"])
-        ):
-            wrong.add(f"instance {key}: the log does not tell of a start with these settings")
 
 
 def _restored(text: str | None, restores: Sequence[Noted], confirmed: Sequence[Noted]) -> Iterator[str]:

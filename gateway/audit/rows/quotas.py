@@ -1,8 +1,9 @@
-"""Counts of quotas against the log: in the window that runs, a grant was used as often as intents bear it.
+"""Counts of quotas against the log: in the window that runs, a grant was used as often as intents and readings of feeds bear it.
 
-An intent names the grant that decided and those that let it through beside it; each of them that has a quota counted it, in the intent's transaction. A repeat
+Each names the grant that decided and those that let it through beside it; each of them that has a quota counted it, in the same transaction. A repeat
 can count once more, where its first call was let through by others. A grant counts from its present content's last approval on, for before that it had
-perhaps no quota. Windows that are over decide nothing and are not looked at. Counts that a restore took back in time are those of the log that came with them.
+perhaps no quota; at the seams of a window and of an approval, by a minute or two, it may or may not. Windows that are over decide nothing and are not
+looked at. Counts that a restore took back in time are those of the log that came with them.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.audit.rows.findings import Findings
 from gateway.journal import tables
 from gateway.registry import granting, officers
 from security.grants import Grant, digest
 
+_SEAM: Final = 120.0  # seconds: doors know a grant a moment after it is approved, and a reading is noted after it was counted
 _SLACK: Final = 300.0  # by which the clocks of a door and of the keeper may differ
 _PAGE: Final = 1000
+_USES: Final = ("intent", "repeat", "feed-read")
 
 
 def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
@@ -39,7 +42,7 @@ def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
         for id in bearing & windows.keys():
             if windows[id].begins <= at < windows[id].ends:
                 most[id, agency] += 1
-                least[id, agency] += at > since[id] and not again
+                least[id, agency] += at > since[id] + _SEAM and not again
     running = {
         (id, agency): used for (id, agency, per, begins), used in rows.items() if _runs(grants.get(id), windows.get(id), per, begins)
     }
@@ -64,9 +67,10 @@ def _approved(connection: Connection, grant: Grant) -> float:
 
 
 def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, set[str], bool]]:
-    """(time, agency, grants, whether it is a repeat) of the intents and repeats since then."""
+    """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since then."""
+    every = set(connection.scalars(select(tables.access_grant.c.id)))
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx"), (tables.past_entry, "idx")):
-        wanted = [or_(table.c.phase == "intent", table.c.phase == "repeat")]
+        wanted: list[ColumnElement[bool]] = [table.c.phase.in_(_USES)]
         if "sequenced" in table.c:
             wanted.append(table.c.sequenced >= begins - _SLACK)
         order = [table.c.origin, table.c[key]] if "origin" in table.c else [table.c[key]]
@@ -74,15 +78,19 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
         for (entry,) in rows:
             value = _read(bytes(entry))
             at = _moment(value.get("at"))
-            if at >= begins:
-                again = value.get("kind") == "repeat"
-                grants = _first(connection, value) if again else {str(value.get("grant")), *value.get("also", ())}
-                yield at, str(value.get("caller", {}).get("agency")), grants, again
-
-
-def _first(connection: Connection, repeat: Mapping[str, Any]) -> set[str]:
-    """All grants: which of them a repeat counted against depends on the decision of then."""
-    return set(connection.scalars(select(tables.access_grant.c.id)))
+            if at < begins:
+                continue
+            if value.get("kind") == "note":
+                told = value.get("facts", {})
+                yield at, str(value.get("actor")).partition("/")[0], {str(told.get("grant")), *told.get("also", ())}, False
+            else:
+                again = value.get("kind") == "repeat"  # against which grants it counted depends on the decision of then
+                yield (
+                    at,
+                    str(value.get("caller", {}).get("agency")),
+                    every if again else {str(value.get("grant")), *value.get("also", ())},
+                    again,
+                )
 
 
 def _read(entry: bytes) -> Mapping[str, Any]:

@@ -103,7 +103,8 @@ def _stamps(connection: Connection, origin: str, wrong: Findings) -> None:
         if row.size < size:
             wrong.add(f"{name}: it stands after time-stamp {id}, which is of more entries")
         largest[of] = max((size, id), (row.size, row.id))
-        if of == origin and row.sequenced is not None and row.received < row.sequenced - AHEAD_SECONDS:
+        early = row.sequenced is not None and row.received < row.sequenced - AHEAD_SECONDS
+        if of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS:  # else our clock was ahead when it was sequenced
             wrong.add(f"{name}: its row says that it came at {_said(row.received)}, before its last entry was in the log")
 
 
@@ -140,7 +141,7 @@ def _vouching(connection: Connection, wrong: Findings) -> None:
             wrong.add(f"{name}: there is no such kind")
         elif row.size > max((size for size, _ in found), default=0):
             wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
-        elif row.size and not any(size == row.size and abs(at - row.at) <= _APART for size, at in found):
+        elif row.size and row.at > max(at for size, at in found if size >= row.size) + _APART:  # a clock that was set back makes it earlier
             wrong.add(f"{name}: its row says that {row.size} entries were reached at {_said(row.at)}, and nothing that is kept is of then")
 
 

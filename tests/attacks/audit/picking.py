@@ -149,3 +149,9 @@ def re_entered(raw: bytes) -> bytes:
 
 def swapped_hashes(raw: bytes) -> bytes:
     return raw[32:64] + raw[:32] + raw[64:]
+
+
+def another(look: Look, table: str, column: str, row: Row) -> Any:
+    """What another entry has there, so that a search finds this one under it, or not at all."""
+    found = [each[column] for each in look.rows(table) if each[column] != row[column]]
+    return found[0] if found else 12

@@ -30,7 +30,7 @@ from gateway.journal.database import snapshot, writing
 from gateway.registry.sealing import Seal
 from security.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
-from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, HOLES, PAGE, columns, page
+from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, PAGE, columns, page
 from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where
 from tests.attacks.audit.whole import Whole, states
 from tests.journal.databases import KINDS
@@ -160,7 +160,6 @@ def test_the_list_holds_each_column_once() -> None:
     assert (set(listed) | split) - {"alembic_version.version_num"} == there
     assert all(bool(each.check) != bool(each.why) for each in LIST)
     assert {each.check for each in LIST if each.check} <= RUN.keys() == CHECKS.keys()
-    assert {each.key for each in LIST} >= HOLES
 
 
 def test_the_page_is_made_from_the_list() -> None:
@@ -186,11 +185,6 @@ def test_who_notices(whole: Whole, table: str) -> None:
     missed = []
     for column in (each for each in LIST if each.table == table and each.check):
         with changed(whole, column) as plan:
-            if column.key in HOLES:
-                assert {check: found for check in SILENT if (found := said(whole, check))} == {}, (
-                    f"{column.key} is noticed: no hole any more"
-                )
-                continue
             found = said(whole, column.check)
             of = str(plan.row.get("id", "")).partition("/")[0]  # the transfer that a body is of
             names = {column.named.format(**row, of=of) for row in (plan.row, dict(plan.row) | {column.name: plan.value})}
