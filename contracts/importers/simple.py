@@ -15,6 +15,7 @@ from contracts.base.errors import Words
 from contracts.importers.patterns import from_xsd
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import Note, Value
+from contracts.importers.source import WRITTEN
 from contracts.wire.jsontext import too_long
 
 _STRINGS: Final = (
@@ -136,6 +137,7 @@ class SimpleTypes:
                     self._note("pattern", restriction, schema["pattern"])
                 schema["pattern"] = pattern
         if values:
+            restriction.look(WRITTEN * len(values))
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}
         return replace(base, schema=schema)
 
