@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from contracts.importers.documents import Documents, Place
 from contracts.importers.patterns import from_ecma
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
+from contracts.importers.source import WRITTEN
 
 _NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # what a path of a table can say
 _INT_FORMATS: Final[Mapping[str, int]] = {"int32": 32, "int64": 64}
@@ -228,6 +229,7 @@ class Reader:
         values = [node["const"]] if isinstance(node.get("const"), str) else node.get("enum")
         if isinstance(values, list):
             texts = list(dict.fromkeys(each for each in values if isinstance(each, str)))
+            self.documents.files.look(WRITTEN * len(texts))
             return Value({"type": "string", "enum": texts}) if texts else None
         if node.get("format") in ("date", "date-time"):
             return Value({"type": "string", "format": node["format"]})

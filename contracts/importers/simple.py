@@ -15,6 +15,7 @@ from contracts.base.integers import whole_number
 from contracts.importers.patterns import from_xsd
 from contracts.importers.schemas import SOAPENC, XS, Component, Schemas
 from contracts.importers.shape import Note, Value
+from contracts.importers.source import WRITTEN
 from contracts.wire.jsontext import too_long
 
 _STRINGS: Final = (
@@ -135,6 +136,7 @@ class SimpleTypes:
                     self._note("pattern", restriction, schema["pattern"])
                 schema["pattern"] = pattern
         if values:
+            restriction.look(WRITTEN * len(values))
             schema = {"type": "string", "enum": list(dict.fromkeys(values))}
         return replace(base, schema=schema)
 

@@ -21,6 +21,7 @@ from contracts.wire.soap import parse_xml
 
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 20_000_000
+WRITTEN: Final = 50  # looks that a value of a list of codes counts, since a draft writes it out wherever its type is named
 MAX_LOOKS: Final = 10_000_000  # a type may be named from everywhere: each time, its elements are looked at again
 
 Read = Callable[[str], bytes | None]

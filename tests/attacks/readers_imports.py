@@ -13,8 +13,10 @@ from contracts.importers.source import Files
 from contracts.importers.wsdl import import_wsdl
 from contracts.patterns import matcher, pattern_fault
 from tests.attacks.readers_wire import JSON, XML, again, numbered
+from tests.size import FULL
 from tests.attacks.reading import Try, reader
 
+_FEW = 4_000 if FULL else 512  # a draft of a contract is written each time
 _XS = "http://www.w3.org/2001/XMLSchema"
 _WSDL = f"""<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:t="urn:t"
  xmlns:x="{_XS}" targetNamespace="urn:t"><w:types><x:schema targetNamespace="urn:t"><x:element name="a" type="t:A"/>
@@ -69,7 +71,7 @@ def interfaces() -> Iterable[Try]:
     }
     for name, (place, make) in units.items():
         mark = f"<!--{place}-->".encode()
-        yield Try(name, wsdl, lambda n, k=mark, m=make: _WSDL.replace(k, m(n)), 4_000)
+        yield Try(name, wsdl, lambda n, k=mark, m=make: _WSDL.replace(k, m(n)), _FEW)
     named = b'<x:element name="u%d" type="t:W"/>'
 
     def wide(n: int) -> bytes:
@@ -87,9 +89,9 @@ def interfaces() -> Iterable[Try]:
         return _WSDL.replace(b"<!--IN-->", uses).replace(b"<!--SCHEMA-->", made)
 
     # What is named from everywhere is looked at from everywhere, within bounds that are reached soon (MAX_PLACES, MAX_LOOKS).
-    yield Try("a wide type, named often", wsdl, lambda n: wide(1_500 + n), 4_000)
-    yield Try("a type of many values, named often", wsdl, lambda n: values(1_500 + n), 4_000)
-    yield from [Try(f"XML: {name}", wsdl, make, 4_000) for name, make in list(XML.items())[::3]]
+    yield Try("a wide type, named often", wsdl, lambda n: wide(1_500 + n), _FEW)
+    yield Try("a type of many values, named often", wsdl, lambda n: values(1_500 + n), _FEW)
+    yield from [Try(f"XML: {name}", wsdl, make, 4_000) for name, make in list(XML.items())[::6]]
 
 
 @reader("contracts.importers.openapi:import_openapi")
@@ -121,8 +123,8 @@ def descriptions() -> Iterable[Try]:
         "in each other": lambda n: whole({"A": _inside(min(n, 60))}),
         "all of many, named often": lambda n: whole({"A": {"properties": {f"p{at}": {"$ref": "#/components/schemas/B"} for at in range(1_500 + n)}}, "B": {"allOf": [{"$ref": "#/components/schemas/C"}] * (1_500 + n)}, "C": {}}),
     }  # fmt: skip
-    yield from [Try(name, openapi, make, 4_000) for name, make in made.items()]
-    yield from [Try(f"JSON: {name}", openapi, make, 4_000) for name, make in list(JSON.items())[::4]]
+    yield from [Try(name, openapi, make, _FEW) for name, make in made.items()]
+    yield from [Try(f"JSON: {name}", openapi, make, 4_000) for name, make in list(JSON.items())[::7]]
     for name, unit in {"items": b"- a\n", "names": b"aN: 1\n", "deep": b"- ", "flow": b"[", "numbers": b"- 1e9\n", "digits": b"1"}.items():
         yield Try(f"YAML: {name}", openapi, numbered(unit, b"openapi: 3.0.0\na:\n"), 4_000)
 
