@@ -19,6 +19,8 @@ from security.keys import ECDSA_P256, RSA_PKCS1, RSA_PSS, VerifyKey
 from security.wsnames import DIGEST_SHA256, DS, ENVELOPED, EXC_C14N, SIGN_ECDSA_SHA256, SIGN_RSA_SHA256, short
 
 MAX_REFERENCES: Final = 24
+_SPACE: Final = " \t\r\n"  # white space of XML 1.0 (§2.3): that of Python holds more
+_NO_SPACE: Final = str.maketrans("", "", _SPACE)
 MAX_WORK: Final = 20_000_000
 _COUNT: Final = etree.XPath("count(descendant-or-self::*)")
 _DIGEST_LENGTH: Final = 44  # of base64, for 32 bytes
@@ -51,7 +53,7 @@ def text_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = 
     """All of the element's text; a comment in between would hide what follows it, so nothing may stand inside."""
     if len(element):
         raise wrong(where, "text()")
-    return (element.text or "").strip()
+    return (element.text or "").strip(_SPACE)
 
 
 def base64_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] = malformed) -> bytes:
@@ -60,7 +62,7 @@ def base64_of(element: Element, where: str, wrong: Callable[[str, str], Theirs] 
         try:
             return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
-            return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+            return binascii.a2b_base64(text.translate(_NO_SPACE), strict_mode=True)
     except (binascii.Error, ValueError):
         raise wrong(where, "base64") from None
 

@@ -309,3 +309,15 @@ def test_a_relative_namespace_is_refused_outside_of_what_is_signed_too(tag: str,
     assert made != raw.encode() and not judges.xmlsec(made)
     assert judges.general(made, V11) == (REFUSED, "signature.malformed") and judges.quick(made, V11) is None
     assert judges.general(made.replace(b'"relative"', b'"urn:absolute"'), V11)[0] != REFUSED
+
+
+@pytest.mark.attack("two readers of one message")
+@pytest.mark.parametrize("white", ["\u00a0", "\u2028", "\u3000", "\x85", "&#xA0;"])
+def test_only_white_space_of_xml_is_none_of_the_base64(white: str, codec: Codec, p256: Any, now: float) -> None:
+    """What was found so: xmlsec refuses any other sign there."""
+    judges = Judges(p256, codec, now)
+    raw = envelope(p256, now, random.Random(1), V11)
+    made = raw.replace("<ds:SignatureValue>", f"<ds:SignatureValue>{white}", 1).encode()
+    assert not judges.xmlsec(made) and judges.general(made, V11)[0] == REFUSED and judges.quick(made, V11) is None
+    plain = raw.replace("<ds:SignatureValue>", "<ds:SignatureValue>\n &#9;", 1).encode()
+    assert judges.xmlsec(plain) and judges.general(plain, V11)[0] != REFUSED

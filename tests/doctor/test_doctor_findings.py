@@ -138,9 +138,16 @@ def edited(settings: Settings, statement: str) -> None:
         connection.execute(text(statement))
 
 
+def quarantined(settings: Settings) -> None:
+    folder = settings.drop_root / "so-lieu" / "quarantine"
+    folder.mkdir(parents=True)
+    (folder / "x.csv").touch()
+
+
 CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "files.modes": lambda s: (s.keys / "sign.key").chmod(0o640),
     "files.open": lambda s: s.data.chmod(0o755),
+    "files.quarantined": quarantined,
     "files.settings-secret": lambda s: write(s.data / "settings.yaml", "database: postgresql://lgsp:mat-khau@db/lgsp\n", 0o644),
     "keys.unprotected": lambda s: write(s.keys / "hash.key", b"x" * 32),
     "keys.locked": lambda s: write(s.keys / "hash.key", b"LGSP sealed 1\n" + b"x" * 80),
