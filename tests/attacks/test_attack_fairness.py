@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from lxml import etree
 
 from examples import messages
 from examples.story.world import World
@@ -119,3 +120,18 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
     found = narrow.lgsp("audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data))
     assert {each["transfer"] for each in found["entries"]} >= set(list(judge.told)[:100])
     assert p99(beside) <= TIMES * max(FLOOR, p99(alone)), (p99(alone), p99(beside), counted)
+
+
+def test_large_messages_are_taken(narrow: World) -> None:
+    """Honest ones, by REST and by SOAP: read elsewhere, answered the same."""
+    message = messages.fire_alarm()
+    message["chiTiet"] = [{**message["chiTiet"][0], "noiDung": "Đám cháy lan sang khu dân cư. " * 200} for _ in range(20)]
+    client = narrow.rest("bao-chay")
+    assert client.call("POST", ALERTS, message).status == 200
+    refused = client.call("POST", ALERTS, {**message, "la": "x" * 70_000})
+    assert refused.problem is not None and refused.problem["code"] == "message.invalid" and refused.verified
+    envelope = etree.fromstring(messages.cap_alert())
+    text = envelope.find(f".//{{{messages.CAP}}}description")
+    assert text is not None
+    text.text = "Mưa rất to. " * 10_000
+    assert narrow.soap("canh-bao").call("incident-alert/v1", "submitAlert", envelope).ok
