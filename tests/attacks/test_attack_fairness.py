@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 import pytest
 from lxml import etree
 
 from examples import messages
 from examples.story.world import World
+from gateway.doors.costs import LARGE
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS
@@ -131,7 +133,11 @@ def test_large_messages_are_taken(world: World) -> None:
     refused = client.call("POST", ALERTS, {**message, "la": "x" * 70_000})
     assert refused.problem is not None and refused.problem["code"] == "message.invalid" and refused.verified
     envelope = etree.fromstring(messages.cap_alert())
-    text = envelope.find(f".//{{{messages.CAP}}}description")
-    assert text is not None
-    text.text = "Mưa rất to. " * 10_000
+    info = envelope.find(f"{{{messages.CAP}}}info")
+    text = envelope.find(f"{{{messages.CAP}}}info/{{{messages.CAP}}}description")
+    assert info is not None and text is not None
+    text.text = "Mưa rất to. " * 300
+    for _ in range(18):
+        info.addnext(deepcopy(info))
+    assert len(etree.tostring(envelope)) > LARGE
     assert world.soap("canh-bao").call("incident-alert/v1", "submitAlert", envelope).ok
