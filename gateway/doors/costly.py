@@ -91,9 +91,16 @@ class Reader:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        if process.stdout is not None:
+            with contextlib.suppress(ConnectionError):
+                await process.stdout.read()
+        await process.wait()
 
     async def close(self) -> None:
         if self._idle is not None:
