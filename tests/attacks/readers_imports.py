@@ -13,8 +13,8 @@ from contracts.importers.source import Files
 from contracts.importers.wsdl import import_wsdl
 from contracts.patterns import matcher, pattern_fault
 from tests.attacks.readers_wire import JSON, XML, again, numbered
-from tests.size import FULL
 from tests.attacks.reading import Try, reader
+from tests.size import FULL
 
 _FEW = 4_000 if FULL else 512  # a draft of a contract is written each time
 _XS = "http://www.w3.org/2001/XMLSchema"
