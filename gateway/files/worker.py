@@ -15,7 +15,6 @@ whose loop is silent for SILENT_SECONDS ends itself, so that a file that is neve
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import hashlib
 import logging
 import time
@@ -211,7 +210,7 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
 
     child.stop_when_told(stop, lifeline)
     child.say_ready(ready)
-    beating = asyncio.create_task(_beat())
+    silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
         while not stopping.is_set() and not journal.fenced:
             done = await files.look()
@@ -219,18 +218,9 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
                 async with asyncio.timeout(0 if done else LOOK_SECONDS):
                     await stopping.wait()
     finally:
-        beating.cancel()
-        faulthandler.cancel_dump_traceback_later()
+        await child.end_watch(silence)
         files.close()
         await session.close()
         await asyncio.to_thread(journal.stop)
         registry.stop()
         engine.dispose()
-
-
-async def _beat() -> None:
-    """Puts off the end of the process, again and again while its loop runs. The timer of `faulthandler` needs no lock of the interpreter, so that it ends
-    a process whose C code holds it, too; the place where it stood is on standard error."""
-    while True:
-        faulthandler.dump_traceback_later(SILENT_SECONDS, exit=True)
-        await asyncio.sleep(SILENT_SECONDS / 4)

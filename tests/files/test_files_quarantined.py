@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from contracts.cells.codec import CellCodec
+from gateway import child
 from gateway.doctor.files import files as examined
 from gateway.doors.health import Vitals, count, metrics
 from gateway.files import worker
@@ -190,7 +191,7 @@ def test_a_process_that_is_silent_ends_itself(tmp_path: Path) -> None:
 
     def look() -> None:
         async def beating() -> None:
-            beat = asyncio.create_task(worker._beat())
+            beat = asyncio.create_task(child.watch_loop(1.0, None))
             await asyncio.sleep(0)
             with place.process() as files:
                 place.now[0] += 1
@@ -198,7 +199,6 @@ def test_a_process_that_is_silent_ends_itself(tmp_path: Path) -> None:
             beat.cancel()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(worker, "SILENT_SECONDS", 1.0)
             patch.setattr("sys.stderr", sys.__stderr__)
             asyncio.run(beating())
 
