@@ -6,9 +6,12 @@ was kept elsewhere (`--checkpoint`), and that each minute of sequencing ends wit
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.ids import new_id
@@ -19,13 +22,18 @@ from gateway.audit.verify import verify_log
 from gateway.backup import succession
 from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.vouching.stamps import Stamped, store
 from security import entry as form
-from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
+from security import timestamp
+from security.checkpoint import split_note
+from security.cosignature import cosign, with_lines
+from tests.attacks.audit.insider import BEGAN, ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_command import verify
 from tests.attacks.audit.test_attack_log_history import Copy
+from tests.audit.stamping import Authority
 
 WHOLE = 600
-POINT, COSIGNED, STAMP = tables.checkpoint, tables.cosigned, tables.stamp
+POINT, COSIGNED = tables.checkpoint, tables.cosigned
 Attack = Callable[[Connection, list[int]], object]
 _CUT = "the checkpoint beside the database signs 600 entries; the database holds"
 
@@ -97,6 +105,15 @@ def test_with_the_database_alone(copy: Copy, what: str) -> None:
     assert code == 1 and any(finding in one for one in told["wrong"]), told["wrong"]
 
 
+def stamped(folder: Path, size: int, note: str) -> Stamped:
+    """By an authority that the test makes."""
+    authority, digest, nonce = Authority(folder, kind="ec"), hashlib.sha256(note.encode()).digest(), 1 << 62
+    asked = timestamp.question(digest, nonce)
+    answer = authority.by_openssl(asked)
+    proved = timestamp.read(answer, digest, authority.trusted, nonce=nonce)
+    return Stamped(size, note, digest, asked, answer, proved, proved.time)
+
+
 SHOWN: dict[str, tuple[int, str | None]] = {"below": (0, "signs"), "exactly to it": (1, None), "above": (2, None)}
 
 
@@ -112,14 +129,15 @@ def test_with_the_folder_too(copy: Copy, holder: str, to: str) -> None:
         at = sizes(connection)
         note, size = note_of(connection, at[1]), at[index] - (4 if to == "above" else 0)
         if to == "above":  # one more that was truly signed, as in the same minute
-            connection.execute(insert(POINT).values(size=size, root=root_at(connection, size), note=gateway.key.sign(size, root_at(connection, size)), signed=1.0))  # fmt: skip
+            root, signed = root_at(connection, size), entered(connection)[size - 1].sequenced
+            connection.execute(insert(POINT).values(size=size, root=root, note=gateway.key.sign(size, root), signed=signed))
         beside = note_of(connection, size)
         cut(connection, size)
         if holder == "a cosigned row":
-            connection.execute(insert(COSIGNED).values(size=at[1], note=note, witnesses=1, at=1.0))
+            line = cosign(split_note(note)[0], Ed25519PrivateKey.generate(), "witness.example/w1", int(BEGAN))
+            connection.execute(insert(COSIGNED).values(size=at[1], note=with_lines(note, [line]), witnesses=1, at=BEGAN))
         elif holder == "a stamp's row":
-            values = {"digest": bytes(32), "question": b"", "answer": b"", "authority": "", "time": 1.0, "received": 1.0}
-            connection.execute(insert(STAMP).values(size=at[1], note=note, **values))
+            store(connection, stamped(gateway.folder / "authority", at[1], note))
         elif holder == "the cosigned file":
             (gateway.folder / "log" / "cosigned").write_text(note, "utf-8")
         else:
