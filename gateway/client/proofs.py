@@ -12,7 +12,6 @@ from gateway.client.answers import Receipt, hashes_of, read_json, unbase64
 from security.checkpoint import Checkpoint, NoteError, NoteKey, proof_text, verify
 from security.merkle import ProofError, verify_inclusion
 
-
 _MOST: Final = 100  # entries of one transfer
 
 

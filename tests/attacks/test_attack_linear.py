@@ -158,7 +158,9 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made
     short = sorted(made.values(), key=lambda each: len(each.pattern))
     for pattern in short if FULL else short[:: len(short) // 25 + 1]:
-        whole = not pattern.pattern.startswith("<") or pattern.pattern.endswith(r"\1>")  # a message, or what stands in an element; else items
+        whole = not pattern.pattern.startswith("<") or pattern.pattern.endswith(
+            r"\1>"
+        )  # a message, or what stands in an element; else items
         check_pattern(pattern, {"fullmatch" if whole else "findall"})
     for shape in ("yyyyMMddHHmmss", "dd/MM/yyyy", "yyyy-MM-dd HH:mm", "dd.MM.yyyy"):
         check_pattern(times._expression(shape), {"fullmatch"})
