@@ -115,10 +115,13 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
         told = others.end()
     counted = Counter((name, code) for name, code, _, _ in told)
     print(f"alone {p99(alone):.4f} ({len(alone)}) beside {p99(beside):.4f} ({len(beside)})", counted)
-    assert all(status >= 400 and code in REASONS and transfer for _, code, status, transfer in told), counted
+    assert all(status >= 400 and transfer for _, _, status, transfer in told), counted
     judge = Judge(narrow)
     judge.told = {transfer: (code, status) for _, code, status, transfer in told}
-    assert {transfer: [code] for transfer, (code, _) in judge.told.items()} == judge.log()
+    logged = judge.log()
+    for name, code, _, transfer in told:  # what is said of an encrypted body is encrypted, so that the log alone can be asked
+        (reason,) = logged[transfer]
+        assert reason in REASONS and (code == reason or not code and name == "encrypted junk"), (name, code, reason)
     found = narrow.lgsp("audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data))
     assert {each["transfer"] for each in found["entries"]} >= set(list(judge.told)[:100])
     assert p99(beside) <= TIMES * max(FLOOR, p99(alone)), (p99(alone), p99(beside), counted)
