@@ -29,18 +29,13 @@ WINDOWS, SECONDS = (8, 10.0) if FULL else (3, 2.0)
 TIMES = 5.0  # what others may notice: their slow calls take so many times as long as alone
 FLOOR = 0.02  # seconds: shorter ones are the machine's own noise
 REASONS = {
+    "body.encryption-profile",
+    "body.too-costly",
+    "body.too-slow",
+    "limit.agency",
+    "limit.cost",
     "message.invalid",
     "message.not-json",
-    "limit.cost",
-    "limit.agency",
-    "body.too-slow",
-    "body.too-costly",
-    "body.media-type",
-    "body.encryption-malformed",
-    "body.not-decrypted",
-    "access.no-grant",
-    "message.wrong-root",
-    "xml.malformed",
 }
 
 
