@@ -25,7 +25,8 @@ from gateway.doors import api_audit, body, documents, edge
 from gateway.doors.api_validation import FORM, RECEIVED, Checks, Parameter, _pairs
 from gateway.feeds import cursor
 from security import authority
-from tests.attacks.readers_security import NOW, TEXTS, known, note
+from tests.attacks.readers_log import note
+from tests.attacks.readers_security import NOW, TEXTS, known
 from tests.attacks.readers_wire import JSON, XML, again
 from tests.attacks.reading import Try, reader
 
