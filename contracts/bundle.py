@@ -18,7 +18,7 @@ from typing import Any, Final
 import yaml
 
 from contracts import failures as _failures  # noqa: F401  registers the codes raised here
-from contracts.base import jcs
+from contracts.base import jcs, safeyaml
 from contracts.base.errors import Finding, Theirs
 
 FORMAT: Final = "lgsp-contract-bundle/1"
@@ -105,7 +105,7 @@ def catalogue_folders() -> list[Path]:
 def _shared_codes(raw: bytes) -> list[str]:
     """The names under `shared_codes`; whatever else is wrong with the file, the loader says with its line."""
     try:
-        document: Any = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml's also bounds the depth
+        document: Any = safeyaml.load(raw)
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
     named = document.get("shared_codes", []) if isinstance(document, dict) else []

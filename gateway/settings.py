@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from contracts.base import safeyaml
+
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = (
     ".new",
@@ -212,13 +214,22 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
     settings = Settings(folder)
     path = folder / FILE
     if path.exists():
-        found = yaml.safe_load(path.read_text("utf-8")) or {}
+        found = _file(path) or {}
         if not isinstance(found, dict):
             raise BadSetting(f"{path}: expected `name: value` lines")
         settings = _with(settings, {str(key): value for key, value in found.items()}, str(path))
     from_env = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
     known = {item.name for item in fields(Settings)}
     return _with(settings, {key: value for key, value in from_env.items() if key in known - {"data"}}, "the environment")
+
+
+def _file(path: Path) -> Any:
+    try:
+        return safeyaml.load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
+        mark = getattr(trouble, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
+        raise BadSetting(f"{where}: {getattr(trouble, 'problem', None) or trouble}; `name: value` lines in UTF-8 are expected") from None
 
 
 def save(settings: Settings) -> None:

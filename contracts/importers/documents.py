@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import yaml
 
+from contracts.base import safeyaml
 from contracts.base.errors import Failure, Theirs
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
@@ -20,7 +21,7 @@ _MAX_LINKS: Final = 20  # a reference to a reference to …
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 
-class _Plain(yaml.CSafeLoader):
+class _Plain(safeyaml.UniqueKeys):
     """YAML by its JSON schema: no dates, no `yes`, no merge keys; numbers exact. An alias is the same object, never a copy."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}

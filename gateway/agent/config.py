@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 import gateway.agent.failures  # noqa: F401  registers the codes raised here
+from contracts.base import safeyaml
 from contracts.base.errors import Language, Theirs
 
 Kind = Literal["rest", "soap"]
@@ -104,7 +105,7 @@ def load(file: Path) -> Config:
     """The configuration; Theirs("agent.configuration") says where it is wrong."""
     file = file.absolute()
     try:
-        found = yaml.safe_load(file.read_text("utf-8"))
+        found = safeyaml.load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as trouble:
         _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
     except (yaml.YAMLError, ValueError, RecursionError) as trouble:  # 2026-02-30, a number without end, brackets in brackets

@@ -21,14 +21,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Router
 
 import gateway.doors.failures  # noqa: F401  (registers the codes)
+from contracts.base import safeyaml
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.base.ids import new_id
-from contracts.base.safeyaml import LOADER
 from contracts.wire import problems
 from gateway.doors import api_audit, api_authority, api_feeds, api_keys, api_reconciliation, api_tokens, api_transfers
 from gateway.doors.api_connexion import (
@@ -81,7 +80,7 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
     """One document of those operations that this listener serves."""
     merged: dict[str, Any] = {"openapi": "3.0.3", "info": {"title": "LGSP", "version": "1.0.0"}, "paths": {}, "components": {}}
     for path in documents:
-        raw = yaml.load(path.read_text("utf-8"), LOADER)  # noqa: S506 (it is a safe one)
+        raw = safeyaml.load(path.read_text("utf-8"))
         for address, item in raw["paths"].items():
             kept = {name: value for name, value in item.items() if name not in _METHODS or listener in value.get("x-lgsp-listeners", ())}
             if not _METHODS & set(kept):

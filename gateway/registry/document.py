@@ -7,15 +7,15 @@ and everything wrong with it is reported at once, each with its path; nothing he
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 import gateway.registry.failures  # noqa: F401  (registers the codes)
+from contracts.base import safeyaml
 from contracts.base.errors import Finding, Theirs
-from contracts.base.safeyaml import LOADER
 from contracts.compiled import CompiledContract
 from gateway.registry.granting import Proposal
 from gateway.registry.parts.grants import Grants
@@ -71,7 +71,7 @@ def parse_grants(
 
 def _load(text: str | bytes) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader
+        return safeyaml.load(text)
     except RecursionError:
         raise Theirs("registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]) from None
     except yaml.YAMLError as trouble:
@@ -81,30 +81,6 @@ def _load(text: str | bytes) -> Any:
         where = f"line {min(mark.line + 1, lines)}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
         raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
-
-
-class _Loader(LOADER):  # type: ignore[misc]  # which of the two is known when it runs
-    """Refuses a key that stands twice: the second would silently win. A value that looks like a day or a number and is none is told with its line."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, OverflowError) as wrong:  # 2026-02-30
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{str(node.value)[:40]!r} is no such value: {wrong}", node.start_mark
-            ) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, "a key is a text", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-            seen.add(key)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
 
 
 class _Reader(Routes, Officers, Grants):

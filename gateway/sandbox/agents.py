@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from contracts.base import safeyaml
 from gateway.agent.secret import new_secret
 from gateway.agent.setup import CONFIG, SECRET
 from gateway.client.identity import write_private
@@ -72,7 +73,7 @@ def beside(settings: Settings) -> tuple[Beside, ...]:
     for system in (*CALLERS, *PROVIDERS):
         folder = settings.data / FOLDER / system
         if (folder / CONFIG).exists():
-            config = yaml.safe_load((folder / CONFIG).read_text("utf-8"))
+            config = safeyaml.load((folder / CONFIG).read_text("utf-8"))
             local = f"http://{config['caller']['listen']}" if "caller" in config else config["provider"]["system"]
             found.append(Beside(system, folder / CONFIG, folder / SECRET, local))
     return tuple(found)
