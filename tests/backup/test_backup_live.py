@@ -20,8 +20,9 @@ from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
 from gateway.commands.demo import demo_settings, running, world_of
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import open_engine
 from gateway.registry.held import WINDOW, confirm, held, hold
+from gateway.registry.sealing import Seal, changing
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
 from gateway.settings import Settings, load, save
@@ -104,11 +105,14 @@ def carried_through(instance: Settings, world: World, tmp_path: Path, database: 
         assert not lgsp("restore", "confirm", "--data", place)[1]["confirmed"], "nothing was opened"
         code, opened = lgsp(*by, "--although-it-runs")
         assert code == 0 and opened["confirmed"] and opened["old_runs"]
-        with writing(open_engine(moved.database_url)) as connection:  # as if the minute in which old messages are believed had passed
-            found = held(connection)
+        with changing(
+            open_engine(moved.database_url), Seal.of(moved)
+        ) as act:  # as if the minute in which old messages are believed had passed
+            found = held(act.connection)
             assert found is not None
-            hold(connection, found["at"] - WINDOW, {"backup": found["backup"]})
-            confirm(connection)
+            hold(act.connection, found["at"] - WINDOW, {"backup": found["backup"]})
+            confirm(act.connection)
+            act.note("restore-confirmed", {"backup": found["backup"]["backup"]}, time.time())
         until = time.monotonic() + 60
         with witness(identity) as client:
             while True:

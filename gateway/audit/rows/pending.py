@@ -5,11 +5,15 @@ Ids of different processes are no order. But one process takes in one batch afte
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Connection, select
 
 from gateway.audit.rows.findings import Findings
 from gateway.journal import tables
 from security.merkle import leaf_hash
+
+_PAGE: Final = 1000
 
 
 def check_pending(connection: Connection, wrong: Findings) -> None:
@@ -19,9 +23,8 @@ def check_pending(connection: Connection, wrong: Findings) -> None:
     intents: dict[str, int] = {}
     ends: dict[str, int] = {}
     owner: dict[str, str] = {}
-    for row in connection.execute(
-        query.select_from(tables.log_pending.outerjoin(tables.transfer, transfer.id == table.transfer)).order_by(table.id)
-    ):
+    rows = query.select_from(tables.log_pending.outerjoin(tables.transfer, transfer.id == table.transfer)).order_by(table.id)
+    for row in connection.execute(rows.execution_options(yield_per=_PAGE)):
         name = f"a pending entry (transfer {row.transfer}, {row.phase})"
         wrong.count("pending entries")
         if leaf_hash(bytes(row.entry)) != bytes(row.leaf):
