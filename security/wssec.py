@@ -57,7 +57,7 @@ _UNUSUAL: Final = etree.XPath(
     f" or descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}]"
 )
 _BY_ID: Final = etree.XPath("descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU})
-_TAG: Final = re.compile(rb"<[^>]*>")  # as lxml writes them: neither sign stands in an attribute or a text
+_TAG: Final = re.compile(rb"<[^<>]*>")  # as lxml writes them: neither sign stands in an attribute or a text
 _DECLARED: Final = re.compile(rb'\sxmlns(?::[^=\s]+)?="([^"]+)"')
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")

@@ -37,7 +37,7 @@ from security.authority import certificate_pem
 
 FORMAT: Final = "lgsp-package/1"
 _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answer", "out": "answer"}
-_STRANGER: Final = ("__init__", "clients/__init__", "clients/audit", "clients/errors", "clients/fields", "clients/httpsig", "clients/signing",
+_STRANGER: Final = ("__init__", "clients/__init__", "clients/audit", "clients/errors", "clients/fields", "clients/httpsig", "clients/jsontext", "clients/signing",
                     "clients/wssec", "stranger/__init__", "stranger/certificates", "stranger/check", "stranger/findings",
                     "stranger/messages")  # fmt: skip
 

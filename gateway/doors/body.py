@@ -82,9 +82,10 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, se
     if encoding != "identity":
         raise Theirs("body.encoded", got=encoding[:40])
     declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and (len(digits := declared.lstrip("0")) > 18 or int(digits or "0") > limit):
+    digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
+    known = int(digits[:19] or "0")  # more digits than that are more than any limit
+    if known > limit:
         raise Theirs("body.too-large", limit=limit)
-    known = int(declared) if declared.isascii() and declared.isdigit() else 0
     if admit is not None and known > LARGE:
         await admit(known)
         admit = None

@@ -29,7 +29,7 @@ from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
-from gateway.doors.takenup import TRANSFER, TakenUp
+from gateway.doors.takenup import TAKEN_AT, TRANSFER, TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry
@@ -158,7 +158,7 @@ class ExchangeApp:
     ) -> Reply:
         """`early`: why it is refused before anything of it is looked at. Nobody sends a body to nowhere, or without a certificate in force."""
         door = self.soap if face is Face.SOAP else self.rest
-        at, certificate = self.clock(), _certificate(scope)
+        at, certificate = scope[TAKEN_AT], _certificate(scope)
         headers: dict[str, str] = {}
         body = b""
         reading: Reading | None = None

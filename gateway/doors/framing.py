@@ -18,6 +18,7 @@ from contracts.base.errors import Failure, Theirs
 HEAD_BYTES: Final = 65_536  # of a request line with all fields and the empty line; of all trailers of a body
 _LINE: Final = 1_024  # bytes of one line with the size of a chunk
 _FORETASTE: Final = 2_048
+_EMPTY_LINES: Final = 8  # before a request line; each piece that comes is looked at from the first of them on
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD: Final = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
 _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")  # 0x23 begins a fragment
@@ -109,6 +110,8 @@ class Framing:
         begin = at
         while data.startswith(b"\r\n", begin):  # empty lines before a request line are read over (RFC 9112 §2.2)
             begin += 2
+            if begin - at > _EMPTY_LINES * 2:
+                raise Malformed(_refused("too many empty lines before a request"))
         end = data.find(b"\r\n\r\n", begin) + 4
         if (end if end > 3 else len(data)) - at > HEAD_BYTES:
             raise Malformed(Theirs("http.head-too-large", limit=HEAD_BYTES), head=data[begin : begin + _FORETASTE])

@@ -16,6 +16,7 @@ from gateway.journal.takenup import NOWHERE, Register
 from gateway.journal.writer import Journal
 
 TRANSFER: Final = "lgsp.transfer"  # in the scope: the id under which a request is noted, and logged
+TAKEN_AT: Final = "lgsp.taken-at"  # in the scope: when that was, in Unix seconds; the id holds the same moment
 _UNLOGGED: Final = ("/healthz", "/readyz", "/metrics")
 
 
@@ -29,6 +30,7 @@ class TakenUp:
     def enter(self, scope: Scope, now: float) -> int:
         """Give the request its id, and note it; the slot is for `leave`."""
         transfer = scope[TRANSFER] = new_id(int(now * 1000))
+        scope[TAKEN_AT] = now
         if self.register is None or scope["path"] in _UNLOGGED:
             return NOWHERE
         certificate = scope["extensions"].get("tls", {}).get("client_cert_der")

@@ -256,7 +256,7 @@ def _nested(depth: int) -> bytes:
     return made
 
 
-@reader("security.timestamp:read", "security.timestamp:nonce_of")
+@reader("security.timestamp:read", "security.timestamp:claimed", "security.timestamp:nonce_of")
 def stamps() -> Iterable[Try]:
     for name, make in {
         "nulls": again(b"\x05\x00"),
@@ -268,6 +268,7 @@ def stamps() -> Iterable[Try]:
         "in each other": _nested,
     }.items():
         yield Try(name, lambda raw: timestamp.read(raw, b"a" * 32, [known().issuer.certificate], nonce=1), make)
+        yield Try(f"claimed: {name}", lambda raw: timestamp.claimed(raw, b"a" * 32, nonce=1), make)
         yield Try(f"question: {name}", timestamp.nonce_of, make)
 
 

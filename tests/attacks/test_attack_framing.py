@@ -44,11 +44,19 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 async def answers(port: int, *pieces: bytes) -> list[Told]:
     """All that is told to somebody who sends this and waits until the connection is closed, or idle."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    found: list[Told] = []
+    hearing = asyncio.create_task(_heard(reader))  # while sending: what was told is lost where the connection is reset before it is read
     try:
         for piece in pieces:
             writer.write(piece)
             await asyncio.sleep(0.001 if len(pieces) > 1 else 0)
+        return await hearing
+    finally:
+        writer.close()
+
+
+async def _heard(reader: asyncio.StreamReader) -> list[Told]:
+    found: list[Told] = []
+    try:
         while True:
             top = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE if found else FOR_EVER)
             first, *lines = top.decode().rstrip().split("\r\n")
@@ -60,8 +68,6 @@ async def answers(port: int, *pieces: bytes) -> list[Told]:
                 return found
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
         return found
-    finally:
-        writer.close()
 
 
 def request(line: bytes = b"GET / HTTP/1.1", *fields: bytes, body: bytes = b"") -> bytes:

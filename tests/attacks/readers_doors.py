@@ -1,0 +1,94 @@
+"""Readers of what comes to the doors before and around a message: framing, costs, answers of the reading process, workbooks."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Callable, Iterable
+
+from contracts.cells.xlsxparts import open_book
+from examples.clients import jsontext as client_json
+from gateway.doors import costs
+from gateway.doors import reader as process
+from gateway.doors.framing import Framing
+from tests.attacks.readers_wire import again
+from tests.attacks.reading import Try, reader
+
+HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+BYTES: dict[str, Callable[[int], bytes]] = {
+    "letters": again(b"a"),
+    "empty lines": again(b"\r\n"),
+    "fields": again(b"a: b\r\n", HEAD, b"\r\n"),
+    "a field without an end": again(b"a", HEAD + b"a: "),
+    "colons": again(b":", HEAD),
+    "spaces": again(b" ", b"GET "),
+    "requests": again(HEAD + b"\r\n"),
+    "chunks": again(b"1\r\na\r\n", CHUNKED, b"0\r\n\r\n"),
+    "extensions": again(b"1;a=b\r\na\r\n", CHUNKED),
+    "an extension without an end": again(b";a", CHUNKED + b"1"),
+    "trailers": again(b"a: b\r\n", CHUNKED + b"0\r\n"),
+    "line feeds": again(b"\n", HEAD),
+}
+JSON: dict[str, Callable[[int], bytes]] = {
+    "an unterminated string": again(b'\\"', b'"'),
+    "numbers": again(b"1,", b"[", b"1]"),
+    "names": lambda n: b"{" + b",".join(b'"%d":1' % at for at in range(n)) + b"}",
+    "large exponents": again(b"1e999,", b"[", b"1]"),
+    "brackets": again(b"["),
+}
+
+
+def in_pieces(raw: bytes) -> None:
+    """As they come from a line: a thousand bytes at a time."""
+    framing = Framing()
+    for at in range(0, len(raw), 1_000):
+        _, trouble = framing.take(raw[at : at + 1_000])
+        if trouble is not None:
+            return
+
+
+@reader("gateway.doors.framing:Framing.take")
+def framed() -> Iterable[Try]:
+    for name, make in BYTES.items():
+        yield Try(name, lambda raw: Framing().take(raw), make)
+        yield Try(f"in pieces: {name}", in_pieces, make)
+
+
+@reader("gateway.doors.costs:estimate", "gateway.doors.costs:is_costly")
+def counted() -> Iterable[Try]:
+    for name, make in {**BYTES, **JSON}.items():
+        yield Try(name, costs.estimate, make)
+        yield Try(f"costly: {name}", costs.is_costly, make)
+
+
+@reader("gateway.doors.reader:read", "gateway.doors.reader:unpacked")
+def answered() -> Iterable[Try]:
+    for name, make in JSON.items():
+        yield Try(name, lambda raw: process.read(process.Job(raw), {}), make)
+    yield Try("values", process.unpacked, lambda n: pickle.dumps((0.0, ["a"] * n)))
+    yield Try("values in each other", process.unpacked, lambda n: b"]" * n + b".")
+
+
+@reader("examples.clients.jsontext:load_json", "examples.clients.jsontext:in_words")
+def clients() -> Iterable[Try]:
+    for name, make in JSON.items():
+        yield Try(name, client_json.load_json, make)
+        yield Try(f"in words: {name}", client_json.in_words, make)
+
+
+def _archive(parts: int) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as book:
+        for number in range(min(parts, 2_000)):
+            book.writestr(f"part{number}.xml", b"<a/>")
+    return raw.getvalue()
+
+
+@reader("contracts.cells.xlsxparts:open_book")
+def workbooks() -> Iterable[Try]:
+    yield Try("letters", open_book, again(b"a"))
+    yield Try("beginnings of entries", open_book, again(b"PK\x01\x02"))
+    yield Try("ends of archives", open_book, again(b"PK\x05\x06" + bytes(18)))
+    yield Try("parts", open_book, _archive, 2_000)
