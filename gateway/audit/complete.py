@@ -9,7 +9,7 @@ Here every transfer is held against its entries, and every entry against its tra
 4. each event of a feed is that of an accepted transfer; offsets have no gap, and events stand in the order in which they were sequenced;
 5. each message of the queue is that of a transfer, and each transfer of which the log says that it was queued stands in the queue;
 6. a receipt names the leaves of the log; the id of a message is the one whose keyed hash the intent bears, where the key is given;
-7. times, references, events, the queue and the vault are what the entries and the contract say, and what bodies were sealed with (`held`).
+7. times, references, events, the queue and the vault are what the entries and the contract say, and what bodies were sealed with (`transfer_checks`).
 Invariant: each look is one statement, so that it sees one moment of a database in use; what is found is wrong, whatever goes on meanwhile.
 """
 
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
-from gateway.audit import held
+from gateway.audit import transfer_checks
 from gateway.journal import tables
 
 _BATCH: Final = 1000
@@ -60,7 +60,7 @@ class _Findings:
 
 def check_complete(connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None) -> Completeness:
     """Hold rows and log against each other. `on_progress` is called with the number of rows done, `hash_id` gives the log's hash of a message id."""
-    wrong, terms = _Findings(), held.Terms(connection)
+    wrong, terms = _Findings(), transfer_checks.Terms(connection)
     checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
     done = 0
     for row in _paged(connection, _transfers(), "id"):
@@ -102,11 +102,11 @@ def _transfers() -> Select[Any]:
         joined = joined.outerjoin(table, table.c.transfer == transfer.c.id)
     columns.append(func.coalesce(event.c.transfer, waiting.c.transfer).label("in_feed"))
     columns.append(queue.c.state.label("in_queue"))
-    joined, more = held.joined(transfer, joined)
+    joined, more = transfer_checks.joined(transfer, joined)
     return select(*columns, *more).select_from(joined)
 
 
-def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, terms: held.Terms) -> None:
+def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, terms: transfer_checks.Terms) -> None:
     name = f"transfer {row.id} ({row.state})"
     intent = _read(row.intent_entry) if row.intent_entry is not None else None
     outcome = _read(row.outcome_entry) if row.outcome_entry is not None else None
@@ -137,10 +137,10 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, ter
                 if said != logged:
                     wrong.add(f"{name}: its row says {what} {said}, its {phase} in the log {logged}")
     if intent is not None:
-        held.judge(name, row, intent, outcome, terms, wrong.add)
+        transfer_checks.judge(name, row, intent, outcome, terms, wrong.add)
 
 
-def _judge_state(name: str, row: Row[Any], intent: held.Entry, outcome: held.Entry | None, wrong: _Findings) -> None:
+def _judge_state(name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: _Findings) -> None:
     """What the entries tell of the state: who hands in asks no provider, and is done at once; everything else ends as its outcome says."""
     hands_in = intent.get("provider") is None
     if hands_in != (row.pattern == "submit"):
@@ -157,7 +157,7 @@ def _judge_state(name: str, row: Row[Any], intent: held.Entry, outcome: held.Ent
         wrong.add(f"{name}: by the log it was handed in and accepted, and stands in no feed")
 
 
-def _judge_receipt(name: str, row: Row[Any], outcome: held.Entry | None, wrong: _Findings) -> None:
+def _judge_receipt(name: str, row: Row[Any], outcome: transfer_checks.Entry | None, wrong: _Findings) -> None:
     try:
         leaves = {phase: base64.b64decode(leaf) for phase, leaf in json.loads(row.receipt or "{}").items()}
     except (ValueError, TypeError, AttributeError, binascii.Error):

@@ -22,7 +22,7 @@ from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
-from gateway.vault.standing import check_bound, intent_of, request_of, tampered
+from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"

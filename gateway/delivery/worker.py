@@ -44,7 +44,7 @@ from gateway.journal.write import LogRow, QueueRow, TransferChange, VaultRow, Ve
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault.classes import Parts, keeping
-from gateway.vault.standing import TAMPERED, tampered
+from gateway.vault.integrity import TAMPERED, tampered
 from gateway.vault.vault import Vault
 from security.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
 

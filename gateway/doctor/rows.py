@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.doctor.findings import Found, found
 from gateway.journal import tables
-from gateway.vault.standing import TAMPERED
+from gateway.vault.integrity import TAMPERED
 
 _NAMED: Final = 5
 

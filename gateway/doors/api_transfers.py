@@ -18,7 +18,7 @@ from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.exchange.states import FINAL, State
 from gateway.journal import tables
-from gateway.vault.standing import intent_of
+from gateway.vault.integrity import intent_of
 
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:

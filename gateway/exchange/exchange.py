@@ -33,6 +33,7 @@ from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.exchange.forms import again, canonical, canonical_answer, event, masked, receipt_of, receipt_text, row_of
 from gateway.exchange.keeping import request_parts
 from gateway.exchange.quotas import Quotas, UsedUp, asked_by, decide, refused, uses_of
+from gateway.exchange.repeat_check import ANSWERED, Stood, stood
 from gateway.exchange.stages import (
     Addressed,
     Answered,
@@ -46,7 +47,6 @@ from gateway.exchange.stages import (
     Refused,
     Requested,
 )
-from gateway.exchange.standing import ANSWERED, Stood, stood
 from gateway.exchange.states import Event, State, after
 from gateway.journal.database import snapshot
 from gateway.journal.write import FeedRow, LogRow, QueueRow, QuotaUse, TransferChange, VaultRow, Verdict, Write
@@ -55,7 +55,7 @@ from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
-from gateway.vault.standing import TAMPERED
+from gateway.vault.integrity import TAMPERED
 from gateway.vault.vault import Vault
 from security.entry import SALT
 

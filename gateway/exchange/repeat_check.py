@@ -16,8 +16,8 @@ from gateway.exchange.states import FINAL, State
 from gateway.journal import tables
 from gateway.journal.logged import Logged, entry_of
 from gateway.vault.classes import SALT_PART
+from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
-from gateway.vault.standing import intent_of, matches, request_of, tampered
 from gateway.vault.vault import GONE, Vault
 
 ANSWERED: Final = frozenset({State.ACCEPTED, State.ANSWERED})
