@@ -74,6 +74,7 @@ class Keeper:
         self._rival: Final = leases.Watch(monotonic)
         self._monotonic: Final = monotonic
         self._replays_at = 0.0
+        self._said: Final[dict[str, str]] = {}  # what -> the failure that was logged last
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leading: Final = ThreadPoolExecutor(1, "keeper lead")
@@ -125,6 +126,7 @@ class Keeper:
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
                     self.trouble = None
+                    self._said.pop("nothing is sequenced", None)
                     wait = 0.0 if done.more else PAUSE_SECONDS
                 except Exception as error:
                     self._complain("nothing is sequenced", error)
@@ -138,6 +140,7 @@ class Keeper:
             if lease is not None:
                 try:
                     done = await chore.run_once(lease)
+                    self._said.pop(undone, None)
                 except Exception as error:
                     self._complain(undone, error)
             await self._pause(0.0 if done else PAUSE_SECONDS)
@@ -166,8 +169,12 @@ class Keeper:
             _logger.warning("another keeper leads now")
         elif isinstance(error, Failure) and error.code == "audit.inconsistent":
             _logger.critical("%s: %s", what, error)
+        elif isinstance(error, Failure):
+            if self._said.get(what) != str(error):  # once as long as it stays the same, not five times a second
+                _logger.error("%s: %s", what, error)
+            self._said[what] = str(error)
         else:
-            _logger.error("%s: %s", what, error, exc_info=not isinstance(error, Failure))
+            _logger.error("%s: %s", what, error, exc_info=True)
 
     # --- one look a second, in a thread of its own ----------------------------------------------------------------------
     def tick(self) -> None:

@@ -224,7 +224,9 @@ class Supervisor:
         self._forks = self._fork_server()
         ours = [child for child in self._children if child not in self.extra]
         doors = [child for child in ours if child.name.startswith(_DOOR)]
-        waves = [[child for child in ours if child not in doors[1:]], *([door] for door in doors[1:])]
+        # What works alone ends before its successor begins: last, when it is known that the others' successors work.
+        first = [child for child in ours if child not in doors[1:] and not child.alone]
+        waves = [first, *([door] for door in doors[1:]), [child for child in ours if child.alone]]
         trouble = ""
         for wave in waves:
             trouble = trouble or self._replace(wave)

@@ -10,6 +10,7 @@ import sys
 import traceback
 from typing import NoReturn
 
+from contracts.base.errors import Failure
 from gateway.cli import (  # noqa: F401  (declare their commands)
     access,
     agent,
@@ -34,7 +35,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
 )
 from gateway.cli.base import app
 from gateway.commands import stopping
-from gateway.commands.output import FULL, Exit, fail
+from gateway.commands.output import FULL, Exit, fail, failed
 
 __all__ = ["app", "main"]
 
@@ -81,6 +82,8 @@ def _run(words: list[str], as_json: bool) -> None:
             _unforeseen(as_json)
         what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"
         fail(Exit.USAGE, "file", what, "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này.", as_json)
+    except Failure as failure:  # one that a command let through has words all the same
+        failed(Exit.OURS, failure, as_json)
     except Exception:
         _unforeseen(as_json)
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.console.words import WORDS
 from gateway.doors import api_audit, api_status, documents
@@ -44,6 +45,12 @@ def build_desk(services: DeskServices) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        try:
+            await served(scope, receive, send)
+        except Failure as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
+            await _told(Request(scope), failure)(scope, receive, send)
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
@@ -55,7 +62,17 @@ def build_desk(services: DeskServices) -> Any:
     return Health(app, vitals)
 
 
-def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
+def _told(request: Request, failure: Failure) -> Response:
+    """A page that says what is wrong, and what to do."""
+    language = problems.language_of(request.headers.get("accept-language"))
+    page = _templates().get_template("trouble.html")
+    text = page.render(
+        language=language, code=failure.code, title=failure.title(language), what=failure.what(language), next=failure.next(language)
+    )
+    return HTMLResponse(text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+
+
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("gateway.console"),
         autoescape=select_autoescape(),
@@ -64,7 +81,11 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         lstrip_blocks=True,
     )
     environment.filters["local"] = partial(civil, seconds=True)
-    page = environment.get_template("status.html")
+    return environment
+
+
+def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
+    page = _templates().get_template("status.html")
     style = resources.files("gateway.console").joinpath("style.css").read_bytes()
 
     async def status(request: Request) -> Response:
@@ -86,4 +107,10 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
     async def home(request: Request) -> Response:
         return RedirectResponse("/console", status_code=303, headers=_HEADERS)
 
-    return Starlette(routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)])
+    def trouble(request: Request, failure: Exception) -> Response:
+        assert isinstance(failure, Failure)
+        return _told(request, failure)
+
+    return Starlette(
+        exception_handlers={Failure: trouble}, routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)]
+    )

@@ -25,6 +25,7 @@ from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, rea
 from gateway.doors.channel import identify
 from gateway.doors.costly import Reading, Readings
 from gateway.doors.costs import BUDGETS, Budgets, is_costly
+from gateway.doors.health import PATHS
 from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
@@ -89,6 +90,9 @@ class ExchangeApp:
         try:
             snapshot = self.registry.snapshot
         except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
+            if path in PATHS:  # whether this process lives is no matter of the registry
+                await self.apis(scope, receive, send)
+                return None
             return self._unlogged(failure, scope)
         refused: Failure | None = scope.get(_REFUSED)
         if refused is not None:

@@ -29,7 +29,7 @@ from gateway.registry.registry import Registry
 
 KEPT_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 15.0
-_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
 _QUEUE: Final = ("waiting", "leased", "done", "dead")
 
@@ -146,7 +146,7 @@ class Health:
         self._vitals = vitals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in _PATHS or scope["method"] not in ("GET", "HEAD"):
+        if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
         reply = await self._reply(scope["path"])

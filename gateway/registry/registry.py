@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
@@ -70,10 +70,10 @@ class Registry:
     @property
     def snapshot(self) -> Snapshot:
         if self._schema_refused is not None:
-            raise self._schema_refused.with_traceback(None)
+            raise _without_names(self._schema_refused)
         if self._clock() - self._seen > self._grace:
             raise (
-                self._refused.with_traceback(None)
+                _without_names(self._refused)
                 if self._refused is not None
                 else Ours("registry.stale", seconds=round(self._clock() - self._seen))
             )
@@ -160,3 +160,9 @@ class Registry:
 def _schema_version(connection: Connection) -> int:
     """SQLite's own counter of schema changes; nothing of the kind elsewhere."""
     return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one()) if connection.dialect.name == "sqlite" else 0
+
+
+def _without_names(failure: Failure) -> Failure:
+    """As callers are told: that rows or objects were altered, and how many. Which ones the process's log, the doctor and `audit verify` say."""
+    facts: dict[str, Any] = {name: fact if isinstance(fact, int) else "…" for name, fact in failure.facts.items()}
+    return Ours(failure.code, **facts)

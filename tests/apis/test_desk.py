@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
 import pytest
 from sqlalchemy import select
 
+from contracts.base.errors import Ours
 from contracts.bundle import catalogue_folders
 from gateway.console.app import POLICY, build_desk
 from gateway.console.words import WORDS
@@ -197,3 +199,28 @@ async def test_reading_the_status_writes_nothing(world: World, desk: Desk) -> No
     await desk.get("/console")
     with world.engine.connect() as connection:
         assert connection.execute(select(tables.log_pending.c.id)).first() is None
+
+
+@pytest.mark.parametrize("target", ["/console", "/contracts"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Ours("registry.altered", rows="system_key k-1: added", count=1),
+        Ours("journal.schema-altered", objects="trigger swallow: added", count=1),
+    ],
+    ids=lambda each: str(each.code),
+)
+async def test_a_page_says_that_the_database_was_altered(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, target: str, failure: Ours
+) -> None:
+    """To whoever opens a page, with what to do next; names of rows and objects are for the operators' log."""
+    registry = world.services.registry
+    monkeypatch.setattr(registry, "_schema_refused", failure)
+    for language, told in (("vi", failure.title("vi")), ("en", failure.title("en"))):
+        answer = await desk.get(target, accept_language=language)
+        text = answer.body.decode()
+        assert answer.status == 503 and told in text and failure.next(language) in html.unescape(text), answer.headers  # type: ignore[arg-type]
+        assert "k-1" not in text and "swallow" not in text
+    assert (await desk.get("/healthz")).status == 200
+    ready = await desk.get("/readyz")
+    assert ready.status == 503 and ready.json["checks"]["reason"] == failure.code

@@ -27,7 +27,7 @@ _HEAD: Final = len(facts.COLUMNS)
 _COLUMNS: Final = tuple(tables.log_index.c[name] for name in tables.LOG_INDEXED)
 _ABOUT, _MESSAGE = tables.LOG_INDEXED.index("about"), tables.LOG_INDEXED.index("message")
 # Within a string of JSON a quotation mark is escaped, so that these names are names.
-_VARYING: Final = re.compile(rb'"sha256":"[0-9a-f]{64}","size":[0-9]+|"(?:at|message|transfer)":"[^"\\]*"')
+_VARYING: Final = re.compile(rb'"sha256":"[0-9a-f]{64}","size":[0-9]+|"(?:at|message|transfer)":"[^"\\]*+"')
 _NOTHING: Final = b'"":0'
 _SAYS: Final = re.compile(rb'"message":"([0-9a-f]{64})"')
 _KIND: Final = re.compile(rb'"kind":"(intent|outcome)"')

@@ -1,0 +1,48 @@
+"""Whether a door lives is told although it cannot read the registry; everything else is refused without names of rows."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from contracts.base.errors import Ours
+from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.health import PATHS
+from gateway.doors.limits import Limits
+
+ALTERED = Ours("registry.altered", rows="…", count=1)
+
+
+class Refused:
+    @property
+    def snapshot(self) -> Any:
+        raise ALTERED
+
+
+async def ask(path: str) -> tuple[int, bytes]:
+    async def apis(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"by the health addresses"})
+
+    nothing = cast(Any, None)
+    app = ExchangeApp(cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9))
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "extensions": {}}
+    await app(scope, nothing, send)
+    return sent[0]["status"], sent[1]["body"]
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+async def test_health_is_no_matter_of_the_registry(path: str) -> None:
+    assert await ask(path) == (200, b"by the health addresses")
+
+
+@pytest.mark.parametrize("path", ["/", "/contracts", "/indicator/v1/values"])
+async def test_everything_else_is_refused(path: str) -> None:
+    status, body = await ask(path)
+    assert status == 503 and b"registry.altered" in body
