@@ -8,6 +8,7 @@ Invariant: all that is compared is read by the statement that reads the transfer
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -32,7 +33,8 @@ ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})  # sealed when the transfer is committed; the others when it ends
-LONGEST: Final = 4 * _DAY  # more than a message waits in the queue from its commit to its last try
+_CLOCKS: Final = 3600.0  # by which clocks of different machines may differ
+LONGEST: Final = 300.0 + _CLOCKS  # no message waits longer for its next try (`delivery.policy`)
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
 _BOUND: Final = ("request", "canonical", "answer")
 _DIGESTS: Final = (("answer", "out"), ("forwarded", "sent"), ("provider-answer", "back"))
@@ -64,6 +66,7 @@ class Terms:
     """What the contracts say, by the digest of their bundles; and what was removed from the vault, to be asked about at the end."""
 
     connection: Connection
+    now: float = field(default_factory=time.time)  # Unix seconds
     removed: list[tuple[str, str]] = field(default_factory=list)  # (what, key id)
     _known: dict[str, Mapping[str, Term]] = field(default_factory=dict)
 
@@ -149,7 +152,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         _row(id, _ended(row), intent, outcome, term),
         _times(id, _timed(row), intent, outcome),
         _open(row, terms) if row.state not in ENDED else (),
-        _queue(row, body) if row.queue_provider is not None else (),
+        _queue(row, body, terms.now) if row.queue_provider is not None else (),
         _event(id, event, body, intent, term) if event[0] is not None else (),
         _sealed(row, event),
         _kept(name, row, outcome or {}, term, terms) if term is not None else (),
@@ -207,13 +210,13 @@ def _millis(id: str) -> int:
         return -1
 
 
-def _queue(row: Row[Any], body: str) -> Iterator[str]:
+def _queue(row: Row[Any], body: str, now: float) -> Iterator[str]:
     provider, body_ref, next_at = _queued(row)
     if provider != row.provider:
         yield f"the queue says that it is for {provider}, its row {row.provider}"
     if body_ref != body:
         yield f"the queue refers to {body_ref} for its body"
-    if row.in_queue == "waiting" and not row.committed - _DAY <= next_at <= row.committed + LONGEST:
+    if row.in_queue == "waiting" and not row.committed - _DAY <= next_at <= max(now, row.committed) + LONGEST:
         yield f"the queue says that it is sent at {rfc3339(next_at)}, which no message waits for"
 
 

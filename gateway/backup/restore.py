@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
@@ -286,6 +286,8 @@ class _Build:
         frozen = form.freeze(form.Note(new_id(int(self.now * 1000)), self.now, origins.NEW_LOG, "command line", facts))
         origins.end(connection, made.origin, made.vkey, self.now)
         checkpoint = origins.begin(connection, key, frozen, self.now, old)
+        for table in (tables.log_index, tables.log_indexed):  # of the log that ended: the keeper makes them anew
+            connection.execute(delete(table))
         keyring.log_vkey.unlink(missing_ok=True)
         manifest.put(keyring.log_vkey, f"{key.vkey}\n".encode("ascii"))
         return settings, checkpoint

@@ -57,6 +57,7 @@ class Registry:
         self._reading = threading.Lock()
         self._older: dict[str, CompiledContract] = {}
         self._followers: list[Callable[[Snapshot], None]] = []
+        self._behind = 0  # looks in a row at which a later revision was known than the database says
         self._refused: Failure | None = None  # why the newest revision is not taken up
         self._schema_refused: Failure | None = None
         with one_moment(engine) as connection:
@@ -94,7 +95,13 @@ class Registry:
                     raise
                 for follower in self._followers:
                     follower(self._snapshot)
-            self._seen, self._refused = self._clock(), None
+            elif self._seal is not None and (found := self._seal.set_back(connection, number)):
+                self._behind += 1  # twice: a change may stand in the file and not yet in this look at the database
+                if self._behind > 1:
+                    self._refused = altered(found)
+                    raise self._refused
+                return False
+            self._seen, self._refused, self._behind = self._clock(), None, 0
             return moved
 
     def _check(self, connection: Connection, number: int) -> None:

@@ -112,7 +112,8 @@ class Seal:
         found, actual = self.look(connection)
         if found:
             raise altered(found)
-        self.mark.lift(Seen(self.origin, revision(connection), digest_of(actual)))
+        if not self.never(connection):  # the file says that there is a seal
+            self.mark.lift(Seen(self.origin, revision(connection), digest_of(actual)))
         return actual
 
     def look(self, connection: Connection) -> tuple[list[Misfit], dict[str, dict[str, str]]]:
@@ -123,7 +124,7 @@ class Seal:
         except ValueError:
             return [Misfit("instance", KEY, "altered")], actual
         if sealed is None:
-            return [Misfit("instance", KEY, "missing")], actual
+            return [] if self.never(connection) else [Misfit("instance", KEY, "missing")], actual
         if digest_of(sealed.rows) != sealed.digest or not self.proves(sealed.revision, sealed.digest, sealed.entry, sealed.seal):
             return [Misfit("instance", KEY, "altered")], actual
         found = misfits(sealed.rows, actual)
@@ -138,6 +139,25 @@ class Seal:
             elif number == seen.revision and seen.digest != sealed.digest:
                 found.append(Misfit("instance", KEY, "altered"))
         return found, actual
+
+    def set_back(self, connection: Connection, number: int) -> list[Misfit]:
+        """Whether a later revision than `number` is sealed, or was seen on this machine: then that of the database was set back."""
+        try:
+            sealed = Sealed.read(connection)
+        except ValueError:
+            return [Misfit("instance", KEY, "altered")]
+        seen = self.mark.read()
+        later = [
+            each
+            for each in (sealed.revision if sealed else 0, seen.revision if seen and seen.origin == self.origin else 0)
+            if each > number
+        ]
+        return [Misfit("instance", f"{REVISION} {number} < {max(later)}", "altered")] if later else []
+
+    def never(self, connection: Connection) -> bool:
+        """Whether this instance was never sealed: it is of an older release, and was not started since. Neither a row, nor the file, nor the log knows of a seal."""
+        stands = connection.scalar(select(tables.instance.c.key).where(tables.instance.c.key == KEY))
+        return stands is None and self.mark.read() is None and not was_sealed(connection)
 
     def differing(self, connection: Connection, but: str) -> list[Misfit]:
         """The rows that are not as the newest seal has them, whatever the revision, without the row `but` of `instance`; none without a seal."""
@@ -226,6 +246,7 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
     seen: Seen | None = None
     with writing(engine, lock) as connection:
         settle(connection)
+        first = seal is not None and seal.never(connection)  # of an older release: this change seals all rows
         before = seal.check(connection) if seal is not None else rows(connection)
         number = revision(connection)
         act = Act(connection)
@@ -237,7 +258,7 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
         if moved and not act._told:
             raise RuntimeError("the registry was changed and the log not told")
         if moved and seal is not None:
-            seen = seal.record(connection, before, *act._told[0])
+            seen = seal.record(connection, None if first else before, *act._told[0])
         else:
             append(connection, [_note(new_id(int(now * 1000)), what, facts, now, actor) for what, facts, now, actor in act._told])
     if seal is not None and seen is not None:

@@ -56,7 +56,7 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "very deep": (lambda body: b"<a>" * 100_000 + b"</a>" * 100_000, "xml.too-deep"),
     "deep": (into_note(b"<x>" * 100 + b"</x>" * 100), "xml.too-deep"),
     "100,000 attributes": (envelope("<soap:Header/><soap:Body " + " ".join(f'a{n}="x"' for n in range(100_000)) + "/>"), "signature.missing"),
-    "100,000 namespaces": (envelope("<soap:Header/><soap:Body " + " ".join(f'xmlns:a{n}="x"' for n in range(100_000)) + "/>"), "signature.missing"),
+    "100,000 namespaces": (envelope("<soap:Header/><soap:Body " + " ".join(f'xmlns:a{n}="x"' for n in range(100_000)) + "/>"), "xml.too-many-namespaces"),
     "a million elements": (lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 1_000_000, 1), "xml.too-many-tags"),
     "half a million elements": (lambda body: body.replace(b"</cap:note>", b"</cap:note>" + b"<x/>" * 500_000, 1), "signature.digest-mismatch"),
     "many Ids": (envelope("<soap:Header>" + '<a Id="i"/>' * 200_000 + "</soap:Header><soap:Body/>"), "signature.missing"),

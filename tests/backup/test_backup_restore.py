@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Ours, Theirs
@@ -118,6 +118,11 @@ def test_without_a_word_from_outside_only_the_operator_can_say_that_it_is_comple
     lite.lose()
     done, again = lite.restore(folder, tmp_path / "a")
     assert (done.reason, done.origin) == ("unproven", f"{ORIGIN}/2")
+    with (
+        again.engine.connect() as connection
+    ):  # of the log that ended nothing is left in the index of searches, before a keeper has run, too
+        assert connection.scalar(select(func.count()).select_from(tables.log_index)) == 0
+        assert connection.scalar(select(func.count()).select_from(tables.log_indexed)) == 0
     done, _ = lite.restore(folder, tmp_path / "b", outside=(Known("early", early),))
     assert done.reason == "unproven", "an older checkpoint proves nothing of what came later"
     done, _ = lite.restore(folder, tmp_path / "c", complete=True)

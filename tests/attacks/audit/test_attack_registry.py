@@ -288,6 +288,34 @@ def test_a_revoked_key_does_not_come_back_with_its_own_seal(instance: Instance) 
 
 
 @pytest.mark.attack("registry: rows of the past put back")
+def test_a_revision_that_was_set_back_keeps_no_revoked_key_in_force(instance: Instance) -> None:
+    """He is quicker than the door: the number is the old one again before the door looks."""
+    now = [1000.0]
+    door = Registry(instance.engine, instance.seal, clock=lambda: now[0])
+    with snapshot(instance.engine) as connection:
+        number = revision(connection)
+    with changing(instance.engine, instance.seal) as act:
+        changes = keys.revoke_key(act.connection, "y-te.sign-1", NOW)
+        act.note("registry", {"changes": len(changes)}, NOW)
+    with writing(instance.engine) as inside:
+        remember(inside, REVISION, str(number))
+    with snapshot(instance.engine) as connection:
+        assert not door.refresh(connection)  # once: a change may just be under way
+        for _ in range(2):
+            with pytest.raises(Failure, match=r"registry\.altered"):
+                door.refresh(connection)
+    assert door.snapshot.key("y-te.sign-1") is not None, "for the grace"
+    now[0] += 61
+    with pytest.raises(Failure, match=r"registry\.altered"):
+        door.snapshot  # noqa: B018
+    with writing(instance.engine) as inside:
+        remember(inside, REVISION, str(number + 1))
+    with snapshot(instance.engine) as connection:
+        assert door.refresh(connection)
+    assert door.snapshot.keys["y-te.sign-1"].state == "revoked"
+
+
+@pytest.mark.attack("registry: rows of the past put back")
 def test_an_instance_is_adopted_once(instance: Instance) -> None:
     """Deleting the seal, and all that the database says of it but the log, makes no instance of an older release."""
     with writing(instance.engine) as inside:
@@ -313,6 +341,24 @@ def test_an_instance_of_an_older_release_is_adopted_at_its_first_start(instance:
         assert told_by(connection, instance) == ([], "")
         assert connection.scalar(select(tables.log_pending.c.phase)) == "registry-adopted"
     assert Registry(instance.engine, instance.seal).snapshot.systems
+
+
+def test_an_instance_of_an_older_release_is_no_altered_one(instance: Instance) -> None:
+    """Before its first start the doctor has nothing to say of its rows, and the first change seals all of them."""
+    with writing(instance.engine) as connection:
+        connection.execute(delete(tables.instance).where(tables.instance.c.key == KEY))
+        connection.execute(delete(tables.log_pending))
+    instance.seal.mark.path.unlink()
+    with snapshot(instance.engine) as connection:
+        assert told_by(connection, instance) == ([], "")
+    assert not instance.seal.mark.path.exists()
+    with changing(instance.engine, instance.seal) as act:
+        changes = keys.revoke_key(act.connection, "y-te.sign-1", NOW)
+        act.note("registry", {"changes": len(changes)}, NOW)
+    with snapshot(instance.engine) as connection:
+        assert told_by(connection, instance) == ([], "")
+        assert instance.seal.check(connection) and not adopt(instance.engine, instance.seal, NOW)
+    assert Registry(instance.engine, instance.seal).snapshot.keys["y-te.sign-1"].state == "revoked"
 
 
 # --- the way back ---------------------------------------------------------------------------------------------------------
