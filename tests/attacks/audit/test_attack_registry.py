@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from gateway.registry.rows import TABLES, changed, digest_of, rows
 from gateway.registry.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
 from security import entry as form
 from tests import commandline
-from tests.attacks.audit import instances
+from tests.attacks.audit import instances, registryedits
 from tests.attacks.audit.insider import BEGAN
 from tests.attacks.audit.instances import Instance
 from tests.journal import databases
@@ -48,107 +48,6 @@ def instance(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Iter
     made.engine.dispose()
 
 
-# --- what he edits: a plausible value, and the row that is to be named ------------------------------------------------------
-def _stranger(inside: Connection) -> str:
-    """His own key in the place of the centre's system, by a copy of its row."""
-    table = tables.system_key
-    row = dict(inside.execute(select(table).where(table.c.key_id == "y-te.sign-1")).mappings().one())
-    inside.execute(insert(table).values({**row, "key_id": "y-te.sign-9", "thumbprint": "s" * 43}))
-    return "system_key y-te.sign-9: added"
-
-
-def _grant(inside: Connection) -> str:
-    """A duty that officers suspended comes back, or one that holds goes."""
-    table = tables.access_grant
-    inside.execute(update(table).where(table.c.id == "G-0006").values(state="suspended"))
-    return "access_grant G-0006: altered"
-
-
-def _role(inside: Connection) -> str:
-    name = str(inside.scalar(select(tables.agency.c.code).where(~tables.agency.c.roles.contains("centre")).order_by(tables.agency.c.code)))
-    inside.execute(update(tables.agency).where(tables.agency.c.code == name).values(roles='["centre"]'))
-    return f"agency {name}: altered"
-
-
-def _approval(inside: Connection) -> str:
-    table = tables.approval
-    row = inside.execute(select(table).where(table.c.subject == "grant G-0006").limit(1)).one()
-    where = (table.c.subject == row.subject) & (table.c.digest == row.digest) & (table.c.officer == row.officer)
-    inside.execute(delete(table).where(where))
-    return f'approval ["{row.subject}","{row.digest}","{row.officer}"]: missing'
-
-
-def _bundle(inside: Connection) -> str:
-    digest = inside.scalar(select(tables.bundle.c.digest).order_by(tables.bundle.c.digest))
-    inside.execute(update(tables.bundle).where(tables.bundle.c.digest == digest).values(withdrawn=True))
-    return f"bundle {digest}: altered"
-
-
-def _status(inside: Connection) -> str:
-    times = {"this_update": NOW, "next_update": NOW + 9e6}
-    inside.execute(
-        insert(tables.certificate_status).values(thumbprint="t" * 43, source="ocsp", authority="x", status="good", digest="0" * 64, **times)
-    )
-    return f'certificate_status ["{"t" * 43}","ocsp"]: added'
-
-
-def _pointer(inside: Connection) -> str:
-    table = tables.contract_in_force
-    other = inside.scalar(select(table.c.digest).where(table.c.contract != "incident-alert/v1").order_by(table.c.contract))
-    inside.execute(update(table).where(table.c.contract == "incident-alert/v1").values(digest=other))
-    return "contract_in_force incident-alert/v1: altered"
-
-
-def _notice(inside: Connection) -> str:
-    inside.execute(insert(tables.notice).values(what="system", id="y-te", reason_vi="bảo trì", reason_en="maintenance", since=NOW))
-    return 'notice ["system","y-te"]: added'
-
-
-def _officer(inside: Connection) -> str:
-    inside.execute(update(tables.officer).where(tables.officer.c.id == "can-bo-an-toan-1").values(state="retired"))
-    return "officer can-bo-an-toan-1: altered"
-
-
-def _authority(inside: Connection) -> str:
-    inside.execute(insert(tables.outside_authority).values(name="cua-toi", uses='["sign"]', certificates="-", crl="[]", grace=3600.5))
-    return "outside_authority cua-toi: added"
-
-
-def _route(inside: Connection) -> str:
-    row = inside.execute(select(tables.route.c.id, tables.route.c.system).order_by(tables.route.c.id).limit(1)).one()
-    inside.execute(update(tables.route).where(tables.route.c.id == row.id).values(system="y-te"))
-    return f"route {row.id}: altered"
-
-
-def _system(inside: Connection) -> str:
-    inside.execute(
-        update(tables.system).where(tables.system.c.id == "do-thi").values(endpoint='{"kind":"rest","url":"https://kho.invalid"}')
-    )
-    return "system do-thi: altered"
-
-
-def _opened(inside: Connection) -> str:
-    remember(inside, "restored", json.dumps({"at": NOW, "confirmed": True}))
-    return "instance restored: added"
-
-
-EDITS: dict[str, Callable[[Connection], str]] = {
-    "access_grant": _grant,
-    "agency": _role,
-    "approval": _approval,
-    "bundle": _bundle,
-    "certificate_status": _status,
-    "contract_in_force": _pointer,
-    "notice": _notice,
-    "officer": _officer,
-    "outside_authority": _authority,
-    "route": _route,
-    "system": _system,
-    "system_key": _stranger,
-    "instance": _opened,
-}
-
-
 def forge(inside: Connection) -> None:
     """All that the database alone allows: the next revision, an entry with the right digests, the row that names it; a seal by a key of his own."""
     before, after, number, id = Sealed.read(inside), rows(inside), revision(inside), new_id()
@@ -166,7 +65,7 @@ def told_by(inside: Connection, instance: Instance) -> tuple[list[str], str]:
 
 
 def test_every_table_of_the_registry_is_tried() -> None:
-    assert {table.name for table in TABLES} | {"instance"} == EDITS.keys()
+    assert {table.name for table in TABLES} | {"instance"} == registryedits.EDITS.keys()
 
 
 @pytest.mark.attack("registry: rows edited with the database alone")
@@ -175,7 +74,7 @@ def test_an_edited_row_is_refused_by_doors_and_named(instance: Instance, forging
     """Each table, one after the other, each taken back."""
     door = Registry(instance.engine, instance.seal)
     before = door.snapshot
-    for table, edit in EDITS.items():
+    for table, edit in registryedits.EDITS.items():
         with instance.engine.connect() as inside, inside.begin() as taken_back:
             row = edit(inside)
             raise_revision(inside)
@@ -206,7 +105,7 @@ def test_a_strangers_key_is_no_key(instance: Instance) -> None:
     now = [0.0]
     door = Registry(instance.engine, instance.seal, clock=lambda: now[0])
     with writing(instance.engine) as inside:
-        _stranger(inside)
+        registryedits.stranger_edited(inside)
         raise_revision(inside)
     with snapshot(instance.engine) as connection, pytest.raises(Failure):
         door.refresh(connection)
@@ -228,7 +127,7 @@ def test_a_strangers_key_is_no_key(instance: Instance) -> None:
 def test_what_was_edited_is_not_blessed_by_the_next_change(instance: Instance) -> None:
     """Without a bump no running door sees it. The next command would seal it along; it refuses, and names the row."""
     with writing(instance.engine) as inside:
-        _stranger(inside)
+        registryedits.stranger_edited(inside)
     done = commandline.lgsp("registry", "revoke", "y-te.tls-1", "--reason", "superseded", "--data", str(instance.settings.data), "--json")
     assert done.code != 0 and "registry.altered" in done.out and "system_key y-te.sign-9: added" in done.out, done
     with instance.engine.connect() as connection:
@@ -319,7 +218,7 @@ def test_a_revision_that_was_set_back_keeps_no_revoked_key_in_force(instance: In
 def test_an_instance_is_adopted_once(instance: Instance) -> None:
     """Deleting the seal, and all that the database says of it but the log, makes no instance of an older release."""
     with writing(instance.engine) as inside:
-        _stranger(inside)
+        registryedits.stranger_edited(inside)
         inside.execute(delete(tables.instance).where(tables.instance.c.key == KEY))
     for mark in (True, False):
         if not mark:
@@ -365,7 +264,7 @@ def test_an_instance_of_an_older_release_is_no_altered_one(instance: Instance) -
 def test_rows_are_accepted_by_somebody_who_says_why(instance: Instance) -> None:
     """And the log has what differed."""
     with writing(instance.engine) as inside:
-        row = _route(inside)
+        row = registryedits.route_edited(inside)
         raise_revision(inside)
     place = ("--data", str(instance.settings.data), "--json")
     assert commandline.lgsp("registry", "accept", "--reason", " ", *place).code == 2
@@ -422,7 +321,7 @@ def test_a_row_has_one_form_on_both_databases(base: Path, tmp_path: Path) -> Non
     for kind in KINDS:
         engine = databases.migrated(kind, tmp_path)
         with engine.connect() as connection:
-            _status(connection), _notice(connection), _authority(connection)
+            registryedits.status_edited(connection), registryedits.notice_edited(connection), registryedits.authority_edited(connection)
             found.append(rows(connection))
         engine.dispose()
     assert found[0] == found[1]
