@@ -275,6 +275,6 @@ def test_a_transfer_coding_that_would_unpack(world: World, judge: Judge, encodin
     prepared = world.rest(OTHER).prepare("POST", "/incident-alert/v1/alerts", json.dumps(messages.fire_alarm()).encode())
     bare = Prepared(prepared.method, prepared.path, prepared.target, prepared.headers, b"")
     told = ask(world.identity(OTHER), of(bare, [("transfer-encoding", encoding)]) + b"5\r\nabcde\r\n0\r\n\r\n")
-    assert told is not None and 400 <= told.status < 500
+    assert told is not None and (400 <= told.status < 500 or (told.status, told.code) == (501, "http.transfer-coding"))  # RFC 9112 §6.1
     if told.transfer:
         judge.refused(told, told.code)
