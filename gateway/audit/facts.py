@@ -7,7 +7,6 @@ Invariant: the facts of an entry follow from it and from the entries before it, 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from gateway.journal import tables
+from gateway.journal.logged import parse
 
 OUTCOMES: Final[Mapping[str, int]] = {"ok": 1, "repeated": 2, "queued": 3, "in-doubt": 11, "failed": 12, "refused": 13}
 TROUBLE: Final = 10  # codes above are what an officer looks at first
@@ -77,15 +77,6 @@ def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
         party = before[1] if before is not None and before[0] < idx else {}
         made.append(Logged(idx, sequenced, facts_of(value, transfer, phase, party), raw))
     return made
-
-
-def parse(raw: bytes) -> Mapping[str, Any]:
-    """What is no entry of ours tells nothing; `audit verify` says what is wrong with it."""
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping[str, Any]) -> Facts:

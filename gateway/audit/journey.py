@@ -16,6 +16,7 @@ from gateway.audit import facts
 from gateway.audit.facts import Facts, Logged
 from gateway.audit.search import Query, search
 from gateway.journal import tables
+from gateway.journal.logged import parse
 
 _PAGE: Final = 500
 _PENDING: Final = 2_000
@@ -109,7 +110,7 @@ def _waiting(connection: Connection, transfer: str, logged: set[str]) -> list[St
     rows = connection.execute(select(table.transfer, table.phase, table.entry).order_by(table.id.desc()).limit(_PENDING))
     found = []
     for own, phase, raw in reversed(rows.all()):
-        value = facts.parse(bytes(raw))
+        value = parse(bytes(raw))
         told = facts.facts_of(value, own, phase, {})
         if transfer in (told.about, told.transfer) and told.transfer + told.kind + told.at not in logged:
             found.append(Step(None, told, value))

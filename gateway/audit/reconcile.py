@@ -26,6 +26,7 @@ from gateway.audit.facts import Facts
 from gateway.audit.search import Query, search
 from gateway.client.reconciliation import RECEIVED, SENT, Claim, Key, Statement
 from gateway.journal import tables
+from gateway.journal.logged import parse
 from security.windows import VIETNAM
 
 NAMED: Final = 200  # messages named in one line and list; the numbers are whole
@@ -217,7 +218,7 @@ def _fates(connection: Connection, transfers: Iterable[str], pace: Pace) -> dict
                 select(table.c.transfer, table.c.phase, table.c.entry).where(table.c.transfer.in_(some), table.c.phase != "intent")
             )
             for transfer, phase, raw in rows:
-                told = facts.facts_of(facts.parse(bytes(raw)), transfer, phase, {})
+                told = facts.facts_of(parse(bytes(raw)), transfer, phase, {})
                 fate = fates[transfer]
                 if told.kind == "outcome" and fate.outcome is None:
                     fate.outcome = told

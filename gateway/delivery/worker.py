@@ -23,7 +23,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
-from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Engine
@@ -43,6 +42,7 @@ from gateway.journal.logged import Logged, entry_of
 from gateway.journal.write import LogRow, QueueRow, TransferChange, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
 from gateway.vault.integrity import TAMPERED, tampered
 from gateway.vault.vault import Vault
@@ -52,7 +52,6 @@ AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
 MOMENT: Final = 1.0  # seconds that one run waits for what it began
 TIMEOUT: Final = 30.0
-_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 _AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
 
@@ -234,7 +233,7 @@ class Deliverer:
         parts = [(f"{prefix}{part}", data) for part, data in evidence_of(failure)]
         return self._kept(job, parts, now) if parts else ()
 
-    def _kept(self, job: Job, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND) -> tuple[VaultRow, ...]:
+    def _kept(self, job: Job, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE) -> tuple[VaultRow, ...]:
         """What the contract keeps of it; what is queued was dispatched."""
         contract = self._registry.compiled(job.bundle).contract
         keep = keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH)

@@ -80,19 +80,21 @@ class Limits:
             place, most = ("source", block_of(source)), self.source_calls
         taken = self._taken.get(place, 0)
         if taken >= most:
-            raise self._full(place, most)
+            raise full(place, most, RETRY_SECONDS)
         self._taken[place] = taken + 1
         return place
 
     def leave(self, place: tuple[str, str]) -> None:
         _less(self._taken, place)
 
-    def _full(self, place: tuple[str, str], most: int) -> Failure:
-        kind, name = place
-        count(kind)
-        if kind == "agency":
-            return Policy("limit.agency", agency=name, most=most, retry_after=RETRY_SECONDS)
-        return Theirs("limit.source", source=name, most=most, retry_after=RETRY_SECONDS)
+
+def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
+    """The refusal, counted, where all `most` places of `("agency", code)` or `("source", address)` are taken. `retry_after` in seconds."""
+    kind, name = place
+    count(kind)
+    if kind == "agency":
+        return Policy("limit.agency", agency=name, most=most, retry_after=retry_after)
+    return Theirs("limit.source", source=name, most=most, retry_after=retry_after)
 
 
 def _less(counts: dict[Any, int], name: object) -> None:

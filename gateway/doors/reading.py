@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Policy, Theirs
+from gateway.doors.limits import full
 
 T = TypeVar("T")
 THREADS: Final = 4
@@ -51,7 +50,7 @@ class Readers:
         except BaseException as trouble:
             self._left(who, places)
             if isinstance(trouble, TimeoutError):
-                raise _full(who, self.each) from None
+                raise full(who, self.each, RETRY_SECONDS) from None
             raise
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "reading")
@@ -72,10 +71,3 @@ class Readers:
 def _soon(loop: asyncio.AbstractEventLoop, done: Callable[[], None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(done)
-
-
-def _full(who: tuple[str, str], most: int) -> Failure:
-    kind, name = who
-    if kind == "agency":
-        return Policy("limit.agency", agency=name, most=most, retry_after=RETRY_SECONDS)
-    return Theirs("limit.source", source=name, most=most, retry_after=RETRY_SECONDS)

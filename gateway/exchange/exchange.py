@@ -14,7 +14,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -60,7 +59,6 @@ from gateway.vault.vault import Vault
 from security.entry import SALT
 
 BUSY_SECONDS: Final = 1
-_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 log = logging.getLogger("lgsp.exchange")
 
 
@@ -384,7 +382,7 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _sealed(self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND) -> tuple[VaultRow, ...]:
+    def _sealed(self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE) -> tuple[VaultRow, ...]:
         contract = who.contract.contract
         keep = keeping(contract.evidence, contract.retention_months, who.operation.pattern)
         return self.vault.seal_kept(keep, who.received.transfer, parts, now, bound)

@@ -29,11 +29,12 @@ def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None
         if row is not None:
             raw = bytes(row[0])
             leaf = leaf_hash(raw)
-            return Logged(_read(raw), leaf, leaf == bytes(row[1]))
+            return Logged(parse(raw), leaf, leaf == bytes(row[1]))
     return None
 
 
-def _read(raw: bytes) -> Mapping[str, Any]:
+def parse(raw: bytes) -> Mapping[str, Any]:
+    """The entry as read. What is no entry of ours tells nothing; `audit verify` says what is wrong with it."""
     try:
         value = json.loads(raw)
     except ValueError:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final
 
 MARK: Final = b"\x10"  # no version of `security.seal`
 SIZE: Final = 32
+NONE: Final[Mapping[str, bytes]] = MappingProxyType({})  # of parts, none of which has a binding
 HEAD: Final = len(MARK) + SIZE
 FIXED: Final = (
     "id",

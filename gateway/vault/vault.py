@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
@@ -33,7 +32,6 @@ _FRESH: Final = 1.0  # seconds for which a key held in memory is used without lo
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
 _DAY: Final = 86_400
-_UNBOUND: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class _Held(NamedTuple):
@@ -79,7 +77,7 @@ class Vault:
         return VaultRow(name, key_id, len(plain), sealed if bound is None else binding.wrap(bound, sealed))
 
     def seal_kept(
-        self, keep: Keeping, transfer: str, parts: Parts, now: float, bound: Mapping[str, bytes] = _UNBOUND
+        self, keep: Keeping, transfer: str, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
     ) -> tuple[VaultRow, ...]:
         """The rows of those parts of a transfer that are kept. `bound` has the binding of each part that has one."""
         named, rest = keep.named, keep.rest

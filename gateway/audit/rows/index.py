@@ -21,6 +21,7 @@ from gateway.audit import facts
 from gateway.audit.index import NAME, keys_of, wide
 from gateway.audit.rows.findings import Findings, Progress
 from gateway.journal import tables
+from gateway.journal.logged import parse
 
 _PAGE: Final = 1000
 _HEAD: Final = len(facts.COLUMNS)
@@ -112,5 +113,5 @@ class Quick:
 @lru_cache(maxsize=4096)
 def _of_shape(shape: bytes, intent: bytes | None) -> Values:
     """The row of all entries of this shape, but for transfer and message. `intent` is the shape of the intent that an outcome looks back to."""
-    value, party = facts.parse(shape), {} if intent is None else facts.parse(intent)
+    value, party = parse(shape), {} if intent is None else parse(intent)
     return tuple(keys_of(facts.facts_of(value, "", str(value.get("kind")), party)).values())

@@ -8,9 +8,8 @@ looked at. Counts that a restore took back in time are those of the log that cam
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.audit.rows.findings import Findings
 from gateway.journal import tables
+from gateway.journal.logged import parse
 from gateway.registry import granting, officers
 from security.grants import Grant, digest
 
@@ -76,7 +76,7 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
         order = [table.c.origin, table.c[key]] if "origin" in table.c else [table.c[key]]
         rows = connection.execute(select(table.c.entry).where(*wanted).order_by(*order).execution_options(yield_per=_PAGE))
         for (entry,) in rows:
-            value = _read(bytes(entry))
+            value = parse(bytes(entry))
             at = _moment(value.get("at"))
             if at < begins:
                 continue
@@ -91,14 +91,6 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
                     every if again else {str(value.get("grant")), *value.get("also", ())},
                     again,
                 )
-
-
-def _read(entry: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(entry)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _moment(text: object) -> float:
