@@ -128,7 +128,7 @@ class OneFile:
         if _ASIDE not in stood.phases:
             facts: dict[str, Json] = {"system": self.system.id, "file": self.claimed.name, "size": len(self.raw), "deaths": deaths}
             written = await self.exchange.journal.commit(
-                Write(log=(entries.note(_ASIDE, facts, self.exchange.clock(), about=self.claimed.mark),))
+                Write(log=(entries.note(_ASIDE, facts, self.exchange.clock(), actor=self.system.name, about=self.claimed.mark),))
             )
             if written.verdict is not Verdict.COMMITTED:
                 raise NotNow("journal.fenced")

@@ -17,6 +17,7 @@ import pytest
 
 from contracts.cells.codec import CellCodec
 from gateway import child
+from gateway.audit.facts import facts_of
 from gateway.doctor.files import files as examined
 from gateway.doors.health import Vitals, count, metrics
 from gateway.files import worker
@@ -68,6 +69,8 @@ def test_a_file_that_ends_the_process_is_set_aside(place: Place) -> None:
     told = place.table("chet")[1]
     assert "2 lần" in told[2] and "2 times" in told[5] and told[3] and told[6]
     notes = [json.loads(entry) for (entry,) in place.rows("select entry from log_pending where phase = 'quarantine'")]
+    said = facts_of(notes[0], "-", "quarantine", {})
+    assert (said.agency, said.system) == ("H14.4", "so-lieu"), "an officer finds it by whose it is"
     assert [each["facts"] for each in notes] == [{"system": "so-lieu", "file": "chet.csv", "size": len(DEADLY), "deaths": 2}]
     assert notes[0]["transfer"] == report["transfer"]
     for _ in range(3):
