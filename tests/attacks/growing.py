@@ -5,16 +5,14 @@ Only processor time of this thread counts, the least of several runs, and only r
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
+from tests.cost import seconds
 from tests.size import FULL
 
 TOO_MUCH: Final = 9.0  # times the cost of a quarter: four is linear, sixteen is quadratic
@@ -28,28 +26,9 @@ class Superlinear(AssertionError):
     """The cost of an input grew by more than its length."""
 
 
-def seconds(run: Callable[[], object], repeats: int = 2) -> float:
-    """The least processor time of a few runs; a refusal is an answer like any other."""
-    least = float("inf")
-    for _ in range(repeats):
-        began = time.thread_time()
-        with contextlib.suppress(Exception):
-            run()
-        least = min(least, time.thread_time() - began)
-    return least
-
-
 def check_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, first: int = 64, largest: int = _LARGEST) -> float:
     """The largest ratio found; Superlinear where four times the input cost `TOO_MUCH` times the time, and the same again from twice and from four times the input on:
     a limit that a size reaches, or a buffer that a processor's cache no longer holds, is one step and no slope."""
-    gc.disable()  # whoever calls has collected: that costs more than most attempts
-    try:
-        return _grown(read, make, first, largest)
-    finally:
-        gc.enable()
-
-
-def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int, largest: int) -> float:
     largest = min(largest, _LARGEST)
     sizes: list[int] = []
     costs: list[float] = []
@@ -57,7 +36,7 @@ def _grown(read: Callable[[Any], object], make: Callable[[int], Any], first: int
     while size <= largest:
         given = make(size)
         sizes.append(size)
-        costs.append(seconds(lambda given=given: read(given)))  # type: ignore[misc]
+        costs.append(seconds(lambda given=given: read(given), 2))  # type: ignore[misc]
         if len(costs) > 2 and costs[-3] >= _FIRST:
             ratio = costs[-1] / costs[-3]
             if ratio >= TOO_MUCH:
