@@ -24,7 +24,7 @@ from yarl import URL
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.wire.headers import joined
-from security.channel import SUITES_12
+from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
 _LARGE: Final = 65_536  # bytes of an answer from which on it is read off the event loop

@@ -18,8 +18,8 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
-from security.encryptkeys import EncryptKey, newest
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.encryption_keys import EncryptKey, newest
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
 
 JSON: Final = "application/json"

@@ -20,12 +20,12 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
 from contracts.wire.headers import media_type
-from security.encryptkeys import EncryptKey, newest
+from security.encryption_keys import EncryptKey, newest
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
-from security.wsusual import UsualEnvelope, verify_usual
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.fast_path import UsualEnvelope, verify_usual
+from security.wssec.verify import VerifiedEnvelope, caller_block, sign_envelope, verify_envelope
 
 _VERSIONS: Final = {version.number: version for version in soap.VERSIONS.values()}
 _MEDIA: Final = {soap.V11: frozenset({"text/xml", "application/xml"}), soap.V12: frozenset({"application/soap+xml"})}

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
-from gateway.keeper import Keeper
+from gateway.keeper.leader import Keeper
 
 ORIGIN: Final = "bench.example/log"
 NAME: Final = "keeper-bench"

@@ -14,12 +14,12 @@ from bench.message import answer_xml, mark
 from bench.rows import Row, row
 from bench.translation import per_second
 from contracts.wire.soap import parse_envelope
-from security.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 NAME: Final = "soap-encrypted-1k"
 ROUNDS: Final = 7

@@ -18,10 +18,10 @@ from typing import Final
 from bench import message
 from bench.load import Reply, Shot, WrongAnswers, http_bytes
 from bench.process import NotUp, free_port, last_lines, running
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared, RestClient
-from examples.clients.transport import RawAnswer
-from gateway.doors.server import bind
+from gateway.doors.http.server import bind
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared, RestClient
+from gateway.sample_client.transport import RawAnswer
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 

@@ -20,9 +20,9 @@ from typing import Final, cast
 import uvloop
 
 from bench.message import NAMESPACE, answer_xml
-from examples.clients.identity import Identity
+from gateway.sample_client.identity import Identity
 from security.keys import SigningKey
-from security.wssign import sign_envelope
+from security.wssec.sign import sign_envelope
 
 Answer = Callable[[bytes], bytes]
 _MARK: Final = re.compile(rb"bench-\d{8}")

@@ -18,11 +18,11 @@ from sqlalchemy import Engine, insert
 
 from bench.rows import Row, row
 from contracts.base.ids import new_id
-from gateway.audit.index import Indexer
-from gateway.audit.search import Query, reading, search
-from gateway.journal import tables
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.search import Query, reading, search
 from gateway.journal.database import migrate, open_engine, writing
-from security import entry as form
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 
 START: Final = 1_795_500_000.0
 _CHUNK: Final = 5_000

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from bench.process import memory_mib
 from bench.rows import Row, row
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.streaming import read_large, write_large
 from contracts.faces.wsdl import wsdl
-from contracts.large import read_large, write_large
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.attachments import Spool
 from contracts.wire.soap import parse_xml
 

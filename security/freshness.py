@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.base.errors import Theirs
-from security.windows import civil
+from security.grants.windows import civil
 
 SKEW: Final = 5  # seconds by which a sender's clock may be ahead of ours
 

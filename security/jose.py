@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
-from security.encryptkeys import DecryptKey, EncryptKey
+from security.encryption_keys import DecryptKey, EncryptKey
 from security.keys import JOSE, SigningKey, VerifyKey
 
 MEDIA_TYPE: Final = "application/jose"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from contracts.base.errors import Policy, Theirs
-from security.windows import civil
+from security.grants.windows import civil
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
 ED25519: Final = "ed25519"

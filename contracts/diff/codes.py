@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from contracts.canonical.model import CodeRow, CodeTable
 from contracts.diff.changes import Changes, Level, Side
 from contracts.diff.schema import Direction
 from contracts.diff.sides import Version
-from contracts.model import CodeRow, CodeTable
 
 _ALWAYS: Final = "–"
 # Why a new code breaks, or does not.

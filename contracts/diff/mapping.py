@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from contracts.canonical.places import places
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
-from contracts.located import Path
-from contracts.places import places
+from contracts.folder.source_locations import Path
 
 _WORDS_ONLY: Final = {"title"}
 _LISTS: Final = {"rows", "drops", "ignores"}

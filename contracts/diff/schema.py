@@ -2,7 +2,7 @@
 
 A *narrowed* type refuses what the old one took: that breaks whoever sends it, in a request the callers, in an answer the providers. A *widened*
 type lets more through than the old one: a request that says more is new ground, but an answer that does breaks the callers who read it. Only an
-optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.pinned`).
+optional field that is new breaks nobody: whoever knows the old version is sent the message without it (`contracts.compiled.pinned`).
 
 Invariant (held by tests/contracts/test_diff_laws.py): where nothing here is MAJOR, every request that the old schema takes the new one takes too,
 and so it is with answers; and every answer of the new schema, brought down to the old one, is valid under the old.
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, Literal
 
+from contracts.canonical.model import Again, Branch, Choice, Field, Many, Scalar, Struct, Type
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
-from contracts.located import Path
-from contracts.model import Again, Branch, Choice, Field, Many, Scalar, Struct, Type
+from contracts.folder.source_locations import Path
 
 Direction = Literal["request", "answer"]
 _NOTHING: Final = "–"

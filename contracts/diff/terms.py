@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from contracts.canonical.model import Operation
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
-from contracts.model import Operation
 
 FILE: Final = "contract.yaml"
 _KEPT: Final = ("none", "metadata", "full")

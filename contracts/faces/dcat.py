@@ -13,9 +13,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.base.errors import Words
-from contracts.cells.grid import MEDIA_TYPES
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.grid import MEDIA_TYPES
 
 PREFIXES: Final[Mapping[str, str]] = {
     "dcat": "http://www.w3.org/ns/dcat#",

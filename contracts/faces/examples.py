@@ -12,10 +12,10 @@ from decimal import Context, Decimal, localcontext
 from itertools import cycle
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.faces.patternwords import words
-from contracts.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
-from contracts.patterns import matcher
+from contracts.canonical.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.canonical.patterns import matcher
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.pages.pattern_words import words
 from contracts.wire.jsontext import MAX_DIGITS
 
 _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; đề nghị bà con khẩn trương sơ tán. "

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.faces.foreignjson import foreign_definitions
+from contracts.canonical.model import Operation, Pattern, Sample
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign.jsonschema import foreign_definitions
 from contracts.faces.schema import definitions
-from contracts.model import Operation, Pattern, Sample
 from contracts.wire.jsontext import read_json
 
 JSON: Final = "application/json"

@@ -17,11 +17,11 @@ from typing import Any, Final, Literal
 
 from lxml import etree
 
-from contracts.compiled import CompiledContract
+from contracts.canonical.model import Choice, Field, Many, Scalar, Struct, Type
+from contracts.canonical.patterns import matcher
+from contracts.canonical.validity import codes_path
+from contracts.compiled.contract import CompiledContract
 from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
-from contracts.model import Choice, Field, Many, Scalar, Struct, Type
-from contracts.patterns import matcher
-from contracts.validity import codes_path
 from contracts.wire.jsontext import write_json
 from contracts.wire.soap import XSI
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from contracts.compiled import CompiledContract
-from contracts.jsonschema import json_schema
-from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.jsonschema import json_schema
+from contracts.canonical.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import pretty
 
 _ABSENT: Final = "Absent"

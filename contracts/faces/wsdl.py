@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from contracts.compiled import CompiledContract
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign import xsd
 from contracts.faces.xsd import XS, schema_element
 from contracts.wire.soap import LGSP
 from contracts.wire.xmltext import escape_text
@@ -53,7 +53,7 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
     if format_name == "canonical" or codec.mapped < {message for op in operations for message in (op.request, op.answer)}:
         lines.append(schema_element(compiled, "    "))
     if format_name != "canonical":
-        lines += [f"    {line}" for schema in foreignxsd.schemas(compiled, format_name) for line in schema.lines()]
+        lines += [f"    {line}" for schema in xsd.schemas(compiled, format_name) for line in schema.lines()]
     lines += [
         *(f"    {line}" for line in _PROBLEM_SCHEMA),
         "  </wsdl:types>",

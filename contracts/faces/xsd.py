@@ -1,7 +1,7 @@
 """The XML Schema 1.0 of a contract's canonical messages.
 
 Element order is property order, arrays are repeated elements, an absentable field is nillable with an `absent` attribute. What the
-schema takes and the decoder does not is listed in `contracts.faces.differences`; the decoder enforces the stricter.
+schema takes and the decoder does not is listed in `contracts.faces.foreign.differences`; the decoder enforces the stricter.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from contracts.compiled import CompiledContract
-from contracts.forms import plain
-from contracts.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type
-from contracts.patterns import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.canonical.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type
+from contracts.canonical.patterns import DATE_PATTERN, DATE_TIME_PATTERN
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.value_formats import plain
 from contracts.wire.xmltext import escape_text
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"

@@ -1,6 +1,6 @@
 """A foreign interface written as a contract folder: contract.yaml, schema.json, one mapping table, a sample of each message.
 
-What only people know is marked with `MARK` and a hint in both languages; `contracts.marks` finds it, so `check` names what is left.
+What only people know is marked with `MARK` and a hint in both languages; `contracts.folder.todo_markers` finds it, so `check` names what is left.
 Invariant: apart from its marks, a draft holds (`compile_bundle` takes it), and the same interface gives the same bytes.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.errors import Words
+from contracts.compiled.loader import RESERVED
+from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
 from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, told
-from contracts.loader import RESERVED
-from contracts.marks import MARK
 from contracts.wire.jsontext import pretty
 
 _ASKS: Final[Mapping[str, Words]] = {

@@ -13,7 +13,7 @@ from lxml import etree
 
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
-from contracts.steps import XML
+from contracts.mapping.steps import XML
 
 XS: Final = "http://www.w3.org/2001/XMLSchema"
 SOAPENC: Final = "http://schemas.xmlsoap.org/soap/encoding/"

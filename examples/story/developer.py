@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from examples import messages
 from examples.story.exchange import QUESTION
 from examples.story.world import Telling, World, check, same
+from gateway.sandbox.standins import messages
 
 
 def first_call(world: World) -> str:

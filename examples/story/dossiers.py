@@ -8,9 +8,9 @@ import uuid
 
 from lxml import etree
 
-from examples import messages
 from examples.story.exchange import read_feed
 from examples.story.world import Telling, World, check, same
+from gateway.sandbox.standins import messages
 
 DOSSIERS = "dossier-status/v1"
 ONE_STOP = "urn:caobang:mot-cua:1"

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from examples.clients.errors import LogError
 from examples.story.world import DidNotHold, Telling, World, check, same
+from gateway.sample_client.errors import LogError
 
 
 def refusals_logged(world: World) -> str:

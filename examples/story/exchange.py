@@ -12,9 +12,9 @@ import zeep
 from lxml import etree
 from zeep.transports import Transport as ZeepTransport
 
-from examples import messages
-from examples.clients.soap import ZeepSigner
 from examples.story.world import Telling, World, check, same
+from gateway.sample_client.soap import ZeepSigner
+from gateway.sandbox.standins import messages
 
 ALERTS = "incident-alert/v1"
 REPORTS = "field-report/v1"

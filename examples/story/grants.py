@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import Telling, World, check, same
+from gateway.sandbox.standins import messages
 
 OFFICERS = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 CALLER, AGENCY = "thuc-phan", "H14.21"  # the ward, which nobody granted anything yet

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from examples.clients.rest import RestClient, TokenRefused
-from examples.clients.signing import Signer
 from examples.story.refusals import VALUES
 from examples.story.world import Telling, World, check
+from gateway.sample_client.rest import RestClient, TokenRefused
+from gateway.sample_client.signing import Signer
 
 SYSTEM = "y-te"
 

@@ -27,12 +27,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from examples import messages
-from examples.clients.audit import Receipt
-from examples.clients.errors import LogError, NoProof
-from examples.clients.jsontext import dump_json
 from examples.story.exchange import ALERTS, read_feed
 from examples.story.world import DidNotHold, Telling, World, check, same
+from gateway.sample_client.audit import Receipt
+from gateway.sample_client.errors import LogError, NoProof
+from gateway.sample_client.jsontext import dump_json
+from gateway.sandbox.standins import messages
 
 CALLER: Final = "quan-trac"
 PROVIDER: Final = "truong-ha"
@@ -151,7 +151,15 @@ def old_provider(world: World) -> str:
     config, secret = beside(folder)
     place = urlsplit(config["provider"]["system"])
     assert place.port is not None
-    office = [sys.executable, "-m", "examples.standins.field_office", "--secret", str(folder / "local.secret"), "--port", str(place.port)]
+    office = [
+        sys.executable,
+        "-m",
+        "gateway.sandbox.standins.field_office",
+        "--secret",
+        str(folder / "local.secret"),
+        "--port",
+        str(place.port),
+    ]
     with contextlib.ExitStack() as stack:
         stack.enter_context(program(office, place.port, folder / "office.log"))
         listen = int(config["provider"]["listen"].rpartition(":")[2])

@@ -6,9 +6,9 @@ import json
 
 from cryptography import x509
 
-from examples.clients.keyset import is_authority
-from examples.clients.transport import Transport
 from examples.story.world import Telling, World, check
+from gateway.sample_client.keyset import is_authority
+from gateway.sample_client.transport import Transport
 
 
 def published(world: World) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from examples import messages, misuse
-from examples.clients.wssec import Element
+from examples import misuse
 from examples.story.exchange import ALERTS, INDICATOR, QUESTION, question
 from examples.story.world import Telling, World, check, same
+from gateway.sample_client.wssec import Element
+from gateway.sandbox.standins import messages
 
 REQUESTS = "/field-report/v1/requests"
 VALUES = messages.indicator_question(**QUESTION)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, Prepared, RestClient
-from examples.clients.soap import SoapAnswer, SoapClient
-from examples.clients.transport import Transport
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, Prepared, RestClient
+from gateway.sample_client.soap import SoapAnswer, SoapClient
+from gateway.sample_client.transport import Transport
 
 
 class DidNotHold(AssertionError):

@@ -26,8 +26,8 @@ from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Store, hold, seal_key
 from gateway.client import Identity, NoConnection
-from gateway.client.trusted import TrustedKeys
-from security.channel import SUITES_12
+from gateway.client.identities.trusted import TrustedKeys
+from security.pki.tls import SUITES_12
 
 log = logging.getLogger("lgsp.agent")
 _FAREWELL: Final = 5.0

@@ -24,15 +24,15 @@ from gateway.agent.listener import Head, Reply
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Carried, Store
 from gateway.client import Identity
-from gateway.client.trusted import TrustedKeys
+from gateway.client.identities.trusted import TrustedKeys
 from security import jose
-from security.authority import system_of
-from security.encryptkeys import EncryptKey
-from security.httpsig import HttpRequest, Verified, sign_response, verify_request
+from security.encryption_keys import EncryptKey
+from security.http_signatures import HttpRequest, Verified, sign_response, verify_request
 from security.keys import load_certificate
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import blinded, encrypt_envelope
-from security.wssec import VerifiedEnvelope, sign_envelope, verify_envelope
+from security.pki.authority import system_of
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.verify import VerifiedEnvelope, sign_envelope, verify_envelope
 
 JSON: Final = "application/json"
 _ANSWER_MOST: Final = 20_000_000

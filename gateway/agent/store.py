@@ -22,7 +22,7 @@ from typing import Any, Final
 from contracts.base.errors import Ours, Theirs
 from gateway.agent.config import DAY, QueueBounds
 from gateway.agent.secret import check_private
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from security.seal import seal, unseal
 
 KEEP_ENDED: Final = 7 * DAY

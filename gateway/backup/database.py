@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 
 from gateway.backup.manifest import Tick, broken
-from gateway.journal import tables
 from gateway.journal.database import revision
+from gateway.journal.schema import tables
 
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"

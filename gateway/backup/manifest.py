@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.base.errors import Theirs
-from security import checkpoint as notes
-from security.checkpoint import NoteError, NoteKey
+from security.transparency import checkpoint as notes
+from security.transparency.checkpoint import NoteError, NoteKey
 
 FORMAT: Final = "lgsp-backup/1"
 NAME: Final = "manifest.json"

@@ -22,26 +22,26 @@ import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway import settings as settings_module
-from gateway.audit import origins
-from gateway.audit.logkey import LogKey
-from gateway.audit.tiles import root_at
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.tiles import root_at
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest, succession
-from gateway.backup.back import bring_back
 from gateway.backup.manifest import Manifest, Tick
+from gateway.backup.restore_fixups import bring_back
 from gateway.backup.succession import Decision, Known
 from gateway.backup.take import DESTROYED, SANDBOX, VAULT_KEYS, check_free, full_told, note
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
-from gateway.keyring import NAMES, Keyring
-from gateway.registry.held import digest_of, hold
-from gateway.registry.revisions import remember
-from gateway.registry.rows import HOLD
-from gateway.registry.sealing import AT_ONCE, Seal
+from gateway.journal.schema import tables
+from gateway.keys.keyring import NAMES, Keyring
+from gateway.registry.restore_lock import digest_of, hold
+from gateway.registry.seals.revisions import remember
+from gateway.registry.seals.rows import HOLD
+from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
-from security import entry as form
-from security.checkpoint import NoteKey
+from security.transparency import entry as form
+from security.transparency.checkpoint import NoteKey
 
 MARK: Final = "restore.json"  # in the folder that is being built, and under this key in the database: which restore that is
 _KEY: Final = "restore.id"

@@ -20,9 +20,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contracts.base.errors import Theirs
-from gateway.audit.tiles import root_at
-from security import checkpoint as notes
-from security.checkpoint import Checkpoint, NoteError, NoteKey
+from gateway.audit.log.tiles import root_at
+from security.transparency import checkpoint as notes
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,21 +24,21 @@ import gateway.backup.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours, Theirs, Words
 from contracts.base.ids import new_id
 from gateway import __version__
-from gateway.atrest import is_protected
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import Report, verify_log
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
 from gateway.backup.manifest import LAST, Manifest, Tick
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.keyring import Keyring
-from gateway.registry.revisions import remember
-from gateway.registry.revisions import revision as registry_revision
+from gateway.keys.key_encryption import is_protected
+from gateway.keys.keyring import Keyring
+from gateway.registry.seals.revisions import remember
+from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings, save
-from security import entry as form
-from security.checkpoint import NoteKey
+from security.transparency import entry as form
+from security.transparency.checkpoint import NoteKey
 
 VAULT_KEYS: Final = "vault-keys"
 DESTROYED: Final = "destroyed"  # in the folder of the vault's keys: a mark for each key that retention ended, under its id

@@ -65,7 +65,7 @@ def door(
     edge_socket_fd: Annotated[int | None, typer.Option("--edge-socket-fd")] = None,
 ) -> None:
     """One door process, on inherited sockets."""
-    from gateway.app import Listeners, run_door
+    from gateway.processes.door import Listeners, run_door
 
     run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
 
@@ -73,7 +73,7 @@ def door(
 @app.command(hidden=True)
 def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The people's listener, on an inherited socket."""
-    from gateway.desk import run_desk
+    from gateway.processes.desk import run_desk
 
     run_desk(load_settings(data), fd, lifeline, ready)
 
@@ -81,7 +81,7 @@ def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -
 @app.command(hidden=True)
 def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The keeper: sequencer, delivery, recovery."""
-    from gateway.commands.keep import run_keeper
+    from gateway.processes.keeper import run_keeper
 
     run_keeper(load_settings(data), lifeline, ready)
 
@@ -89,7 +89,7 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
 @app.command(hidden=True)
 def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """Takes up what systems drop into their folders."""
-    from gateway.files.worker import run_files
+    from gateway.processes.files import run_files
 
     run_files(load_settings(data), lifeline, ready)
 

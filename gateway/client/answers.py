@@ -15,7 +15,7 @@ from lxml import etree
 
 from contracts.base.errors import Branch, Failure, Finding, Language
 from contracts.wire import jsontext, soap
-from security.fields import FieldError, Item, parse_dictionary
+from security.structured_fields import FieldError, Item, parse_dictionary
 
 PHASES: Final = ("intent", "outcome", "refusal")
 _LANGUAGES: Final[tuple[Language, Language]] = ("vi", "en")

@@ -20,21 +20,22 @@ from lxml import etree
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from contracts.base.errors import Language
-from gateway.client import proofs, reconciliation, rest, soap
+from gateway.client import rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
+from gateway.client.audit import proofs, reconciliation
+from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.proofs import Proof
+from gateway.client.audit.reconciliation import Statement
 from gateway.client.errors import BadIdentity, BadState, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
 from gateway.client.feeds import FeedPage
-from gateway.client.identity import Identity
-from gateway.client.proofs import Proof
-from gateway.client.reconciliation import Statement
+from gateway.client.identities.identity import Identity
+from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.transport import HttpTransport, Transport
-from gateway.client.trusted import TrustedKeys
-from gateway.client.witness import Witness
 from security import jose
-from security.checkpoint import Checkpoint
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.tokens import make_assertion
-from security.wsdecrypt import BodyKeys
+from security.transparency.checkpoint import Checkpoint
+from security.wssec.decrypt import BodyKeys
 
 TOKEN_PATH: Final = "/oauth/token"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

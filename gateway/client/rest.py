@@ -18,10 +18,10 @@ from gateway.client.answers import Answer, Problem, Receipt, note_of
 from gateway.client.errors import BadIdentity, BadUsage, NotProven, refused
 from gateway.client.transport import RawAnswer
 from security import jose
-from security.encryptkeys import EncryptKey
-from security.fields import FieldError, serialise_string
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.encryption_keys import EncryptKey
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey, VerifyKey
+from security.structured_fields import FieldError, serialise_string
 
 JSON: Final = "application/json"
 # What a path and query may hold as it is; all else (a Vietnamese letter, a space) is percent-encoded before it is signed.

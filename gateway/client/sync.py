@@ -17,13 +17,13 @@ from lxml import etree
 from contracts.base.errors import Language
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
+from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.proofs import Proof
+from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feeds import FeedPage
-from gateway.client.identity import Identity
-from gateway.client.proofs import Proof
-from gateway.client.reconciliation import Statement
-from gateway.client.witness import Witness
-from security.checkpoint import Checkpoint
+from gateway.client.identities.identity import Identity
+from security.transparency.checkpoint import Checkpoint
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import Any
 from gateway.client import Identity
 from gateway.client.client import AsyncClient
 from gateway.client.errors import BadUsage
-from gateway.client.succession import Succession, accept, ask
+from gateway.client.identities.succession import Succession, accept, ask
 from gateway.commands.client import secret_in, told_in_words
 from gateway.commands.output import emit
-from security.checkpoint import Checkpoint, NoteError, NoteKey
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
 
 def accept_log(identity: Path, passphrase: Path | None, state: Path | None, yes: bool, vkey: str | None, lost: bool, as_json: bool) -> None:

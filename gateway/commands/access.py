@@ -16,21 +16,21 @@ from gateway.commands import given
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
-from gateway.journal import tables
 from gateway.journal.database import open_engine
-from gateway.registry import granting
-from gateway.registry.document import parse_grants
+from gateway.journal.schema import tables
+from gateway.registry.changes import granting
+from gateway.registry.changes.document import parse_grants
+from gateway.registry.changes.officers import officers
 from gateway.registry.failures import unknown
-from gateway.registry.officers import officers
 from gateway.registry.parts.grants import unshown
 from gateway.registry.records import Change
-from gateway.registry.revisions import raise_revision
-from gateway.registry.sealing import Act, Seal, changing
+from gateway.registry.seals.revisions import raise_revision
+from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security import approvals
-from security.grants import OFFICERS, Grant, Reason, digest, judge
-from security.windows import civil
+from security.grants import approvals
+from security.grants.grants import OFFICERS, Grant, Reason, digest, judge
+from security.grants.windows import civil
 
 OFFICER_PREFIX: Final = "officer/"
 ACTOR: Final = "command line"

@@ -10,11 +10,11 @@ from gateway.commands import given, known
 from gateway.commands.output import emit
 from gateway.exchange.quotas import Asked, refused, used
 from gateway.journal.database import open_engine
-from gateway.registry.matrix import Cell, cell, matrix, operations, text
+from gateway.registry.changes.matrix import Cell, cell, matrix, operations, text
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security.grants import Grant
-from security.windows import Quota, civil
+from security.grants.grants import Grant
+from security.grants.windows import Quota, civil
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, at: str | None, as_json: bool) -> None:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.base.times import rfc3339
-from gateway import child
 from gateway.agent import check as checks
 from gateway.agent import setup
 from gateway.agent.app import serve
 from gateway.agent.config import load
 from gateway.agent.store import Store, Taken, seal_key
 from gateway.commands.output import Exit, emit, fail
-from security.windows import civil
+from gateway.processes import child
+from security.grants.windows import civil
 
 
 def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:

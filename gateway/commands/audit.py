@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gateway.audit import journey
-from gateway.audit.search import reading
+from gateway.audit.search import journey
+from gateway.audit.search.search import reading
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
 from gateway.settings import Settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gateway.audit import origins
-from gateway.audit.folder import Wanted, export
-from gateway.audit.proofs import newest
-from gateway.audit.sources import paged
+from gateway.audit.log import origins
+from gateway.audit.log.proofs import newest
+from gateway.audit.verify.folder import Wanted, export
+from gateway.audit.verify.sources import paged
 from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.output import Exit, emit, fail, not_written
@@ -16,9 +16,9 @@ from gateway.commands.progress import progress as shown
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.entry import Json
+from security.transparency.entry import Json
 
 ACTOR = "command line"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from contracts.base.times import rfc3339
-from gateway.audit import origins
+from gateway.audit.log import origins
 from gateway.commands.output import emit
 from gateway.journal.database import open_engine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 
 def origins_of(settings: Settings, as_json: bool) -> None:

@@ -11,12 +11,12 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from contracts.base.errors import Words
-from gateway.audit.remote import Remote
-from gateway.audit.sources import NoSource, NotYet
+from gateway.audit.verify.remote import Remote
+from gateway.audit.verify.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.commands import given
 from gateway.commands.output import Exit, exit_of, fail, failed
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 
 
 @dataclass(frozen=True, slots=True)

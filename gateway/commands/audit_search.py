@@ -15,25 +15,25 @@ from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
 from contracts.base.visible import visible
-from gateway.audit import journey as journeys
-from gateway.audit import origins
-from gateway.audit import search as searching
-from gateway.audit.facts import Facts, Logged
-from gateway.audit.index import Indexer
-from gateway.audit.journey import Journey
-from gateway.audit.search import Query
+from gateway.audit.log import origins
+from gateway.audit.search import journey as journeys
+from gateway.audit.search import search as searching
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.journey import Journey
+from gateway.audit.search.search import Query
 from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as drawn
 from gateway.commands.stopping import Stopped
 from gateway.exchange import entries
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.entry import keyed
-from security.windows import VIETNAM, civil
+from security.grants.windows import VIETNAM, civil
+from security.transparency.entry import keyed
 
 _PAGE: Final = 500
 _ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for

@@ -12,30 +12,30 @@ from cryptography import x509
 from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Failure, Ours
-from gateway.audit import origins
-from gateway.audit.checkpoints import read_note, size_of
-from gateway.audit.complete import Completeness, check_complete
-from gateway.audit.folder import FolderSource
-from gateway.audit.outside import Outside
-from gateway.audit.registered import Registered, check_registered
-from gateway.audit.remote import RemoteSource
-from gateway.audit.rows.check import check_tables
-from gateway.audit.sources import DatabaseSource, Source
-from gateway.audit.verify import Report, verify
-from gateway.authority import EmbeddedAuthority
+from gateway.audit.log import origins
+from gateway.audit.log.checkpoints import read_note, size_of
+from gateway.audit.verify.complete import Completeness, check_complete
+from gateway.audit.verify.folder import FolderSource
+from gateway.audit.verify.registered import Registered, check_registered
+from gateway.audit.verify.remote import RemoteSource
+from gateway.audit.verify.rows.check import check_tables
+from gateway.audit.verify.sources import DatabaseSource, Source
+from gateway.audit.verify.verify import Report, verify
+from gateway.audit.witnessing.verify import Outside
 from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
 from gateway.commands.vouchers import Vouchers
-from gateway.journal import schema, tables
 from gateway.journal.database import open_engine, snapshot
-from gateway.keyring import Keyring
-from gateway.registry.sealing import Seal
+from gateway.journal.schema import comparison, tables
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from security.checkpoint import Checkpoint, NoteKey
-from security.entry import keyed
+from security.transparency.checkpoint import Checkpoint, NoteKey
+from security.transparency.entry import keyed
 
 _OWN = {
     "instance": "note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result\n"
@@ -128,7 +128,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
-            missing += [f"the schema of the database, {each}" for each in schema.differences(connection)]
+            missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
             if asked.whole:
                 rows = check_complete(
                     connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)

@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gateway.audit.sources import NoSource
-from gateway.audit.watch import DatabaseLog, Log, RemoteLog, look
+from gateway.audit.verify.sources import NoSource
+from gateway.audit.verify.watch import DatabaseLog, Log, RemoteLog, look
 from gateway.client import NoConnection
-from gateway.client.witness import Witness
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
 from gateway.commands.stopping import Stopped
 from gateway.journal.database import open_engine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteKey
 
 
 def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:

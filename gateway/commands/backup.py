@@ -19,11 +19,11 @@ from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
 from gateway.journal.database import open_engine
-from gateway.registry import held
-from gateway.registry.sealing import Seal, changing
+from gateway.registry import restore_lock
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteKey
 
 _WHY: Final = {
     "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
@@ -141,7 +141,7 @@ def restore(
 def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = held.held(connection)
+        found = restore_lock.held(connection)
     if found is None or found["confirmed"]:
         raise Theirs("backup.not-held", data=settings.data)
     restored = found["backup"]
@@ -154,7 +154,7 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
         raise Theirs("backup.old-runs", old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
-        opens = held.confirm(act.connection)
+        opens = restore_lock.confirm(act.connection)
         act.note("restore-confirmed", facts, time.time(), actor=by)
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")

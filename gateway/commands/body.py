@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.atrest import AtRest
-from gateway.audit.reading import View, view_body
+from gateway.audit.evidence.reading import View, view_body
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 

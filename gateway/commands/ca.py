@@ -10,15 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.base.times import rfc3339
-from gateway.authority import EmbeddedAuthority, Issuer
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import open_engine, writing
-from gateway.registry.revisions import raise_revision
-from gateway.registry.sealing import Seal, changing
-from gateway.revocation import own
+from gateway.keeper.revocation import own
+from gateway.keys.authority import EmbeddedAuthority, Issuer
+from gateway.registry.seals.revisions import raise_revision
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
+from security.grants.windows import civil
 from security.keys import thumbprint
-from security.windows import civil
 
 _DAY = 86_400.0
 _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."

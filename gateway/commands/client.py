@@ -15,12 +15,13 @@ from typing import Any, Final, cast
 from contracts.base.errors import Finding, Language
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import text_of
-from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
+from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
+from gateway.client.identities import enrol
 from gateway.commands import given, statement_file
 from gateway.commands.output import Exit, emit, exit_of, fail, finding_json, told
-from security.windows import civil
+from security.grants.windows import civil
 
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 

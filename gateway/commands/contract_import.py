@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.errors import Theirs
+from contracts.folder.todo_markers import MARK
 from contracts.importers import draft
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.names import dashed
-from contracts.importers.openapi import import_openapi
 from contracts.importers.shape import Interface, told
 from contracts.importers.skeleton import skeleton
 from contracts.importers.source import MAX_BYTES, MAX_FILES, Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.marks import MARK
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 

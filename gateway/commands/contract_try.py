@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.tryout import Tryout, Written, messages, try_out
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.proof.tryout import Tryout, Written, messages, try_out
 from contracts.wire.jsontext import pretty, write_json
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail, finding_json

@@ -11,23 +11,23 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import Report
-from contracts.check import check as check_folder
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.phrases import vietnamese
+from contracts.proof.check import Report
+from contracts.proof.check import check as check_folder
 from gateway.commands.output import Exit, emit, fail, finding_json, told
 from gateway.journal.database import open_engine
-from gateway.registry import publish as publishing
 from gateway.registry import versions
-from gateway.registry.publish import Publication
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import publish as publishing
+from gateway.registry.changes.publish import Publication
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.versions import Stored, minor_of
 from gateway.settings import Settings
-from security.entry import Json
+from security.transparency.entry import Json
 
 _NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
 _NAME: Final = re.compile(r"[a-z0-9-]+/v[1-9][0-9]*")

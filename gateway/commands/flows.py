@@ -7,24 +7,24 @@ import time
 
 from sqlalchemy import select
 
-import gateway.doors.api_failures  # noqa: F401  (registers the codes)
+import gateway.doors.api.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import text_of
-from gateway.atrest import AtRest
 from gateway.commands.actor import actor
 from gateway.commands.output import emit
 from gateway.exchange import entries
 from gateway.exchange.states import State
 from gateway.feeds import read
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import AtRest
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.windows import civil
+from security.grants.windows import civil
 
 
 def queue(settings: Settings, as_json: bool) -> None:

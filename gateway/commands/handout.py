@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from gateway.commands.output import emit
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.times import rfc3339
-from gateway.authority import EmbeddedAuthority
 from gateway.commands import given, known
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
-from gateway.registry import enrolment, keys
+from gateway.keeper.revocation import fetch
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.changes import enrolment, keys
 from gateway.registry.records import ACTIVE, Change, Key, Use
-from gateway.registry.sealing import Act, Seal, changing
+from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import load_snapshot
-from gateway.revocation import fetch
-from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
-from security.entry import Json
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.entry import Json
 
 _DAY = 86_400.0
 

@@ -17,20 +17,20 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from contracts.base.times import rfc3339
-from gateway import keyring as keys
-from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.doctor.files import key_files
 from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import NAMES, Keyring
+from gateway.keys import keyring as keys
+from gateway.keys.key_encryption import AtRest, is_protected, replace_secret, write_secret
+from gateway.keys.keyring import NAMES, Keyring
+from gateway.processes.supervisor import PID, RELOADED
 from gateway.settings import Settings, save
-from gateway.supervisor import PID, RELOADED
-from security import authority
+from security.grants.windows import civil
 from security.keys import load_certificate
-from security.windows import civil
+from security.pki import authority
 
 _RELOAD_SECONDS: Final = 180.0
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}

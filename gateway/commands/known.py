@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import KINDS
 from gateway.commands.output import Exit, fail
-from gateway.journal import tables
+from gateway.journal.schema import tables
 
 _COLUMNS: Final = {
     "agency": tables.agency.c.code,

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.authority import EmbeddedAuthority
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import open_engine
-from gateway.registry import sealing, store, versions
-from gateway.registry.document import parse
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry import store, versions
+from gateway.registry.changes.document import parse
 from gateway.registry.records import NEWEST, Change
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.seals import sealing
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.base.errors import Words
-from gateway.audit.vouched import anchors_of, witnesses_of
-from gateway.child import private_files
+from gateway.audit.witnessing.config import anchors_of, witnesses_of
 from gateway.commands.output import Exit, bad_setting, fail, failed
-from gateway.journal import schema
 from gateway.journal.database import migrate, open_engine, snapshot
-from gateway.registry.held import held_until
-from gateway.registry.sealing import Seal, adopt
+from gateway.journal.schema import comparison
+from gateway.processes.child import private_files
+from gateway.processes.supervised import NotStarted
+from gateway.processes.supervisor import PID, Supervisor
+from gateway.registry.restore_lock import held_until
+from gateway.registry.seals.sealing import Seal, adopt
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
-from gateway.supervised import NotStarted
-from gateway.supervisor import PID, Supervisor
 
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -84,7 +84,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
         with _alone(settings):
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
-            schema.check(engine)
+            comparison.check(engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             with snapshot(engine) as connection:
@@ -156,7 +156,7 @@ def _to_try(settings: Settings) -> str:
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 
   Lời gọi đầu tiên / first call:
-    {python} -m examples.clients.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
 {_plainly(settings)}"""
 

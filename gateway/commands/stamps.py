@@ -10,25 +10,25 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from gateway.audit import proofs
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import write_stamp
-from gateway.audit.vouched import Standing, anchors_of, standing
+from gateway.audit.log import proofs
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import Standing, anchors_of, standing
+from gateway.audit.witnessing.verify import write_stamp
 from gateway.commands import given
 from gateway.commands.output import Exit, bad_setting, emit, fail
 from gateway.exchange import entries
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.revocation import fetch
+from gateway.journal.schema import tables
+from gateway.keeper.revocation import fetch
+from gateway.keeper.witnessing.coverage import keep
+from gateway.keeper.witnessing.post import Unreached, trusting
+from gateway.keeper.witnessing.stamps import Authority, Stamped, clock_trouble, store
+from gateway.keys.keyring import Keyring
 from gateway.settings import BadSetting, Settings
-from gateway.vouching.post import Unreached, trusting
-from gateway.vouching.spell import keep
-from gateway.vouching.stamps import Authority, Stamped, clock_trouble, store
-from security.entry import Json
-from security.timestamp import Unstamped
-from security.windows import civil
+from security.grants.windows import civil
+from security.pki.timestamp import Unstamped
+from security.transparency.entry import Json
 
 
 def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 from contracts.base.errors import Theirs
 from contracts.base.visible import visible
 from contracts.wire.jsontext import read_json
-from gateway.client.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
+from gateway.client.audit.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
 from gateway.commands import given
 from gateway.commands.output import Exit, fail, told
 

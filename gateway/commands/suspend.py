@@ -11,10 +11,10 @@ from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
 from gateway.journal.database import open_engine
-from gateway.registry import notices
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import notices
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 
 def suspend(settings: Settings, what: notices.What, name: str, reason: Words, until: str | None, shorten: bool, as_json: bool) -> None:

@@ -9,22 +9,22 @@ from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.atrest import AtRest
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.retention import chore, clock, holds
-from gateway.retention import status as statuses
-from gateway.retention.holds import Hold
-from gateway.retention.status import KeyLine
+from gateway.journal.schema import tables
+from gateway.keeper.retention import chore, clock, holds
+from gateway.keeper.retention import status as statuses
+from gateway.keeper.retention.holds import Hold
+from gateway.keeper.retention.status import KeyLine
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.windows import civil, moment
+from security.grants.windows import civil, moment
 
 _ROUNDS: Final = 3
 _LOOK: Final = (

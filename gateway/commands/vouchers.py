@@ -8,13 +8,13 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection
 
-from gateway.audit.outside import Outside, verify_outside
-from gateway.audit.vouched import read_anchors
+from gateway.audit.witnessing.config import read_anchors
+from gateway.audit.witnessing.verify import Outside, verify_outside
 from gateway.commands.output import Exit, fail
 from gateway.commands.progress import Progress
 from gateway.settings import BadSetting
-from security.checkpoint import NoteKey
-from security.cosignature import CosignerKey
+from security.transparency.checkpoint import NoteKey
+from security.transparency.cosignature import CosignerKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.integers import whole_number
-from gateway import child
 from gateway.commands.output import Exit, emit, fail
+from gateway.processes import child
 from gateway.witness.judge import Judge
 from gateway.witness.state import BadFolder, Folder
-from security.checkpoint import NoteError
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteError
 
 
 def key(data: Path, name: str | None, as_json: bool) -> None:

@@ -19,12 +19,14 @@ from starlette.routing import Route
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.console.words import WORDS
-from gateway.doors import api_audit, api_status, documents
-from gateway.doors.api_services import DeskServices
-from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
-from gateway.doors.body import Receive, Scope, Send
+from gateway.doors import documents
+from gateway.doors.api import audit
+from gateway.doors.api import status as api_status
+from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge, send_reply
+from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Health, Vitals
-from security.windows import civil
+from gateway.doors.http.body import Receive, Scope, Send
+from security.grants.windows import civil
 
 POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {
@@ -39,7 +41,7 @@ def build_desk(services: DeskServices) -> Any:
     """ASGI of the people's listener."""
     vitals = Vitals(services.engine, services.registry, services.clock, services.settings.drop_root)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
-    apis = build(document, {**api_audit.HANDLERS, **api_status.handlers(vitals)}, services)
+    apis = build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services)
     pages = _pages(services, vitals)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,17 +21,17 @@ from adapters.model import Adapter, Incoming, Message, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.errors import Failure
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Breakers, Position
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.jose import Opener
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys
+from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, Row, Select, case, func, select, upda
 import gateway.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Ours
 from gateway.delivery.steps import TAKEN_UP
-from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
+from gateway.journal.schema import tables
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
@@ -31,7 +31,7 @@ _FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEA
 
 
 class Leading(Protocol):
-    """What a leading keeper carries (`gateway.audit.lease.Lease`)."""
+    """What a leading keeper carries (`gateway.audit.log.lease.Lease`)."""
 
     @property
     def name(self) -> str: ...

@@ -31,7 +31,7 @@ import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from gateway.delivery import steps
 from gateway.delivery.breaker import Position
 from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
@@ -46,7 +46,7 @@ from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
 from gateway.vault.integrity import TAMPERED, tampered
 from gateway.vault.vault import Vault
-from security.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
+from security.transparency.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8

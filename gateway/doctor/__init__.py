@@ -15,7 +15,7 @@ from gateway.doctor.findings import Found, found
 from gateway.doctor.modes import modes
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
-from gateway.doctor.vouching import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 

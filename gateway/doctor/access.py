@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from gateway.doctor.findings import Found, found
-from gateway.registry.granting import grants
-from gateway.registry.officers import officers
+from gateway.registry.changes.granting import grants
+from gateway.registry.changes.officers import officers
 from gateway.settings import Settings
-from security.grants import OFFICERS
+from security.grants.grants import OFFICERS
 
 
 def access(settings: Settings, connection: Connection, now: float) -> Iterator[Found]:

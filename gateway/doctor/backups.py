@@ -13,10 +13,10 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.registry.held import held
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import held
 from gateway.settings import Settings
-from security.windows import Moment
+from security.grants.windows import Moment
 
 _DAY: Final = 86_400.0
 

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry.standing import standings
 from gateway.settings import Settings
+from security.grants.windows import Moment, civil
 from security.keys import load_certificate
-from security.windows import Moment, civil
 
 _DAY: Final = 86_400.0
 SOON: Final = 14 * _DAY

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 
 from adapters.files import quarantined
 from contracts.base.errors import Failure
-from gateway.atrest import is_protected
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import is_protected
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.settings import FILE, Settings
 from security.keys import load_certificate
 

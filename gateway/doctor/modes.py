@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import make_url
 
 from gateway.doctor.findings import Found, found
-from gateway.journal.takenup import FOLDER
+from gateway.journal.taken_up import FOLDER
 from gateway.settings import Settings
 
 _NOT_OURS: Final = stat.S_IRWXG | stat.S_IRWXO

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, or_, select
 
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.vault.integrity import TAMPERED
 
 _NAMED: Final = 5

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, select
 
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Found, found
-from gateway.journal import tables
-from gateway.retention import clock
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock
 from gateway.settings import Settings
 from gateway.vault.keystore import KeyStore, copied
-from security.windows import Moment
+from security.grants.windows import Moment
 
 _GRACE: Final = 86_400.0
 _NAMED: Final = 5

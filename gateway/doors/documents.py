@@ -13,10 +13,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from contracts.base.errors import Language, Theirs, Words
-from contracts.compiled import CompiledContract
-from contracts.faces import dcat, foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces import dcat
+from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
-from contracts.faces.page import page
+from contracts.faces.pages.page import page
 from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl

@@ -8,10 +8,10 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from contracts.base.errors import Policy
-from contracts.model import Contract
+from contracts.canonical.model import Contract
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.encryptkeys import EncryptKey, newest
+from security.encryption_keys import EncryptKey, newest
 
 
 def answers_for(contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False) -> EncryptKey | None:

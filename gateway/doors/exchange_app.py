@@ -17,20 +17,20 @@ from typing import Any, Final, TypeVar
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from contracts.wire import problems
 from gateway.doors import documents
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
-from gateway.doors.channel import identify
-from gateway.doors.costly import Reading, Readings
-from gateway.doors.costs import BUDGETS, Budgets, is_costly
 from gateway.doors.health import PATHS
-from gateway.doors.limits import Limits
+from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
+from gateway.doors.http.channel import identify
+from gateway.doors.http.costly import Reading, Readings
+from gateway.doors.http.costs import BUDGETS, Budgets, is_costly
+from gateway.doors.http.limits import Limits
+from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
-from gateway.doors.takenup import TAKEN_AT, TRANSFER, TakenUp
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gateway.doors.limit_failures  # noqa: F401  registers the codes of limits
+import gateway.doors.http.failures  # noqa: F401  registers the codes of limits
 from contracts.base.errors import Branch, Kind, Words, register
 
 register(

@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Engine, func, select
 from adapters.files import quarantined
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.doors import refusals
-from gateway.doors.body import Receive, Scope, Send
+from gateway.doors.http import refusals
+from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.reply import Reply
 from gateway.exchange.states import State
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
 
 KEPT_SECONDS: Final = 2.0

@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.base.errors import Failure, Policy, Theirs
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
-from gateway.doors.channel import Channel, identify
 from gateway.doors.encryption import answers_for, demand_key
-from gateway.doors.reader import Job
+from gateway.doors.http.channel import Channel, identify
+from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
-from security import httpsig, jose, tokens
-from security.encryptkeys import EncryptKey
+from security import http_signatures, jose, tokens
+from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
@@ -73,7 +73,7 @@ class Proof(NamedTuple):
     """A caller who proved by channel, token and signature who it is, and the signature's facts."""
 
     channel: Channel
-    signature: httpsig.Verified
+    signature: http_signatures.Verified
 
 
 @dataclass(slots=True)
@@ -95,8 +95,8 @@ class RestDoor:
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
-        request = httpsig.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = httpsig.verify_request(request, snapshot.key, received.at)
+        request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
+        signature = http_signatures.verify_request(request, snapshot.key, received.at)
         if signature.key.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature")
         return Proof(channel, signature)
@@ -130,7 +130,7 @@ class RestDoor:
             raise Theirs("body.unexpected", method=received.method, path=received.path)
         if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
             raise Theirs("query.unexpected", path=received.path)
-        signature: httpsig.Verified = authenticated.proof
+        signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
         return Requested(opened, message_id, operation, operation.request, content)
@@ -210,7 +210,7 @@ class RestDoor:
         body: bytes,
         received: Received,
         receipt: Receipt | None,
-        proof: httpsig.Verified | None = None,
+        proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
         """An answer with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body
@@ -224,7 +224,9 @@ class RestDoor:
         note = self.checkpoint()
         if note:
             headers["lgsp-checkpoint"] = f":{note}:"
-        headers.update(httpsig.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof))
+        headers.update(
+            http_signatures.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof)
+        )
         return Reply(status, headers, body)
 
 

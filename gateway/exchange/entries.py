@@ -15,8 +15,8 @@ from gateway.exchange.stages import Addressed, Authenticated, Committed, Decoded
 from gateway.journal.write import LogRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security import entry as form
 from security.keys import thumbprint
+from security.transparency import entry as form
 
 HashId = Callable[[str], str]
 

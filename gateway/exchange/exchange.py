@@ -23,7 +23,7 @@ from adapters.model import evidence_of
 from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange import entries
@@ -56,7 +56,7 @@ from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
 from gateway.vault.integrity import TAMPERED
 from gateway.vault.vault import Vault
-from security.entry import SALT
+from security.transparency.entry import SALT
 
 BUSY_SECONDS: Final = 1
 log = logging.getLogger("lgsp.exchange")

@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Policy
-from contracts.model import Contract, Pattern
+from contracts.canonical.model import Contract, Pattern
 from gateway.exchange.stages import Authorised, Decoded, Requested
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
-from security.grants import Decision, Grant, quota_refusal
+from security.grants.grants import Decision, Grant, quota_refusal
 
 _MOST: Final = 10_000
 

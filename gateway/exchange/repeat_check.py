@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, select
 from contracts.base.errors import Ours
 from gateway.exchange.forms import receipt_of
 from gateway.exchange.states import FINAL, State
-from gateway.journal import tables
 from gateway.journal.logged import Logged, entry_of
+from gateway.journal.schema import tables
 from gateway.vault.classes import SALT_PART
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack

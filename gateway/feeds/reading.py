@@ -25,7 +25,8 @@ from contracts.base.errors import Finding, Ours, Theirs, Words
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
-from gateway.journal import epochs, tables
+from gateway.journal import epochs
+from gateway.journal.schema import tables
 from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 

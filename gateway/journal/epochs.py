@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 
 KEY: Final = "feed.epoch"
 OFFSETS: Final = (

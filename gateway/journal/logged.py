@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from gateway.journal import tables
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):

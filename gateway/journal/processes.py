@@ -16,8 +16,8 @@ from sqlalchemy import Engine, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 
 BEAT_SECONDS: Final = 2.0
 

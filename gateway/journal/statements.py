@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import TransferChange
 
 Row = tuple[Any, ...]

@@ -58,7 +58,7 @@ class QueueRow(NamedTuple):
 
 
 class TransferRow(NamedTuple):
-    """The columns of a new transfer (`gateway.journal.tables.transfer`)."""
+    """The columns of a new transfer (`gateway.journal.schema.tables.transfer`)."""
 
     id: str
     state: str

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from adapters.model import DropFolder, Endpoint
 from contracts.base.errors import Words
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
 
 ACTIVE: Final = "active"

@@ -19,24 +19,24 @@ from sqlalchemy import Connection, select
 import gateway.registry.failures  # noqa: F401  (registers the codes)
 from adapters.model import Endpoint
 from contracts.base.errors import Policy, Words
-from contracts.compiled import Codec, CompiledContract, alive, compile_bundle
-from contracts.model import Contract, Operation
-from contracts.pinned import PinnedCodec, pinned
-from gateway.journal import tables
-from gateway.registry.granting import grants
-from gateway.registry.held import held_until
-from gateway.registry.keys import outside
-from gateway.registry.notices import NO_NOTICE, Notice, notices
-from gateway.registry.officers import officers
+from contracts.canonical.model import Contract, Operation
+from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
+from contracts.compiled.pinned import PinnedCodec, pinned
+from gateway.journal.schema import tables
+from gateway.registry.changes.granting import grants
+from gateway.registry.changes.keys import outside
+from gateway.registry.changes.notices import NO_NOTICE, Notice, notices
+from gateway.registry.changes.officers import officers
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
-from gateway.registry.revisions import revision
+from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import RouteTable
+from gateway.registry.seals.revisions import revision
 from gateway.registry.standing import key_of, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
-from security.approvals import Officer
-from security.encryptkeys import EncryptKey
-from security.grants import Decision, Grant, Held, Reason, Request, refusal
+from security.encryption_keys import EncryptKey
+from security.grants.approvals import Officer
+from security.grants.grants import Decision, Grant, Held, Reason, Request, refusal
 from security.keys import VerifyKey
 
 __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snapshot"]
@@ -94,7 +94,7 @@ class Snapshot:
 
     def encrypt_keys(self, system: str) -> tuple[EncryptKey, ...]:
         """What bodies to a system may be encrypted for: its keys that are not revoked, newest first. Their validity in time is checked by whoever
-        encrypts (`security.encryptkeys.newest`)."""
+        encrypts (`security.encryption_keys.newest`)."""
         return self._encrypt_keys.get(system, ())
 
     def codec(self, system: System, contract: CompiledContract) -> Codec:

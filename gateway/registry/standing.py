@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, insert, select, update
 
 from contracts.base.times import rfc3339
-from gateway.journal import tables
-from gateway.registry.keys import UNSPECIFIED
+from gateway.journal.schema import tables
+from gateway.registry.changes.keys import UNSPECIFIED
 from gateway.registry.records import REVOKED, Key, OutsideAuthority, Use
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
+from security.grants.windows import civil
 from security.keys import VerifyKey
-from security.revocation import Status
-from security.windows import civil
+from security.pki.revocation import Status
 
 
 class Standing(NamedTuple):

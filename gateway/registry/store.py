@@ -20,18 +20,18 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Policy, Words
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.journal import tables
-from gateway.registry.document import Document
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from gateway.journal.schema import tables
+from gateway.registry.changes.document import Document
+from gateway.registry.changes.granting import apply_grants
+from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
+from gateway.registry.changes.officers import apply_officers
 from gateway.registry.failures import unknown
-from gateway.registry.granting import apply_grants
-from gateway.registry.keys import add_key, apply_authorities, apply_keys, revoke_key
-from gateway.registry.officers import apply_officers
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
-from gateway.registry.revisions import alone, raise_revision, remember, revision
+from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
 from gateway.registry.versions import in_force, minor_of
-from security.chains import Trust
+from security.pki.chains import Trust
 
 __all__ = [
     "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key", "set_state", "systems",
@@ -215,7 +215,7 @@ def _routes(connection: Connection, document: Document) -> list[Change]:
 
 
 def set_state(connection: Connection, what: Literal["agency", "system", "grant"], name: str, active: bool) -> list[Change]:
-    """Suspend or resume one agency, system or grant; `gateway.registry.notices` tells why."""
+    """Suspend or resume one agency, system or grant; `gateway.registry.changes.notices` tells why."""
     table, column = {
         "agency": (tables.agency, tables.agency.c.code),
         "system": (tables.system, tables.system.c.id),
@@ -239,7 +239,7 @@ def set_state(connection: Connection, what: Literal["agency", "system", "grant"]
 def publish_bundle(connection: Connection, bundle: Bundle, compiled: CompiledContract | None = None) -> list[Change]:
     """Store a bundle, by digest, and put it in force for its major version. It is compiled first: what does not hold is not published.
 
-    Whether it may follow what is in force is asked by `gateway.registry.publish`; a new instance has nothing in force."""
+    Whether it may follow what is in force is asked by `gateway.registry.changes.publish`; a new instance has nothing in force."""
     compiled = compiled or compile_bundle(bundle)
     contract = compiled.contract
     changes: list[Change] = []

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from contracts.base.errors import Finding, Words
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
 
 _FIRST_YEAR: Final = 1970
 

@@ -20,7 +20,7 @@ import yaml
 from contracts.base import safeyaml
 from gateway.agent.secret import new_secret
 from gateway.agent.setup import CONFIG, SECRET
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
 

@@ -22,21 +22,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from contracts.base.errors import Words
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
-from gateway.atrest import write_secret
-from gateway.audit.logkey import LogKey
-from gateway.child import private_files
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from gateway.audit.log.logkey import LogKey
 from gateway.journal.database import migrate, open_engine, writing
-from gateway.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
-from gateway.registry import granting, store
-from gateway.registry.document import Document, parse
+from gateway.keys.key_encryption import write_secret
+from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
+from gateway.processes.child import private_files
+from gateway.registry import store
+from gateway.registry.changes import granting
+from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
-from security import approvals, authority
+from security.grants import approvals
 from security.keys import PrivateKey
+from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
 STRANGER: Final = "chua-dang-ky"

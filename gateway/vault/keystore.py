@@ -22,7 +22,7 @@ from typing import Final
 import gateway.vault.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
-from gateway.atrest import PLAIN, AtRest
+from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault.classes import KeyName
 
 KEY_BYTES: Final = 32

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, func, select, text
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours
-from gateway.atrest import PLAIN, AtRest
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
+from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.keystore import KeyStore

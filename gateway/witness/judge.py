@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from gateway.witness.state import Folder, Held
-from security.checkpoint import Checkpoint, NoteError, NoteKey, open_note
-from security.cosignature import AddCheckpoint, CosignerKey, cosign
-from security.merkle import EMPTY_ROOT, ProofError, verify_consistency
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note
+from security.transparency.cosignature import AddCheckpoint, CosignerKey, cosign
+from security.transparency.merkle import EMPTY_ROOT, ProofError, verify_consistency
 
 SIZE: Final = "text/x.tlog.size"
 TEXT: Final = "text/plain; charset=utf-8"

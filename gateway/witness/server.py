@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gateway.witness.judge import TEXT, Judge, Said
 from gateway.witness.state import BadFolder
-from security.cosignature import MAX_REQUEST
+from security.transparency.cosignature import MAX_REQUEST
 
 BODY_SECONDS: Final = 10.0
 HEAD_SECONDS: Final = 20.0

@@ -15,9 +15,9 @@ from aiohttp import web
 
 from adapters.http import client_context, open_session
 from contracts.wire import soap
-from security.httpsig import HttpRequest, sign_response, verify_request
+from security.http_signatures import HttpRequest, sign_response, verify_request
 from security.keys import SigningKey
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity
 
 Script = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]

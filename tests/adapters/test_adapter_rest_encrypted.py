@@ -15,8 +15,8 @@ from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.rest import RestAdapter
 from contracts.wire import jsontext
 from security import jose
-from security.encryptkeys import DecryptKey
-from security.httpsig import sign_response
+from security.encryption_keys import DecryptKey
+from security.http_signatures import sign_response
 from tests.adapters.providers import Provider, Script, drop
 from tests.adapters.test_adapter_rest import TRANSFER
 from tests.registry.making import contracts

@@ -14,8 +14,8 @@ from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.wsdecrypt import BodyKeys
-from security.wssec import verify_envelope
+from security.wssec.decrypt import BodyKeys
+from security.wssec.verify import verify_envelope
 from tests.adapters.providers import Provider, Script, drop, never
 from tests.registry.making import Identity, contracts
 

@@ -13,10 +13,10 @@ from adapters.model import Endpoint, Incoming
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import verify_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import verify_envelope
 from tests.adapters.providers import Provider, Script
 from tests.adapters.test_adapter_soap import answer, outgoing, sample
 from tests.adapters.test_adapter_soap_encrypted import decrypt_key

@@ -14,11 +14,11 @@ from adapters.model import Endpoint, Incoming, Outgoing, evidence_of
 from adapters.soap import SoapAdapter
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
-from security.authority import KeyType, issue_encryption, new_private, private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.encryption_keys import DecryptKey
+from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.adapters.providers import Provider, Script, drop
 from tests.adapters.test_adapter_soap import TRANSFER, answer, fault, outgoing, plain, sample
 from tests.registry.making import House

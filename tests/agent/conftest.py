@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from adapters.http import client_context, open_session
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road

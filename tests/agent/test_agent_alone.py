@@ -33,7 +33,7 @@ from gateway.agent.queue import pause
 from gateway.agent.secret import LocalSecret
 from gateway.agent.setup import make
 from gateway.agent.store import LONGEST_PAUSE, Message, Store, Taken, hold, seal_key
-from gateway.client.identity import write_private
+from gateway.client.identities.identity import write_private
 from gateway.sandbox.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

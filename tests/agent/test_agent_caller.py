@@ -16,8 +16,8 @@ from lxml import etree
 from requests.auth import HTTPBasicAuth
 from zeep.transports import Transport
 
-from examples import messages
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.agent.agents import Agent, running, wait
 

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.base.ids import new_id
 from gateway.settings import Settings
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from tests.agent.agents import Agent, OldSystem, Road, running, wait
 from tests.agent.test_agent_provider import Gateway, _answered, _provider, _soap_answer
 

@@ -21,13 +21,13 @@ from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.ids import new_id
 from contracts.wire.jsontext import read_json
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.ports import free_port
 from gateway.settings import Settings
-from security.encryptkeys import EncryptKey
+from security.encryption_keys import EncryptKey
 from security.jose import Opener
 from security.keys import SigningKey, VerifyKey
-from security.wsdecrypt import BodyKeys
+from security.wssec.decrypt import BodyKeys
 from tests.agent.agents import Agent, OldSystem, running
 from tests.registry.making import contracts
 

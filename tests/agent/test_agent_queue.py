@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from examples import messages
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.agent.agents import Agent, Road, running, wait
 

@@ -15,28 +15,28 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.delivery.forwarder import Forwarder
-from gateway.doors.api_services import Services
-from gateway.doors.apis import build_apis
+from gateway.doors.api.apis import build_apis
+from gateway.doors.api.services import Services
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.exchange.exchange import Exchange
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, TransferRow, Write
 from gateway.journal.writer import Journal
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.entry import SALT, Caller, Intent, Note, freeze, salted
-from security.httpsig import HttpRequest, sign_request, verify_response
+from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.jose import Opener
 from security.tokens import make_assertion
+from security.transparency.entry import SALT, Caller, Intent, Note, freeze, salted
 from tests.registry.making import PROVINCE, House, Identity, filled, new_database, province
 
 BASE = "https://gateway.example:8443"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 
-from security.httpsig import verify_response
+from security.http_signatures import verify_response
 from tests.apis.client import World, ask
 
 

@@ -8,9 +8,9 @@ import time
 
 from gateway.journal.database import writing
 from gateway.registry import store
-from security.authority import issue_encryption, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.jose import MEDIA_TYPE, Opener
+from security.pki.authority import issue_encryption, make_issuer, make_root, new_private, private_pem
 from tests.apis.client import World
 
 FEED = "/feeds/dossier-status/v1"

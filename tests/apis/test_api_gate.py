@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.doors.apis import DOCUMENTS, BadDocument, build, merge
+from gateway.doors.api.apis import DOCUMENTS, BadDocument, build, merge
 from gateway.doors.reply import Reply
 from tests.apis.client import World, ask
 

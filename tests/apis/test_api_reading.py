@@ -9,11 +9,11 @@ import json
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry import store
-from security.checkpoint import Checkpoint
-from security.merkle import verify_consistency, verify_inclusion
+from security.transparency.checkpoint import Checkpoint
+from security.transparency.merkle import verify_consistency, verify_inclusion
 from tests.apis.client import World, ask
 from tests.registry.making import approve_all
 

@@ -13,15 +13,15 @@ from sqlalchemy import Engine, text
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.audit.search import reading
-from gateway.doors import api_reconciliation
-from gateway.doors.api_reconciliation import Unhurried
+from gateway.audit.search.search import reading
+from gateway.doors.api import reconciliation
+from gateway.doors.api.reconciliation import Unhurried
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
-from security import entry as form
-from security.httpsig import HttpRequest, sign_request, verify_response
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
+from security.http_signatures import HttpRequest, sign_request, verify_response
+from security.transparency import entry as form
 from tests.apis.client import BASE, Answer, World, ask
 
 PATH = "/audit/reconciliation"
@@ -161,14 +161,14 @@ async def test_a_long_list_fits_and_a_longer_one_is_told(world: World) -> None:
 async def test_one_at_a_time_an_agency_and_few_in_all(
     world: World, others: list[str], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_reconciliation, "_under_way", set(others))
+    monkeypatch.setattr(reconciliation, "_under_way", set(others))
     answer = await post(world, "canh-bao", said())
     assert answer.status == status, answer.body
     assert status == 200 or (answer.json["code"] == "reconciliation.busy" and answer.headers["retry-after"] == "5")
 
 
 async def test_a_comparison_that_takes_too_long_ends(yesterday: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_reconciliation, "Unhurried", lambda: Unhurried(seconds=-1.0))
+    monkeypatch.setattr(reconciliation, "Unhurried", lambda: Unhurried(seconds=-1.0))
     answer = await post(yesterday, "canh-bao", said({**COUNT, "accepted": 3}))
     assert answer.status == 503 and answer.json["code"] == "reconciliation.too-long" and answer.headers["retry-after"] == "5"
     assert yesterday.logged("reconciliation") == []

@@ -25,11 +25,11 @@ from gateway import __version__
 from gateway.cli import app
 from gateway.commands.run import _alone
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.processes.supervised import NotStarted
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import DRAFT, WHOLE, Settings, load
-from gateway.supervised import NotStarted
-from security.entry import Note, freeze
+from security.transparency.entry import Note, freeze
 from tests import commandline
 from tests.audit import making
 
@@ -276,7 +276,7 @@ def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settin
     command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
     loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
     assert "sqlalchemy" in loaded
-    assert not {"rich.progress", "cryptography", "aiohttp", "lxml", "gateway.keyring", "gateway.supervisor"} & set(loaded)
+    assert not {"rich.progress", "cryptography", "aiohttp", "lxml", "gateway.keys.keyring", "gateway.processes.supervisor"} & set(loaded)
 
 
 def test_one_up_a_data_folder(sandbox: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.journal.database import open_engine
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests import commandline

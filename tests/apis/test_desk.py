@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Ours
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from gateway.console.app import POLICY, build_desk
 from gateway.console.words import WORDS
-from gateway.doors.api_services import DeskServices
+from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
 from gateway.exchange.states import State
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.registry.held import confirm, hold
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import confirm, hold
 from tests.apis.client import Answer, World, ask
 
 ONE = "01935b6e-0000-7000-8000-000000000001"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sample_client.identity import Identity
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
 

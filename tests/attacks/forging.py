@@ -14,9 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.wssec import DS, EXC_C14N, canonical
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.wssec import DS, EXC_C14N, canonical
 
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # the order of P-256
 USUAL = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from tests.attacks.raw import Told, ask, connect, head, of, read_one
 
 CONNECTIONS = 8

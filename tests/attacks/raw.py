@@ -13,8 +13,8 @@ from typing import Any
 
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
 
 LGSP = "urn:lgsp:wire:1"
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -13,18 +13,22 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
 from contracts.wire import soap
-from examples.clients import audit, fields, httpsig, jose, signing, wscrypt, wssec
-from examples.clients import soap as soapclient
 from gateway.agent import documents as agent_documents
 from gateway.agent.secret import LocalSecret
-from gateway.client import answers, client, proofs, reconciliation, succession
+from gateway.client import answers, client
 from gateway.client import soap as kit
+from gateway.client.audit import proofs, reconciliation
 from gateway.client.feeds import FeedPage
-from gateway.client.trusted import TrustedKeys, _offered
-from gateway.doors import api_audit, body, documents, edge
-from gateway.doors.api_validation import FORM, RECEIVED, Checks, Parameter, _pairs
+from gateway.client.identities import succession
+from gateway.client.identities.trusted import TrustedKeys, _offered
+from gateway.doors import documents
+from gateway.doors.api import audit as api_audit
+from gateway.doors.api.validation import FORM, RECEIVED, Checks, Parameter, _pairs
+from gateway.doors.http import body, edge
 from gateway.feeds import cursor
-from security import authority
+from gateway.sample_client import audit, fields, httpsig, jose, signing, wscrypt, wssec
+from gateway.sample_client import soap as soapclient
+from security.pki import authority
 from tests.attacks.readers_log import note
 from tests.attacks.readers_security import NOW, TEXTS, known
 from tests.attacks.readers_wire import JSON, XML, again
@@ -71,12 +75,12 @@ def told() -> Iterable[Try]:
 
 
 @reader(
-    "gateway.client.proofs:check",
-    "gateway.client.succession:check",
+    "gateway.client.audit.proofs:check",
+    "gateway.client.identities.succession:check",
     "gateway.client.client:published_protection",
     "gateway.client.feeds:FeedPage.read",
-    "gateway.client.trusted:TrustedKeys.learn",
-    "examples.clients.audit:check_proof",
+    "gateway.client.identities.trusted:TrustedKeys.learn",
+    "gateway.sample_client.audit:check_proof",
 )
 def documents_of_the_gateway() -> Iterable[Try]:
     _, key, good = note()
@@ -116,7 +120,11 @@ class _Said:
         return answers.read_json(self._raw)
 
 
-@reader("gateway.client.reconciliation:from_json", "gateway.client.reconciliation:from_csv", "gateway.client.reconciliation:decoded")
+@reader(
+    "gateway.client.audit.reconciliation:from_json",
+    "gateway.client.audit.reconciliation:from_csv",
+    "gateway.client.audit.reconciliation:decoded",
+)
 def statements() -> Iterable[Try]:
     day = datetime.date(2026, 11, 24)
     head = "system,contract,operation,direction,message\n"
@@ -148,7 +156,7 @@ def statements() -> Iterable[Try]:
         yield Try(f"JSON: {name}", lambda v: reconciliation.from_json({"day": "2026-11-24", "counts": v}), given, 50_000)
 
 
-@reader("gateway.client.soap:content_of", "examples.clients.wssec:parse")
+@reader("gateway.client.soap:content_of", "gateway.sample_client.wssec:parse")
 def kit_xml() -> Iterable[Try]:
     for name, make in XML.items():
         yield Try(f"kit: {name}", kit.content_of, make, 50_000)
@@ -172,14 +180,14 @@ def cursors() -> Iterable[Try]:
 
 
 @reader(
-    "gateway.doors.api_validation:Parameter.read",
-    "gateway.doors.api_validation:Checks.read_parameters",
-    "gateway.doors.api_validation:Checks.read_form",
-    "gateway.doors.api_validation:Checks.read_json",
-    "gateway.doors.body:target_uri",
-    "gateway.doors.body:read_body",
+    "gateway.doors.api.validation:Parameter.read",
+    "gateway.doors.api.validation:Checks.read_parameters",
+    "gateway.doors.api.validation:Checks.read_form",
+    "gateway.doors.api.validation:Checks.read_json",
+    "gateway.doors.http.body:target_uri",
+    "gateway.doors.http.body:read_body",
     "gateway.doors.documents:soap_document",
-    "gateway.doors.edge:by_socket",
+    "gateway.doors.http.edge:by_socket",
 )
 def asked() -> Iterable[Try]:
     spec = {
@@ -223,15 +231,15 @@ def asked() -> Iterable[Try]:
 
 
 @reader(
-    "examples.clients.fields:read_dictionary",
-    "examples.clients.fields:read_bytes",
-    "examples.clients.fields:read_string",
-    "examples.clients.audit:LogKey.parse",
-    "examples.clients.audit:read_checkpoint",
-    "examples.clients.audit:Receipt.from_headers",
-    "examples.clients.httpsig:verify_request",
-    "examples.clients.httpsig:verify_answer",
-    "examples.clients.httpsig:digest_fits",
+    "gateway.sample_client.fields:read_dictionary",
+    "gateway.sample_client.fields:read_bytes",
+    "gateway.sample_client.fields:read_string",
+    "gateway.sample_client.audit:LogKey.parse",
+    "gateway.sample_client.audit:read_checkpoint",
+    "gateway.sample_client.audit:Receipt.from_headers",
+    "gateway.sample_client.httpsig:verify_request",
+    "gateway.sample_client.httpsig:verify_answer",
+    "gateway.sample_client.httpsig:digest_fits",
 )
 def samples() -> Iterable[Try]:
     _, key, good = note()
@@ -256,12 +264,12 @@ def _verified(text: str) -> object:
 
 
 @reader(
-    "examples.clients.jose:unseal",
-    "examples.clients.wscrypt:decrypt",
-    "examples.clients.wssec:verify",
-    "examples.clients.audit:included",
-    "examples.clients.audit:consistent",
-    "examples.clients.signing:verify_raw",
+    "gateway.sample_client.jose:unseal",
+    "gateway.sample_client.wscrypt:decrypt",
+    "gateway.sample_client.wssec:verify",
+    "gateway.sample_client.audit:included",
+    "gateway.sample_client.audit:consistent",
+    "gateway.sample_client.signing:verify_raw",
 )
 def sample_proofs() -> Iterable[Try]:
     private = known().encrypt.private

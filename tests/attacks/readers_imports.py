@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from contracts.canonical.patterns import matcher, pattern_fault
 from contracts.importers import names
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.patterns import from_ecma, from_xsd
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.patterns import matcher, pattern_fault
 from tests.attacks.readers_wire import JSON, XML, again, numbered
 from tests.attacks.reading import Try, reader
 from tests.size import FULL
@@ -39,7 +39,7 @@ def openapi(raw: bytes) -> object:
     return _imported(import_openapi, "a.json", raw)
 
 
-@reader("contracts.importers.wsdl:import_wsdl", "contracts.importers.schemas:Schemas.load")
+@reader("contracts.importers.formats.wsdl:import_wsdl", "contracts.importers.schemas:Schemas.load")
 def interfaces() -> Iterable[Try]:
     units: dict[str, tuple[str, Callable[[int], bytes]]] = {
         "elements": ("IN", numbered(b'<x:element name="eN" type="x:string"/>')),
@@ -94,7 +94,7 @@ def interfaces() -> Iterable[Try]:
     yield from [Try(f"XML: {name}", wsdl, make, 1_000) for name, make in list(XML.items())[::6]]
 
 
-@reader("contracts.importers.openapi:import_openapi")
+@reader("contracts.importers.formats.openapi:import_openapi")
 def descriptions() -> Iterable[Try]:
     def whole(schemas: dict[str, Any], **more: Any) -> bytes:
         body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}

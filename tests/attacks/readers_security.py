@@ -12,24 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import (
-    authority,
-    der,
-    encryptkeys,
-    fields,
-    httpsig,
-    jose,
-    keys,
-    revocation,
-    timestamp,
-    tokens,
-    windows,
-    wsdecrypt,
-    wsinfo,
-    wssec,
-    wssign,
-    wsusual,
-)
+from security import encryption_keys, http_signatures, jose, keys, structured_fields, tokens
+from security.grants import windows
+from security.pki import authority, der, revocation, timestamp
+from security.wssec import decrypt, fast_path, signed_info, verify
+from security.wssec import sign as wssign
 from tests.attacks.readers_wire import XML, again, numbered
 from tests.attacks.reading import Try, reader
 
@@ -39,7 +26,7 @@ NOW = float(int(time.time()))
 class Known(NamedTuple):
     issuer: authority.Authority
     sign: keys.SigningKey
-    encrypt: encryptkeys.DecryptKey
+    encrypt: encryption_keys.DecryptKey
 
     def find(self, _: str) -> keys.VerifyKey:
         return self.sign.verify_key()
@@ -54,7 +41,7 @@ def known() -> Known:
     return Known(
         issuer,
         keys.SigningKey.make("a.sign-1", private, certificate, system="a"),
-        encryptkeys.DecryptKey.from_pem("a.encrypt-1", authority.private_pem(other), encrypting),
+        encryption_keys.DecryptKey.from_pem("a.encrypt-1", authority.private_pem(other), encrypting),
     )
 
 
@@ -91,23 +78,25 @@ TEXTS: dict[str, Callable[[int], str]] = {
 }
 
 
-@reader("security.fields:parse_dictionary")
+@reader("security.structured_fields:parse_dictionary")
 def structured() -> Iterable[Try]:
-    yield from [Try(name, fields.parse_dictionary, make) for name, make in TEXTS.items()]
+    yield from [Try(name, structured_fields.parse_dictionary, make) for name, make in TEXTS.items()]
 
 
-@reader("security.httpsig:check_content_digest", "security.httpsig:verify_request", "security.httpsig:verify_response")
+@reader(
+    "security.http_signatures:check_content_digest", "security.http_signatures:verify_request", "security.http_signatures:verify_response"
+)
 def signatures() -> Iterable[Try]:
     def ask(given: tuple[str, str, str, str]) -> object:
         inputs, signature, digest, kind = given
         sent = {"signature-input": inputs, "signature": signature, "content-digest": digest, "content-type": kind, "authorization": "a"}
-        return httpsig.verify_request(httpsig.HttpRequest("POST", "https://a/b", sent, b"{}"), known().find, NOW)
+        return http_signatures.verify_request(http_signatures.HttpRequest("POST", "https://a/b", sent, b"{}"), known().find, NOW)
 
     def answered(given: tuple[str, str, str, str]) -> object:
         inputs, signature, digest, kind = given
         sent = {"signature-input": inputs, "signature": signature, "content-digest": digest, "content-type": kind}
         asked = {"signature-input": inputs, "signature": signature}
-        return httpsig.verify_response(200, sent, b"{}", asked, known().find, NOW)
+        return http_signatures.verify_response(200, sent, b"{}", asked, known().find, NOW)
 
     usual = 'sig1=("@method" "@target-uri" "authorization" "content-type" "content-digest");created=1;keyid="a";alg="ecdsa-p256-sha256"'
     bits = "sig1=:YQ==:"
@@ -117,9 +106,9 @@ def signatures() -> Iterable[Try]:
             yield Try(
                 f"{read.__name__}: signature: {name}", read, lambda n, m=make: (usual, m(n).replace("a=", "sig1=", 1), "", "a"), 100_000
             )
-        yield Try(f"digest: {name}", lambda text: httpsig.check_content_digest(text, b""), make, 200_000)
+        yield Try(f"digest: {name}", lambda text: http_signatures.check_content_digest(text, b""), make, 200_000)
     yield Try("signatures", ask, lambda n: (",".join(f"{usual.replace('sig1', f's{at}')}" for at in range(n)), bits, "", "a"), 50_000)
-    yield Try("a body", lambda body: httpsig.check_content_digest(httpsig.content_digest(body), body), again(b"a"))
+    yield Try("a body", lambda body: http_signatures.check_content_digest(http_signatures.content_digest(body), body), again(b"a"))
 
 
 @reader("security.tokens:verify_token", "security.tokens:verify_assertion")
@@ -160,22 +149,22 @@ def _signed_envelope(content: bytes) -> bytes:
 
 
 @reader(
-    "security.wssec:verify_envelope",
-    "security.wsinfo:read_signed_info",
-    "security.wsusual:verify_usual",
-    "security.wsdecrypt:decrypt_envelope",
+    "security.wssec.verify:verify_envelope",
+    "security.wssec.signed_info:read_signed_info",
+    "security.wssec.fast_path:verify_usual",
+    "security.wssec.decrypt:decrypt_envelope",
 )
 def envelopes() -> Iterable[Try]:
-    bodies = wsdecrypt.BodyKeys([known().encrypt])
+    bodies = decrypt.BodyKeys([known().encrypt])
 
     def general(raw: bytes) -> object:
-        return wssec.verify_envelope(parse_envelope(raw), known().find, NOW)
+        return verify.verify_envelope(parse_envelope(raw), known().find, NOW)
 
     def quick(raw: bytes) -> object:
-        return wsusual.verify_usual(raw, V11, known().find, NOW)
+        return fast_path.verify_usual(raw, V11, known().find, NOW)
 
     def opened(raw: bytes) -> object:
-        return wsdecrypt.decrypt_envelope(parse_envelope(raw), bodies)
+        return decrypt.decrypt_envelope(parse_envelope(raw), bodies)
 
     plain = _signed_envelope(b"<a>M</a>")
     head, _, behind = plain.partition(b"<a>M</a>")
@@ -205,7 +194,7 @@ def envelopes() -> Iterable[Try]:
         "attributes": numbered(b' aN="1"'),
         "declarations": numbered(b' xmlns:pN="u:N"'),
         "blocks": numbered(b'<p:aN xmlns:p="urn:b"/>'),
-        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (wsusual.WSA.encode(), wsusual.WSU.encode())),
+        "usual blocks": again(b'<wsa:To xmlns:wsa="%b" xmlns:wsu="%b" wsu:Id="to">a</wsa:To>' % (fast_path.WSA.encode(), fast_path.WSU.encode())),
         "references": again(plain[plain.find(b"<ds:Reference ") : plain.find(b"</ds:Reference>") + 15]),
         "prefixes": lambda n: b"<ec:InclusiveNamespaces xmlns:ec='http://www.w3.org/2001/10/xml-exc-c14n#' PrefixList='" + b"a " * n + b"'/>",
         "entities": again(b"&amp;"),
@@ -223,11 +212,18 @@ def envelopes() -> Iterable[Try]:
         yield Try(f"encrypted: {unit}", opened, lambda n, m=make: plain.replace(b"<a>M</a>", inside.replace(b"M", m(n))), 50_000)
     yield Try("encrypted again and again", opened, lambda n: plain.replace(b"<a>M</a>", inside * n), 50_000)
     yield Try(
-        "SignedInfo by itself", lambda raw: wsinfo.read_signed_info(parse_xml(raw), known().find("")), again(b"<a/>", b"<r>", b"</r>")
+        "SignedInfo by itself", lambda raw: signed_info.read_signed_info(parse_xml(raw), known().find("")), again(b"<a/>", b"<r>", b"</r>")
     )
 
 
-@reader("security.der:first", "security.der:only", "security.der:each", "security.der:integer", "security.der:oid", "security.der:time")
+@reader(
+    "security.pki.der:first",
+    "security.pki.der:only",
+    "security.pki.der:each",
+    "security.pki.der:integer",
+    "security.pki.der:oid",
+    "security.pki.der:time",
+)
 def encodings() -> Iterable[Try]:
     def deep(raw: bytes) -> None:
         for _ in range(8):
@@ -256,7 +252,7 @@ def _nested(depth: int) -> bytes:
     return made
 
 
-@reader("security.timestamp:read", "security.timestamp:claimed", "security.timestamp:nonce_of")
+@reader("security.pki.timestamp:read", "security.pki.timestamp:claimed", "security.pki.timestamp:nonce_of")
 def stamps() -> Iterable[Try]:
     for name, make in {
         "nulls": again(b"\x05\x00"),
@@ -272,7 +268,7 @@ def stamps() -> Iterable[Try]:
         yield Try(f"question: {name}", timestamp.nonce_of, make)
 
 
-@reader("security.revocation:read_crl", "security.revocation:read_ocsp")
+@reader("security.pki.revocation:read_crl", "security.pki.revocation:read_ocsp")
 def revocations() -> Iterable[Try]:
     issuer = known().issuer
 
@@ -285,7 +281,7 @@ def revocations() -> Iterable[Try]:
         yield Try(f"OCSP: {name}", lambda raw: revocation.read_ocsp(raw, issuer.certificate, issuer.certificate, b"a", NOW), make)
 
 
-@reader("security.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate")
+@reader("security.pki.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate")
 def certificates() -> Iterable[Try]:
     private = authority.new_private("P-256")
 
@@ -312,7 +308,7 @@ def certificates() -> Iterable[Try]:
         yield Try(f"certificate in base64: {name}", lambda raw: keys.load_certificate(base64.b64encode(raw).decode()), make)
 
 
-@reader("security.windows:Hours.from_json", "security.windows:Quota.from_json")
+@reader("security.grants.windows:Hours.from_json", "security.grants.windows:Quota.from_json")
 def hours() -> Iterable[Try]:
     values: dict[str, Callable[[int], Any]] = {"a text": lambda n: "1" * n, "a list": lambda n: ["mon"] * n, "fields": lambda n: {f"a{at}": 1 for at in range(n)}}  # fmt: skip
     for name, make in values.items():

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from contracts import compiled, located, tryout
 from contracts.base.composing import form_c
-from contracts.bundle import Bundle
-from contracts.cells import csvtext, xlsxread
-from contracts.cells.grid import Layout
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
-from contracts.large import read_large
-from contracts.query import parse_query
-from contracts.rows import expressions
+from contracts.codecs.cells import csvtext, xlsxread
+from contracts.codecs.codec import Codec
+from contracts.compiled import contract as compiled
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.streaming import read_large
+from contracts.folder import source_locations
+from contracts.folder.bundle import Bundle
+from contracts.mapping.grid import Layout
+from contracts.mapping.rows import expressions
+from contracts.proof import tryout
 from contracts.wire import attachments, headers, jsontext, problems, soap
+from contracts.wire.query import parse_query
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -144,7 +146,7 @@ def lifted_xml() -> Iterable[Try]:
     yield Try("behind spaces in a tag", lift, lambda n: b"<r" + b" " * n + b">" + b"QUJD" * 20_000 + b"</r>")
 
 
-@reader("contracts.large:read_large")
+@reader("contracts.compiled.streaming:read_large")
 def large_messages() -> Iterable[Try]:
     made = contracts_by_name()["official-document/v1"]
     message = next(iter(made.messages))
@@ -174,11 +176,11 @@ def _samples() -> Iterator[tuple[CompiledContract, str, Codec, str, str, bytes]]
 
 
 @reader(
-    "contracts.codec:Codec.read",
-    "contracts.codec:Codec.read_json",
-    "contracts.codec:Codec.read_xml",
-    "contracts.codec:Codec.read_canonical_xml",
-    "contracts.tryout:try_out",
+    "contracts.codecs.codec:Codec.read",
+    "contracts.codecs.codec:Codec.read_json",
+    "contracts.codecs.codec:Codec.read_xml",
+    "contracts.codecs.codec:Codec.read_canonical_xml",
+    "contracts.proof.tryout:try_out",
 )
 def messages() -> Iterable[Try]:
     """Each sample with one of its parts a great many times: the longest list, field or element of each depth."""
@@ -225,7 +227,7 @@ def _stretched(value: Any, number: int, *, lists: bool) -> Any:
     return value * (number // max(len(value), 1) + 1) if isinstance(value, str) and not lists else value
 
 
-@reader("contracts.query:parse_query", "contracts.codec:Codec.read_query")
+@reader("contracts.wire.query:parse_query", "contracts.codecs.codec:Codec.read_query")
 def queries() -> Iterable[Try]:
     codec = contracts_by_name()["indicator/v1"].codec("canonical")
     for name, unit in {"parts": "a=b&", "names": "a", "percents": "%", "escapes": "%41", "plus": "a+", "equals": "=", "and": "&"}.items():
@@ -236,7 +238,7 @@ def queries() -> Iterable[Try]:
 
 @reader("contracts.wire.headers:joined")
 def header_fields() -> Iterable[Try]:
-    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.body.MAX_HEADERS`).
+    # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.http.body.MAX_HEADERS`).
     yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
     yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
     yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})  # type: ignore[arg-type]
@@ -253,11 +255,11 @@ def marks() -> Iterable[Try]:
 
 
 @reader(
-    "contracts.cells.csvtext:read",
-    "contracts.cells.csvtext:decode",
-    "contracts.cells.codec:CellCodec.read",
-    "contracts.cells.codec:CellCodec.read_lines",
-    "contracts.cells.codec:CellCodec.read_cells",
+    "contracts.codecs.cells.csvtext:read",
+    "contracts.codecs.cells.csvtext:decode",
+    "contracts.codecs.cells.codec:CellCodec.read",
+    "contracts.codecs.cells.codec:CellCodec.read_lines",
+    "contracts.codecs.cells.codec:CellCodec.read_cells",
 )
 def cells() -> Iterable[Try]:
     texts = {
@@ -291,7 +293,7 @@ def _first(contract: CompiledContract, message: str) -> Any:
     return contract.codec("canonical").read_json(message, sample.canonical)
 
 
-@reader("contracts.cells.xlsxread:read")
+@reader("contracts.codecs.cells.xlsxread:read")
 def workbooks() -> Iterable[Try]:
     from openpyxl import Workbook
 
@@ -307,7 +309,12 @@ def workbooks() -> Iterable[Try]:
     yield Try("no workbook", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), again(b"PK\x05\x06"))
 
 
-@reader("contracts.located:read_yaml", "contracts.located:read_json", "contracts.located:read_codes", "contracts.bundle:Bundle.from_bytes")
+@reader(
+    "contracts.folder.source_locations:read_yaml",
+    "contracts.folder.source_locations:read_json",
+    "contracts.folder.source_locations:read_codes",
+    "contracts.folder.bundle:Bundle.from_bytes",
+)
 def contract_files() -> Iterable[Try]:
     for name, unit in {
         "items": b"- a\n",
@@ -317,17 +324,26 @@ def contract_files() -> Iterable[Try]:
         "braces": b"{",
         "anchors": b"- &aN b\n",
     }.items():
-        yield Try(f"YAML: {name}", lambda raw: located.read_yaml("a", raw, located.Findings()), numbered(unit), 100_000)
+        yield Try(f"YAML: {name}", lambda raw: source_locations.read_yaml("a", raw, source_locations.Findings()), numbered(unit), 100_000)
     for name, make in list(JSON.items())[::3]:
-        yield Try(f"JSON: {name}", lambda raw: located.read_json("a", raw, located.Findings()), make, 60_000)
+        yield Try(f"JSON: {name}", lambda raw: source_locations.read_json("a", raw, source_locations.Findings()), make, 60_000)
     head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
-    yield Try("codes", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,\n", head), 50_000)
-    yield Try("one code", lambda raw: located.read_codes("a.csv", raw, located.Findings()), again(b"c,a,b,,,\n", head), 50_000)
-    yield Try("replaced", lambda raw: located.read_codes("a.csv", raw, located.Findings()), numbered(b"cN,a,b,,,c0\n", head), 50_000)
+    yield Try(
+        "codes", lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()), numbered(b"cN,a,b,,,\n", head), 50_000
+    )
+    yield Try(
+        "one code", lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()), again(b"c,a,b,,,\n", head), 50_000
+    )
+    yield Try(
+        "replaced",
+        lambda raw: source_locations.read_codes("a.csv", raw, source_locations.Findings()),
+        numbered(b"cN,a,b,,,c0\n", head),
+        50_000,
+    )
     yield Try("no bundle", Bundle.from_bytes, again(b"PK\x05\x06"), 100_000)
 
 
-@reader("contracts.rows.expressions:compiled")
+@reader("contracts.mapping.rows.expressions:compiled")
 def expressed() -> Iterable[Try]:
     """Expressions by JSONata over a sender's text and lists: each step that it has."""
     steps = {

@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from tests.attacks.ownpatterns import trees
 
-PACKAGES: Final = ("contracts", "security", "gateway.client", "gateway.agent", "gateway.doors", "gateway.feeds.cursor", "examples.clients")
+PACKAGES: Final = (
+    "contracts",
+    "security",
+    "gateway.client",
+    "gateway.agent",
+    "gateway.doors",
+    "gateway.feeds.cursor",
+    "gateway.sample_client",
+)
 _NAMED: Final = re.compile(
     r"(from|parse|read|split|decode|decoded|decrypt|open|import|verify|lift|load|unseal|unbase64|unb64|form_c|joined|answered|quorum|cosignatures)"
     r"(_.*)?"

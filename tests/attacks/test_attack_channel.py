@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security import authority
-from security.authority import Authority
+from security.pki import authority
+from security.pki.authority import Authority
 from tests.attacks.conftest import QUESTION, Judge
 from tests.attacks.forging import b64
 from tests.attacks.raw import Told, ask, head, of, port_of, read_one

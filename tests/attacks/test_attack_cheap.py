@@ -19,13 +19,13 @@ from sqlalchemy import select
 
 from contracts.base.ids import new_id
 from contracts.wire import jsontext, soap
-from gateway.app import DoorParts, assemble
 from gateway.commands import run
 from gateway.commands.demo import demo_settings
-from gateway.doors.body import TARGET
-from gateway.journal import tables
+from gateway.doors.http.body import TARGET
+from gateway.journal.schema import tables
+from gateway.processes.door import DoorParts, assemble
 from gateway.settings import Settings
-from security import httpsig, keys, tokens
+from security import http_signatures, keys, tokens
 
 ENVELOPE = b'<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header/><soap:Body/></soap:Envelope>'
 SIGNED = {
@@ -91,7 +91,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count("JSON parsed", jsontext, "read_json")
     count("signature verified", keys.VerifyKey, "verify")
     count("signature verified", keys.VerifyKey, "verify_xml")
-    count("signature read", httpsig, "verify_request")
+    count("signature read", http_signatures, "verify_request")
     count("token verified", jwt.api_jws.PyJWS, "decode")
     count("token read", tokens, "_header")
     return done

@@ -13,14 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from examples.clients import audit, fields, httpsig, jose, rest, wscrypt, wssec
-from examples.clients.errors import ClientError
-from examples.clients.fields import BadField
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, Prepared, RestClient
-from examples.clients.signing import Verifier
-from examples.clients.soap import PreparedSoap, SoapClient
-from examples.clients.transport import RawAnswer
+from gateway.sample_client import audit, fields, httpsig, jose, rest, wscrypt, wssec
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.fields import BadField
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, Prepared, RestClient
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.soap import PreparedSoap, SoapClient
+from gateway.sample_client.transport import RawAnswer
 from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
 from tests.attacks.mutating import by_bytes, mutate
 from tests.examples import conftest as parties

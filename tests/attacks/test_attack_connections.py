@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from examples.clients.identity import Identity
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
 from gateway.settings import load
-from security import authority
+from security.pki import authority
 from tests.attacks.conftest import PLACES
 from tests.attacks.raw import head, port_of
 from tests.size import FULL

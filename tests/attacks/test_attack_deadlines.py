@@ -9,7 +9,7 @@ import time
 import pytest
 
 from examples.story.world import World
-from gateway.doors.body import LATE
+from gateway.doors.http.body import LATE
 from gateway.settings import load
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, head, port_of

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 from lxml import etree
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import parse_xml
 from gateway.doors import documents
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 from gateway.registry.snapshot import Snapshot
 
 EVIL = """</title><script>alert(1)</script> ]]> --> ?> "'`\\\\ """

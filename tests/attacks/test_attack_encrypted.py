@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from lxml import etree
 
-from examples import messages
-from examples.clients.identity import Identity, encryption_of
-from examples.clients.jose import seal
-from examples.clients.rest import Prepared
-from examples.clients.transport import RawAnswer
-from examples.clients.wscrypt import XENC, XENC11
 from examples.story.world import World
+from gateway.sample_client.identity import Identity, encryption_of
+from gateway.sample_client.jose import seal
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.transport import RawAnswer
+from gateway.sample_client.wscrypt import XENC, XENC11
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.forging import b64, b64url, jws
 from tests.attacks.raw import Told, ask, of

@@ -14,9 +14,9 @@ from copy import deepcopy
 import pytest
 from lxml import etree
 
-from examples import messages
 from examples.story.world import World
-from gateway.doors.costs import LARGE
+from gateway.doors.http.costs import LARGE
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import check
-from contracts.importers.openapi import import_openapi
-from contracts.rows.expressions import Wrong, compiled
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.importers.formats.openapi import import_openapi
+from contracts.mapping.rows.expressions import Wrong, compiled
+from contracts.proof.check import check
 from gateway.commands import contracts as command
 from gateway.commands.contract_import import _files
 

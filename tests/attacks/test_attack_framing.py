@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from examples.story.world import World
-from gateway.doors import server
-from gateway.doors.body import Gone, read_body
-from gateway.doors.framing import HEAD_BYTES
+from gateway.doors.http import server
+from gateway.doors.http.body import Gone, read_body
+from gateway.doors.http.framing import HEAD_BYTES
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, head
 from tests.attacks.test_attack_slow import FOR_EVER

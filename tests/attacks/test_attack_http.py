@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.world import World
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import MUCH, QUESTION, Judge
 from tests.attacks.raw import Told, ask, connect, head, of, read_one
 

@@ -19,9 +19,9 @@ import yaml
 
 from contracts.base.errors import Theirs
 from contracts.base.integers import whole_number
-from contracts.compiled import catalogue
+from contracts.compiled.contract import catalogue
 from gateway.feeds import cursor
-from security.httpsig import HttpRequest, sign_request
+from security.http_signatures import HttpRequest, sign_request
 from tests.apis.client import BASE, World, ask, opened
 from tests.registry.making import House
 

@@ -10,9 +10,9 @@ from collections import Counter
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.conftest import QUESTION
 from tests.attacks.raw import head, port_of

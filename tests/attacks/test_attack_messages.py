@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.forging import USUAL, N, b64, forged, mirrored, parameters, spki
 from tests.attacks.raw import Told, ask, of

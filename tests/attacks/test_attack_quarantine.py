@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from examples.story.world import World
 from gateway.settings import Settings
 from tests.faults.load import child, gone, rows, until

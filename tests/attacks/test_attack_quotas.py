@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from tests.attacks import raw
 from tests.attacks.conftest import Judge, rows
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from examples.clients.identity import Identity
-from examples.clients.rest import Prepared
-from examples.clients.wssec import DS, EXC_C14N, WSA, sign
 from examples.story.world import World
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.wssec import DS, EXC_C14N, WSA, sign
 from tests.attacks.conftest import Judge
 from tests.attacks.enveloping import OPERATION, WHO, Spoil, envelope, tried
 from tests.attacks.forging import b64, part, reference, signed_again

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from gateway.commands import run
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import agents, live
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, of
 

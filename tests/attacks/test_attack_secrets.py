@@ -21,13 +21,13 @@ import pytest
 from lxml import etree
 from sqlalchemy import text
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.world import World
-from gateway.child import PlainTraces
 from gateway.journal.database import open_engine
+from gateway.processes.child import PlainTraces
+from gateway.processes.supervisor import PID
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import PID
 from tests.attacks.raw import ask, of
 from tests.faults.load import children
 

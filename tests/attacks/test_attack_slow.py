@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from gateway.doors import server
-from gateway.doors.body import LATE, Gone, read_body
+from gateway.doors.http import server
+from gateway.doors.http.body import LATE, Gone, read_body
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 ALLOWED = 0.4

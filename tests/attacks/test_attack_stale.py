@@ -9,7 +9,7 @@ from lxml import etree
 
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 from gateway.doors.soap import SoapDoor
 from tests.attacks.raw import Told
 

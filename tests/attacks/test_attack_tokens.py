@@ -15,11 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from examples.clients.identity import Identity
-from examples.clients.rest import ASSERTION_TYPE, Prepared
-from examples.clients.signing import sign_raw
 from examples.story.world import World
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import ASSERTION_TYPE, Prepared
+from gateway.sample_client.signing import sign_raw
 from gateway.settings import Settings
 from security.tokens import issue_token
 from tests.attacks.conftest import QUESTION, Judge

@@ -22,17 +22,17 @@ from cryptography import x509
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract, catalogue
-from contracts.loader import load
-from contracts.plan import Enough
+from contracts.codecs.codec import Codec
+from contracts.codecs.xmlproblems import XmlProblems
+from contracts.compiled.contract import CompiledContract, catalogue
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping.plan import Enough
 from contracts.wire.soap import V11, V12, Version, parse_envelope, parse_xml
-from contracts.xmlproblems import XmlProblems
-from security.authority import certificate_pem
-from security.wsnames import DS, WSU
-from security.wssec import sign_envelope, verify_envelope
-from security.wsusual import verify_usual
+from security.pki.authority import certificate_pem
+from security.wssec.fast_path import verify_usual
+from security.wssec.names import DS, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.attacks.mutating import mutate, mutate_text
 from tests.security import conftest as keys
 from tests.size import mutations

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import catalogue_folders
-from contracts.cells.codec import CellCodec
-from contracts.cells.xlsxwrite import write
+from contracts.codecs.cells.codec import CellCodec
+from contracts.codecs.cells.xlsxwrite import write
+from contracts.folder.bundle import catalogue_folders
 from contracts.phrases import vietnamese
 from tests.cost import seconds
 
@@ -150,7 +150,7 @@ def codec(catalogue: dict[str, Any]) -> CellCodec:
 
 @pytest.fixture(scope="module")
 def catalogue() -> dict[str, Any]:
-    from contracts.compiled import catalogue
+    from contracts.compiled.contract import catalogue
 
     return {compiled.contract.name: compiled for compiled in catalogue()}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Prepared
-from examples.clients.soap import SoapClient
-from examples.clients.wssec import SOAP12
 from examples.story.world import World
+from gateway.sample_client.rest import Prepared
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.wssec import SOAP12
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import MUCH, Judge
 from tests.attacks.raw import SOAP, Told, ask, of
 

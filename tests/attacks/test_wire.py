@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.rest import Answer, RestClient
 from examples.story import World
 from examples.story.exchange import ALERTS, INDICATOR, question, read_feed
 from examples.story.refusals import REQUESTS, VALUES
+from gateway.sample_client.rest import Answer, RestClient
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 ALERTS_PATH = "/incident-alert/v1/alerts"

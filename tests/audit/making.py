@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from contracts.base.ids import new_id
-from gateway.audit import facts
-from gateway.audit.search import Query
-from gateway.journal import tables
-from security import entry as form
+from gateway.audit.search import facts
+from gateway.audit.search.search import Query
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 
 START = 1_795_500_000.0
 AGENCIES = ("H14.1", "H14.2", "H14.5")

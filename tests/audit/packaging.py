@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
-from examples.stranger.check import read_package
-from examples.stranger.findings import Findings
+from gateway.audit.verifier.check import read_package
+from gateway.audit.verifier.findings import Findings
+from gateway.sandbox.standins import messages
 
 Files = dict[str, bytes]
 REASON = "Thanh tra tỉnh yêu cầu, công văn 12/TTr"

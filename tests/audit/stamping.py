@@ -19,15 +19,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import select
 
 from contracts.base.errors import Ours
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import STAMPS, Gate, Licence
-from gateway.audit.outside import newest_stamped
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import STAMPS, Gate, Licence
+from gateway.audit.witnessing.verify import newest_stamped
 from gateway.journal.database import lock_of
-from gateway.vouching.spell import Spell
-from gateway.vouching.stamps import Authority as Asked
-from gateway.vouching.stamps import Stamps
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.stamps import Authority as Asked
+from gateway.keeper.witnessing.stamps import Stamps
+from security.transparency.checkpoint import NoteKey
 
 _CONFIG = """
 [tsa]

@@ -16,9 +16,9 @@ from sqlalchemy import Engine, insert, select, update
 from contracts.base.errors import Failure, Ours
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.reading import View, view_body
-from gateway.journal import tables
+from gateway.audit.evidence.reading import View, view_body
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 from security.seal import CHUNK, seal, unseal_pieces
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from examples import messages
 from examples.story import World
 from gateway.commands import audit, audit_verify, body, vault
 from gateway.commands.vouchers import vouchers_of
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server

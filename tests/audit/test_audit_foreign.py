@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymerkle import InmemoryTree, verify_consistency
 
-from examples.clients.audit import consistent
-from gateway.audit.folder import Wanted, export
-from gateway.audit.proofs import consistency, newest
-from security.checkpoint import vkey
+from gateway.audit.log.proofs import consistency, newest
+from gateway.audit.verify.folder import Wanted, export
+from gateway.sample_client.audit import consistent
+from security.transparency.checkpoint import vkey
 from tests.journal.databases import log_row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "audit-log.md"

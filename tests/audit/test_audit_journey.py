@@ -6,15 +6,15 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from contracts.base.ids import new_id
-from gateway.audit.index import Indexer
-from gateway.audit.journey import Journey, of_message, of_transfer
-from gateway.audit.search import reading
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.journey import Journey, of_message, of_transfer
+from gateway.audit.search.search import reading
 from gateway.commands.audit import entries_of
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from security import entry as form
+from security.transparency import entry as form
 from tests.audit import making
 from tests.journal.databases import transfer_row
 

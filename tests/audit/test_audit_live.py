@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from examples import messages
 from examples.story import World
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import NO_ENTRIES
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import NO_ENTRIES
 from gateway.cli import app
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from gateway.audit import origins
-from gateway.audit.verify import verify_log
-from gateway.journal import tables
+from gateway.audit.log import origins
+from gateway.audit.verify.verify import verify_log
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 
 
 def test_cosigned_checkpoints_go_with_the_log_that_ended(make_log: Callable[[], Any]) -> None:

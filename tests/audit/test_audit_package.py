@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from examples.story import World
-from examples.stranger.check import check, read_package
+from gateway.audit.verifier.check import check, read_package
 from tests.audit.packaging import REASON, Files, reasons, wrong
 from tests.audit.stamping import Authority
 
@@ -113,7 +113,7 @@ def test_a_mistaken_file_from_elsewhere_is_wrong_usage_and_no_forgery(
         (["--vkey", "binary"], "--vkey is no verifier key"),
         (["--vkey", "a+b+c"], "--vkey is no verifier key"),
     ):
-        command = [sys.executable, "-m", "examples.stranger.check", str(packages["query"]), *words]
+        command = [sys.executable, "-m", "gateway.audit.verifier.check", str(packages["query"]), *words]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
         assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr and not done.stdout, done
 

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from examples.clients import httpsig
-from examples.clients.signing import Signer
 from examples.story import World
-from examples.stranger.check import Unreadable, check, read_package
-from examples.stranger.findings import Findings
-from examples.stranger.messages import read_http
+from gateway.audit.verifier.check import Unreadable, check, read_package
+from gateway.audit.verifier.findings import Findings
+from gateway.audit.verifier.messages import read_http
+from gateway.sample_client import httpsig
+from gateway.sample_client.signing import Signer
 from tests.audit.packaging import REASON, Files, reasons, wrong
 
 pytestmark = pytest.mark.server
@@ -96,7 +96,7 @@ def test_another_log_of_the_same_name(files: Files, trusted: tuple[str, bytes]) 
     """Whoever forges a whole package brings a key of its own: it is not the one that was given."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.checkpoint import vkey
+    from security.transparency.checkpoint import vkey
 
     other = vkey(trusted[0].partition("+")[0], Ed25519PrivateKey.generate().public_key())
     found = check(files, other, trusted[1])
@@ -106,7 +106,7 @@ def test_another_log_of_the_same_name(files: Files, trusted: tuple[str, bytes]) 
 @pytest.mark.attack("evidence")
 def test_an_authority_of_ones_own(files: Files, trusted: tuple[str, bytes], world: World) -> None:
     """With other authorities than those that issued them, no certificate counts, and so no signature."""
-    from security.authority import make_root
+    from security.pki.authority import make_root
 
     root = make_root("Stranger", 1_795_000_000.0)
     found = check(files, trusted[0], root.pem)

@@ -13,17 +13,17 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Failure, Finding
 from contracts.base.ids import new_id
-from gateway.audit import origins
-from gateway.audit.index import Indexer
-from gateway.audit.reconcile import Comparison, Line, compare
-from gateway.audit.search import reading
-from gateway.client.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, decoded, from_csv, from_json
+from gateway.audit.log import origins
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.reconcile import Comparison, Line, compare
+from gateway.audit.search.search import reading
+from gateway.client.audit.reconciliation import RECEIVED, SENT, BadStatement, Claim, Key, Statement, decoded, from_csv, from_json
 from gateway.commands import statement_file
 from gateway.commands.output import told
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security import entry as form
-from security.windows import VIETNAM
+from gateway.journal.schema import tables
+from security.grants.windows import VIETNAM
+from security.transparency import entry as form
 from tests.audit import making
 
 DAY = date(2026, 11, 24)

@@ -7,17 +7,17 @@ from random import Random
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
-from gateway.audit import facts
-from gateway.audit.index import Indexer, keys_of
-from gateway.audit.rows.findings import MOST, Findings
-from gateway.audit.rows.index import Quick, check_index
-from gateway.audit.rows.quotas import check_quotas
-from gateway.journal import tables
+from gateway.audit.search import facts
+from gateway.audit.search.index import Indexer, keys_of
+from gateway.audit.verify.rows.findings import MOST, Findings
+from gateway.audit.verify.rows.index import Quick, check_index
+from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from security.entry import Caller, Note, Repeat, freeze
-from security.windows import Quota
+from security.grants.windows import Quota
+from security.transparency.entry import Caller, Note, Repeat, freeze
 from tests.audit import making
 from tests.registry.making import NOW, PROVINCE, province
 from tests.registry.making import filled as filled_registry

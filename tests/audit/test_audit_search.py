@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit import index, search
-from gateway.audit.facts import OUTCOMES
-from gateway.audit.index import Indexer
-from gateway.audit.search import Query
+from gateway.audit.search import index, search
+from gateway.audit.search.facts import OUTCOMES
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.search import Query
 from gateway.commands.audit_search import _cell
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security import entry as form
+from gateway.journal.schema import tables
+from security.transparency import entry as form
 from tests.audit import making
 from tests.size import examples
 
@@ -214,7 +214,7 @@ def test_killed_in_the_middle_of_a_step_nothing_is_half_done(filled: Engine, mon
     def killed(*_: Any) -> Any:
         raise Killed
 
-    for held, where in ((None, "gateway.journal.statements.Statements._run"), (object(), "gateway.audit.lease.check")):
+    for held, where in ((None, "gateway.journal.statements.Statements._run"), (object(), "gateway.audit.log.lease.check")):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(where, killed)
             Indexer(filled, None).step(held)  # type: ignore[arg-type]

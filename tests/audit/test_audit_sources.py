@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from gateway.audit.folder import FolderSource, Wanted, export
-from gateway.audit.proofs import newest
-from gateway.audit.remote import RemoteSource
-from gateway.audit.sources import BESIDE, DatabaseSource, NoSource, Signed
-from gateway.audit.tiles import read_path
-from gateway.audit.verify import NO_ENTRIES, Report, verify
+from gateway.audit.log.proofs import newest
+from gateway.audit.log.tiles import read_path
+from gateway.audit.verify.folder import FolderSource, Wanted, export
+from gateway.audit.verify.remote import RemoteSource
+from gateway.audit.verify.sources import BESIDE, DatabaseSource, NoSource, Signed
+from gateway.audit.verify.verify import NO_ENTRIES, Report, verify
 from gateway.client.transport import RawAnswer
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.journal.databases import log_row
 
 SIZE = 700
@@ -250,7 +250,7 @@ def test_over_http_with_entries(filled: Filled) -> None:
 
 
 def test_nothing_is_read_by_the_word_of_a_note_that_is_not_the_logs(filled: Filled, tmp_path: Path) -> None:
-    from gateway.audit.logkey import LogKey
+    from gateway.audit.log.logkey import LogKey
 
     stranger = LogKey.open(tmp_path / "stranger.key", filled.log.key.origin)
     for proven in (True, False):
@@ -279,7 +279,7 @@ def written(log: Any, *rows: bytes, phases: Sequence[str] = ()) -> Report:
     """A log whose sequencer was made to take these bytes."""
     from gateway.journal.append import append
     from gateway.journal.write import LogRow
-    from security.merkle import leaf_hash
+    from security.transparency.merkle import leaf_hash
 
     log.sequencer().run_once(log.lease)
     with writing(log.engine) as connection:

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 from sqlalchemy import insert, select, update
 
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import verify_outside, write_stamp
-from gateway.audit.vouched import standing
-from gateway.journal import tables
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import standing
+from gateway.audit.witnessing.verify import verify_outside, write_stamp
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
-from gateway.vouching.post import Unreached
-from gateway.vouching.stamps import Authority as Asked
-from security import der
-from security.checkpoint import NoteKey
-from security.timestamp import Stamp, Unstamped, nonce_of, question, read
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.post import Unreached
+from gateway.keeper.witnessing.stamps import Authority as Asked
+from security.pki import der
+from security.pki.timestamp import Stamp, Unstamped, nonce_of, question, read
+from security.transparency.checkpoint import NoteKey
 from tests.audit.stamping import DAY, Authority, Stamping, grow, verified_by_openssl
 from tests.size import examples
 

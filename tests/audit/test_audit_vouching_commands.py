@@ -14,24 +14,24 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.vouched import Standing, anchors_of, witnesses_of
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.witnessing.config import Standing, anchors_of, witnesses_of
 from gateway.cli import app
 from gateway.doctor import examine
-from gateway.doctor.vouching import settings_of_vouchers, vouching
+from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.exchange import entries
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.revocation.fetch import open_session
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.coverage import keep
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
-from gateway.vouching.spell import keep
-from security.cosignature import CosignerKey
+from security.transparency.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.audit.witnessing import Asking, honest
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from gateway.audit.logkey import LogKey
-from gateway.audit.sources import NotYet
-from gateway.audit.watch import DatabaseLog, Step, look
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.sources import NotYet
+from gateway.audit.verify.watch import DatabaseLog, Step, look
 from gateway.client import LogObjection
-from gateway.client.witness import Witness
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.commands.audit_remote import told
 from gateway.commands.audit_watch import _follow
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import NoteKey
 
 
 def watch(log: Any, state: Path) -> tuple[Step | None, list[int]]:

@@ -25,15 +25,15 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
-from gateway.audit.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.gate import WITNESSES, Gate, Licence
-from gateway.audit.vouched import Witness, standing
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
+from gateway.audit.witnessing.admission import WITNESSES, Gate, Licence
+from gateway.audit.witnessing.config import Witness, standing
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
-from gateway.vouching.post import trusting
-from security.checkpoint import Checkpoint, sign, split_note, verify
-from security.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.post import trusting
+from security.transparency.checkpoint import Checkpoint, sign, split_note, verify
+from security.transparency.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
 from tests.audit.witnessing import Asking, answering, honest
 
 NAME = "witness.example/bad"

@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
 from gateway.cli import app
 from gateway.commands.demo import demo_settings, running
 from gateway.commands.run import ensure_instance
 from gateway.doctor import examine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_port
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
 from gateway.witness.state import Folder
-from security.cosignature import CosignerKey, quorum
+from security.transparency.cosignature import CosignerKey, quorum
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.size import FULL
 

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway import recovery
-from gateway.audit.lease import Lease
-from gateway.journal import processes, tables
+from gateway.audit.log.lease import Lease
+from gateway.journal import processes
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper import recovery
+from gateway.keeper.leader import Keeper
 from tests.journal.databases import intent, outcome
 
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Ours
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint, size_of
-from gateway.audit.sequencer import Sequenced
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint, size_of
+from gateway.audit.log.sequencer import Sequenced
 from gateway.journal.database import writing
-from security.merkle import Tree, leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import Tree, leaf_hash
 from tests.journal.databases import log_row
 
 
@@ -159,7 +159,11 @@ def crash(*_arguments: Any, **_options: Any) -> Any:
 
 @pytest.mark.parametrize(
     "where",
-    ["gateway.audit.sequencer.root_of_edge", "gateway.audit.sequencer.Sequencer._sign", "gateway.audit.sequencer.Sequencer._forget"],
+    [
+        "gateway.audit.log.sequencer.root_of_edge",
+        "gateway.audit.log.sequencer.Sequencer._sign",
+        "gateway.audit.log.sequencer.Sequencer._forget",
+    ],
 )
 def test_a_crash_inside_the_transaction_leaves_nothing(log: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     sequencer = log.sequencer()
@@ -172,7 +176,7 @@ def test_a_crash_inside_the_transaction_leaves_nothing(log: Any, monkeypatch: py
     assert sequencer.run_once(log.lease).size == 2 and log.verify().ok
 
 
-@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "gateway.audit.checkpoints.CheckpointFile.advance"])
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "gateway.audit.log.checkpoints.CheckpointFile.advance"])
 def test_a_crash_between_commit_and_file_leaves_the_file_behind(log: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     sequencer = log.sequencer()
     sequencer.run_once(log.lease)
@@ -285,12 +289,12 @@ def test_a_second_entry_of_a_phase_is_kept_apart_and_stops_nothing(log: Any) -> 
 
 
 def test_doors_see_the_newest_checkpoint(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.audit.checkpoints._LOOK_SECONDS", 600.0)
+    monkeypatch.setattr("gateway.audit.log.checkpoints._LOOK_SECONDS", 600.0)
     newest = NewestCheckpoint(log.file.path)
     assert newest.note() == "" and newest.base64() == ""
     filled(log, 2)
     assert newest.note() == ""  # it looks a few times a second
-    monkeypatch.setattr("gateway.audit.checkpoints._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.audit.log.checkpoints._LOOK_SECONDS", 0.0)
     assert newest.note() == log.file.read() and newest.base64()
     log.pend("x")
     log.sequencer().run_once(log.lease)

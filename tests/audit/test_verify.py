@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Theirs
-from gateway.audit.proofs import consistency, inclusions
-from gateway.audit.tiles import read_path
-from gateway.journal import tables
+from gateway.audit.log.proofs import consistency, inclusions
+from gateway.audit.log.tiles import read_path
 from gateway.journal.database import writing
-from security.checkpoint import LogProof
-from security.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from security.tiles import entries_path, parse_bundle, tile_path, tiles_of
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import LogProof
+from security.transparency.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
+from security.transparency.tiles import entries_path, parse_bundle, tile_path, tiles_of
 from tests.journal.databases import log_row
 
 ENTRY = tables.log_entry
@@ -163,11 +163,11 @@ def test_tiles_beyond_the_log(filled: Any) -> None:
 def test_another_key_or_origin_is_not_trusted(filled: Any, make_log: Any) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from security.checkpoint import vkey
+    from security.transparency.checkpoint import vkey
 
     stranger = vkey("localhost/lgsp-test", Ed25519PrivateKey.generate().public_key())
     with filled.engine.connect() as connection:
-        from gateway.audit.verify import verify_log
+        from gateway.audit.verify.verify import verify_log
 
         assert not verify_log(connection, stranger, newest=filled.file.read()).ok
         assert not verify_log(connection, filled.key.vkey, origin="elsewhere/log").ok

@@ -14,18 +14,18 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy import select
 
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import WITNESSES, Licence
-from gateway.audit.outside import newest_cosigned
-from gateway.audit.vouched import Witness
-from gateway.journal import tables
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import WITNESSES, Licence
+from gateway.audit.witnessing.config import Witness
+from gateway.audit.witnessing.verify import newest_cosigned
 from gateway.journal.database import lock_of
-from gateway.vouching.spell import Spell
-from gateway.vouching.witnesses import Witnesses
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
 from gateway.witness.state import Folder
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 
 Clock = Callable[[], float]
 

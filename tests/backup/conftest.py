@@ -16,17 +16,17 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert, make_url, text
 
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.backup.restore import Asked, Restored, restore
 from gateway.backup.take import Wanted, take
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
 from tests.journal import databases

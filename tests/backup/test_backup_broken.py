@@ -17,14 +17,14 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Failure, Theirs
-from gateway.audit.changes import note_changes
+from gateway.audit.log.changes import note_changes
 from gateway.backup import manifest
 from gateway.backup.manifest import NAME, SIGNATURE, File
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, check, take
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from security.transparency.checkpoint import NoteKey
 from tests.backup.conftest import Instance, quiet
 from tests.size import examples
 

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity, LogObjection, Refused
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.journal.database import open_engine
-from gateway.registry.held import WINDOW, confirm, held, hold
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.restore_lock import WINDOW, confirm, held, hold
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load, save
 from tests.backup.conftest import databases
 from tests.size import FULL

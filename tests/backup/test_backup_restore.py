@@ -13,20 +13,21 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from contracts.base.errors import Failure, Ours, Theirs
-from gateway.audit import origins, proofs
-from gateway.audit.logkey import LogKey
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins, proofs
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
 from gateway.cli import app
 from gateway.feeds import cursor, read
-from gateway.journal import epochs, tables
+from gateway.journal import epochs
 from gateway.journal.database import revision, writing
-from gateway.registry.held import WINDOW, confirm, held, held_until
+from gateway.journal.schema import tables
+from gateway.registry.restore_lock import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
-from security.checkpoint import NoteKey, open_note, verify
+from security.transparency.checkpoint import NoteKey, open_note, verify
 from tests.backup.conftest import ORIGIN, Instance, databases, quiet
 
 FEED = "incident-alert/v1"

@@ -13,14 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gateway.audit import proofs
+from gateway.audit.log import proofs
 from gateway.backup.succession import Known
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.client.client import AsyncClient
 from gateway.client.errors import LogObjection
-from gateway.client.succession import accept, ask, check
-from gateway.client.witness import Witness
-from gateway.doors.api_audit import _consistency, _origin
-from security.checkpoint import NoteKey
+from gateway.client.identities.succession import accept, ask, check
+from gateway.doors.api.audit import _consistency, _origin
+from security.transparency.checkpoint import NoteKey
 from tests.backup.conftest import Instance
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Branch
-from examples import messages
 from examples.story import World
 from gateway.client import AsyncClient, Client, Identity, NoConnection, Refused, RefusedOurs, RefusedPolicy, RefusedTheirs
 from gateway.client.errors import BadUsage
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
+from gateway.sandbox.standins import messages
 from tests import commandline
 
 pytestmark = pytest.mark.server

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
 from gateway.client import AsyncClient, BadIdentity, Identity, NotProven, RefusedOurs, RefusedTheirs
 from gateway.client.transport import HttpTransport, RawAnswer
+from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
 DOSSIERS = "dossier-status/v1"

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.client import BadIdentity, Client, Identity, enrol
-from gateway.client.trusted import TrustedKeys
-from security import authority
-from security.authority import Authority
-from security.checkpoint import vkey
+from gateway.client import BadIdentity, Client, Identity
+from gateway.client.identities import enrol
+from gateway.client.identities.trusted import TrustedKeys
+from security.pki import authority
+from security.pki.authority import Authority
+from security.transparency.checkpoint import vkey
 
 SYSTEM = "y-te"
 FACTS = {"gateway": "https://localhost:1", "gateway_key_id": "gateway.sign-1"}

@@ -14,9 +14,9 @@ import pytest
 
 import gateway.client
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
 from gateway.client import Client, Identity
+from gateway.sandbox.standins import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "bo-cong-cu-khach.md"}

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from examples import messages
 from examples.story import World
-from gateway.audit.logkey import LogKey
-from gateway.authority import EmbeddedAuthority
+from gateway.audit.log.logkey import LogKey
 from gateway.client import AsyncClient, Identity, LogObjection, NoConnection, NotProven, Refused, RefusedOurs, RefusedTheirs
 from gateway.client.transport import HttpTransport, RawAnswer
-from gateway.keyring import Keyring
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security import authority
-from security.httpsig import sign_response
+from security.http_signatures import sign_response
 from security.keys import SigningKey
+from security.pki import authority
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -287,7 +287,7 @@ async def test_a_log_that_does_not_prove_itself_is_waited_for_and_then_objected_
     assert (await client.prove((await client.rest("GET", QUESTION)).receipt or "")).checkpoint.size
     assert client.witness.kept == kept and client.witness.pending
     with monkeypatch.context() as impatient, pytest.raises(LogObjection) as objected:
-        impatient.setattr("gateway.client.witness.PATIENCE", -1.0)
+        impatient.setattr("gateway.client.audit.checkpoint_monitor.PATIENCE", -1.0)
         await client.check_log()
     assert objected.value.code == "client.log-unproven"
     del relay.lies["/audit/consistency"]

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.client.errors import BadState, LogObjection
-from gateway.client.witness import Witness
-from security.checkpoint import Checkpoint, NoteKey, sign
-from security.merkle import Tree, consistency_proof, leaf_hash
+from security.transparency.checkpoint import Checkpoint, NoteKey, sign
+from security.transparency.merkle import Tree, consistency_proof, leaf_hash
 
 ORIGIN = "caobang.example/nhat-ky"
 KEY = Ed25519PrivateKey.generate()

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from contracts import compiled
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.loader import load
-from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.compiled import contract as compiled
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.xmltext import ILLEGAL
 
 LEGAL = st.text(

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 CONTRACT = """
 id: made

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.faces.foreign import xsd
 from contracts.faces.openapi import openapi
+from contracts.folder.bundle import Bundle
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
@@ -94,7 +94,7 @@ def face(compiled: CompiledContract, name: str) -> Callable[[bytes], Any]:
         validator = jsonschema_rs.Draft4Validator(described)
         return lambda raw: validator.validate(read_json(raw))
     with TemporaryDirectory() as folder:
-        for file, raw in foreignxsd.xsd_files(compiled, name).items():
+        for file, raw in xsd.xsd_files(compiled, name).items():
             Path(folder, file).write_bytes(raw)
         schema = etree.XMLSchema(etree.parse(Path(folder, "schema.xsd")))
     return lambda raw: schema.assertValid(etree.fromstring(raw))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from contracts.check import check
+from contracts.proof.check import check
 from gateway.commands.contracts import check as command
 
 BAD = Path(__file__).with_name("bad")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
-from contracts.steps import above, json_steps
+from contracts.compiled.contract import CompiledContract
+from contracts.mapping.steps import above, json_steps
 from contracts.wire.soap import parse_xml
 
 CAP = "urn:oasis:names:tc:emergency:cap:1."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.soap import parse_xml
 
 RECEIVED = datetime.fromisoformat("2026-11-24T08:00:00+07:00").timestamp()

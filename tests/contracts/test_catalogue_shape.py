@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
-from contracts.check import check
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
+from contracts.folder.bundle import catalogue_folders
+from contracts.proof.check import check
 from contracts.wire.soap import parse_xml
 
 FOLDERS = {f"{folder.parent.name}/{folder.name}": folder for folder in catalogue_folders()}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cells import csvtext
-from contracts.cells.grid import Layout, Unreadable
+from contracts.codecs.cells import csvtext
+from contracts.mapping.grid import Layout, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
 CELL = st.text(st.characters(exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)), max_size=8) | st.sampled_from(

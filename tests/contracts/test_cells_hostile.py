@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.bundle import catalogue_folders
-from contracts.cells.codec import CellCodec
+from contracts.codecs.cells.codec import CellCodec
+from contracts.folder.bundle import catalogue_folders
 
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 MESSAGE = "IndicatorValues"

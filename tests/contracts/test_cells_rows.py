@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.cells.codec import CellCodec
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.codecs.cells.codec import CellCodec
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 WORD = {"type": "string", "pattern": "^[A-Za-z0-9 ]{1,12}$"}
 ITEM = {

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.cells.codec import CellCodec
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.codecs.cells.codec import CellCodec
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 ROW = {
     "type": "object",
@@ -316,7 +316,7 @@ def test_a_system_of_tables_is_told_so_at_a_door(compiled: CompiledContract) -> 
 
 
 def test_too_many_lines_are_refused(compiled: CompiledContract, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contracts.cells.codec.MAX_LINES", 2)
+    monkeypatch.setattr("contracts.codecs.cells.codec.MAX_LINES", 2)
     codec = codec_of(compiled, "csv-a")
     assert len(codec.read_lines("Row", csv(compiled, GOOD, GOOD))) == 2
     with pytest.raises(Theirs) as refused:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cells import xlsxparts, xlsxread, xlsxwrite
-from contracts.cells.grid import Cell, Layout, Typed, Unreadable
+from contracts.codecs.cells import xlsxparts, xlsxread, xlsxwrite
+from contracts.mapping.grid import Cell, Layout, Typed, Unreadable
 from contracts.wire.xmltext import ILLEGAL
 
 LAYOUT = Layout("xlsx")

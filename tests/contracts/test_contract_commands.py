@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.marks import MARK
-from contracts.tryout import try_out
+from contracts.compiled.contract import CompiledContract
+from contracts.folder.bundle import catalogue_folders
+from contracts.folder.todo_markers import MARK
+from contracts.proof.tryout import try_out
 from gateway.cli import app
 
 RUN = CliRunner()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
 from contracts.diff.changes import CODES, Change, Level
 from contracts.diff.compare import differences, level_of
+from contracts.folder.bundle import Bundle, catalogue_folders
 
 Files = dict[str, str]
 Edit = Callable[[Files], None]

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.pinned import pinned, projection
 from contracts.diff.changes import Level
 from contracts.diff.compare import differences, level_of
-from contracts.pinned import pinned, projection
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 from tests.size import examples
 

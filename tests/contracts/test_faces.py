@@ -13,12 +13,14 @@ import pytest
 import zeep
 from lxml import etree
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
-from contracts.faces import foreignxsd, openapi, page, pagecalls, wsdl, xsd
-from contracts.faces.differences import DIFFERENCES
+from contracts.compiled.contract import compile_bundle
+from contracts.faces import openapi, wsdl, xsd
 from contracts.faces.examples import valid
+from contracts.faces.foreign import xsd as foreignxsd
+from contracts.faces.foreign.differences import DIFFERENCES
+from contracts.faces.pages import calls, page
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.phrases import vietnamese
 from contracts.wire.soap import V11, V12, parse_xml
 
@@ -56,7 +58,7 @@ def test_zeep_loads_the_wsdl_and_makes_a_message_that_we_read(name: str, catalog
         assert list(binding.get(op.name).faults) == ["Problem"]
         value = valid(compiled, op.request)["full"]
         for port, version in zip(ports, (V11, V12), strict=True):
-            arguments = pagecalls.as_elements(compiled.messages[op.request], value)
+            arguments = calls.as_elements(compiled.messages[op.request], value)
             element = client.create_message(client.bind(service.name, port), op.name, **arguments)
             assert element.tag == version.envelope
             body = element.find(version.body)
@@ -154,15 +156,15 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         body: dict[str, Any] = {}
         exec(
             "from decimal import Decimal\nmade = dict("
-            + pagecalls.zeep(compiled, op, smallest, "").partition(f"{op.name}(\n")[2].removesuffix(")"),
+            + calls.zeep(compiled, op, smallest, "").partition(f"{op.name}(\n")[2].removesuffix(")"),
             body,
         )
         element = client.create_message(client.service, op.name, **body["made"])
         assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
-        command = pagecalls.curl(compiled, op, smallest)
+        command = calls.curl(compiled, op, smallest)
         encrypted = compiled.contract.protection == "encrypted"  # an encrypted answer is nothing that curl could read
         words = shlex.split(command.rpartition("\n" if encrypted else 'eval "$(')[2].removesuffix(')"'))
-        assert words[:3] == ["python", "-m", f"examples.clients.{'rest' if encrypted else 'curl'}"]
+        assert words[:3] == ["python", "-m", f"gateway.sample_client.{'rest' if encrypted else 'curl'}"]
         if op.method == "POST":
             assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
         else:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
-from contracts.compiled import CompiledContract
+from contracts.canonical.model import Again, Choice, Many, Struct, Type
+from contracts.compiled.contract import CompiledContract
 from contracts.faces import openapi, samples, xsd
-from contracts.faces.differences import DIFFERENCES
+from contracts.faces.foreign.differences import DIFFERENCES
 from contracts.faces.schema import schema_json
-from contracts.model import Again, Choice, Many, Struct, Type
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 from tests.contracts.conftest import structs

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
-from contracts.faces import foreignxsd
+from contracts.compiled.contract import CompiledContract
+from contracts.faces.foreign import xsd
 from contracts.faces.openapi import openapi
 from contracts.faces.wsdl import wsdl
+from contracts.folder.bundle import catalogue_folders
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import V11, V12, parse_xml
 
@@ -36,7 +36,7 @@ JSON = [(name, table.stem) for name, table in TABLES if "\nformat: json" in tabl
 
 
 def xml_schema(compiled: CompiledContract, format_name: str, folder: Path) -> etree.XMLSchema:
-    for name, raw in foreignxsd.xsd_files(compiled, format_name).items():
+    for name, raw in xsd.xsd_files(compiled, format_name).items():
         (folder / name).write_bytes(raw)
     return etree.XMLSchema(etree.parse(folder / "schema.xsd"))
 

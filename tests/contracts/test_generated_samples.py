@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces import samples, xsd
-from contracts.faces.patternwords import words
+from contracts.faces.pages.pattern_words import words
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 

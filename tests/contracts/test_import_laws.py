@@ -20,13 +20,13 @@ from lxml import etree
 from zeep.transports import Transport
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.check import check
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.folder.todo_markers import MARK
 from contracts.importers.draft import write
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.marks import MARK
+from contracts.proof.check import check
 from tests.size import examples
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle
 from contracts.importers.draft import Draft, write
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.source import Files
 from contracts.wire.jsontext import read_json
 

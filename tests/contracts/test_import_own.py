@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces.openapi import openapi
 from contracts.faces.wsdl import wsdl
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.importers.draft import write
-from contracts.importers.openapi import import_openapi
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import Files
-from contracts.importers.wsdl import import_wsdl
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 

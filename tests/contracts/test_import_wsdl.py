@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.folder.source_locations import Findings, read_yaml
+from contracts.folder.todo_markers import MARK, marks
 from contracts.importers.draft import Draft, write
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import MAX_FILES, Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.located import Findings, read_yaml
-from contracts.marks import MARK, marks
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 

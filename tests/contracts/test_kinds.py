@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces import xsd
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 
 NAME = {"type": "string", "maxLength": 20}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
-from contracts.large import read_large, write_large
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.streaming import read_large, write_large
 from contracts.wire.attachments import Spool
 
 FILES = [b"%PDF-1.7 " + bytes(range(256)) * 400, b"x" * 70_001, b"nho"]

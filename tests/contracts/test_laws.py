@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure
-from contracts.bundle import catalogue_folders
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.faces import xsd
+from contracts.folder.bundle import catalogue_folders
 from contracts.wire.soap import parse_xml
 
 CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]

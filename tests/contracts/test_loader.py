@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import check
-from contracts.compiled import compile_bundle
-from contracts.patterns import pattern_fault
+from contracts.canonical.patterns import pattern_fault
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.proof.check import check
 
 FOLDERS = {folder.parent.name: folder for folder in catalogue_folders()}
 

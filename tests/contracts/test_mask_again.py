@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
 
 CONTRACT = """id: don-vi
 version: 1.0.0

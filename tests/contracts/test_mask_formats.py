@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Failure
-from contracts.compiled import CompiledContract
-from contracts.model import Choice, Struct, group
+from contracts.canonical.model import Choice, Struct, group
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 
 NOT_PERMITTED = {"absent": "not-permitted"}

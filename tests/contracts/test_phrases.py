@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.cells import grid
-from contracts.compiled import compile_bundle
-from contracts.faces.page import page
-from contracts.model import Scalar
+from contracts.canonical.model import Scalar
+from contracts.canonical.validate import describe
+from contracts.compiled.contract import compile_bundle
+from contracts.faces.pages.page import page
+from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.mapping import grid
 from contracts.phrases import vietnamese
-from contracts.validate import describe
 
 _CONTRACTS = Path(grid.__file__).parents[1]
 _ENGLISH = {

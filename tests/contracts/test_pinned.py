@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.pinned import PinnedCodec, pinned
 from contracts.diff.changes import Level
 from contracts.diff.compare import differences, level_of
-from contracts.pinned import PinnedCodec, pinned
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 
 CONTRACT = """id: quy-tac

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from tests.contracts.rowsmaking import LAWS, closed, contract, found, laws, read, schema, write
 
 # --- codes in time --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import yaml
 from contracts.base import safeyaml
 from contracts.base.errors import Theirs
 from gateway.agent import config as agent_config
-from gateway.doors.apis import DOCUMENTS
+from gateway.doors.api.apis import DOCUMENTS
 from gateway.settings import BadSetting, load
 
 ROOT = Path(__file__).resolve().parents[2]

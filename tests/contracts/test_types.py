@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Finding, Theirs
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.faces import openapi, page, wsdl, xsd
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.faces import openapi, wsdl, xsd
+from contracts.faces.pages import page
 from contracts.faces.schema import schema_json
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
 from tests.contracts.rowsmaking import CONTRACT, LAWS, NAME, closed, contract, found, laws, read, refused_table
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
+from contracts.codecs.codec import Codec
+from contracts.codecs.xmlproblems import XmlProblems
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.soap import parse_xml
-from contracts.xmlproblems import XmlProblems
 
 
 def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:

@@ -17,21 +17,21 @@ from aiohttp import web
 from sqlalchemy import Engine, select
 
 from adapters.rest import RestAdapter
-from gateway.audit import lease as leases
+from gateway.audit.log import lease as leases
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault import binding
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
-from security.entry import Caller, Intent, freeze, salted
 from security.jose import Opener
+from security.transparency.entry import Caller, Intent, freeze, salted
 from tests.adapters.providers import Provider, Script, session_of, tls_of
 from tests.registry.making import ENDPOINTS, House, contracts, filled, province
 

@@ -6,9 +6,9 @@ from sqlalchemy import update
 
 from adapters.http import Knocker
 from gateway.delivery.breaker import Rules
-from gateway.delivery.knocking import Knocking
-from gateway.journal import tables
+from gateway.delivery.recovery_probe import Knocking
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from tests.delivery.posting import Post, answering
 from tests.registry.making import House
 

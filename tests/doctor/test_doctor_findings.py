@@ -23,14 +23,14 @@ from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, store
 from gateway.doctor.findings import KINDS
 from gateway.doctor.network import accepts_old_tls
-from gateway.journal import tables
 from gateway.journal.database import knows, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.registry.held import confirm, hold
-from gateway.registry.sealing import Seal, accept
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
+from gateway.registry.restore_lock import confirm, hold
+from gateway.registry.seals.sealing import Seal, accept
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load, save
-from security import authority
+from security.pki import authority
 from tests import commandline
 from tests.journal.databases import downgrade
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.doctor import examine
-from gateway.journal.takenup import FOLDER, Register
+from gateway.journal.taken_up import FOLDER, Register
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 

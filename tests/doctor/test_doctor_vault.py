@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.doctor.vault import key_copies, vault
-from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault.vault import Vault
 

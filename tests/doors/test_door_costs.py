@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.jsontext import read_json
-from examples import messages
-from gateway.doors import costly, reader
-from gateway.doors.costly import NoReader, Reader
-from gateway.doors.costs import LARGE, SMALL, Budgets, is_costly
-from gateway.doors.reader import Done, Job
+from gateway.doors.http import costly, reader
+from gateway.doors.http.costly import NoReader, Reader
+from gateway.doors.http.costs import LARGE, SMALL, Budgets, is_costly
+from gateway.doors.http.reader import Done, Job
+from gateway.sandbox.standins import messages
 
 FOLDER: Path = next(folder for folder in catalogue_folders() if "incident-alert" in str(folder))
 BUNDLE = Bundle.from_folder(FOLDER)
@@ -137,7 +137,7 @@ async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: p
 
 
 async def test_a_job_without_end_ends_its_process(process: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import gateway.doors.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: sum(range(10**12)); r.main()"
+    code = "import gateway.doors.http.reader as r; r.JOB_SECONDS = 0.2; r.read_json = lambda raw: sum(range(10**12)); r.main()"
     start = asyncio.create_subprocess_exec
 
     async def spoiled(program: str, *_words: str, **how: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import PATHS
-from gateway.doors.limits import Limits
+from gateway.doors.http.limits import Limits
 
 ALTERED = Ours("registry.altered", rows="…", count=1)
 

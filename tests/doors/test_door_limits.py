@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure, Theirs
-from gateway.doors.body import MAX_HEADERS, headers_of
-from gateway.doors.limits import Connections, Limits
+from gateway.doors.http.body import MAX_HEADERS, headers_of
+from gateway.doors.http.limits import Connections, Limits
 from gateway.exchange.floods import SINGLE, Floods
 
 
@@ -32,7 +32,7 @@ class Snapshot:
     systems = _Systems()
 
     def __init__(self) -> None:
-        from gateway.doors.channel import mark_of
+        from gateway.doors.http.channel import mark_of
 
         self._keys = {mark_of(name.encode()): Key(name, "!" not in name) for name in ("a1", "a2", "b1", "a!")}
 

@@ -10,18 +10,18 @@ import pytest
 
 from contracts.base.errors import Failure, Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from examples.messages import dossier_status_xml
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from gateway.journal.database import writing
-from gateway.registry import keys as registered
 from gateway.registry import store
+from gateway.registry.changes import keys as registered
 from gateway.registry.snapshot import load_snapshot
-from security.authority import KeyType, issue_encryption, new_private, private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from gateway.sandbox.standins.messages import dossier_status_xml
+from security.encryption_keys import DecryptKey
+from security.pki.authority import KeyType, issue_encryption, new_private, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.registry.making import House, Identity, filled, new_database, province
 
 CONTRACT, CALLER = "dossier-status/v1", "mot-cua-xa"

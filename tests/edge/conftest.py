@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.clients.transport import Transport
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.transport import Transport
 from gateway.sandbox.ports import free_port, free_ports
 from gateway.settings import Settings, save
-from security import authority
 from security.keys import load_certificate
+from security.pki import authority
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from examples import messages
-from examples.clients.rest import Prepared
 from examples.story.exchange import ALERTS, INDICATOR, NS
+from gateway.sample_client.rest import Prepared
+from gateway.sandbox.standins import messages
 from tests.attacks.conftest import QUESTION, Judge, rows
 from tests.attacks.raw import Told, of, read_one
 from tests.edge.conftest import Edged, rest_via, soap_via

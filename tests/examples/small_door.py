@@ -18,11 +18,11 @@ import jwt
 from aiohttp import web
 from lxml import etree
 
-from examples.clients.audit import leaf_hash
-from examples.clients.httpsig import Message, digest_header, sign_answer, verify_request
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier
-from examples.clients.wssec import ID, LGSP, SOAP, SOAP12, WSA, BadEnvelope, new_envelope, parse, serialise, sign, soap_of, verify
+from gateway.sample_client.audit import leaf_hash
+from gateway.sample_client.httpsig import Message, digest_header, sign_answer, verify_request
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wssec import ID, LGSP, SOAP, SOAP12, WSA, BadEnvelope, new_envelope, parse, serialise, sign, soap_of, verify
 
 LEAF = leaf_hash(b"entry")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pymerkle import InmemoryTree
 
-from examples.clients.audit import EMPTY_ROOT, Keeper, LogKey, Receipt, check_proof, consistent, included, leaf_hash, read_checkpoint
-from examples.clients.errors import LogError
+from gateway.sample_client.audit import EMPTY_ROOT, Keeper, LogKey, Receipt, check_proof, consistent, included, leaf_hash, read_checkpoint
+from gateway.sample_client.errors import LogError
 
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 21]
 

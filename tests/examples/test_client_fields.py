@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.clients.fields import BadField, InnerList, Item, Token, read_bytes, read_dictionary, read_string, write_bare
+from gateway.sample_client.fields import BadField, InnerList, Item, Token, read_bytes, read_dictionary, read_string, write_bare
 
 NAMES = st.from_regex(r"[a-z*][a-z0-9_\-.*]{0,8}", fullmatch=True)
 BARE = (

@@ -15,13 +15,13 @@ import zeep
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from examples import traffic
-from examples.clients import curl, rest, soap
-from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
-from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
-from examples.clients.wssec import SOAP12
+from gateway.sample_client import curl, rest, soap
+from gateway.sample_client.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient, TokenRefused
+from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
+from gateway.sample_client.wssec import SOAP12
+from gateway.sandbox.standins import traffic
 from tests.examples.small_door import LEAF, Door
 
 

@@ -13,11 +13,20 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, InvalidSignature, algorithms
 
-from examples.clients.errors import WrongAnswer, WrongRequest
-from examples.clients.fields import BadField, InnerList, Item, read_bytes, read_dictionary
-from examples.clients.httpsig import Message, base, digest_fits, digest_header, sign_answer, sign_request, verify_answer, verify_request
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier, verify_raw
+from gateway.sample_client.errors import WrongAnswer, WrongRequest
+from gateway.sample_client.fields import BadField, InnerList, Item, read_bytes, read_dictionary
+from gateway.sample_client.httpsig import (
+    Message,
+    base,
+    digest_fits,
+    digest_header,
+    sign_answer,
+    sign_request,
+    verify_answer,
+    verify_request,
+)
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier, verify_raw
 
 P256 = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lf

@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from contracts.wire.soap import VERSIONS, parse_envelope
-from examples.clients.signing import Verifier
-from examples.clients.wscrypt import XENC, decrypt, encrypt, is_encrypted
-from examples.clients.wssec import SOAP, SOAP12, BadEnvelope, new_envelope, parse, serialise, sign, verify
-from security.authority import issue_encryption, make_issuer, make_root, private_pem
-from security.encryptkeys import DecryptKey
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wscrypt import XENC, decrypt, encrypt, is_encrypted
+from gateway.sample_client.wssec import SOAP, SOAP12, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import issue_encryption, make_issuer, make_root, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 BODY = '<q:TraCuu xmlns:q="urn:q" loai="1"><q:Ma>H14.22 &amp; 0001</q:Ma><q:Ten>Nguyễn Thị Ượng</q:Ten></q:TraCuu>'.encode()
 both = pytest.mark.parametrize("soap", [SOAP, SOAP12], ids=["1.1", "1.2"])

@@ -13,10 +13,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
 
-from examples.clients import wssec
-from examples.clients.identity import Identity
-from examples.clients.signing import Verifier
-from examples.clients.wssec import DS, EXC_C14N, ID, LGSP, SOAP, WSA, WSSE, WSU, BadEnvelope, new_envelope, parse, serialise, sign, verify
+from gateway.sample_client import wssec
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.signing import Verifier
+from gateway.sample_client.wssec import (
+    DS,
+    EXC_C14N,
+    ID,
+    LGSP,
+    SOAP,
+    WSA,
+    WSSE,
+    WSU,
+    BadEnvelope,
+    new_envelope,
+    parse,
+    serialise,
+    sign,
+    verify,
+)
 
 BODY = """<cap:alert xmlns:cap="urn:oasis:names:tc:emergency:cap:1.2">
   <cap:identifier>H14.2-CB-2026-000417</cap:identifier><!-- a comment -->

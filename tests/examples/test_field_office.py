@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from examples.standins.field_office import FieldOffice, main
+from gateway.sandbox.standins.field_office import FieldOffice, main
 
 REPORT = {"service_code": "chieu-sang", "area": "01392", "description": "Đèn đường tắt ba đêm."}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story import World
+from gateway.sandbox.standins import messages
 from tests.examples.small_door import Door
 
 FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"

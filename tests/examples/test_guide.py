@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from examples import messages
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.standins import base
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import base, messages
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "tich-hop.md"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from examples.messages import cap_alert
 from gateway.client import Client, Identity, NotProven, RefusedTheirs
-from security.httpsig import content_digest
+from gateway.sandbox.standins.messages import cap_alert
+from security.http_signatures import content_digest
 from tests.examples.small_door import LEAF, Door
 
 Make = Callable[..., Client]

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from examples.clients.errors import NoAnswer, WrongAnswer
-from examples.clients.httpsig import Message, sign_request
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient, check_answer
-from examples.clients.transport import Transport
-from examples.clients.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
-from examples.standins.base import ScriptedFault, StandIn, serving
-from examples.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
-from examples.standins.rest_agency import main as rest_main
-from examples.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
+from gateway.sample_client.errors import NoAnswer, WrongAnswer
+from gateway.sample_client.httpsig import Message, sign_request
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient, check_answer
+from gateway.sample_client.transport import Transport
+from gateway.sample_client.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
+from gateway.sandbox.standins.base import ScriptedFault, StandIn, serving
+from gateway.sandbox.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
+from gateway.sandbox.standins.rest_agency import main as rest_main
+from gateway.sandbox.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
 
 NOW = 1795507200.0  # 2026-11-24T08:00:00Z
 QUESTION = {"maChiTieu": "KT-05", "maDiaBan": "04", "kyBaoCao": "2026-Q3"}
@@ -328,7 +328,7 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
     command = [
         sys.executable,
         "-m",
-        f"examples.standins.{module}",
+        f"gateway.sandbox.standins.{module}",
         "--identity",
         str(province.identity(system).folder),
         "--ready-file",

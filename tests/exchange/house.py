@@ -15,13 +15,13 @@ from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
-from contracts.model import Evidence
+from contracts.canonical.model import Evidence
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
-from gateway.journal import tables
 from gateway.journal.database import lock_of
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry

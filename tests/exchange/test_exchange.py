@@ -14,8 +14,8 @@ from contracts.base.errors import Ours, Theirs
 from gateway.exchange import entries
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Face, Received
-from gateway.journal import tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault.salting import pack, unpack

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, delete, func, select, update
 
 from gateway.exchange.stages import Answered, Refused
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from tests.exchange import house
 from tests.registry.making import NOW

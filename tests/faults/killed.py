@@ -25,13 +25,13 @@ from typing import Any
 from sqlalchemy import event
 
 from contracts.base.ids import new_id
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
-from gateway.keeper import Keeper
+from gateway.keeper.leader import Keeper
 from tests.attacks.audit.insider import ORIGIN, answered, handed_in, sent_on
 
 ROUNDS = 3

@@ -19,13 +19,13 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from examples import messages
 from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
+from gateway.processes.supervisor import RELOADED
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import RELOADED
 from tests.attacks.raw import Told, connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start

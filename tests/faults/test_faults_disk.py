@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import QUESTION
 from gateway.commands.demo import demo_settings, running, world_of
+from gateway.sandbox.standins import messages
 from tests.faults.load import Load, all_in_feed, until
 
 pytestmark = pytest.mark.server

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts.bundle import catalogue_folders
+from contracts.folder.bundle import catalogue_folders
 from examples.story.exchange import read_feed
 from examples.story.world import World
 from gateway.settings import Settings

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.errors import ClientError
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient
 from examples.story.exchange import ALERTS, read_feed
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Theirs
 from gateway.feeds import Page, cursor, read, read_raw
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.vault.vault import Vault
 
 FEED, OTHER = "incident-alert/v1", "indicator/v1"

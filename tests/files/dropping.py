@@ -17,14 +17,14 @@ from typing import Any, cast
 import yaml
 from sqlalchemy import text
 
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.exchange.exchange import Exchange
-from gateway.files.worker import Files
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.writer import Journal
+from gateway.processes.files import Files
 from gateway.registry import store
-from gateway.registry.document import parse
+from gateway.registry.changes.document import parse
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.vault.vault import Vault

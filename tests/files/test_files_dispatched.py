@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
-from gateway import recovery
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow
+from gateway.keeper import recovery
 from tests.files.dropping import Place, changed, dropped, edited, fresh, grant
 
 REPORTS = """format: csv

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from contracts.cells.codec import CellCodec
-from gateway import child
-from gateway.audit.facts import facts_of
+from contracts.codecs.cells.codec import CellCodec
+from gateway.audit.search.facts import facts_of
 from gateway.doctor.files import files as examined
+from gateway.doors.files.in_hand import InHand
 from gateway.doors.health import Vitals, count, metrics
-from gateway.files import worker
-from gateway.files.inhand import InHand
 from gateway.journal.database import open_engine
+from gateway.processes import child
+from gateway.processes import files as worker
 from gateway.settings import save
 from tests.files.dropping import CSV, Place, dropped, edited, fresh
 

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import update
 
 from contracts.base.errors import Ours
-from contracts.cells.codec import CellCodec
+from contracts.codecs.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
-from gateway.doors.files import FileDoor
-from gateway.journal import tables
+from gateway.doors.files.door import FileDoor
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from tests.files.dropping import CSV, SAMPLES, XLSX, Place, apply, changed, dropped, edited, fresh, grant

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.base.errors import Ours
-from gateway.audit.gate import Gate, Licence, gate_of
+from gateway.audit.witnessing.admission import Gate, Licence, gate_of
 from gateway.settings import Settings
 from tests.files.dropping import CSV, Place, dropped, fresh
 

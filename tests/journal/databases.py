@@ -22,7 +22,7 @@ from contracts.base import jcs
 from contracts.base.ids import new_id
 from gateway.journal.database import migrate, open_engine
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
-from security.merkle import leaf_hash
+from security.transparency.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
 _numbers = itertools.count()

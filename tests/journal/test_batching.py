@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, select
 
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, VaultRow, Verdict, Write, Written
 from gateway.journal.writer import Journal
 from tests.journal.databases import log_row, transfer_row

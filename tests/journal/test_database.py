@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from contracts.base.errors import Ours
 from gateway.journal.database import check_revision, fold_back, lock_of, lock_path, migrate, revision, writing
 from gateway.journal.filelock import FileLock
-from gateway.journal.tables import metadata
+from gateway.journal.schema.tables import metadata
 from tests.journal.databases import downgrade, newest
 
 

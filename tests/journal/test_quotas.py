@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
-from gateway.journal import tables
 from gateway.journal.batch import one_by_one
 from gateway.journal.database import lock_of
 from gateway.journal.readback import Promised
+from gateway.journal.schema import tables
 from gateway.journal.statements import Statements
 from gateway.journal.write import QuotaUse, ReplayKey, Verdict, Write, Written
 from gateway.journal.writer import Journal

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, select, text, update
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission, transfer_row

@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Ours
-from gateway.atrest import PLAIN, AtRest, is_protected
-from gateway.audit.logkey import LogKey
+from gateway.audit.log.logkey import LogKey
 from gateway.commands import keys as command
 from gateway.doctor.files import key_files
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import NAMES, Keyring
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import PLAIN, AtRest, is_protected
+from gateway.keys.keyring import NAMES, Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault.vault import Vault

@@ -19,20 +19,20 @@ import pytest
 from cryptography import x509
 
 import gateway.client
-from examples import messages
-from examples.clients.errors import ClientError
-from examples.clients.identity import Identity
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
-from examples.clients.transport import Transport
 from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.client import Client
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import _alone
-from gateway.keyring import NAMES
+from gateway.keys.keyring import NAMES
+from gateway.processes.supervisor import PID
+from gateway.sample_client.errors import ClientError
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.transport import Transport
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from gateway.supervisor import PID
 from tests.attacks.conftest import QUESTION, rows
 from tests.faults.load import until
 

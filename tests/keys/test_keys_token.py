@@ -16,16 +16,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from contracts.base.errors import Ours, Theirs
-from examples import messages
-from examples.clients.rest import RestClient
-from examples.clients.soap import SoapClient
 from examples.story.exchange import ALERTS
-from gateway import hardware
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
+from gateway.keys import hardware
+from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings, save
-from security import authority
 from security.keys import RSA_PKCS1, RSA_PSS, SigningKey
+from security.pki import authority
 from tests.attacks.conftest import QUESTION
 
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import select
 
 from gateway import cli
-from gateway.child import PlainTraces
 from gateway.commands import identities
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
+from gateway.processes.child import PlainTraces
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
-from security.authority import make_request, new_private
+from security.pki.authority import make_request, new_private
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

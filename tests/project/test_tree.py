@@ -17,8 +17,8 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
+from gateway.processes.supervisor import Supervisor
 from gateway.settings import Settings
-from gateway.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gateway", "adapters", "contracts", "security", "examples", "bench")

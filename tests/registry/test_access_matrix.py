@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
-from gateway.registry import matrix
+from gateway.registry.changes import matrix
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
-from security.grants import Reason
+from security.grants.grants import Reason
 from tests.registry.making import NOW
 from tests.registry.matrix import AGAIN, FILE, sandbox, written
 

@@ -14,16 +14,17 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from sqlalchemy import Connection, Engine, select, text, update
 
 from contracts.base.errors import Theirs, Words
-from gateway.journal import tables
 from gateway.journal.database import migrate, writing
-from gateway.registry import granting, notices, store
-from gateway.registry.document import parse
-from gateway.registry.officers import officers
+from gateway.journal.schema import tables
+from gateway.registry import store
+from gateway.registry.changes import granting, notices
+from gateway.registry.changes.document import parse
+from gateway.registry.changes.officers import officers
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security.approvals import approve, public_pem
-from security.authority import private_pem
-from security.grants import Reason, digest
+from security.grants.approvals import approve, public_pem
+from security.grants.grants import Reason, digest
+from security.pki.authority import private_pem
 from tests.registry.making import ENDPOINTS, NOW, OFFICERS, PROVINCE, contracts, filled, province
 
 FIRST, SECOND = OFFICERS

@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle
+from contracts.compiled.pinned import PinnedCodec
 from contracts.diff.changes import Level
-from contracts.pinned import PinnedCodec
+from contracts.folder.bundle import Bundle
 from contracts.wire.soap import parse_xml
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.registry import store, versions
-from gateway.registry.document import Document, parse
-from gateway.registry.publish import pins, roll_back
+from gateway.registry.changes.document import Document, parse
+from gateway.registry.changes.publish import pins, roll_back
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot

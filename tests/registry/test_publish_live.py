@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import AsyncRestClient, RestClient
-from examples.clients.soap import SoapClient
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
-from gateway.registry.sealing import Seal
+from gateway.registry.seals.sealing import Seal
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.faults.load import rows
 from tests.following import everywhere

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from contracts.base.errors import Theirs
-from gateway.registry.document import parse
+from gateway.registry.changes.document import parse
 from tests.registry.making import ENDPOINTS, PROVINCE, contracts, province
 
 

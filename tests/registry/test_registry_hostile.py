@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import Theirs
 from gateway.journal.database import writing
-from gateway.registry.document import parse
-from gateway.registry.revisions import raise_revision, revision
+from gateway.registry.changes.document import parse
+from gateway.registry.seals.revisions import raise_revision, revision
 from tests.registry.making import ENDPOINTS, PROVINCE, contracts
 
 

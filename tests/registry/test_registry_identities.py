@@ -10,15 +10,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import Engine, select
 
 from contracts.base.errors import Failure, Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.registry import enrolment, keys, store
-from gateway.registry.document import Document
+from gateway.journal.schema import tables
+from gateway.registry import store
+from gateway.registry.changes import enrolment, keys
+from gateway.registry.changes.document import Document
 from gateway.registry.records import Change
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from security import authority
-from security.authority import make_request, new_private
-from security.chains import Trust
+from security.pki import authority
+from security.pki.authority import make_request, new_private
+from security.pki.chains import Trust
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 from tests.revocation.outside import Outside, new_key, pem
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import VERSIONS
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.registry.parts.parties import SOAP_VERSIONS
 from gateway.registry.snapshot import load_snapshot
 from tests.registry.making import PROVINCE, filled, new_database, province

@@ -19,17 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from examples import messages
-from examples.clients.identity import Identity
-from examples.clients.rest import Answer, RestClient, TokenRefused
-from examples.clients.soap import SoapClient
 from examples.story.exchange import QUESTION
 from examples.story.world import World
 from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
-from gateway.registry import enrolment, keys
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import enrolment, keys
+from gateway.registry.seals.sealing import Seal, changing
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.rest import Answer, RestClient, TokenRefused
+from gateway.sample_client.soap import SoapClient
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from tests.following import everywhere

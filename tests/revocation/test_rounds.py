@@ -14,23 +14,23 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.authority import EmbeddedAuthority
-from gateway.doors.channel import identify
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.doors.http.channel import identify
 from gateway.journal.database import lock_of, writing
-from gateway.keyring import make_keys
-from gateway.registry import keys
+from gateway.journal.schema import tables
+from gateway.keeper.revocation import own
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import make_keys
+from gateway.registry.changes import keys
 from gateway.registry.records import OutsideAuthority
-from gateway.registry.revisions import raise_revision
+from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
-from gateway.revocation import own
-from gateway.revocation.fetch import open_session
-from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
-from security.authority import issue_tls, new_private
+from security.grants.windows import civil
 from security.keys import load_certificate
-from security.windows import civil
+from security.pki.authority import issue_tls, new_private
 from tests.registry.making import NOW
 from tests.revocation.outside import Outside, new_key, pem
 from tests.revocation.responder import Served

@@ -14,9 +14,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
 from contracts.base.errors import Theirs, Words
-from security.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
-from security.authority import private_pem
-from security.grants import Grant
+from security.grants.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
+from security.grants.grants import Grant
+from security.pki.authority import private_pem
 
 GRANT = Grant("G-1", "H14.7", None, "indicator/v1", ("getValue",), ("*",), "Điều hành", "QĐ 1/2026", 0.0, 2000.0)
 CONTENT = GRANT.canonical()

@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from contracts.base.errors import Theirs
-from security.authority import (
+from security.pki.authority import (
     Authority,
     certificate_pem,
     issue_server,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from contracts.base.errors import Theirs
-from security.authority import read_request, system_of
+from security.pki.authority import read_request, system_of
 
 URN = "urn:lgsp:system:"
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sở Y tế")])

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.checkpoint import Checkpoint, NoteError, NoteKey, open_note, sign, split_note, verify
-from security.cosignature import (
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, open_note, sign, split_note, verify
+from security.transparency.cosignature import (
     AddCheckpoint,
     CosignerKey,
     answered,

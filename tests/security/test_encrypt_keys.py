@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from contracts.base.errors import Theirs
-from security.authority import (
+from security.encryption_keys import DecryptKey, EncryptKey, newest
+from security.pki.authority import (
     Authority,
     certificate_pem,
     issue_encryption,
@@ -22,7 +23,6 @@ from security.authority import (
     new_private,
     private_pem,
 )
-from security.encryptkeys import DecryptKey, EncryptKey, newest
 
 NOW = float(int(time.time()))
 DAY = 86400

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base import jcs
-from security.entry import Caller, Digest, InDoubt, Intent, Note, Outcome, Refusal, Repeat, freeze, keyed, salted
-from security.merkle import leaf_hash
+from security.transparency.entry import Caller, Digest, InDoubt, Intent, Note, Outcome, Refusal, Repeat, freeze, keyed, salted
+from security.transparency.merkle import leaf_hash
 
 AT = 1_795_503_600.25
 CALLER = Caller("H14.2", "canh-bao", "tp", "canh-bao.sign-1")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from security.fields import FieldError, InnerList, Item, Token, parse_dictionary, serialise_bytes, serialise_string
+from security.structured_fields import FieldError, InnerList, Item, Token, parse_dictionary, serialise_bytes, serialise_string
 
 ALPHABET = 'ab1=;,()": \t-.?:*/\\AZ09+_@\x00é'
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Policy, Words
-from security.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
-from security.windows import Hours, Quota
+from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
+from security.grants.windows import Hours, Quota
 
 NOW = 1000.0  # a Thursday, 07:16 in Vietnam
 GOOD = Grant(

@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from security.httpsig import HttpRequest, check_content_digest, content_digest, sign_request, sign_response, verify_request, verify_response
+from security.http_signatures import (
+    HttpRequest,
+    check_content_digest,
+    content_digest,
+    sign_request,
+    sign_response,
+    verify_request,
+    verify_response,
+)
 
 URI = "https://gw.example.vn/incident-alert/v1/alerts"
 BODY = b'{"identifier":"a"}'

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
 from http_message_signatures.structures import CaseInsensitiveDict
 
-from security.httpsig import HttpRequest, content_digest, sign_request, verify_request
+from security.http_signatures import HttpRequest, content_digest, sign_request, verify_request
 
 URI = "https://gw.example.vn/field-report/v1/requests?x=1"
 COMPONENTS = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")

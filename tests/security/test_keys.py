@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
-from security.authority import certificate_pem, new_private, private_pem
 from security.keys import SigningKey, VerifyKey, natural_algorithm, thumbprint
+from security.pki.authority import certificate_pem, new_private, private_pem
 
 
 def refused(call, *args, **kw):

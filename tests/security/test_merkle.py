@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import (
+from security.transparency.merkle import (
     EMPTY_ROOT,
     Frontier,
     ProofError,

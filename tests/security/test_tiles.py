@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root_at, root_of
-from security.tiles import (
+from security.transparency.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root_at, root_of
+from security.transparency.tiles import (
     Builder,
     entries_path,
     entry_bundle,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.windows import DAYS, PERIODS, Hours, Moment, Quota, civil
+from security.grants.windows import DAYS, PERIODS, Hours, Moment, Quota, civil
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 times = st.integers(1_700_000_000, 2_000_000_000).map(float)

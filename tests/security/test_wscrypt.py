@@ -16,10 +16,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import OAEP, blinded, encrypt_envelope
-from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
-from security.wssec import verify_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import OAEP, blinded, encrypt_envelope
+from security.wssec.names import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
+from security.wssec.verify import verify_envelope
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)

@@ -13,11 +13,23 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.authority import private_pem
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import AES256_GCM, DIGEST_SHA256, DS, ENCRYPTED_KEY, MGF1_SHA256, RSA_OAEP, THUMBPRINT_SHA1, WSSE, WSU, XENC, XENC11
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import (
+    AES256_GCM,
+    DIGEST_SHA256,
+    DS,
+    ENCRYPTED_KEY,
+    MGF1_SHA256,
+    RSA_OAEP,
+    THUMBPRINT_SHA1,
+    WSSE,
+    WSU,
+    XENC,
+    XENC11,
+)
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, signxml_verifies, trees
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"

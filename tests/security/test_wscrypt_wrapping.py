@@ -11,10 +11,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import DS, SOAP, WSSE, XENC
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS, SOAP, WSSE, XENC
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec_wrapping import CHILD, EVIL, FORMS
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from security.wsnames import DS, LGSP, SOAP, WSA, WSSE, WSU
-from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from security.wssec.names import DS, LGSP, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 
 CHILD = b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; b</identifier><sent>2026-11-24</sent></submitAlert>'
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)

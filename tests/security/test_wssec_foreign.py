@@ -14,9 +14,9 @@ from signxml import SignatureConfiguration, SignatureReference, XMLSigner, XMLVe
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
 from contracts.wire.soap import V11, V12
-from security.authority import certificate_pem, private_pem
-from security.wsnames import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
-from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, private_pem
+from security.wssec.names import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
+from security.wssec.verify import caller_block, receipt_block, sign_envelope, verify_envelope
 
 CHILD = '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Cháy rừng &amp; gió mạnh</headline></submitAlert>'.encode()
 

@@ -14,10 +14,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, parse_envelope
-from security.authority import certificate_pem, issue_encryption, issue_signing
 from security.keys import VerifyKey
-from security.wsnames import DS, ENVELOPED, EXC_C14N, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, issue_encryption, issue_signing
+from security.wssec.names import DS, ENVELOPED, EXC_C14N, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.test_wssec import CHILD, find, make, reference_again, verify
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)

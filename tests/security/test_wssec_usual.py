@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.base.errors import Failure
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.codec import Codec
-from contracts.compiled import CompiledContract
-from contracts.loader import load
+from contracts.codecs.codec import Codec
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.loader import load
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.wssec import sign_envelope, verify_envelope
-from security.wsusual import verify_usual
+from security.wssec.fast_path import verify_usual
+from security.wssec.verify import sign_envelope, verify_envelope
 
 SPACE = "urn:lgsp:contract:observation:v1"
 READING = "<a:readings><a:phenomenonTime>2026-11-24T00:00:00Z</a:phenomenonTime><a:result>1.5</a:result></a:readings>"

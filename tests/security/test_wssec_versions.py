@@ -7,7 +7,7 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import SOAP, V11, V12
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.verify import sign_envelope, verify_envelope
 
 CHILD = b'<a xmlns="urn:x">a &amp; b</a>'
 

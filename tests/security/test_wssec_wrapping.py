@@ -14,8 +14,8 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12
-from security.wsnames import DS, SOAP, WSA, WSSE, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.names import DS, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.cost import seconds
 
 CHILD = b'<submitAlert xmlns="urn:a"><text>real</text></submitAlert>'

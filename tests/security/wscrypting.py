@@ -7,9 +7,9 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, parse_envelope
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'.encode()
 

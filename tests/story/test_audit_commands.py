@@ -16,13 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.wire.jsontext import write_json
-from examples import messages
 from examples.story import World
-from gateway.audit.index import Indexer
+from gateway.audit.search.index import Indexer
 from gateway.cli import app
 from gateway.journal.database import open_engine
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from security.windows import VIETNAM
+from security.grants.windows import VIETNAM
 
 pytestmark = pytest.mark.server
 REPORTS = "/field-report/v1/requests"

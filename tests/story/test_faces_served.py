@@ -10,8 +10,8 @@ import zeep
 from lxml import etree
 from rdflib import DCAT, RDF, Graph, URIRef
 
-from examples.clients.soap import ZeepSigner, zeep_transport
 from examples.story import World
+from gateway.sample_client.soap import ZeepSigner, zeep_transport
 
 pytestmark = pytest.mark.server
 

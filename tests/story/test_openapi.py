@@ -14,11 +14,11 @@ from requests.auth import AuthBase
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
-from examples.clients.httpsig import Message, digest_header, sign_request
-from examples.clients.identity import encryption_of
-from examples.clients.jose import MEDIA_TYPE, seal, unseal
-from examples.clients.rest import RestClient
 from examples.story import World
+from gateway.sample_client.httpsig import Message, digest_header, sign_request
+from gateway.sample_client.identity import encryption_of
+from gateway.sample_client.jose import MEDIA_TYPE, seal, unseal
+from gateway.sample_client.rest import RestClient
 
 pytestmark = pytest.mark.server
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from examples.clients.jose import seal
-from examples.clients.rest import RestClient
-from examples.messages import dossier_status, fire_alarm
 from examples.story import World
 from gateway.journal.database import open_engine
+from gateway.sample_client.jose import seal
+from gateway.sample_client.rest import RestClient
+from gateway.sandbox.standins.messages import dossier_status, fire_alarm
 from gateway.vault.vault import Vault
 from security import jose
 from security.keys import VerifyKey

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from examples import messages
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks import raw
 from tests.faults.load import ALERT

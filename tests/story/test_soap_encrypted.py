@@ -14,15 +14,15 @@ import zeep.exceptions
 from lxml import etree
 
 from contracts.wire.soap import parse_envelope
-from examples.clients.soap import SoapClient, ZeepSigner, zeep_transport
-from examples.clients.wscrypt import is_encrypted
-from examples.clients.wssec import SOAP, SOAP12
-from examples.messages import cap_alert
 from examples.story import World
 from gateway.journal.database import open_engine
+from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
+from gateway.sample_client.wscrypt import is_encrypted
+from gateway.sample_client.wssec import SOAP, SOAP12
+from gateway.sandbox.standins.messages import cap_alert
 from gateway.vault.vault import Vault
 from security.keys import VerifyKey
-from security.wssec import verify_envelope
+from security.wssec.verify import verify_envelope
 
 pytestmark = pytest.mark.server
 

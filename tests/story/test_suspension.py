@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples import messages
 from examples.story.exchange import INDICATOR, QUESTION, question
 from examples.story.world import World
+from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.following import everywhere
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from contracts.base.errors import Ours
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
 from gateway.vault.vault import Vault
 

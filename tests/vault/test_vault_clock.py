@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import insert, select
 
 from contracts.base.errors import Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import clock, holds
-from gateway.retention.holds import Hold
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock, holds
+from gateway.keeper.retention.holds import Hold
 from gateway.vault.classes import KeyName
 
 DAY = 86_400.0

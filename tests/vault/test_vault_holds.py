@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from contracts.base.errors import Theirs
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import holds
-from gateway.retention.chore import due
-from gateway.retention.holds import Hold
+from gateway.journal.schema import tables
+from gateway.keeper.retention import holds
+from gateway.keeper.retention.chore import due
+from gateway.keeper.retention.holds import Hold
 
 DAY = 86_400.0
 MONTHS_24 = 24 * 31 * DAY

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from contracts.base.errors import Ours
-from contracts.model import Pattern
-from gateway.audit import lease as leases
-from gateway.journal import tables
+from contracts.canonical.model import Pattern
+from gateway.audit.log import lease as leases
 from gateway.journal.database import writing
-from gateway.retention import rows
+from gateway.journal.schema import tables
+from gateway.keeper.retention import rows
 from gateway.vault.classes import KeyName, add_months, keeping, key_id
 from gateway.vault.vault import Vault
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from gateway.sandbox.ports import free_port
 from gateway.witness.judge import Judge
 from gateway.witness.state import Folder
-from security.cosignature import CosignerKey
+from security.transparency.cosignature import CosignerKey
 
 pytestmark = [
     pytest.mark.server,

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
 from gateway.witness.state import BadFolder, Folder
-from security.checkpoint import Checkpoint, NoteError, split_note
-from security.cosignature import MAX_REQUEST, AddCheckpoint, answered
+from security.transparency.checkpoint import Checkpoint, NoteError, split_note
+from security.transparency.cosignature import MAX_REQUEST, AddCheckpoint, answered
 
 NOW = 1_795_500_000.5
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.witness.state import Folder
-from security.checkpoint import split_note
-from security.cosignature import CosignerKey, answered
+from security.transparency.checkpoint import split_note
+from security.transparency.cosignature import CosignerKey, answered
 
 pytestmark = pytest.mark.server
 

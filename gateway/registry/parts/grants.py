@@ -10,15 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
-from gateway.registry.granting import Proposal
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from gateway.registry.changes.granting import Proposal
 from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
 from gateway.registry.values import kind
-from security.grants import ALL, Grant
-from security.windows import Hours, Quota
+from security.grants.grants import ALL, Grant
+from security.grants.windows import Hours, Quota
 
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _NAMES: Final = {*Grant.__slots__} - {"state", "approved_by"} | {"approvals"}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.base.errors import Theirs
 from gateway.registry.parts.parties import Parties
-from security.approvals import Officer, load_public, public_pem
+from security.grants.approvals import Officer, load_public, public_pem
 
 OFFICER_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FILLED: Final = re.compile(r"\{([a-z0-9-]+)\}")

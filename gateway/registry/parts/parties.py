@@ -12,12 +12,12 @@ from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from adapters.model import DropFolder, DropRule, Endpoint
-from contracts.compiled import CompiledContract
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.identities import Identities
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
-from security.authority import GATEWAY
+from security.pki.authority import GATEWAY
 
 SOAP_VERSIONS: Final = ("1.1", "1.2")
 _AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")

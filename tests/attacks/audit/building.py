@@ -17,28 +17,28 @@ from typing import Any
 import aiohttp
 import yaml
 
-from gateway.audit.changes import note_changes
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.gate import STAMPS, WITNESSES, Licence
-from gateway.audit.outside import newest_cosigned, newest_stamped
-from gateway.audit.vouched import Witness
-from gateway.authority import EmbeddedAuthority
+from gateway.audit.log.changes import note_changes
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.witnessing.admission import STAMPS, WITNESSES, Licence
+from gateway.audit.witnessing.config import Witness
+from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
 from gateway.delivery.queue import take_due
 from gateway.journal.database import lock_of, writing
-from gateway.registry.sealing import Seal
-from gateway.retention.chore import Retention
-from gateway.revocation.fetch import open_session
-from gateway.revocation.outside import OutsideAuthorities
-from gateway.revocation.own import renew, stored_list
+from gateway.keeper.retention.chore import Retention
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keeper.revocation.own import renew, stored_list
+from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.stamps import Authority as Asking
+from gateway.keeper.witnessing.stamps import Stamps
+from gateway.keeper.witnessing.witnesses import Witnesses
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
-from gateway.vouching.spell import Spell
-from gateway.vouching.stamps import Authority as Asking
-from gateway.vouching.stamps import Stamps
-from gateway.vouching.witnesses import Witnesses
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
 from tests.audit.witnessing import honest

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gateway.journal import tables
+from gateway.journal.schema import tables
 from tests.attacks.audit.picking import (
     Column,
     Look,

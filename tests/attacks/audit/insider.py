@@ -19,26 +19,26 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.audit import proofs
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.complete import Completeness, check_complete
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.tiles import root_of_edge
-from gateway.audit.verify import Report, verify_log
-from gateway.client import proofs as kit
+from gateway.audit.log import lease as leases
+from gateway.audit.log import proofs
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.log.tiles import root_of_edge
+from gateway.audit.verify.complete import Completeness, check_complete
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.client.answers import Receipt
-from gateway.client.witness import Witness
-from gateway.journal import tables
+from gateway.client.audit import proofs as kit
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.journal.database import lock_of, snapshot, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
-from security.checkpoint import NoteKey
-from security.entry import Caller, Entry, Intent, Outcome, freeze, salted
-from security.merkle import leaf_hash
-from security.tiles import Builder
+from security.transparency.checkpoint import NoteKey
+from security.transparency.entry import Caller, Entry, Intent, Outcome, freeze, salted
+from security.transparency.merkle import leaf_hash
+from security.transparency.tiles import Builder
 
 ORIGIN = "localhost/lgsp-attacked"
 BEGAN = 1_795_500_000.0

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from gateway.journal.database import open_engine
 from gateway.registry import store
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, save
 from tests.journal import databases

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.journal import tables
-from gateway.registry.revisions import remember
+from gateway.journal.schema import tables
+from gateway.registry.seals.revisions import remember
 from tests.registry.making import NOW
 
 

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.apis.client import World, opened
 from tests.registry.making import House
 

@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.journal import tables
+from gateway.audit.verify.complete import check_complete
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.vault import binding
-from security.entry import Caller, Intent, freeze, salted
+from security.transparency.entry import Caller, Intent, freeze, salted
 from tests.adapters.providers import Provider
 from tests.delivery.posting import REQUEST, SALT, Post, answering, post  # noqa: F401  the fixture
 from tests.registry.making import ENDPOINTS, House, contracts, filled, province

@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit import origins
-from gateway.audit.logkey import LogKey
-from gateway.audit.tiles import root_at
-from gateway.audit.verify import verify_log
+from gateway.audit.log import origins
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.tiles import root_at
+from gateway.audit.verify.verify import verify_log
 from gateway.backup import succession
-from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.vouching.stamps import Stamped, store
-from security import entry as form
-from security import timestamp
-from security.checkpoint import split_note
-from security.cosignature import cosign, with_lines
+from gateway.journal.schema import tables
+from gateway.keeper.witnessing.stamps import Stamped, store
+from security.pki import timestamp
+from security.transparency import entry as form
+from security.transparency.checkpoint import split_note
+from security.transparency.cosignature import cosign, with_lines
 from tests.attacks.audit.insider import BEGAN, ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_command import verify
 from tests.attacks.audit.test_attack_log_history import Copy

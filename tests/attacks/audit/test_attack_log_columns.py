@@ -13,22 +13,22 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
-from gateway.audit import lease as leases
-from gateway.audit import origins
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.complete import check_complete
-from gateway.audit.logkey import LogKey
-from gateway.audit.outside import verify_outside
-from gateway.audit.registered import check_registered
-from gateway.audit.rows.check import check_tables
-from gateway.audit.sequencer import Sequencer
-from gateway.audit.sources import DatabaseSource
-from gateway.audit.verify import verify, verify_log
-from gateway.authority import EmbeddedAuthority
-from gateway.journal import tables
+from gateway.audit.log import lease as leases
+from gateway.audit.log import origins
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.verify.complete import check_complete
+from gateway.audit.verify.registered import check_registered
+from gateway.audit.verify.rows.check import check_tables
+from gateway.audit.verify.sources import DatabaseSource
+from gateway.audit.verify.verify import verify, verify_log
+from gateway.audit.witnessing.verify import verify_outside
 from gateway.journal.database import snapshot, writing
-from gateway.registry.sealing import Seal
-from security.checkpoint import NoteKey
+from gateway.journal.schema import tables
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.seals.sealing import Seal
+from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
 from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, PAGE, columns, page
 from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where

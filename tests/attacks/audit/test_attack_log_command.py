@@ -11,8 +11,8 @@ from sqlalchemy import delete, update
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.settings import Settings, save
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_history import Copy

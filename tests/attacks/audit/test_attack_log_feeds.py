@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.journal import tables
+from gateway.audit.verify.complete import check_complete
+from gateway.journal.schema import tables
 from tests.attacks.audit.insider import ALERTS, BEGAN, entered
 
 EVENT, TRANSFER, QUEUE = tables.feed_event, tables.transfer, tables.queue

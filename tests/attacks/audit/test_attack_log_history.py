@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, select, text
 
-from gateway.audit.verify import verify_log
+from gateway.audit.verify.verify import verify_log
+from gateway.client.audit.checkpoint_monitor import Witness
 from gateway.client.errors import LogObjection
-from gateway.client.witness import Witness
-from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from tests.attacks.audit.insider import BEGAN, Agency, Gateway, commit, entered, handed_in, rewrite
 
 Copy = Callable[[], Gateway]
@@ -168,8 +168,8 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
     """The folder alone in his hands: no checkpoint that the log's key did not sign is gone on from."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from gateway.audit.logkey import LogKey
-    from security.checkpoint import Checkpoint, sign
+    from gateway.audit.log.logkey import LogKey
+    from security.transparency.checkpoint import Checkpoint, sign
 
     gateway, size, root = copy(), WHOLE, b"\x07" * 32
     path, note = gateway.file.path, gateway.note
@@ -191,7 +191,7 @@ def test_the_checkpoint_beside_the_database(copy: Copy, what: str) -> None:
 @pytest.mark.attack("audit log: forked")
 def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain: Gateway, tmp_path: Path) -> None:
     """Neither proof nor contradiction: the kit waits an hour, then objects."""
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
     now = [BEGAN]
     witness = Witness(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0])

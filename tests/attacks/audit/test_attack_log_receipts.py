@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, select, update
 
 from contracts.base.errors import Theirs
-from gateway.audit.complete import check_complete
-from gateway.audit.logkey import LogKey
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.verify.complete import check_complete
 from gateway.client.answers import Receipt
 from gateway.client.errors import LogObjection
-from gateway.journal import tables
 from gateway.journal.database import writing
-from security.entry import Outcome
+from gateway.journal.schema import tables
+from security.transparency.entry import Outcome
 from tests.attacks.audit.insider import (
     BEGAN,
     Agency,

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.audit.complete import check_complete
-from gateway.audit.verify import Report, verify_log
+from gateway.audit.verify.complete import check_complete
+from gateway.audit.verify.verify import Report, verify_log
 from gateway.client.errors import LogObjection
-from gateway.journal import tables
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 from tests.attacks.audit.insider import HISTORIES, Agency, Gateway, entered, forged, receipt, rewrite
 
 ENTRY, TILE = tables.log_entry, tables.log_tile

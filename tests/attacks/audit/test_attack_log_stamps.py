@@ -17,16 +17,16 @@ import aiohttp
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import verify_outside
-from gateway.audit.vouched import vouchers
-from gateway.doctor.vouching import vouching
-from gateway.journal import tables
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import vouchers
+from gateway.audit.witnessing.verify import verify_outside
+from gateway.doctor.witnessing import vouching
 from gateway.journal.database import writing
-from gateway.revocation.fetch import open_session
+from gateway.journal.schema import tables
+from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.witnessing.stamps import Authority as Asked
 from gateway.settings import Settings
-from gateway.vouching.stamps import Authority as Asked
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 from tests.audit.conftest import Log, file_log  # noqa: F401  a fixture
 from tests.audit.stamping import Authority, Stamping, grow
 
@@ -117,7 +117,7 @@ async def test_an_answer_that_is_no_stamp_of_this_checkpoint(stamping: Stamping,
 @_ATTACK
 async def test_a_silent_authority(stamping: Stamping, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the question and says nothing; the keeper waits for a while, and holds nobody up."""
-    monkeypatch.setattr("gateway.vouching.stamps.ASK_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.keeper.witnessing.stamps.ASK_SECONDS", 0.2)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from contracts.base.ids import new_id
-from gateway.journal import processes, tables
+from gateway.journal import processes
 from gateway.journal.database import lock_of
 from gateway.journal.readback import TAIL, WHOLE
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, TransferChange, VaultRow, Verdict, Write, Written
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission

@@ -13,19 +13,20 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.registered import check_registered
+from gateway.audit.verify.registered import check_registered
 from gateway.doctor import examine
 from gateway.doctor import store as doctor
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
-from gateway.registry import keys, store
+from gateway.registry import store
+from gateway.registry.changes import keys
 from gateway.registry.registry import Registry
-from gateway.registry.revisions import REVISION, raise_revision, remember, revision
-from gateway.registry.rows import TABLES, changed, digest_of, rows
-from gateway.registry.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
-from security import entry as form
+from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision
+from gateway.registry.seals.rows import TABLES, changed, digest_of, rows
+from gateway.registry.seals.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
+from security.transparency import entry as form
 from tests import commandline
 from tests.attacks.audit import instances, registryedits
 from tests.attacks.audit.insider import BEGAN
@@ -313,7 +314,7 @@ def test_a_row_has_one_form_on_both_databases(base: Path, tmp_path: Path) -> Non
     """RFC 8785: members in order, numbers as ECMAScript writes them."""
     import hashlib
 
-    from gateway.registry.rows import _encode, digest_of_row
+    from gateway.registry.seals.rows import _encode, digest_of_row
 
     assert digest_of_row({"b": 2.0, "a": 0.5, "c": None, "d": True}) == hashlib.sha256(b'{"a":0.5,"b":2,"c":null,"d":true}').hexdigest()
     assert _encode(["ể", 'a"b']) == '["ể","a\\"b"]'

@@ -17,29 +17,29 @@ from sqlalchemy import Engine, select
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
-from gateway.audit import lease as leases
-from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.index import Indexer
-from gateway.audit.lease import Lease
-from gateway.audit.logkey import LogKey
-from gateway.audit.sequencer import Sequencer
+from gateway.audit.log import lease as leases
+from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.lease import Lease
+from gateway.audit.log.logkey import LogKey
+from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.search.index import Indexer
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
-from gateway.journal import tables
 from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
-from security.entry import keyed
+from security.transparency.entry import keyed
 from tests.commandline import lgsp
 
 
