@@ -9,6 +9,7 @@ import uvloop
 
 from adapters.http import Knocker, client_context, open_session
 from contracts.base.ids import new_id
+from gateway import hardening
 from gateway.audit.log.alterations import Alterations
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
@@ -40,9 +41,9 @@ from gateway.vault.vault import Vault
 
 def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
     """Keep until told to stop."""
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
-    with child.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, lifeline, ready))
 
 
