@@ -71,7 +71,7 @@ def open_session(tls: ssl.SSLContext, *, limit: int = 256, limit_per_host: int =
     )
 
 
-class Knocker:
+class ConnectionProbe:
     """Tells whether an address takes connections: TCP and TLS as a call would make them, then nothing is sent."""
 
     def __init__(self, tls: ssl.SSLContext, seconds: float = KNOCK_SECONDS) -> None:

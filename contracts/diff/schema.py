@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, Literal
 
-from contracts.canonical.model import Again, Branch, Choice, Field, Many, Scalar, Struct, Type
+from contracts.canonical.model import Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
 from contracts.folder.source_locations import Path
@@ -40,7 +40,7 @@ class SchemaComparison:
 
     def _type(self, old: Type, new: Type, where: str, at_old: Path, at_new: Path, direction: Direction) -> None:
         at_old, at_new = self._old.resolved(at_old), self._new.resolved(at_new)
-        old, new = (each.made if isinstance(each, Again) else each for each in (old, new))
+        old, new = (each.made if isinstance(each, RecursiveRef) else each for each in (old, new))
         if isinstance(old, Struct) and isinstance(new, Struct):
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
@@ -49,7 +49,7 @@ class SchemaComparison:
             if (at_old, at_new, direction) not in self._seen:
                 self._seen.add((at_old, at_new, direction))
                 self._choice(old, new, where, at_old, at_new, direction)
-        elif isinstance(old, Many) and isinstance(new, Many):
+        elif isinstance(old, Array) and isinstance(new, Array):
             self._bound("minItems", old.least, new.least, where, at_new, direction)
             self._bound("maxItems", old.most, new.most, where, at_new, direction)
             self._type(old.items, new.items, where + "[]", (*at_old, "items"), (*at_new, "items"), direction)
@@ -208,10 +208,10 @@ def _same(old: Field, new: Field) -> bool:
 def _essence(made: Type) -> Iterator[object]:
     if isinstance(made, Scalar):
         yield made
-    elif isinstance(made, Many):
+    elif isinstance(made, Array):
         yield (made.least, made.most)
         yield from _essence(made.items)
-    elif isinstance(made, Choice | Again):
+    elif isinstance(made, Choice | RecursiveRef):
         yield made.name
     else:
         for each in made.fields:
@@ -222,4 +222,4 @@ def _essence(made: Type) -> Iterator[object]:
 def _kind(made: Type) -> str:
     if isinstance(made, Choice):
         return f"oneOf ({made.told_by})"
-    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Many) else "object"
+    return made.kind if isinstance(made, Scalar) else "array" if isinstance(made, Array) else "object"

@@ -12,7 +12,7 @@ from decimal import Context, Decimal, localcontext
 from itertools import cycle
 from typing import Any, Final
 
-from contracts.canonical.model import REASONS, Again, Choice, CodeTable, Field, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, CodeTable, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.canonical.patterns import matcher
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.pages.pattern_words import words
@@ -40,8 +40,8 @@ class _Wish:
 
 
 def _leads_back(field: Field) -> bool:
-    made = field.type.items if isinstance(field.type, Many) else field.type
-    return isinstance(made, Again)
+    made = field.type.items if isinstance(field.type, Array) else field.type
+    return isinstance(made, RecursiveRef)
 
 
 class Maker:
@@ -66,7 +66,7 @@ class Maker:
         return self._value(made, _Wish(1, 0, cycle(REASONS)), ())
 
     def _value(self, made: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
-        if isinstance(made, Again):
+        if isinstance(made, RecursiveRef):
             return self._value(made.made, wish, above)
         if isinstance(made, Choice):
             choices = made.branches
@@ -84,7 +84,7 @@ class Maker:
                 elif field.required or wish.items and not deep:
                     value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, made.name))
             return value
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             count = max(made.least, wish.items if made.most is None else min(wish.items, made.most))
             return [self._value(made.items, wish, above) for _ in range(count)]
         return self.scalar(made, wish.items > 0)

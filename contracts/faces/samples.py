@@ -17,11 +17,11 @@ from typing import Any, Final, Literal
 
 from lxml import etree
 
-from contracts.canonical.model import Choice, Field, Many, Scalar, Struct, Type
+from contracts.canonical.model import Array, Choice, Field, Scalar, Struct, Type
 from contracts.canonical.patterns import matcher
-from contracts.canonical.validity import codes_path
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.examples import DAY, EXACT, Maker, Unsatisfiable, fits, valid, wholes
+from contracts.mapping.validity import codes_path
 from contracts.wire.jsontext import write_json
 from contracts.wire.soap import XSI
 
@@ -121,11 +121,11 @@ class _Walk:
                 yield from self._of_field(field, (*path, field.name), (*xml, field.name), made.name, field.name == told_by)
 
     def _of_field(self, field: Field, at: Path, xml: Path, owner: str, tells: bool) -> Iterator[_Break]:
-        many = isinstance(field.type, Many)
+        many = isinstance(field.type, Array)
         if self._once("field", at, owner):
             if field.required:
                 yield _Break(at, "required", "required", self._without(at), self._whole, in_json=True)
-                if not (isinstance(field.type, Many) and field.type.least == 0):  # such a list is, in XML, empty where nothing stands
+                if not (isinstance(field.type, Array) and field.type.least == 0):  # such a list is, in XML, empty where nothing stands
                     yield _Break(at, "required", "required", None, self._whole, lambda root: _remove(_element(root, xml)))
             if field.absentable:
                 yield _Break((*at, "absent"), "absent", "absent", self._with(at, {"absent": "because"}), self._whole, in_json=True)
@@ -144,7 +144,7 @@ class _Walk:
             return
         if self._once("type", at, ""):
             yield _Break(at, "type", "type", self._with(at, "x"), self._whole, in_json=True)
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             yield from self._of_list(made, at, xml)
         elif isinstance(made, Choice):
             told = _at(self._whole, at)[made.told_by]
@@ -153,7 +153,7 @@ class _Walk:
         elif isinstance(made, Struct):  # what leads back to itself is broken where it first stands
             yield from self.of_struct(made, at, xml)
 
-    def _of_list(self, made: Many, at: Path, xml: Path) -> Iterator[_Break]:
+    def _of_list(self, made: Array, at: Path, xml: Path) -> Iterator[_Break]:
         items = _at(self._whole, at)
         if not items:
             return

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from contracts.canonical.jsonschema import json_schema
-from contracts.canonical.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Scalar, Struct, Type
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import pretty
 
@@ -63,7 +63,7 @@ def _struct(struct: Struct, made: dict[str, Any], prefix: str, openapi: bool) ->
 
 
 def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[str, Any]:
-    if isinstance(kind, Again):
+    if isinstance(kind, RecursiveRef):
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Choice):
         _choice(kind, made, prefix, openapi)
@@ -71,7 +71,7 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
     if isinstance(kind, Struct):
         _struct(kind, made, prefix, openapi)
         return {"$ref": prefix + kind.name}
-    if isinstance(kind, Many):
+    if isinstance(kind, Array):
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
         return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
     return scalar_schema(kind, openapi)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from contracts.canonical.model import REASONS, Again, Choice, Field, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, Field, RecursiveRef, Scalar, Struct, Type
 from contracts.canonical.patterns import DATE_PATTERN, DATE_TIME_PATTERN
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.value_formats import plain
@@ -51,9 +51,9 @@ class _Types:
         self._lines, self._written = lines, written
         self.reasons = False
 
-    def struct(self, made: Struct | Choice | Again, *, absentable: bool) -> str:
+    def struct(self, made: Struct | Choice | RecursiveRef, *, absentable: bool) -> str:
         """Name of the complex type; written once."""
-        if isinstance(made, Again):
+        if isinstance(made, RecursiveRef):
             made = made.made
         name = made.name + ("OrAbsent" if absentable else "")
         if name in self._written:
@@ -80,7 +80,7 @@ class _Types:
             body.append("    <xs:sequence>")
             for field in made.fields:
                 lines = self._element(field)
-                if isinstance(field.type, Many) and field.type.least > 1 and not field.required and not field.absentable:
+                if isinstance(field.type, Array) and field.type.least > 1 and not field.required and not field.absentable:
                     # Not there at all, or as many as there must be.
                     lines = ['      <xs:sequence minOccurs="0">', *(f"  {line}" for line in lines), "      </xs:sequence>"]
                 body += lines
@@ -91,7 +91,7 @@ class _Types:
     def _element(self, field: Field) -> list[str]:
         made: Type = field.type
         least, most = (1 if field.required else 0), "1"
-        if isinstance(made, Many):
+        if isinstance(made, Array):
             # One nil element may stand for the whole array; how many items there must be, the decoder says then.
             least = int(field.required) if field.absentable else made.least if field.required or made.least > 1 else 0
             most = "unbounded" if made.most is None else str(made.most)

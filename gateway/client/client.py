@@ -23,7 +23,7 @@ from contracts.base.errors import Language
 from gateway.client import rest, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.audit import proofs, reconciliation
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.errors import BadIdentity, BadState, ClientError, LogObjection, NoConnection, NotProven, Refused, refused
@@ -71,7 +71,7 @@ class AsyncClient:
     ) -> None:
         identity.check_time(clock())
         self.identity: Final = identity
-        self.witness: Final = Witness(identity.log_key, state or identity.folder / "checkpoints", clock)
+        self.witness: Final = CheckpointMonitor(identity.log_key, state or identity.folder / "checkpoints", clock)
         self._language: Language = language
         self._tries = tries
         self._clock = clock

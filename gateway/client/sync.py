@@ -17,7 +17,7 @@ from lxml import etree
 from contracts.base.errors import Language
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
@@ -55,7 +55,7 @@ class Client:
         return self._client.identity
 
     @property
-    def witness(self) -> Witness:
+    def witness(self) -> CheckpointMonitor:
         return self._client.witness
 
     def rest(

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.audit.verify.sources import NoSource
 from gateway.audit.verify.watch import DatabaseLog, Log, RemoteLog, look
 from gateway.client import NoConnection
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
@@ -44,7 +44,7 @@ def over_http(place: Place, state: Path | None, once: bool, every: float, as_jso
 
 def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
     """Ends by Ctrl-C or SIGTERM, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
-    witness, grown, trouble = Witness(key, state, time.time), 0, ""
+    witness, grown, trouble = CheckpointMonitor(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
         while True:
@@ -70,7 +70,7 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
     raise SystemExit(Exit.WELL)
 
 
-def _look(log: Log, witness: Witness, as_json: bool) -> int:
+def _look(log: Log, witness: CheckpointMonitor, as_json: bool) -> int:
     step = look(log, witness)
     if step is None:
         return 0

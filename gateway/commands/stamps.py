@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, select
 
 from gateway.audit.log import proofs
 from gateway.audit.witnessing.admission import STAMPS
-from gateway.audit.witnessing.config import Standing, anchors_of, standing
+from gateway.audit.witnessing.config import WitnessStatus, anchors_of, standing
 from gateway.audit.witnessing.verify import write_stamp
 from gateway.commands import given
 from gateway.commands.output import Exit, bad_setting, emit, fail
@@ -105,7 +105,7 @@ def _keep(engine: Engine, made: Stamped) -> None:
         facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
         if made.counts and made.size >= held.size:
-            keep(connection, STAMPS, Standing(made.size, made.received, None, held.told, clock_trouble(made)))
+            keep(connection, STAMPS, WitnessStatus(made.size, made.received, None, held.told, clock_trouble(made)))
 
 
 def _iso(at: float) -> str:

@@ -46,11 +46,11 @@ _QUEUE: Final = QueueRow._fields
 assert TransferRow._fields == TRANSFER_COLUMNS
 
 
-class Entangled(Exception):
+class DependentWrites(Exception):
     """Units of this batch depend on each other; take them one by one."""
 
 
-class _Full(Entangled):
+class _Full(DependentWrites):
     """A quota is used up by units of this batch: which of them still fit is told one by one."""
 
     def __init__(self, use: QuotaUse) -> None:
@@ -132,18 +132,18 @@ def _check_entangled(units: Sequence[Write]) -> None:
         touched = unit.transfer.id if unit.transfer is not None else unit.change.id if unit.change is not None else None
         if touched is not None:
             if touched in transfers:
-                raise Entangled
+                raise DependentWrites
             transfers.add(touched)
         if unit.queue is not None:
             if unit.queue.transfer in queued:
-                raise Entangled  # an upsert takes a row once
+                raise DependentWrites  # an upsert takes a row once
             queued.add(unit.queue.transfer)
         if unit.replay is not None:
             if unit.change is not None:
                 guarded.add(unit.replay.key)  # it stays only if the guard holds
             keys.add(unit.replay.key)
     if guarded and sum(1 for unit in units if unit.replay is not None and unit.replay.key in guarded) > len(guarded):
-        raise Entangled
+        raise DependentWrites
 
 
 def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
@@ -236,7 +236,7 @@ def _duplicate(sql: Statements, cursor: Cursor, row: TransferRow) -> Written:
         cursor.execute(sql.existing_id, (row.id,))
         found = cursor.fetchone()
     if found is None:
-        raise Entangled  # it went away between the two statements: look again
+        raise DependentWrites  # it went away between the two statements: look again
     existing = dict(zip(TRANSFER_COLUMNS, found, strict=True))
     existing["idempotent"] = bool(existing["idempotent"])
     return Written(Verdict.DUPLICATE, existing)

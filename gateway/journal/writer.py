@@ -173,7 +173,7 @@ class Journal:
                     return self._after_doubt(units, error)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
-                if isinstance(error, batch.Entangled) or self._sql.fault_of_unit(error):
+                if isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error):
                     return self._write_carefully(units)
                 if not self._sql.worth_repeating(error):
                     return self._unavailable(units, error)

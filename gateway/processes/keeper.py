@@ -7,7 +7,7 @@ import time
 
 import uvloop
 
-from adapters.http import Knocker, client_context, open_session
+from adapters.http import ConnectionProbe, client_context, open_session
 from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.alterations import Alterations
@@ -17,7 +17,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.search.index import Indexer, Indexing
 from gateway.delivery.forwarder import forwarder_over
-from gateway.delivery.recovery_probe import Knocking
+from gateway.delivery.recovery_probe import RecoveryProbe
 from gateway.delivery.worker import Deliverer
 from gateway.doors.http.anchors import Anchors
 from gateway.journal import processes
@@ -75,7 +75,7 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     retention = Retention(engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days)
     fetching = fetch.open_session()
     chores: tuple[tuple[str, Chore], ...] = (
-        ("systems that were away are not looked for", Knocking(engine, lock, registry, forwarder, Knocker(outgoing), clock)),
+        ("systems that were away are not looked for", RecoveryProbe(engine, lock, registry, forwarder, ConnectionProbe(outgoing), clock)),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("the vault's retention is not kept", retention),
         ("schema and registry are not looked at", Alterations(engine, lock, seal)),

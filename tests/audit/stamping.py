@@ -20,11 +20,11 @@ from sqlalchemy import select
 
 from contracts.base.errors import Ours
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.witnessing.admission import STAMPS, Gate, Licence
+from gateway.audit.witnessing.admission import STAMPS, AdmissionDeadline, Gate
 from gateway.audit.witnessing.verify import newest_stamped
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker
 from gateway.keeper.witnessing.stamps import Authority as Asked
 from gateway.keeper.witnessing.stamps import Stamps
 from security.transparency.checkpoint import NoteKey
@@ -182,9 +182,9 @@ class Stamping:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         log, folder = self.log, self.log.folder / "log"
-        licence = Licence(folder / "licence", frozenset({STAMPS}))
+        licence = AdmissionDeadline(folder / "licence", frozenset({STAMPS}))
         file = CheckpointFile(folder / "checkpoint")
-        self.spell = Spell(STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file)
+        self.spell = CoverageTracker(STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file)
         self.chore = Stamps(self.spell, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
 
     def clock(self) -> float:

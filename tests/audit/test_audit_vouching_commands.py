@@ -18,7 +18,7 @@ from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
-from gateway.audit.witnessing.config import Standing, anchors_of, witnesses_of
+from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses_of
 from gateway.cli import app
 from gateway.doctor import examine
 from gateway.doctor.witnessing import settings_of_vouchers, vouching
@@ -166,7 +166,7 @@ def test_the_doctor_says_who_does_not_vouch(instance: Instance) -> None:
     ):
         with writing(instance.engine) as connection:
             for kind in ("witnesses", "stamps"):
-                keep(connection, kind, Standing(1, now - 9000, behind, None, trouble))
+                keep(connection, kind, WitnessStatus(1, now - 9000, behind, None, trouble))
         found = codes(settings)
         assert set(found) == expected and all("no connection" in each for each in found.values())
     assert {"witness.lacking", "stamp.overdue"} <= {each.kind.code for each in examine(settings, time.time)}

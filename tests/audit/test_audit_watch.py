@@ -14,7 +14,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.sources import NotYet
 from gateway.audit.verify.watch import DatabaseLog, Step, look
 from gateway.client import LogObjection
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.commands.audit_remote import told
 from gateway.commands.audit_watch import _follow
 from gateway.journal.database import writing
@@ -26,7 +26,7 @@ def watch(log: Any, state: Path) -> tuple[Step | None, list[int]]:
     """One look, as a new process takes it: with what lies in the folder and nothing else."""
     with log.engine.connect() as connection:
         of = DatabaseLog(connection)
-        step = look(of, Witness(NoteKey.from_text(log.key.vkey), state, time.time))
+        step = look(of, CheckpointMonitor(NoteKey.from_text(log.key.vkey), state, time.time))
         if step is None or step.before is None:
             return step, []
         return step, [index for index, _entry in of.entries(step.before, step.size)]
@@ -100,7 +100,7 @@ class Away:
             raise KeyboardInterrupt
         raise NotYet("the log has no checkpoint yet")
 
-    def see(self, witness: Witness, note: str) -> None:
+    def see(self, witness: CheckpointMonitor, note: str) -> None:
         raise AssertionError("there is nothing to see")
 
     def entries(self, start: int, stop: int) -> Any:

@@ -26,7 +26,7 @@ from sqlalchemy import delete, func, select, update
 
 from contracts.base.errors import Ours
 from gateway.audit.log.checkpoints import NewestCheckpoint, PublicCheckpoint
-from gateway.audit.witnessing.admission import WITNESSES, Gate, Licence
+from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline, Gate
 from gateway.audit.witnessing.config import Witness, standing
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -254,7 +254,7 @@ def log_notes(log: Any) -> list[str]:
 
 
 def test_a_licence_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    licence = Licence(tmp_path / "licence", frozenset({WITNESSES}))
+    licence = AdmissionDeadline(tmp_path / "licence", frozenset({WITNESSES}))
     licence.extend(WITNESSES, 1.0)
     assert (tmp_path / "licence").stat().st_mode & 0o777 == 0o600
     (tmp_path / "licence").unlink()
@@ -276,7 +276,7 @@ def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_ag
     """No keeper runs any more that could take it back: neither now, nor when that time comes, nor in a door that starts meanwhile."""
     moment, ahead, longest = [1_000_000.0], 86_400.0, 60.0
     path = tmp_path / "licence"
-    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
+    AdmissionDeadline(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + ahead + longest)
     door = Gate(path, lambda: moment[0], longest)
     for later in (0.0, ahead / 2):
         moment[0] += later
@@ -287,7 +287,7 @@ def test_a_licence_of_a_clock_that_leapt_ahead_opens_nothing_when_it_is_right_ag
     moment[0] += ahead / 2
     with pytest.raises(Ours):
         door()
-    Licence(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + longest + 1.0)  # a keeper whose clock is a second ahead
+    AdmissionDeadline(path, frozenset({WITNESSES})).extend(WITNESSES, moment[0] + longest + 1.0)  # a keeper whose clock is a second ahead
     door._looked = float("-inf")
     door()
 

@@ -134,7 +134,7 @@ def test_silence_is_measured_by_the_keepers_own_clock(idle_log: Any) -> None:
     engine, now = idle_log.engine, [100.0]
     add_process(engine, "far", pid=1, host="another machine", seen=time.time() + 5000)  # its clock runs ahead
     add_process(engine, "beating", pid=1, host="another machine", seen=1.0)
-    watch = recovery.Watch(lambda: now[0])
+    watch = recovery.HeartbeatMonitor(lambda: now[0])
 
     def look() -> set[str]:
         with engine.connect() as connection:

@@ -110,7 +110,7 @@ def test_a_stale_epoch_writes_nothing(log: Any) -> None:
 
 def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
     now, lease, mine = log.clock[0], log.lease, [100.0]
-    watch = leases.Watch(lambda: mine[0])
+    watch = leases.LeaseObserver(lambda: mine[0])
     with writing(log.engine) as connection:
         assert leases.take(connection, "keeper-2", now + 1000) is None, "no clock of ours ends the lease of another"
         assert watch.look(connection) is None
@@ -136,7 +136,7 @@ def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
 
 def test_after_a_time_without_the_database_silence_proves_nothing(log: Any) -> None:
     mine = [100.0]
-    watch = leases.Watch(lambda: mine[0])
+    watch = leases.LeaseObserver(lambda: mine[0])
     with log.engine.connect() as connection:
         assert watch.look(connection) is None
         mine[0] += 100

@@ -15,12 +15,12 @@ from aiohttp import web
 from sqlalchemy import select
 
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.witnessing.admission import WITNESSES, Licence
+from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline
 from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.witness.judge import Judge
 from gateway.witness.server import Server
@@ -88,12 +88,12 @@ class Asking:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         engine, folder = self.log.engine, self.log.folder / "log"
-        spell = Spell(
+        spell = CoverageTracker(
             WITNESSES,
             self.patience,
             engine,
             lock_of(engine),
-            Licence(folder / "licence", self.closing),
+            AdmissionDeadline(folder / "licence", self.closing),
             self.clock,
             self._prove,
             CheckpointFile(folder / "checkpoint"),

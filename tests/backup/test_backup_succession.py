@@ -15,7 +15,7 @@ import pytest
 
 from gateway.audit.log import proofs
 from gateway.backup.succession import Known
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.client import AsyncClient
 from gateway.client.errors import LogObjection
 from gateway.client.identities.succession import accept, ask, check
@@ -35,7 +35,7 @@ class Reader:
     """A client as far as it asks for documents: they are the gateway's own answers, of an instance of the test's."""
 
     identity: Who
-    witness: Witness
+    witness: CheckpointMonitor
     instance: Instance
 
     async def document(self, path: str) -> bytes:
@@ -54,7 +54,7 @@ class Reader:
 def reader(instance: Instance, folder: Path, key: NoteKey) -> AsyncClient:
     folder.mkdir(exist_ok=True)
     (folder / "log.vkey").write_text(key.text() + "\n")
-    witness = Witness(key, folder / "checkpoints", time.time)
+    witness = CheckpointMonitor(key, folder / "checkpoints", time.time)
     return cast(AsyncClient, Reader(Who(key, folder), witness, instance))
 
 
@@ -82,7 +82,7 @@ def test_a_witness_is_led_to_the_new_log_and_keeps_what_it_held(lite: Instance, 
         assert not first.denies(client.witness.kept) and first.lost(client.witness.kept) > 0
         kept = accept(client, None, (first,))
         assert NoteKey.from_text(kept.read_text()) == old and (client.witness.note or None) == held
-        anew = Witness(NoteKey.from_text((tmp_path / name / "log.vkey").read_text()), tmp_path / name / "checkpoints", time.time)
+        anew = CheckpointMonitor(NoteKey.from_text((tmp_path / name / "log.vkey").read_text()), tmp_path / name / "checkpoints", time.time)
         again.exchange(1)
         asyncio.run(anew.see(again.note, lambda older, newer: fetch_of(again, older, newer)))
         assert anew.note == again.note and not anew.objections

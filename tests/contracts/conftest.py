@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from contracts.canonical.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
+from contracts.canonical.model import REASONS, Array, Choice, RecursiveRef, Scalar, Struct, Type
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.loader import load
@@ -126,15 +126,15 @@ def _inside(number: int | Decimal, made: Scalar) -> bool:
 
 
 def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
-    if isinstance(made, Again):
+    if isinstance(made, RecursiveRef):
         return st.deferred(lambda: values(made.made, wild))
     if isinstance(made, Choice):
         return st.one_of([branched(made, number, wild) for number in range(len(made.branches))])
     if isinstance(made, Scalar):
         return scalars(made, wild)
-    if isinstance(made, Many):
+    if isinstance(made, Array):
         item = values(made.items, wild)
-        more = 0 if isinstance(made.items, Again) else 2  # else messages would never end
+        more = 0 if isinstance(made.items, RecursiveRef) else 2  # else messages would never end
         lists = st.lists(item, min_size=max(made.least, 1), max_size=min(max(made.least, 1) + more, made.most or 99))
         if made.least == 0:
             lists = st.just([]) | lists
@@ -155,7 +155,7 @@ def branched(made: Choice, number: int, wild: bool) -> st.SearchStrategy[Any]:
 
 def _may_be_empty(made: Struct, name: str) -> bool:
     field = made.field(name)
-    return field is not None and isinstance(field.type, Many) and field.type.least == 0
+    return field is not None and isinstance(field.type, Array) and field.type.least == 0
 
 
 def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
-from contracts.canonical.model import Again, Choice, Many, Struct, Type
+from contracts.canonical.model import Array, Choice, RecursiveRef, Struct, Type
 from contracts.compiled.contract import CompiledContract
 from contracts.faces import openapi, samples, xsd
 from contracts.faces.foreign.differences import DIFFERENCES
@@ -60,11 +60,11 @@ class Faces:
 
 def few_of_an_absentable_list(made: Type, value: Any, absentable: bool = False) -> bool:
     """The published difference `few`: XSD cannot ask for more than one item where one nil may stand for the list."""
-    made = made.made if isinstance(made, Again) else made
+    made = made.made if isinstance(made, RecursiveRef) else made
     made = made.union if isinstance(made, Choice) else made
     if isinstance(made, Struct) and isinstance(value, dict):
         return any(f.name in value and few_of_an_absentable_list(f.type, value[f.name], f.absentable) for f in made.fields)
-    if isinstance(made, Many) and isinstance(value, list):
+    if isinstance(made, Array) and isinstance(value, list):
         return absentable and len(value) < made.least or any(few_of_an_absentable_list(made.items, each) for each in value)
     return False
 

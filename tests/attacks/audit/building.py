@@ -19,7 +19,7 @@ import yaml
 
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.witnessing.admission import STAMPS, WITNESSES, Licence
+from gateway.audit.witnessing.admission import STAMPS, WITNESSES, AdmissionDeadline
 from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
@@ -30,7 +30,7 @@ from gateway.keeper.retention.chore import Retention
 from gateway.keeper.revocation.fetch import open_session
 from gateway.keeper.revocation.outside import OutsideAuthorities
 from gateway.keeper.revocation.own import renew, stored_list
-from gateway.keeper.witnessing.coverage import Spell
+from gateway.keeper.witnessing.coverage import CoverageTracker
 from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
@@ -266,17 +266,17 @@ def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
     """A witness cosigns, an authority stamps: both by the keeper's own chores, over loopback."""
     engine, lock, log = whole.engine, lock_of(whole.engine), whole.settings.data / "log"
     key, file = NoteKey.from_text(whole.vkey), CheckpointFile(whole.settings.checkpoint_file)
-    licence = Licence(log / "licence", frozenset())
+    licence = AdmissionDeadline(log / "licence", frozenset())
 
     async def rounds() -> None:
         async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
             known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
-            spell = Spell(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
+            spell = CoverageTracker(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
             await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(whole.lease)
             stamped = partial(_stamped, key, authority.trusted)
             asked = Asking(session, authority.url, authority.trusted, time.time)
-            spell = Spell(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
+            spell = CoverageTracker(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)
             await Stamps(spell, asked, 0.001).run_once(whole.lease)
             whole.witness, whole.anchors = known[0], authority.trusted
 

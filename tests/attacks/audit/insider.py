@@ -30,7 +30,7 @@ from gateway.audit.verify.complete import Completeness, check_complete
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.client.answers import Receipt
 from gateway.client.audit import proofs as kit
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.journal.database import lock_of, snapshot, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
@@ -206,7 +206,7 @@ class Agency:
 
     def __init__(self, folder: Path, key: LogKey, *notes: str, connection: Connection) -> None:
         self.key = NoteKey.from_text(key.vkey)
-        self.witness = Witness(self.key, folder, lambda: BEGAN)
+        self.witness = CheckpointMonitor(self.key, folder, lambda: BEGAN)
         for note in notes:
             self.see(note, connection)
 

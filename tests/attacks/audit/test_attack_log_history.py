@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, delete, func, select, text
 
 from gateway.audit.verify.verify import verify_log
-from gateway.client.audit.checkpoint_monitor import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.errors import LogObjection
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -194,7 +194,7 @@ def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain:
     from security.transparency.checkpoint import NoteKey
 
     now = [BEGAN]
-    witness = Witness(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0])
+    witness = CheckpointMonitor(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0])
     with plain.engine.connect() as connection:
         older = connection.execute(text("SELECT note FROM checkpoint ORDER BY size LIMIT 1 OFFSET 1")).scalar_one()
 
@@ -205,7 +205,7 @@ def test_a_gateway_that_cannot_prove_itself_is_not_waited_for_without_end(plain:
     asyncio.run(witness.see(plain.note, silent))
     now[0] += 3700
     with pytest.raises(LogObjection) as objected:
-        asyncio.run(Witness(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0]).see(plain.note, silent))
+        asyncio.run(CheckpointMonitor(NoteKey.from_text(plain.key.vkey), tmp_path, lambda: now[0]).see(plain.note, silent))
     assert objected.value.code == "client.log-unproven"
 
 
