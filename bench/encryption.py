@@ -28,8 +28,12 @@ ROUNDS: Final = 7
 def sides(now: float) -> dict[str, Callable[[], object]]:
     issuer = make_issuer(make_root("root", now), "issuer", now)
     private, own = new_private(), new_private("RSA-3072")
-    signing = SigningKey.make("bench.sign-1", private, issue_signing(issuer, "bench", private.public_key(), now), system="bench")
-    decrypt = DecryptKey.from_pem("bench.encrypt-1", private_pem(own), issue_encryption(issuer, "bench", own.public_key(), now))
+    signing = SigningKey.make(
+        "bench.sign-1", private, issue_signing(issuer, "bench", private.public_key(), now), system="bench"
+    )
+    decrypt = DecryptKey.from_pem(
+        "bench.encrypt-1", private_pem(own), issue_encryption(issuer, "bench", own.public_key(), now)
+    )
     keys, receiver, known = BodyKeys([decrypt]), decrypt.encrypt_key(), {signing.thumbprint: signing.verify_key()}
     content = answer_xml(mark(1)).encode() + b" " * 300  # about what a report weighs
 
@@ -37,7 +41,9 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
         return sign_envelope(content, signing, now, action="urn:bench", message_id="urn:uuid:1")
 
     def encrypted() -> bytes:
-        return encrypt_envelope(sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver)
+        return encrypt_envelope(
+            sign_envelope(blinded(content), signing, now, action="urn:bench", message_id="urn:uuid:1"), receiver
+        )
 
     plain, hidden = signed(), encrypted()
 

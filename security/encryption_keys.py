@@ -37,7 +37,9 @@ def _accepted(public: object, certificate: x509.Certificate) -> PublicEncryptKey
     except x509.ExtensionNotFound:
         return public
     needed, allowed = (
-        ("keyEncipherment", usage.key_encipherment) if isinstance(public, rsa.RSAPublicKey) else ("keyAgreement", usage.key_agreement)
+        ("keyEncipherment", usage.key_encipherment)
+        if isinstance(public, rsa.RSAPublicKey)
+        else ("keyAgreement", usage.key_agreement)
     )
     if not allowed:
         raise Theirs("key.unacceptable", rule=f"keyUsage: {needed}")
@@ -84,7 +86,9 @@ class DecryptKey:
     private: PrivateDecryptKey = field(repr=False, compare=False)
 
     @classmethod
-    def from_pem(cls, key_id: str, private_pem: bytes, certificate: bytes | str, *, password: bytes | None = None) -> DecryptKey:
+    def from_pem(
+        cls, key_id: str, private_pem: bytes, certificate: bytes | str, *, password: bytes | None = None
+    ) -> DecryptKey:
         """Theirs("key.unacceptable") when the certificate is not this key's."""
         private = serialization.load_pem_private_key(private_pem, password)
         parsed = load_certificate(certificate)

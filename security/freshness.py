@@ -19,4 +19,6 @@ def check_times(created: float, expires: float, now: float, longest: int) -> Non
     made, seen = civil(created, seconds=True), civil(now, seconds=True)
     if created > now:
         raise Theirs("signature.from-future", created=made, now=seen, skew=round(created - now, 1), allowed=SKEW)
-    raise Theirs("signature.expired", created=made, now=seen, late=round(now - expires, 1), skew=round(now - created, 1))
+    raise Theirs(
+        "signature.expired", created=made, now=seen, late=round(now - expires, 1), skew=round(now - created, 1)
+    )

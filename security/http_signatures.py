@@ -18,7 +18,15 @@ from typing import Final, NamedTuple
 from contracts.base.errors import Theirs
 from security.freshness import check_times
 from security.keys import SigningKey, VerifyKey
-from security.structured_fields import Bare, FieldError, InnerList, Item, parse_dictionary, serialise_bytes, serialise_string
+from security.structured_fields import (
+    Bare,
+    FieldError,
+    InnerList,
+    Item,
+    parse_dictionary,
+    serialise_bytes,
+    serialise_string,
+)
 
 REQUEST_TAG: Final = "lgsp-request"
 ANSWER_TAG: Final = "lgsp-answer"
@@ -26,7 +34,14 @@ LIFETIME: Final = 60
 LABEL: Final = "sig1"
 
 # Headers that must be covered if they are there, in the order in which we sign them.
-REQUEST_HEADERS: Final = ("authorization", "content-type", "content-digest", "idempotency-key", "lgsp-transfer", "lgsp-caller")
+REQUEST_HEADERS: Final = (
+    "authorization",
+    "content-type",
+    "content-digest",
+    "idempotency-key",
+    "lgsp-transfer",
+    "lgsp-caller",
+)
 ANSWER_HEADERS: Final = ("content-type", "content-digest", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
 _REQUEST_KNOWN: Final = frozenset({"@method", "@target-uri", *REQUEST_HEADERS})
 _ANSWER_KNOWN: Final = frozenset({"@status", *ANSWER_HEADERS})
@@ -81,10 +96,17 @@ def check_content_digest(value: str, body: bytes) -> None:
             if made.digest() != item.value:
                 raise Theirs("signature.digest-mismatch", part="body")
     if not known:
-        raise Theirs("signature.algorithm", where="Content-Digest", algorithm=value.split("=")[0][:40], expected="sha-256, sha-512")
+        raise Theirs(
+            "signature.algorithm",
+            where="Content-Digest",
+            algorithm=value.split("=")[0][:40],
+            expected="sha-256, sha-512",
+        )
 
 
-def verify_request(request: HttpRequest, find_key: FindKey, now: float, *, need: Sequence[str] = ("authorization",)) -> Verified:
+def verify_request(
+    request: HttpRequest, find_key: FindKey, now: float, *, need: Sequence[str] = ("authorization",)
+) -> Verified:
     """The verified signature of a request; Theirs("signature.…") says what is wrong with it.
 
     `need` names headers that must be there, and thus be signed; with a body Content-Type and Content-Digest always are.
@@ -117,7 +139,9 @@ def verify_request(request: HttpRequest, find_key: FindKey, now: float, *, need:
     return _finish(key, label, lines, inner, signature, headers, created, expires, payload_digest)
 
 
-def sign_request(request: HttpRequest, key: SigningKey, now: float, *, nonce: str | None = None, label: str = LABEL) -> dict[str, str]:
+def sign_request(
+    request: HttpRequest, key: SigningKey, now: float, *, nonce: str | None = None, label: str = LABEL
+) -> dict[str, str]:
     """The headers to add to a request of ours: Content-Digest (with a body), Signature-Input, Signature."""
     added: dict[str, str] = {}
     headers = request.headers
@@ -255,7 +279,11 @@ def _check_params(params: dict[str, Bare], need: Sequence[str]) -> dict[str, Bar
             raise Theirs("signature.parameter", parameter=name, rule='"…"')
     for name in need:
         if name not in params:
-            raise Theirs("signature.nonce") if name == "nonce" else Theirs("signature.parameter", parameter=name, rule=f"{name}=…")
+            raise (
+                Theirs("signature.nonce")
+                if name == "nonce"
+                else Theirs("signature.parameter", parameter=name, rule=f"{name}=…")
+            )
     nonce = params.get("nonce")
     if nonce is not None and _NONCE.fullmatch(str(nonce)) is None:
         raise Theirs("signature.nonce")
@@ -285,7 +313,9 @@ def _known_key(find_key: FindKey, params: dict[str, Bare], now: float) -> Verify
         raise Theirs("signature.unknown-key", key=str(params["keyid"])[:80])
     named = params.get("alg", key.algorithm)
     if named != key.algorithm:
-        raise Theirs("signature.algorithm", where="Signature-Input, alg", algorithm=str(named)[:40], expected=key.algorithm)
+        raise Theirs(
+            "signature.algorithm", where="Signature-Input, alg", algorithm=str(named)[:40], expected=key.algorithm
+        )
     key.check_time(now)
     return key
 

@@ -170,7 +170,11 @@ def _bare(text: str, at: int) -> tuple[Bare, str, int]:
     elif kind == 2:
         value = Decimal(inner)
         whole, _, part = inner.partition(".")
-        written = f"{int(whole)}.{part.rstrip('0') or '0'}" if int(whole) or not inner.startswith("-") else f"-0.{part.rstrip('0') or '0'}"
+        written = (
+            f"{int(whole)}.{part.rstrip('0') or '0'}"
+            if int(whole) or not inner.startswith("-")
+            else f"-0.{part.rstrip('0') or '0'}"
+        )
     elif kind == 3:
         value = int(inner)
         written = str(value)

@@ -29,7 +29,12 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = set(reader.fieldnames or ())
     others = columns - _COLUMNS - {"canonical"}
-    if not columns >= _COLUMNS or not all(_ORDER.fullmatch(each) for each in others) or others and "canonical" in columns:
+    if (
+        not columns >= _COLUMNS
+        or not all(_ORDER.fullmatch(each) for each in others)
+        or others
+        and "canonical" in columns
+    ):
         findings.add(
             file,
             1,

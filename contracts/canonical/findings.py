@@ -104,7 +104,9 @@ class Inside(Problems):
         self._outer, self._at, self._cut = outer, at, cut
 
     def add(self, here: str, canonical: str, got: str, rule: str, expected: str) -> None:
-        self._outer.add(moved(here, self._at[0], self._cut[0]), moved(canonical, self._at[1], self._cut[1]), got, rule, expected)
+        self._outer.add(
+            moved(here, self._at[0], self._cut[0]), moved(canonical, self._at[1], self._cut[1]), got, rule, expected
+        )
 
     def defer(self, work: Callable[[Any], None]) -> None:
         self._outer.defer(work)

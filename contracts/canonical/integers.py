@@ -23,4 +23,10 @@ def _of(scalar: Scalar) -> Visit | None:
 def _integer(value: Any, problems: Problems, before: str, template: str, index: Index) -> None:
     if type(value) is Decimal:
         path = place(before, template, index)
-        problems.add(path, path, "number with a point or an exponent", "type", "a whole number, without quotes and without a point")
+        problems.add(
+            path,
+            path,
+            "number with a point or an exponent",
+            "type",
+            "a whole number, without quotes and without a point",
+        )

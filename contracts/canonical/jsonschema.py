@@ -13,7 +13,9 @@ def json_schema(made: Type) -> dict[str, Any]:
     if isinstance(made, Struct):
         return {
             "type": "object",
-            "properties": {f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in made.fields},
+            "properties": {
+                f.name: _absentable(json_schema(f.type)) if f.absentable else json_schema(f.type) for f in made.fields
+            },
             "required": [f.name for f in made.fields if f.required],
             "additionalProperties": False,
         }

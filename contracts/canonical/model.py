@@ -140,7 +140,9 @@ class Choice:
         fields: dict[str, Field] = {}
         for branch in self.branches:
             for each in branch.struct.fields:
-                sure = all((found := other.struct.field(each.name)) is not None and found.required for other in self.branches)
+                sure = all(
+                    (found := other.struct.field(each.name)) is not None and found.required for other in self.branches
+                )
                 fields.setdefault(each.name, replace(each, required=sure))
         values = tuple(value for branch in self.branches for value in branch.values)
         told = fields[self.told_by]

@@ -12,7 +12,9 @@ import jsonschema_rs
 # What `format` means here, for every face: no leap second, no hour 24, years of four digits, a zone always.
 ZONE_PATTERN: Final = r"(Z|[+\-](0[0-9]|1[0-3]):[0-5][0-9]|[+\-]14:00)"
 DATE_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
-DATE_TIME_PATTERN: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
+DATE_TIME_PATTERN: Final = (
+    r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?" + ZONE_PATTERN + "$"
+)
 # The bits that no octet needs are zero, so that bytes have one text.
 BASE64_PATTERN: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"
 
@@ -70,7 +72,9 @@ def pattern_fault(pattern: str) -> str | None:
     except re.error as error:
         return f"a regular expression ({error.msg})"
     except (jsonschema_rs.ValidationError, RecursionError, OverflowError):
-        return "a smaller pattern: counts within counts, or many groups within each other, grow beyond what can be checked"
+        return (
+            "a smaller pattern: counts within counts, or many groups within each other, grow beyond what can be checked"
+        )
     return None
 
 

@@ -38,8 +38,18 @@ def places(struct: Struct) -> dict[str, Place]:
             below = None if name and name in led else group(inner)
             if below is not None:
                 chosen = inner.made if isinstance(inner, RecursiveRef) else inner
-                needed = {e.name for b in chosen.branches for e in b.struct.fields if e.required} if isinstance(chosen, Choice) else set()
-                walk(below, path, optional or not each.required or path.endswith("[]"), needed, led | {name} if name else led)
+                needed = (
+                    {e.name for b in chosen.branches for e in b.struct.fields if e.required}
+                    if isinstance(chosen, Choice)
+                    else set()
+                )
+                walk(
+                    below,
+                    path,
+                    optional or not each.required or path.endswith("[]"),
+                    needed,
+                    led | {name} if name else led,
+                )
 
     walk(struct, "", False, set(), frozenset())
     return found

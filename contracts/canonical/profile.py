@@ -24,7 +24,18 @@ _COMMON: Final = {"title", "description", "absentable"}
 _KEYWORDS: Final[Mapping[str, set[str]]] = {
     "object": {"type", "properties", "required", "additionalProperties"},
     "array": {"type", "items", "minItems", "maxItems"},
-    "string": {"type", "minLength", "maxLength", "pattern", "format", "enum", "const", "codes", "contentEncoding", "contentMediaType"},
+    "string": {
+        "type",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "enum",
+        "const",
+        "codes",
+        "contentEncoding",
+        "contentMediaType",
+    },
     "integer": {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "number": {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "boolean": {"type"},
@@ -68,21 +79,36 @@ class Profile:
             self._one_meaning()
             for name, size in places(made).items():
                 if size > _MOST_PLACES:
-                    self._bad(("$defs", name), f"{name} has {size} places", "profile", f"at most {_MOST_PLACES}, with all that it holds")
+                    self._bad(
+                        ("$defs", name),
+                        f"{name} has {size} places",
+                        "profile",
+                        f"at most {_MOST_PLACES}, with all that it holds",
+                    )
             for name in endless(made):
                 self._bad(
-                    ("$defs", name), f"{name} always holds another one", "profile", "an end: an optional field, or a list that may be empty"
+                    ("$defs", name),
+                    f"{name} always holds another one",
+                    "profile",
+                    "an end: an optional field, or a list that may be empty",
                 )
         return made
 
     def _bad(self, path: Path, got: str, rule: str, expected: str) -> None:
-        self._findings.add(self._document.file, self._document.line(path), "/".join(map(str, path)), got, rule, expected)
+        self._findings.add(
+            self._document.file, self._document.line(path), "/".join(map(str, path)), got, rule, expected
+        )
 
     def _named(self, name: str, asked_at: Path) -> Type | None:
         if name in self._open:
             back = self._defs[name]
             if not isinstance(back, dict) or back.get("type") != "object" and "oneOf" not in back:
-                self._bad(asked_at, f"{name} leads back to itself", "profile", "only objects and choices lead back, not lists or names")
+                self._bad(
+                    asked_at,
+                    f"{name} leads back to itself",
+                    "profile",
+                    "only objects and choices lead back, not lists or names",
+                )
                 return None
             return RecursiveRef(name, self._made)
         if len(self._open) > MAX_DEPTH:
@@ -116,7 +142,12 @@ class Profile:
     def _keywords(self, node: Mapping[str, Any], path: Path, allowed: set[str]) -> None:
         for word in node:
             if word not in allowed:
-                self._bad((*path, word), f"the keyword {word}", "profile", _WHY.get(word, "only " + ", ".join(sorted(allowed))))
+                self._bad(
+                    (*path, word),
+                    f"the keyword {word}",
+                    "profile",
+                    _WHY.get(word, "only " + ", ".join(sorted(allowed))),
+                )
 
     def _reference(self, node: Mapping[str, Any], path: Path) -> Type | None:
         self._keywords(node, path, {"$ref"} | _COMMON)
@@ -137,14 +168,25 @@ class Profile:
         for number, part in enumerate(parts if isinstance(parts, list) else []):
             at = (*path, "oneOf", number)
             made = self._reference(part, at) if isinstance(part, dict) and set(part) == {"$ref"} else None
-            if not isinstance(made, (Struct, RecursiveRef)) or isinstance(made, RecursiveRef) and "oneOf" in self._defs[made.name]:
+            if (
+                not isinstance(made, (Struct, RecursiveRef))
+                or isinstance(made, RecursiveRef)
+                and "oneOf" in self._defs[made.name]
+            ):
                 self._bad(at, "not an object of $defs", "choice", '{"$ref": "#/$defs/…"} to an object')
                 return None
             branches.append(Branch(self._told(part["$ref"], told_by, at), made))
         values = [value for branch in branches for value in branch.values]
-        if len(branches) < 2 or len({branch.type.name for branch in branches}) < len(branches) or len(set(values)) < len(values):
+        if (
+            len(branches) < 2
+            or len({branch.type.name for branch in branches}) < len(branches)
+            or len(set(values)) < len(values)
+        ):
             self._bad(
-                (*path, "oneOf"), "branches that are not told apart", "choice", f"two or more objects, {told_by} never the same in two"
+                (*path, "oneOf"),
+                "branches that are not told apart",
+                "choice",
+                f"two or more objects, {told_by} never the same in two",
             )
             return None
         mapping = {value: f"#/$defs/{branch.type.name}" for branch in branches for value in branch.values}
@@ -164,8 +206,17 @@ class Profile:
         node = self._defs[reference[8:]]
         told = node.get("properties", {}).get(told_by, {}) if isinstance(node, dict) else {}
         values = told.get("enum", [told.get("const")]) if isinstance(told, dict) else []
-        if not isinstance(values, list) or not all(isinstance(each, str) for each in values) or told_by not in node.get("required", []):
-            self._bad(at, f"a branch without {told_by}", "choice", f"{told_by} as a required enum or const of texts in each branch")
+        if (
+            not isinstance(values, list)
+            or not all(isinstance(each, str) for each in values)
+            or told_by not in node.get("required", [])
+        ):
+            self._bad(
+                at,
+                f"a branch without {told_by}",
+                "choice",
+                f"{told_by} as a required enum or const of texts in each branch",
+            )
             return ()
         if told.get("absentable"):
             self._bad(at, f"{told_by} may be absent", "choice", "a discriminator that is always there")
@@ -178,9 +229,14 @@ class Profile:
             for branch in choice.branches:
                 for each in branch.struct.fields:
                     other = seen.setdefault(each.name, each)
-                    if each.name != choice.told_by and (not _same(each.type, other.type) or each.absentable != other.absentable):
+                    if each.name != choice.told_by and (
+                        not _same(each.type, other.type) or each.absentable != other.absentable
+                    ):
                         self._bad(
-                            path, f"{each.name} is of two types", "choice", "one type for a name that several branches have, or two names"
+                            path,
+                            f"{each.name} is of two types",
+                            "choice",
+                            "one type for a name that several branches have, or two names",
                         )
 
     def _struct(self, node: Mapping[str, Any], path: Path, name: str) -> Struct | None:
@@ -206,14 +262,19 @@ class Profile:
 
     def _field(self, key: str, node: Any, path: Path, required: bool, owner: str) -> Field | None:
         if _NAME.fullmatch(key) is None or key == "absent":
-            self._bad(path, f"the property name {key!r}", "profile", "a letter, then letters, digits or _; never `absent`")
+            self._bad(
+                path, f"the property name {key!r}", "profile", "a letter, then letters, digits or _; never `absent`"
+            )
         made = self._type(node, path, f"{owner}_{key}")
         if made is None:
             return None
         if isinstance(made, Array):
             if not required and made.least < 1:
                 self._bad(
-                    path, "an optional array that may be empty", "profile", "minItems of 1 or more, so that empty and missing never mix"
+                    path,
+                    "an optional array that may be empty",
+                    "profile",
+                    "minItems of 1 or more, so that empty and missing never mix",
                 )
             if required and not made.least and node.get("absentable"):
                 self._bad(path, "an absentable array that may be empty", "profile", "minItems of 1 or more")
@@ -221,16 +282,22 @@ class Profile:
         if not isinstance(absentable, bool):
             self._bad((*path, "absentable"), "not true or false", "profile", "true or false")
         words = {**self._defs.get(str(node.get("$ref", ""))[8:], {}), **node}
-        return Field(key, made, required, bool(absentable), str(words.get("title", "")), str(words.get("description", "")))
+        return Field(
+            key, made, required, bool(absentable), str(words.get("title", "")), str(words.get("description", ""))
+        )
 
     def _many(self, node: Mapping[str, Any], path: Path, name: str) -> Array | None:
         items = self._type(node.get("items"), (*path, "items"), name)
         least, most = self._count(node, "minItems", path) or 0, self._count(node, "maxItems", path)
         if isinstance(items, Array):
-            self._bad((*path, "items"), "an array of arrays", "profile", "objects between them: XML cannot show the inner one")
+            self._bad(
+                (*path, "items"), "an array of arrays", "profile", "objects between them: XML cannot show the inner one"
+            )
             return None
         if isinstance(node.get("items"), dict) and node["items"].get("absentable"):
-            self._bad((*path, "items"), "absentable items", "profile", "absentable on the array, or on fields of its items")
+            self._bad(
+                (*path, "items"), "absentable items", "profile", "absentable on the array, or on fields of its items"
+            )
         if most is not None and most < max(least, 1):
             self._bad((*path, "maxItems"), f"{most}", "profile", "at least minItems and 1")
         return None if items is None else Array(items, least, most)
@@ -249,10 +316,14 @@ class Profile:
             return Scalar("boolean")
         if kind in ("integer", "number"):
             return self._numeric(kind, node, path)
-        made = Scalar("string", min_length=self._count(node, "minLength", path), max_length=self._count(node, "maxLength", path))
+        made = Scalar(
+            "string", min_length=self._count(node, "minLength", path), max_length=self._count(node, "maxLength", path)
+        )
         if (form := node.get("format")) is not None:
             if form not in ("date-time", "date"):
-                self._bad((*path, "format"), f"format {form!r}", "profile", "date-time or date; other formats as a pattern")
+                self._bad(
+                    (*path, "format"), f"format {form!r}", "profile", "date-time or date; other formats as a pattern"
+                )
             else:
                 made = replace(made, format=form)
         if len({"enum", "const", "codes"} & set(node)) > 1:
@@ -265,7 +336,12 @@ class Profile:
         if "contentEncoding" in node or "contentMediaType" in node:
             made = self._binary(node, path, made)
         if (values := node.get("enum")) is not None:
-            if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values) or len(set(values)) < len(values):
+            if (
+                not isinstance(values, list)
+                or not values
+                or not all(isinstance(v, str) for v in values)
+                or len(set(values)) < len(values)
+            ):
                 self._bad((*path, "enum"), "not a list of different texts", "profile", "a list of texts")
             else:
                 made = replace(made, values=tuple(values))
@@ -288,7 +364,12 @@ class Profile:
                 self._bad((*path, word), f"{word} for bytes", "profile", "only minLength and maxLength")
         for word in ("minLength", "maxLength"):
             if isinstance(length := node.get(word), int) and length % 4:
-                self._bad((*path, word), f"{length} characters of base64", "profile", "a multiple of 4, so that XSD can count octets")
+                self._bad(
+                    (*path, word),
+                    f"{length} characters of base64",
+                    "profile",
+                    "a multiple of 4, so that XSD can count octets",
+                )
         return replace(made, binary=True, media=media)
 
     def _numeric(self, kind: str, node: Mapping[str, Any], path: Path) -> Scalar:
@@ -362,7 +443,11 @@ def endless(types: Mapping[str, Type]) -> list[str]:
         return all(can_end(each.type) for each in made.fields if each.required)
 
     def whole(made: Type) -> bool:
-        return all(can_end(each.type) for each in made.fields if each.required) if isinstance(made, Struct) else can_end(made)
+        return (
+            all(can_end(each.type) for each in made.fields if each.required)
+            if isinstance(made, Struct)
+            else can_end(made)
+        )
 
     while grown := {name for name, made in types.items() if name not in ends and whole(made)}:
         ends |= grown

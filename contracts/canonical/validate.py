@@ -92,7 +92,13 @@ class Validator:
             at = at[step]
         if kind == "additionalProperties":
             return [
-                self._one([*path, name], here, "a field that the contract does not have", "unknown", "one of " + self._fields(path))
+                self._one(
+                    [*path, name],
+                    here,
+                    "a field that the contract does not have",
+                    "unknown",
+                    "one of " + self._fields(path),
+                )
                 for name in error.kind.unexpected[:MAX_FINDINGS]
             ]
         if kind == "required":
@@ -134,7 +140,11 @@ class Validator:
         if made is None:
             return "one of " + ", ".join(REASONS) if field is not None else ""
         words = describe(made)
-        return f'{words}, or {{"absent": reason}}' if field is not None and field.absentable and isinstance(path[-1], str) else words
+        return (
+            f'{words}, or {{"absent": reason}}'
+            if field is not None and field.absentable and isinstance(path[-1], str)
+            else words
+        )
 
 
 def templated(path: Sequence[str | int]) -> tuple[str, Any]:
@@ -171,10 +181,17 @@ def describe(made: Type) -> str:
     if made.kind in ("integer", "number"):
         bounds = [
             f"{word} {bound}"
-            for word, bound in (("≥", made.minimum), (">", made.exclusive_minimum), ("≤", made.maximum), ("<", made.exclusive_maximum))
+            for word, bound in (
+                ("≥", made.minimum),
+                (">", made.exclusive_minimum),
+                ("≤", made.maximum),
+                ("<", made.exclusive_maximum),
+            )
             if bound is not None
         ]
-        return ("a whole number" if made.kind == "integer" else "a number") + (" " + " and ".join(bounds) if bounds else "")
+        return ("a whole number" if made.kind == "integer" else "a number") + (
+            " " + " and ".join(bounds) if bounds else ""
+        )
     if made.format == "date-time" and made.pattern is None:
         return "a date and time with its zone, as 2026-11-24T14:15:30+07:00"
     if made.format == "date":

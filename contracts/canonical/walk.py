@@ -31,7 +31,9 @@ def compile_walk(made: Type, of: Callable[[Scalar], Visit | None]) -> Callable[[
 _Step = Callable[[Any, Any, str, Index], None]
 
 
-def _walk(made: Type, at: str, of: Callable[[Scalar], Visit | None], known: dict[str, list[_Step | None]]) -> _Step | None:
+def _walk(
+    made: Type, at: str, of: Callable[[Scalar], Visit | None], known: dict[str, list[_Step | None]]
+) -> _Step | None:
     if isinstance(made, Scalar):
         visit = of(made)
         return None if visit is None else lambda value, context, before, index: visit(value, context, before, at, index)
@@ -59,7 +61,11 @@ def _walk(made: Type, at: str, of: Callable[[Scalar], Visit | None], known: dict
         return many
     fields = group(made)
     assert fields is not None
-    steps = [(f.name, step) for f in fields.fields if (step := _walk(f.type, f"{at}.{f.name}" if at else f.name, of, known)) is not None]
+    steps = [
+        (f.name, step)
+        for f in fields.fields
+        if (step := _walk(f.type, f"{at}.{f.name}" if at else f.name, of, known)) is not None
+    ]
     if not steps:
         return None
 

@@ -25,7 +25,9 @@ def _put(leaf: Leaf) -> Callable[[Any, str, Index, Problems, str], None]:
 
     def write(into: Any, reason: str, index: Index, problems: Problems, where: str) -> None:
         if get(into) is not None:
-            problems.add(where, filled(leaf.canonical, index, 0), "a reason for absence beside a value", "repeated", _BESIDE)
+            problems.add(
+                where, filled(leaf.canonical, index, 0), "a reason for absence beside a value", "repeated", _BESIDE
+            )
         else:
             put(into, {"absent": reason})
 
@@ -42,7 +44,9 @@ def _stands(leaf: Leaf) -> Callable[[Any], bool]:
     return stands
 
 
-def json_reader(leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]) -> Callable[[Any, Any, Index, Problems], None]:
+def json_reader(
+    leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]
+) -> Callable[[Any, Any, Index, Problems], None]:
     words, put, here = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), leaf.here
 
     def read(found: Any, into: Any, index: Index, problems: Problems) -> None:
@@ -54,7 +58,9 @@ def json_reader(leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]) 
     return read
 
 
-def json_writer(leaf: Leaf, key: str, literal: Callable[[Any], str], inner: Callable[[Any], str]) -> Callable[[Any], str]:
+def json_writer(
+    leaf: Leaf, key: str, literal: Callable[[Any], str], inner: Callable[[Any], str]
+) -> Callable[[Any], str]:
     get, tokens = getter(leaf.keys or ()), leaf.tokens
 
     def write(value: Any) -> str:
@@ -71,13 +77,23 @@ def xml_reader(leaf: Leaf, inner: Read) -> Read:
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         word: str | None = element.text
         said = not len(element) and word is not None and not element.attrib and word in words
-        if None in words and element.get(NIL) in ("true", "1") and len(element.attrib) == 1 and not len(element) and not word:
+        if (
+            None in words
+            and element.get(NIL) in ("true", "1")
+            and len(element.attrib) == 1
+            and not len(element)
+            and not word
+        ):
             said, word = True, None
         if said:
             put(into, words[word], index, problems, problems.path(element))
         elif stands(into):
             problems.add(
-                problems.path(element), filled(leaf.canonical, index, 0), "a value beside its reason for absence", "repeated", _BESIDE
+                problems.path(element),
+                filled(leaf.canonical, index, 0),
+                "a value beside its reason for absence",
+                "repeated",
+                _BESIDE,
             )
         else:
             inner(element, into, index, problems)

@@ -131,7 +131,9 @@ class Codec:
                     pass
                 return into, problems
 
-            self._json[message] = _Json(read, jsonread.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0))
+            self._json[message] = _Json(
+                read, jsonread.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0)
+            )
         else:
             prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
             self._xml[message] = _Xml(
@@ -242,7 +244,9 @@ class Codec:
                     break
                 if field is None or not isinstance(field.type, Scalar):
                     shown = ", ".join(each.name for each in struct.fields)
-                    problems.add(name[:60], "", "a parameter that the operation does not have", "unknown", f"one of {shown}")
+                    problems.add(
+                        name[:60], "", "a parameter that the operation does not have", "unknown", f"one of {shown}"
+                    )
                     continue
                 form = value_formats.scalar_form(field.type, "xml", strict=True)
                 try:
@@ -263,11 +267,23 @@ class Codec:
         return self._failure("message.invalid", message, found[:MAX_FINDINGS])
 
     def _failure(self, code: str, message: str, findings: Sequence[Finding]) -> Theirs:
-        return Theirs(code, findings=findings, message=message, contract=self._contract.name, format=self.name, count=len(findings))
+        return Theirs(
+            code,
+            findings=findings,
+            message=message,
+            contract=self._contract.name,
+            format=self.name,
+            count=len(findings),
+        )
 
     def _wrong_media(self, got: str, message: str) -> Theirs:
         return Theirs(
-            "message.wrong-media", format=self.name, contract=self._contract.name, expected=self.media.upper(), got=got, message=message
+            "message.wrong-media",
+            format=self.name,
+            contract=self._contract.name,
+            expected=self.media.upper(),
+            got=got,
+            message=message,
         )
 
     # --- writing ----------------------------------------------------------------------------------------------------------
@@ -287,7 +303,9 @@ class Codec:
         if codec is None:
             raise self._wrong_media("XML", message)
         try:
-            return codec.write(value, wrapper if wrapper is not None and codec.canonical else codec.root).encode("utf-8")
+            return codec.write(value, wrapper if wrapper is not None and codec.canonical else codec.root).encode(
+                "utf-8"
+            )
         except NotExpressible as error:
             raise self._failure("message.not-expressible", message, [error.finding]) from None
 
@@ -298,7 +316,9 @@ class Codec:
         for name, item in given.items():
             if isinstance(item, (dict, list)):
                 raise self._failure(
-                    "message.not-expressible", message, [Finding(name, name, kind_of(item), "type", "a single value in a query")]
+                    "message.not-expressible",
+                    message,
+                    [Finding(name, name, kind_of(item), "type", "a single value in a query")],
                 )
         return "&".join(f"{quote(name, safe='')}={quote(query_text(item), safe='')}" for name, item in given.items())
 
@@ -324,7 +344,11 @@ class Codec:
         return self.write_xml(message, value) if (media or self.media) == "xml" else self.write_json(message, value)
 
     def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
-        return self.read_xml(message, parse_xml(raw), at) if (media or self.media) == "xml" else self.read_json(message, raw, at)
+        return (
+            self.read_xml(message, parse_xml(raw), at)
+            if (media or self.media) == "xml"
+            else self.read_json(message, raw, at)
+        )
 
     def losses(self, message: str) -> list[str]:
         plan = self.plans.get(message)
@@ -354,4 +378,8 @@ def _canonical_json(struct: Struct, message: str) -> _Json:
                 pass
         return value, problems
 
-    return _Json(read, jsonread.compile_writer(canonical_plan(struct, "json", message, "")), lambda at, index: filled(at, index, 0))
+    return _Json(
+        read,
+        jsonread.compile_writer(canonical_plan(struct, "json", message, "")),
+        lambda at, index: filled(at, index, 0),
+    )

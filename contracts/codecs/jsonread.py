@@ -50,7 +50,9 @@ def _plain_object(node: Node) -> Read:
     table = {child.name: _node(child) for child in node.children if child.entry is None}
     others = next((_entries(child, child.entry) for child in node.children if child.entry is not None), None)
     known = "one of " + ", ".join(list(table)[:8]) + (", …" if len(table) > 8 else "")
-    constants = [(child.name, child.text.here) for child in node.children if child.text is not None and child.text.keys is None]
+    constants = [
+        (child.name, child.text.here) for child in node.children if child.text is not None and child.text.keys is None
+    ]
     finish = finisher(node)
     here, canonical = node.here, node.canonical
 
@@ -64,7 +66,13 @@ def _plain_object(node: Node) -> Read:
                 others(name, value, into, index, problems)
             elif reader is None:
                 at = filled(here, index, 0)
-                problems.add(f"{at}.{name[:60]}" if at else name[:60], "", "a field that the format does not have", "unknown", known)
+                problems.add(
+                    f"{at}.{name[:60]}" if at else name[:60],
+                    "",
+                    "a field that the format does not have",
+                    "unknown",
+                    known,
+                )
             else:
                 reader(value, into, index, problems)
         for name, at in constants:

@@ -57,7 +57,10 @@ def _content(node: Node, memo: Memo) -> Write:
     if node.choice is not None:
         return _branches(*node.choice, memo)
     taken = {child.name for child in node.children if child.entry is None}
-    writers = [*constant_checks(node), *(_member(child, taken, memo) for child in node.children if child.kind != "ignore")]
+    writers = [
+        *constant_checks(node),
+        *(_member(child, taken, memo) for child in node.children if child.kind != "ignore"),
+    ]
     return lambda value: ",".join([text for writer in writers if (text := writer(value))])
 
 
@@ -127,7 +130,9 @@ def _members_by_name(node: Node, name: Leaf, taken: set[str], memo: Memo) -> Wri
         for each in get(value) or ():
             key = key_of(each)
             if key in made:
-                raise NotExpressible(name.here, name.canonical, kind_of(key), "repeated", "each name once: they are members of an object")
+                raise NotExpressible(
+                    name.here, name.canonical, kind_of(key), "repeated", "each name once: they are members of an object"
+                )
             made[key] = f"{encode_basestring(key)}:{item(each)}"
         return ",".join(made.values())
 

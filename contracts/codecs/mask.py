@@ -80,11 +80,17 @@ class _Place:
         if back is not None:
             return back
         branches = [branch.struct for branch in made.branches] if isinstance(made, Choice) else []
-        also = [path for each in self.around() if any(branch in each.types() for branch in branches) for path in each.paths]
+        also = [
+            path for each in self.around() if any(branch in each.types() for branch in branches) for path in each.paths
+        ]
         return _Place(made, (self.path(field.name), *also), self)
 
     def types(self) -> list[Struct | Choice]:
-        return [self.type, *(branch.struct for branch in self.type.branches)] if isinstance(self.type, Choice) else [self.type]
+        return (
+            [self.type, *(branch.struct for branch in self.type.branches)]
+            if isinstance(self.type, Choice)
+            else [self.type]
+        )
 
 
 def check_fields(struct: Struct, fields: Sequence[str]) -> list[str]:
@@ -177,7 +183,9 @@ def _compile(at: _Place, views: Sequence[FieldSet], made: dict[tuple[str, ...], 
     for each in at.fields():
         below = at.below(each)
         if at.seen(views, each.name) is not False:
-            seen[each.name] = None if below is None else made[below.paths] if below.paths in made else _compile(below, views, made)
+            seen[each.name] = (
+                None if below is None else made[below.paths] if below.paths in made else _compile(below, views, made)
+            )
         elif each.absentable:
             hidden.add(each.name)
     return apply

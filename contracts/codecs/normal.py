@@ -21,7 +21,9 @@ def compile_normal(plan: Plan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     again = {node.canonical: node.again.canonical for node in plan.root.nodes() if node.again is not None}
     silent = {fill.canonical for node in plan.root.nodes() for fill in node.fills if fill.constant}
     lists = (
-        node for node in plan.root.nodes() if plan.media == "json" and node.kind == "many" and node.entry is None and not node.skip_empty
+        node
+        for node in plan.root.nodes()
+        if plan.media == "json" and node.kind == "many" and node.entry is None and not node.skip_empty
     )
     empty = {node.canonical.removesuffix("[]") for node in lists}
     drops = plan.drops | {each.canonical for each in plan.derived}

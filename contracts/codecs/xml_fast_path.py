@@ -21,14 +21,17 @@ from contracts.mapping.plan import Node, Plan
 from contracts.mapping.value_formats import LEXICAL, Bad
 from contracts.wire.xmltext import ILLEGAL
 
-MAX_TEXT: Final = 65_536  # a longer one is left to the other reader: a match of many thousand items keeps them all in mind
+MAX_TEXT: Final = (
+    65_536  # a longer one is left to the other reader: a match of many thousand items keeps them all in mind
+)
 _PREFIXES: Final = 8
 _PREFIX: Final = re.compile(r"[A-Za-z_][\w.-]{0,30}")
 _ESCAPED: Final = re.compile("&(?:amp|lt|gt|#13);")
 _ESCAPES: Final = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&#13;": "\r"}
 
 _ROOT: Final = re.compile(
-    r'<(?:((?![xX][mM][lL])[A-Za-z_][\w.-]{0,30}):)?([A-Za-z_][\w.-]*) xmlns(?::([\w.-]+))?="([^"&<>\t\n\r]+)">', re.ASCII
+    r'<(?:((?![xX][mM][lL])[A-Za-z_][\w.-]{0,30}):)?([A-Za-z_][\w.-]*) xmlns(?::([\w.-]+))?="([^"&<>\t\n\r]+)">',
+    re.ASCII,
 )
 
 Convert = Callable[[str], Any] | None
@@ -58,7 +61,9 @@ def compile_usual(plan: Plan) -> Usual | None:
     kept: dict[str | None, tuple[Callable[[str], Any], list[Take]]] = {}
 
     def read(element: etree._Element) -> Any:
-        if element.attrib or element.tag.rpartition("}")[0] != space:  # the children's names are told by the root's own prefix
+        if (
+            element.attrib or element.tag.rpartition("}")[0] != space
+        ):  # the children's names are told by the root's own prefix
             return None
         return read_text(etree.tostring(element, encoding="unicode", with_tail=False), element.prefix)
 
@@ -77,7 +82,10 @@ def compile_usual(plan: Plan) -> Usual | None:
             if len(kept) >= _PREFIXES or prefix is not None and _PREFIX.fullmatch(prefix) is None:
                 return None
             _, groups, takes = _content(plan.root, space, f"{prefix}:" if prefix else "")
-            ready = kept[prefix] = re.compile(rf"<([^\s>/]+)(?: xmlns(?::[\w.-]+)?=\"[^\"]*\")*+>{groups}</\1>").fullmatch, takes
+            ready = kept[prefix] = (
+                re.compile(rf"<([^\s>/]+)(?: xmlns(?::[\w.-]+)?=\"[^\"]*\")*+>{groups}</\1>").fullmatch,
+                takes,
+            )
         found = ready[0](text)
         if found is None:
             return None
@@ -124,7 +132,9 @@ def _content(node: Node, space: str, prefix: str) -> tuple[str, str, list[Take]]
         inside, take = _child(child, space, prefix, tag)
         often = "*+" if child.kind == "many" else "?+"
         patterns.append(f"(?:<{tag}>{inside}</{tag}>){often}")
-        groups.append(f"((?:<{tag}>{inside}</{tag}>){often})" if child.kind == "many" else f"(?:<{tag}>({inside})</{tag}>){often}")
+        groups.append(
+            f"((?:<{tag}>{inside}</{tag}>){often})" if child.kind == "many" else f"(?:<{tag}>({inside})</{tag}>){often}"
+        )
         takes.append(take)
     return "".join(patterns), "".join(groups), takes
 
@@ -190,7 +200,11 @@ def _many(node: Node, space: str, prefix: str, tag: str) -> tuple[str, Take]:
     inside, groups, takes = _content(node, space, prefix)
     take = _apart(groups, takes)
     items = re.compile(f"<{tag}>({inside})</{tag}>").findall
-    rows = _rows(node, space, prefix, tag) if all(child.text is not None and child.kind == "plain" for child in node.children) else None
+    rows = (
+        _rows(node, space, prefix, tag)
+        if all(child.text is not None and child.kind == "plain" for child in node.children)
+        else None
+    )
 
     def take_items(text: str, into: Any) -> None:
         if not text:
@@ -223,7 +237,9 @@ def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[
                 return False
             chosen = [leaves[name] for name in shape]
             texts = [LEXICAL.get(convert, ("[^<]*+", convert)) for _, convert in chosen]
-            row = "".join(f"<{re.escape(name)}>({text})</{re.escape(name)}>" for name, (text, _) in zip(shape, texts, strict=True))
+            row = "".join(
+                f"<{re.escape(name)}>({text})</{re.escape(name)}>" for name, (text, _) in zip(shape, texts, strict=True)
+            )
             known = shapes[shape] = (
                 re.compile(f"<{tag}>{row}</{tag}>").findall,
                 [key for key, _ in chosen],
@@ -234,7 +250,10 @@ def _rows(node: Node, space: str, prefix: str, tag: str) -> Callable[[str, list[
         if "&" in text or len(found) != text.count(end):
             return False
         columns = zip(*found, strict=True) if len(shape) > 1 else [found]
-        ready = [column if convert is None else map(convert, column) for column, convert in zip(columns, converts, strict=True)]
+        ready = [
+            column if convert is None else map(convert, column)
+            for column, convert in zip(columns, converts, strict=True)
+        ]
         made.extend([dict(zip(keys, row, strict=True)) for row in zip(*ready, strict=True)])
         return True
 

@@ -23,7 +23,13 @@ _REASONS: Final = frozenset(REASONS)
 
 def read_absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
     reason = element.get("absent")
-    if element.get(NIL) not in ("true", "1") or reason not in _REASONS or len(element.attrib) != 2 or len(element) or element.text:
+    if (
+        element.get(NIL) not in ("true", "1")
+        or reason not in _REASONS
+        or len(element.attrib) != 2
+        or len(element)
+        or element.text
+    ):
         problems.add(
             problems.path(element),
             filled(canonical, index, 0),
@@ -46,7 +52,13 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
         if len(element) or not problems.bare and element.attrib:
             if nil and element.get(NIL) is not None:
                 return read_absent(element, canonical, index, problems)
-            if nil_word and element.get(NIL) in ("true", "1") and len(element.attrib) == 1 and not len(element) and not raw:
+            if (
+                nil_word
+                and element.get(NIL) in ("true", "1")
+                and len(element.attrib) == 1
+                and not len(element)
+                and not raw
+            ):
                 raw = None
             else:
                 raw = careful_text(element, canonical, index, problems)
@@ -80,7 +92,11 @@ def careful_text(element: Element, canonical: str, index: Index, problems: XmlPr
     text = element.text or ""
     for name in element.attrib:
         problems.add(
-            f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), "an attribute", "unknown", "no attribute here"
+            f"{problems.path(element)}/@{problems.name(name)}",
+            filled(canonical, index, 0),
+            "an attribute",
+            "unknown",
+            "no attribute here",
         )
     for child in element:
         if not isinstance(child, etree._Comment):
@@ -166,7 +182,9 @@ def text_reader(leaf: Leaf) -> Read:
             try:
                 value = convert(raw)
             except Bad as bad:
-                problems.add(problems.path(element) + suffix, filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected)
+                problems.add(
+                    problems.path(element) + suffix, filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected
+                )
                 return
         if put is not None:
             put(into, value)
@@ -198,12 +216,22 @@ def attribute_reader(leaf: Leaf, name: str) -> Callable[[str, Element, Any, Inde
                 value = convert(raw)
             except Bad as bad:
                 problems.add(
-                    f"{problems.path(element)}/@{problems.name(name)}", filled(canonical, index, 0), kind_of(raw), bad.rule, bad.expected
+                    f"{problems.path(element)}/@{problems.name(name)}",
+                    filled(canonical, index, 0),
+                    kind_of(raw),
+                    bad.rule,
+                    bad.expected,
                 )
                 return
         if put is not None:
             put(into, value)
         elif value != leaf.constant:
-            problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "another value", "constant", f"{leaf.constant!r}")
+            problems.add(
+                f"{problems.path(element)}/@{problems.name(name)}",
+                "",
+                "another value",
+                "constant",
+                f"{leaf.constant!r}",
+            )
 
     return read

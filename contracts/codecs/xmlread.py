@@ -12,7 +12,17 @@ from lxml import etree
 
 from contracts.canonical.findings import Index, filled, kind_of, started
 from contracts.codecs.absence import xml_reader
-from contracts.codecs.xmlleaf import NIL, XSI, Read, attribute_reader, leaf_reader, read_absent, text_reader, usual, value_reader
+from contracts.codecs.xmlleaf import (
+    NIL,
+    XSI,
+    Read,
+    attribute_reader,
+    leaf_reader,
+    read_absent,
+    text_reader,
+    usual,
+    value_reader,
+)
 from contracts.codecs.xmlproblems import Element, XmlInside, XmlProblems
 from contracts.mapping.frames import finisher, list_at, settled
 from contracts.mapping.plan import Leaf, Node, Plan
@@ -53,7 +63,9 @@ def _again(node: Node, above: Node) -> Read:
 def _plain_content(node: Node, plan: Plan, root: bool) -> Read:
     attributes = _attributes(node, root)
     text = None if node.text is None else text_reader(node.text)
-    children = _children(node, plan) if node.children else None if node.choice is None else _branches(node, *node.choice, plan)
+    children = (
+        _children(node, plan) if node.children else None if node.choice is None else _branches(node, *node.choice, plan)
+    )
     finish = finisher(node)
 
     if text is None and children is not None and finish is None and not node.attributes and not root:
@@ -97,7 +109,12 @@ def _children(node: Node, plan: Plan) -> Read:
         if child.entry is not None:
             others, space = (0, order, _entries(child, child.entry, plan), None), child.name.removesuffix(ANY)
             continue
-        entry = (0 if child.kind == "many" else 1 << order, order, _node(child, plan), usual(child.text) if _is_leaf(child) else None)
+        entry = (
+            0 if child.kind == "many" else 1 << order,
+            order,
+            _node(child, plan),
+            usual(child.text) if _is_leaf(child) else None,
+        )
         if child.key_name is None:
             table[child.name] = entry
         else:
@@ -116,7 +133,11 @@ def _children(node: Node, plan: Plan) -> Read:
                 stray = tail
             entry = get(child.tag)
             if entry is None:
-                if others is None or not isinstance(child.tag, str) or child.tag.rpartition("}")[0] + "}" * bool(space) != space:
+                if (
+                    others is None
+                    or not isinstance(child.tag, str)
+                    or child.tag.rpartition("}")[0] + "}" * bool(space) != space
+                ):
                     if not isinstance(child, etree._Comment):
                         problems.unknown(child, known)
                     continue
@@ -140,7 +161,9 @@ def _children(node: Node, plan: Plan) -> Read:
                 )
             else:
                 last = order
-            if leaf is not None and not len(child) and (problems.bare or not child.attrib):  # most of all elements: read here
+            if (
+                leaf is not None and not len(child) and (problems.bare or not child.attrib)
+            ):  # most of all elements: read here
                 try:
                     into[leaf[0]] = leaf[1](child.text or "")
                     continue
@@ -174,7 +197,9 @@ def _branches(node: Node, told_by: str, branches: list[tuple[tuple[str, ...], No
                 entry[1](child, into, index, problems)
                 if into.get(told_by, entry[0][0]) not in entry[0]:
                     words = "one of " + ", ".join(entry[0])
-                    problems.add(problems.path(child), filled(canonical, index, 0), kind_of(into[told_by]), "code", words)
+                    problems.add(
+                        problems.path(child), filled(canonical, index, 0), kind_of(into[told_by]), "code", words
+                    )
 
     return read
 
@@ -308,7 +333,9 @@ def _many(node: Node, plan: Plan) -> Read:
 
 def _attributes(node: Node, root: bool) -> Read:
     """Reads the attributes of the plan; any other is a finding (the root may name a schema location)."""
-    key_attribute = node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
+    key_attribute = (
+        node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
+    )
     leaves = {name: attribute_reader(leaf, name) for name, leaf in node.attributes.items()}
     wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
 
@@ -329,6 +356,8 @@ def _attributes(node: Node, root: bool) -> Read:
                 )
         for name, _ in wanted:
             if element.get(name) is None:
-                problems.add(f"{problems.path(element)}/@{problems.name(name)}", "", "nothing", "required", "the attribute")
+                problems.add(
+                    f"{problems.path(element)}/@{problems.name(name)}", "", "nothing", "required", "the attribute"
+                )
 
     return read

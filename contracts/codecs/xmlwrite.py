@@ -29,7 +29,11 @@ def compile_writer(plan: Plan) -> Callable[[Any, str], str]:
     prefix = prefixes.get(space, "")
     rendered = frozenset({prefix}) if space else frozenset()
     lead = f"{prefix}:" if prefix else ""
-    declare = (f' xmlns:{prefix}="{escape_attribute(space)}"' if prefix else f' xmlns="{escape_attribute(space)}"') if space else ""
+    declare = (
+        (f' xmlns:{prefix}="{escape_attribute(space)}"' if prefix else f' xmlns="{escape_attribute(space)}"')
+        if space
+        else ""
+    )
     extra, attributes = tags.attributes(plan.root, rendered)
     inner = _inner(plan.root, tags, rendered | extra)
     more = "".join(f' xmlns:{each}="{escape_attribute(plan.namespaces[each])}"' for each in sorted(extra))
@@ -53,14 +57,18 @@ class _Tags:
         prefix = self._prefixes[space]
         return (f"{prefix}:{local}" if prefix else local), prefix, space
 
-    def opening(self, clark: str, rendered: frozenset[str], also: frozenset[str] = frozenset()) -> tuple[str, str, frozenset[str]]:
+    def opening(
+        self, clark: str, rendered: frozenset[str], also: frozenset[str] = frozenset()
+    ) -> tuple[str, str, frozenset[str]]:
         """Start of the tag up to its attributes, end tag, and what is rendered below."""
         name, prefix, space = self.name(clark)
         spaces = {prefix: space} if space and prefix not in rendered else {}
         for each in also - rendered:
             spaces[each] = next(uri for uri, known in self._prefixes.items() if known == each)
         declared = "".join(
-            f' xmlns:{each}="{escape_attribute(spaces[each])}"' if each else f' xmlns="{escape_attribute(spaces[each])}"'
+            f' xmlns:{each}="{escape_attribute(spaces[each])}"'
+            if each
+            else f' xmlns="{escape_attribute(spaces[each])}"'
             for each in sorted(spaces)
         )
         return f"<{name}{declared}", f"</{name}>", rendered | frozenset(spaces)
@@ -97,9 +105,16 @@ def _inner(node: Node, tags: _Tags, rendered: frozenset[str]) -> Write:
     return cell[0]
 
 
-def _branches(told_by: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]) -> Write:
+def _branches(
+    told_by: str, branches: list[tuple[tuple[str, ...], Node]], tags: _Tags, rendered: frozenset[str]
+) -> Write:
     """Of a choice, the branch that the discriminator names."""
-    writers = {value: writer for values, branch in branches for writer in [_wrapped(branch, tags, rendered)] for value in values}
+    writers = {
+        value: writer
+        for values, branch in branches
+        for writer in [_wrapped(branch, tags, rendered)]
+        for value in values
+    }
 
     def write(value: Any) -> str:
         writer = writers.get(value.get(told_by))
@@ -188,7 +203,9 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
 def _presence(node: Node) -> Callable[[Any], bool]:
     """Whether a wrapping element has anything of the canonical value in it."""
     getters = [
-        raw_getter(each) for each in (*node.attributes.values(), *([node.text] if node.text is not None else [])) if each.keys is not None
+        raw_getter(each)
+        for each in (*node.attributes.values(), *([node.text] if node.text is not None else []))
+        if each.keys is not None
     ]
     inner = []
     for child in node.children:
@@ -223,7 +240,14 @@ def _many(node: Node, tags: _Tags, head: str, tail: str, below: frozenset[str], 
 
 
 def _entries(
-    node: Node, name: Leaf, siblings: Sequence[Node], tags: _Tags, head: str, tail: str, below: frozenset[str], attributes: Write
+    node: Node,
+    name: Leaf,
+    siblings: Sequence[Node],
+    tags: _Tags,
+    head: str,
+    tail: str,
+    below: frozenset[str],
+    attributes: Write,
 ) -> Write:
     """A keyed list: each item as an element whose name is one of its fields."""
     get, inner = getter(node.keys), _inner(node, tags, below)

@@ -36,13 +36,20 @@ class CompiledContract:
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
         self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
-        self._in_force = {name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at) for name in self.exchanged}
+        self._in_force = {
+            name: compile_in_force(source.messages[name], source.tables, self.contract.codes_at)
+            for name in self.exchanged
+        }
         formats = {"canonical": Codec("canonical", "json", self.contract, self.validators, {}, {}, {}, self._in_force)}
         for name, each in sorted(source.formats.items()):
             if each.layout is not None:
-                formats[name] = CellCodec(name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force)
+                formats[name] = CellCodec(
+                    name, self.contract, self.validators, each.calls, each.layout, each.cells, self._in_force
+                )
                 continue
-            formats[name] = Codec(name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force)
+            formats[name] = Codec(
+                name, each.media, self.contract, self.validators, each.plans, each.calls, each.actions, self._in_force
+            )
         self.formats: Mapping[str, Codec] = formats
 
     def codec(self, format_name: str) -> Codec:
@@ -101,7 +108,12 @@ def _compile(bundle: Bundle) -> CompiledContract:
             for name in each.plans:
                 if name not in exchanged:
                     source.findings.add(
-                        f"systems/{each.name}.yaml", 0, name, "a part, not a message", "table", "a message that an operation exchanges"
+                        f"systems/{each.name}.yaml",
+                        0,
+                        name,
+                        "a part, not a message",
+                        "table",
+                        "a message that an operation exchanges",
                     )
     if source.findings.found:
         found = source.findings.found

@@ -11,7 +11,18 @@ from typing import Any, Final, Literal
 from contracts.base.errors import Words
 from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.canonical.jsonschema import json_schema
-from contracts.canonical.model import CodeTable, Contract, Evidence, Operation, Pattern, Protection, RestCall, Sample, Scalar, Struct
+from contracts.canonical.model import (
+    CodeTable,
+    Contract,
+    Evidence,
+    Operation,
+    Pattern,
+    Protection,
+    RestCall,
+    Sample,
+    Scalar,
+    Struct,
+)
 from contracts.canonical.patterns import validator
 from contracts.canonical.places import places, scalar_at
 from contracts.canonical.profile import Profile
@@ -24,13 +35,28 @@ from contracts.mapping.table import TableReader
 from contracts.mapping.validity import codes_path
 
 RESERVED: Final = frozenset(
-    {"soap", "contracts", "oauth", "transfers", "feeds", "audit", "api", "console", "sandbox", "healthz", "readyz", "metrics"}
+    {
+        "soap",
+        "contracts",
+        "oauth",
+        "transfers",
+        "feeds",
+        "audit",
+        "api",
+        "console",
+        "sandbox",
+        "healthz",
+        "readyz",
+        "metrics",
+    }
 )
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
-_SAMPLE: Final = re.compile(r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)")
+_SAMPLE: Final = re.compile(
+    r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)"
+)
 
 
 @dataclass(slots=True)
@@ -67,7 +93,14 @@ def load(bundle: Bundle) -> Source:
             if table is not None:
                 source.tables.update({each.name: each for each in (table, *other_orders(table))})
         elif path not in ("contract.yaml", "schema.json") and not path.startswith(("samples/", "systems/")):
-            source.findings.add(path, 0, "", "a file without a place", "layout", "contract.yaml, schema.json, codes/, systems/, samples/")
+            source.findings.add(
+                path,
+                0,
+                "",
+                "a file without a place",
+                "layout",
+                "contract.yaml, schema.json, codes/, systems/, samples/",
+            )
     _schema(source, files)
     _contract(source, bundle)
     for path, raw in files.items():
@@ -88,11 +121,18 @@ def _schema(source: Source, files: Mapping[str, bytes]) -> None:
         source.findings.add("schema.json", 1, "", "not an object", "profile", "a schema")
         return
     if document.value.get("$schema") != "https://json-schema.org/draft/2020-12/schema":
-        source.findings.add("schema.json", document.line(("$schema",)), "$schema", "another draft", "profile", "draft 2020-12")
+        source.findings.add(
+            "schema.json", document.line(("$schema",)), "$schema", "another draft", "profile", "draft 2020-12"
+        )
     for word in document.value:
         if word not in ("$schema", "$id", "$defs", "title", "description"):
             source.findings.add(
-                "schema.json", document.line((word,)), word, f"the keyword {word}", "profile", "messages under $defs, nothing beside"
+                "schema.json",
+                document.line((word,)),
+                word,
+                f"the keyword {word}",
+                "profile",
+                "messages under $defs, nothing beside",
             )
     types = Profile(document, source.tables, source.findings).types()
     source.messages = {name: made for name, made in types.items() if isinstance(made, Struct)}
@@ -120,7 +160,9 @@ class _Reader:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value or shape is not None and shape.fullmatch(value) is None:
-            self.bad(path, repr(value)[:60], says or ("a text" if shape is None else f"a text of the shape {shape.pattern}"))
+            self.bad(
+                path, repr(value)[:60], says or ("a text" if shape is None else f"a text of the shape {shape.pattern}")
+            )
             return ""
         return value
 
@@ -153,7 +195,9 @@ def _contract(source: Source, bundle: Bundle) -> None:
     read = _Reader(document, source.findings)
     read.only((), _WORDS)
     shared = read.get(("shared_codes",))
-    if shared is not None and (not isinstance(shared, list) or not all(isinstance(each, str) and each in source.tables for each in shared)):
+    if shared is not None and (
+        not isinstance(shared, list) or not all(isinstance(each, str) and each in source.tables for each in shared)
+    ):
         read.bad(("shared_codes",), repr(shared)[:60], "names of tables that lie in _codes/ beside the contracts")
     name = read.text(("id",), _ID)
     if name in RESERVED or name == "canonical":
@@ -199,7 +243,9 @@ def _protection(read: _Reader, operations: Mapping[str, Operation]) -> Protectio
         read.bad(("protection",), repr(value), "signed or encrypted")
     for each in operations.values():
         if value == "encrypted" and each.method != "POST":
-            read.bad(("operations", each.name, "method"), each.method, "POST: the bodies of this contract are encrypted")
+            read.bad(
+                ("operations", each.name, "method"), each.method, "POST: the bodies of this contract are encrypted"
+            )
     return "encrypted" if value == "encrypted" else "signed"
 
 
@@ -209,7 +255,9 @@ def _evidence(read: _Reader, operations: Mapping[str, Operation]) -> Evidence:
     if value not in ("full", "metadata", "none"):
         read.bad(("evidence",), repr(value), "full, metadata or none")
     if value == "none" and any(each.pattern == Pattern.SUBMIT for each in operations.values()):
-        read.bad(("evidence",), "none, with an operation that submits", "full or metadata: the feed keeps what was handed in")
+        read.bad(
+            ("evidence",), "none, with an operation that submits", "full or metadata: the feed keeps what was handed in"
+        )
     return "metadata" if value == "metadata" else "none" if value == "none" else "full"
 
 
@@ -226,7 +274,9 @@ def _operation(read: _Reader, name: str, source: Source) -> Operation:
     at = ("operations", name)
     read.only(at, {"pattern", "method", "path", "request", "answer", "idempotent", "key", "partial", "title"})
     if _OPERATION.fullmatch(name) is None or name in source.messages or name.endswith("Response"):
-        read.bad(at, f"the operation name {name!r}", "a name like getValue, not that of a message, not ending in Response")
+        read.bad(
+            at, f"the operation name {name!r}", "a name like getValue, not that of a message, not ending in Response"
+        )
     pattern, method = read.text((*at, "pattern")), read.text((*at, "method"))
     if pattern not in set(Pattern):
         read.bad((*at, "pattern"), repr(pattern), "query, submit or dispatch")
@@ -249,7 +299,13 @@ def _operation(read: _Reader, name: str, source: Source) -> Operation:
     key = read.get((*at, "key"))
     if key is not None and request is not None:
         place = places(request).get(str(key))
-        if place is None or scalar_at(place, str(key)) is None or "[]" in str(key) or not place.field.required or place.field.absentable:
+        if (
+            place is None
+            or scalar_at(place, str(key)) is None
+            or "[]" in str(key)
+            or not place.field.required
+            or place.field.absentable
+        ):
             read.bad((*at, "key"), repr(key), "a required single value that cannot be absent")
     idempotent = read.get((*at, "idempotent"))
     if idempotent not in (None, True, False):
@@ -302,7 +358,8 @@ def _format(source: Source, path: str, raw: bytes) -> None:
         read.bad(("namespaces",), "not prefixes and addresses", "each prefix with a namespace of its own")
         spaces = {}
     if any(
-        re.fullmatch(r"([A-Za-z_][\w.-]*)?", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi" for prefix in spaces
+        re.fullmatch(r"([A-Za-z_][\w.-]*)?", prefix) is None or prefix.lower().startswith("xml") or prefix == "xsi"
+        for prefix in spaces
     ):
         read.bad(("namespaces",), "a prefix that cannot be used", "a name, not xml… and not xsi")
     codes_at = None if source.contract is None else source.contract.codes_at
@@ -379,9 +436,18 @@ def _samples(source: Source, files: Mapping[str, bytes]) -> None:
         if not path.startswith("samples/") or path.endswith(".canonical.json"):
             continue
         match = _SAMPLE.fullmatch(path)
-        if match is None or match["message"] not in source.messages or match["format"] not in {*source.formats, "canonical"}:
+        if (
+            match is None
+            or match["message"] not in source.messages
+            or match["format"] not in {*source.formats, "canonical"}
+        ):
             source.findings.add(
-                path, 0, "", "a sample without a place", "layout", "samples/<format>/<Message>.<name>.json, .xml, .csv or .xlsx"
+                path,
+                0,
+                "",
+                "a sample without a place",
+                "layout",
+                "samples/<format>/<Message>.<name>.json, .xml, .csv or .xlsx",
             )
             continue
         twin = f"samples/{match['format']}/{match['message']}.{match['name']}.canonical.json"

@@ -55,7 +55,11 @@ class PinnedCodec(Codec):
                 pass
         if problems.findings or not validator.is_valid(value):
             findings = problems.findings or validator.findings(value, lambda at, index: "", set())
-            raise self._failure("message.not-expressible", message, [Finding("", f.canonical, f.got, f.rule, f.expected) for f in findings])
+            raise self._failure(
+                "message.not-expressible",
+                message,
+                [Finding("", f.canonical, f.got, f.rule, f.expected) for f in findings],
+            )
         return value
 
 
@@ -85,7 +89,9 @@ def projection(struct: Struct) -> Project:
 
         def project(value: Value) -> Value:
             of_branch = branches.get(value[each.told_by])
-            return value if of_branch is None else of_branch(value)  # a branch that came later is left for the validator to refuse
+            return (
+                value if of_branch is None else of_branch(value)
+            )  # a branch that came later is left for the validator to refuse
 
         return project
 
@@ -94,7 +100,11 @@ def projection(struct: Struct) -> Project:
             return lambda value: value if "absent" in value else made[each.name](value)
         if isinstance(each, Array):
             item = of_type(each.items)
-            return _same if item is _same else lambda value: value if isinstance(value, dict) else [item(one) for one in value]
+            return (
+                _same
+                if item is _same
+                else lambda value: value if isinstance(value, dict) else [item(one) for one in value]
+            )
         if not isinstance(each, Struct | Choice):
             return _same
         project = of_group(each)

@@ -23,7 +23,14 @@ BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  
 
 
 def read_large(
-    compiled: CompiledContract, form: str, message: str, source: BinaryIO, spool: Spool, *, media: str | None = None, limit: int = MAX_BYTES
+    compiled: CompiledContract,
+    form: str,
+    message: str,
+    source: BinaryIO,
+    spool: Spool,
+    *,
+    media: str | None = None,
+    limit: int = MAX_BYTES,
 ) -> Value:
     """The canonical message with stand-ins for its large attachments, whose contents are in `spool`.
 
@@ -45,13 +52,25 @@ def read_large(
     stand_ins_in(value, spool, seen)
     if findings:
         raise Theirs(
-            "message.invalid", findings=findings, message=message, contract=compiled.contract.name, format=form, count=len(findings)
+            "message.invalid",
+            findings=findings,
+            message=message,
+            contract=compiled.contract.name,
+            format=form,
+            count=len(findings),
         )
     return value
 
 
 def write_large(
-    compiled: CompiledContract, form: str, message: str, value: Value, spool: Spool, *, media: str | None = None, wrapper: str | None = None
+    compiled: CompiledContract,
+    form: str,
+    message: str,
+    value: Value,
+    spool: Spool,
+    *,
+    media: str | None = None,
+    wrapper: str | None = None,
 ) -> Iterator[bytes]:
     """The bytes of the message in this format, in pieces of at most a megabyte, attachments in canonical base64."""
     codec = compiled.codec(form)
@@ -74,7 +93,13 @@ def _scalar_at(struct: Struct, place: Place) -> Scalar | None:
 def _unfit(scalar: Scalar | None, attachment: Attachment) -> tuple[str, str] | None:
     """(rule, expected) where contents of that length do not belong."""
     length = -(-attachment.size // 3) * 4
-    if scalar is None or scalar.values or scalar.format is not None or not scalar.binary and scalar.pattern not in (None, BASE64):
+    if (
+        scalar is None
+        or scalar.values
+        or scalar.format is not None
+        or not scalar.binary
+        and scalar.pattern not in (None, BASE64)
+    ):
         return "pattern", "a value of the kind that the schema says, not a file"
     if scalar.max_length is not None and length > scalar.max_length:
         return "length", f"at most {scalar.max_length} characters"

@@ -71,7 +71,12 @@ class Maker:
         if isinstance(made, Choice):
             choices = made.branches
             if above.count(made.name) >= _DEEP:
-                choices = tuple(each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)) or choices
+                choices = (
+                    tuple(
+                        each for each in choices if not any(f.required and _leads_back(f) for f in each.struct.fields)
+                    )
+                    or choices
+                )
             branch = choices[wish.branch % len(choices)]
             value = self._value(branch.type, wish, (*above, made.name))
             return value | {made.told_by: branch.values[0]}
@@ -102,11 +107,17 @@ class Maker:
     def _texts(self, made: Scalar, full: bool) -> list[str]:
         least, most = made.min_length or 0, _LONGEST if made.max_length is None else made.max_length
         if made.table is not None:
-            rows = sorted(self._tables[made.table].rows, key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY))
+            rows = sorted(
+                self._tables[made.table].rows,
+                key=lambda row: bool(row.valid_until or row.replaced_by or row.valid_from > DAY),
+            )
             return [row.code for row in rows]
         if made.binary:
             octets = _TEXT.encode() * (least // len(_TEXT) + 1)
-            return [base64.b64encode(octets[: size * 3]).decode() for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))]
+            return [
+                base64.b64encode(octets[: size * 3]).decode()
+                for size in ((8, 1, least // 4, 0) if full else (least // 4, 0, 1))
+            ]
         if made.values:
             return list(reversed(made.values)) if full else list(made.values)
         if made.format == "date-time":
@@ -140,8 +151,20 @@ def number(made: Scalar, full: bool) -> int | Decimal:
 
 def _number(made: Scalar, full: bool) -> int | Decimal:
     step = Decimal(1) if made.kind == "integer" else Decimal("0.5")
-    low = made.minimum if made.minimum is not None else None if made.exclusive_minimum is None else made.exclusive_minimum + step
-    high = made.maximum if made.maximum is not None else None if made.exclusive_maximum is None else made.exclusive_maximum - step
+    low = (
+        made.minimum
+        if made.minimum is not None
+        else None
+        if made.exclusive_minimum is None
+        else made.exclusive_minimum + step
+    )
+    high = (
+        made.maximum
+        if made.maximum is not None
+        else None
+        if made.exclusive_maximum is None
+        else made.exclusive_maximum - step
+    )
     if made.kind == "integer":
         low = None if low is None else low.to_integral_value("ROUND_CEILING")
         high = None if high is None else high.to_integral_value("ROUND_FLOOR")

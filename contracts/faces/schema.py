@@ -30,7 +30,9 @@ def schema_json(compiled: CompiledContract) -> bytes:
     return f"{text}\n".encode()
 
 
-def definitions(compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None) -> dict[str, Any]:
+def definitions(
+    compiled: CompiledContract, prefix: str, openapi: bool, messages: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Each object type of the messages (all that are exchanged) once; `openapi` writes what OpenAPI 3.0.3 has words for."""
     made: dict[str, Any] = {}
     for name in compiled.exchanged if messages is None else messages:
@@ -73,7 +75,11 @@ def _type(kind: Type, made: dict[str, Any], prefix: str, openapi: bool) -> dict[
         return {"$ref": prefix + kind.name}
     if isinstance(kind, Array):
         bounds = {"minItems": kind.least or None, "maxItems": kind.most}
-        return {"type": "array", "items": _type(kind.items, made, prefix, openapi), **{k: v for k, v in bounds.items() if v is not None}}
+        return {
+            "type": "array",
+            "items": _type(kind.items, made, prefix, openapi),
+            **{k: v for k, v in bounds.items() if v is not None},
+        }
     return scalar_schema(kind, openapi)
 
 

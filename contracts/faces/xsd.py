@@ -74,15 +74,26 @@ class _Types:
         elif isinstance(made, Choice):
             body.append("    <xs:choice>")
             for branch in made.branches:
-                body.append(f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>')
+                body.append(
+                    f'      <xs:element name="{branch.type.name}" type="tns:{self.struct(branch.type, absentable=False)}"/>'
+                )
             body += ["    </xs:choice>", "  </xs:complexType>"]
         else:
             body.append("    <xs:sequence>")
             for field in made.fields:
                 lines = self._element(field)
-                if isinstance(field.type, Array) and field.type.least > 1 and not field.required and not field.absentable:
+                if (
+                    isinstance(field.type, Array)
+                    and field.type.least > 1
+                    and not field.required
+                    and not field.absentable
+                ):
                     # Not there at all, or as many as there must be.
-                    lines = ['      <xs:sequence minOccurs="0">', *(f"  {line}" for line in lines), "      </xs:sequence>"]
+                    lines = [
+                        '      <xs:sequence minOccurs="0">',
+                        *(f"  {line}" for line in lines),
+                        "      </xs:sequence>",
+                    ]
                 body += lines
             body += ["    </xs:sequence>", "  </xs:complexType>"]
         self._lines += body
@@ -187,7 +198,9 @@ def _simple(made: Scalar, facets: list[str]) -> list[str]:
 def _facets(made: Scalar) -> list[str]:
     found: list[str] = []
     if made.format is not None and made.pattern is None:
-        found.append(f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>")
+        found.append(
+            f"<xs:pattern value={_quoted((DATE_TIME_PATTERN if made.format == 'date-time' else DATE_PATTERN)[1:-1])}/>"
+        )
     if made.pattern is not None:
         found.append(f"<xs:pattern value={_quoted(made.pattern[1:-1])}/>")
     found += [f"<xs:enumeration value={_quoted(value)}/>" for value in made.values]

@@ -109,11 +109,15 @@ def _shared_codes(raw: bytes) -> list[str]:
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
     named = document.get("shared_codes", []) if isinstance(document, dict) else []
-    return [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []
+    return (
+        [each for each in named if isinstance(each, str) and _TABLE.fullmatch(each)] if isinstance(named, list) else []
+    )
 
 
 def _bytes_of(files: Mapping[str, bytes]) -> bytes:
-    return jcs.encode({"format": FORMAT, "files": {path: base64.b64encode(raw).decode() for path, raw in files.items()}})
+    return jcs.encode(
+        {"format": FORMAT, "files": {path: base64.b64encode(raw).decode() for path, raw in files.items()}}
+    )
 
 
 def _refused(where: str, expected: str) -> Theirs:

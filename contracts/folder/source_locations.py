@@ -56,7 +56,14 @@ def read_yaml(file: str, raw: bytes, findings: Findings) -> Located | None:
         return None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        findings.add(file, mark.line + 1 if mark else 0, "", str(getattr(error, "problem", None) or "not YAML"), "yaml", "well-formed YAML")
+        findings.add(
+            file,
+            mark.line + 1 if mark else 0,
+            "",
+            str(getattr(error, "problem", None) or "not YAML"),
+            "yaml",
+            "well-formed YAML",
+        )
         return None
     if node is None:
         findings.add(file, 0, "", "an empty file", "yaml", "a mapping")
@@ -71,7 +78,14 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
     kind = str(node.tag).rsplit(":", 1)[-1]
     if len(path) > _DEEPEST or len(lines) > _MOST:  # an alias may hold itself, or be a thousand times what is written
         if len(findings.found) < _MOST_SAID:
-            findings.add(file, line, "", "values without end", "yaml", f"at most {_DEEPEST} levels and {_MOST} values, aliases opened")
+            findings.add(
+                file,
+                line,
+                "",
+                "values without end",
+                "yaml",
+                f"at most {_DEEPEST} levels and {_MOST} values, aliases opened",
+            )
         return None
     if kind not in _PLAIN:
         # A date or a YAML 1.1 oddity: taken as the text that stands there.
@@ -84,7 +98,14 @@ def _plain(file: str, node: Any, path: Path, lines: dict[Path, int], findings: F
         for key_node, value_node in node.value:
             key = str(key_node.value)
             if key in made:
-                findings.add(file, key_node.start_mark.line + 1, ".".join(map(str, (*path, key))), "a key twice", "yaml", "each key once")
+                findings.add(
+                    file,
+                    key_node.start_mark.line + 1,
+                    ".".join(map(str, (*path, key))),
+                    "a key twice",
+                    "yaml",
+                    "each key once",
+                )
             made[key] = _plain(file, value_node, (*path, key), lines, findings)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return made
@@ -108,7 +129,9 @@ def read_json(file: str, raw: bytes, findings: Findings) -> Located | None:
             findings.found.extend(twice.found)
             return None
         line = error.facts.get("line")
-        findings.add(file, line if isinstance(line, int) else 0, "", str(error.facts.get("why")), "json", "JSON of RFC 8259")
+        findings.add(
+            file, line if isinstance(line, int) else 0, "", str(error.facts.get("why")), "json", "JSON of RFC 8259"
+        )
         return None
     lines: dict[Path, int] = {}
     try:

@@ -21,6 +21,10 @@ def marks(bundle: Bundle) -> list[Finding]:
         for number, line in enumerate(raw.decode("utf-8", "replace").splitlines(), 1):
             match = _LINE.search(line)
             if match is not None:
-                hint = "a real message / bản tin thật" if path.startswith("samples/") else match[1].strip() or "what belongs there"
+                hint = (
+                    "a real message / bản tin thật"
+                    if path.startswith("samples/")
+                    else match[1].strip() or "what belongs there"
+                )
                 found.append(Finding(f"{path}:{number}", "", MARK, "left-open", hint))
     return found

@@ -35,7 +35,22 @@ _ASKS: Final[Mapping[str, Words]] = {
     "nil": Words("nil nghĩa là gì: unknown, none, partial hay not-permitted?", "what does nil mean: unknown, none, partial or not-permitted?"),
     "empty": Words("bản tin rỗng", "a message without content"),
 }  # fmt: skip
-_READS: Final = ("get", "list", "find", "search", "query", "read", "lookup", "check", "tra", "lay", "xem", "tim", "danh", "kiem")
+_READS: Final = (
+    "get",
+    "list",
+    "find",
+    "search",
+    "query",
+    "read",
+    "lookup",
+    "check",
+    "tra",
+    "lay",
+    "xem",
+    "tim",
+    "danh",
+    "kiem",
+)
 _WORD: Final = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z_]*", re.I)
 RECEIPT: Final = {
     "type": "object",
@@ -92,7 +107,12 @@ class _Writer:
             }
         title = message.body.title or mark(_ASKS["message"])
         self.defs[name] = {"type": "object", "title": title, **made}
-        if message.root is None and self.interface.media == "xml" or not message.body.parts and self.interface.media == "json":
+        if (
+            message.root is None
+            and self.interface.media == "xml"
+            or not message.body.parts
+            and self.interface.media == "json"
+        ):
             return []
         lines = [f"  {name}:"]
         if message.root is not None:
@@ -171,7 +191,10 @@ class _Writer:
             absent = {"absentable": True}
         if not part.many:
             return {**item, **titled, **absent}
-        bounds = {"minItems": max(part.least if part.carries else 0, 1), **({} if part.most is None else {"maxItems": part.most})}
+        bounds = {
+            "minItems": max(part.least if part.carries else 0, 1),
+            **({} if part.most is None else {"maxItems": part.most}),
+        }
         return {"type": "array", **titled, **absent, **bounds, "items": item}
 
     def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
@@ -276,7 +299,9 @@ def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], 
     ]
     paths = Taken()
     for call in interface.calls:
-        pattern = "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
+        pattern = (
+            "submit" if call.answer is None else "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
+        )
         lines += [
             f"  {names[call.name]}:",
             f"    pattern: {pattern}  # {mark(_ASKS['pattern'])}",

@@ -76,9 +76,14 @@ class CellTableReader:
             return None
         each = node.get("each")
         if each is not None and (
-            not isinstance(each, str) or not each.endswith("[]") or each.count("[]") > 1 or not _is_objects(struct, each)
+            not isinstance(each, str)
+            or not each.endswith("[]")
+            or each.count("[]") > 1
+            or not _is_objects(struct, each)
         ):
-            self._bad((*at, "each"), message, repr(each)[:60], "the message's list that lines are items of, as values[]")
+            self._bad(
+                (*at, "each"), message, repr(each)[:60], "the message's list that lines are items of, as values[]"
+            )
             return None
         ignored = node.get("ignores", [])
         if not isinstance(ignored, list) or not all(isinstance(title, str) for title in ignored):
@@ -89,7 +94,9 @@ class CellTableReader:
         inner = {key: value for key, value in node.items() if key not in ("each", "ignores")} | {"rows": rows}
         before = len(self.findings.found)
         document = Located(self.document.file, {"messages": {message: inner}}, self.document.lines)
-        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(message, struct)
+        plan = TableReader(document, "cells", {}, self.tables, self.findings, self.is_valid, self.codes_at).plan(
+            message, struct
+        )
         self.findings.found[before:] = [titles.retold(finding) for finding in self.findings.found[before:]]
         if plan is None or len(self.findings.found) > before:
             return None
@@ -98,9 +105,16 @@ class CellTableReader:
         constants = {titles.title(leaf.here) for leaf in plan.root.leaves() if leaf.keys is None}
         columns = self._columns(node["rows"], titles, constants, line, each)
         if self.layout.media == "xlsx" and any(column.kind == "number" for column in columns):
-            plan.losses.append("a number in a numeric cell is a binary double: read as the shortest decimal that names it")
+            plan.losses.append(
+                "a number in a numeric cell is a binary double: read as the shortest decimal that names it"
+            )
         if not any(column.required for column in columns):
-            self._bad(at, message, "no column that always has a value", "a row for a required field: a line without any value is no line")
+            self._bad(
+                at,
+                message,
+                "no column that always has a value",
+                "a row for a required field: a line without any value is no line",
+            )
         return CellPlan(plan, line, each, columns, frozenset(normal_title(title) for title in ignored))
 
     def _bad(self, path: Path, where: str, got: str, expected: str) -> None:
@@ -110,7 +124,10 @@ class CellTableReader:
         """The row with names in place of titles. What is wrong in it otherwise is found by the reader of tables."""
         if isinstance(row, dict) and "jsonata" in row:
             self._bad(
-                at, str(row.get("here", row.get("canonical"))), "an expression", "rows of other kinds: a line has columns, not a document"
+                at,
+                str(row.get("here", row.get("canonical"))),
+                "an expression",
+                "rows of other kinds: a line has columns, not a document",
             )
             return row
         if not isinstance(row, dict) or "here" not in row:
@@ -122,7 +139,12 @@ class CellTableReader:
                 return row
         canonical = row.get("canonical")
         if each is not None and canonical is None or each is not None and not _inside(canonical, each):
-            self._bad(at, str(canonical), "a column outside the list", f"a field of {each}; a constant for what stands beside the list")
+            self._bad(
+                at,
+                str(canonical),
+                "a column outside the list",
+                f"a field of {each}; a constant for what stands beside the list",
+            )
             return row
         named = [titles.name(title) for title in here] if isinstance(here, list) else titles.name(here)
         made = row | {"here": named}
@@ -141,7 +163,10 @@ class CellTableReader:
             if empty and leaf.canonical not in filled:
                 if known[leaf.canonical].field.required:
                     self._bad(
-                        at, leaf.canonical, "an empty text, which a cell cannot say", 'minLength 1 in the schema, or default: "" on the row'
+                        at,
+                        leaf.canonical,
+                        "an empty text, which a cell cannot say",
+                        'minLength 1 in the schema, or default: "" on the row',
                     )
                 plan.losses.append(f"{leaf.canonical}: an empty text becomes missing")
             if composed:
@@ -149,7 +174,9 @@ class CellTableReader:
             if empty or composed:
                 leaf.form = replace(leaf.form, normal=partial(_normal_text, composed=composed))
 
-    def _columns(self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None) -> tuple[Column, ...]:
+    def _columns(
+        self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None
+    ) -> tuple[Column, ...]:
         """By the rows, in their order."""
         known, prefix = places(line), "" if each is None else each + "."
         columns: dict[str, Column] = {}
@@ -157,7 +184,9 @@ class CellTableReader:
             if not isinstance(row, dict) or "here" not in row:
                 continue
             canonical = row.get("canonical")
-            paths = [str(path).removeprefix(prefix) for path in (canonical if isinstance(canonical, list) else [canonical])]
+            paths = [
+                str(path).removeprefix(prefix) for path in (canonical if isinstance(canonical, list) else [canonical])
+            ]
             for title in row["here"] if isinstance(row["here"], list) else [row["here"]]:
                 made = Column(normal_title(title), titles.name(title).rpartition(".")[2])
                 scalar = scalar_at(known[paths[0]], paths[0]) if len(paths) == 1 and paths[0] in known else None

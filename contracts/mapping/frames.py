@@ -67,7 +67,11 @@ def finisher(node: Node) -> Callable[[Any, Index, Problems], None] | None:
 
     def fill_late(root: Any, into: Any, index: Index) -> None:
         for fill, put in late:
-            if (fill.met is None or fill.met(root, into, index)) and (fill.constant or missing(into, fill.keys)) and has_room(into, fill):
+            if (
+                (fill.met is None or fill.met(root, into, index))
+                and (fill.constant or missing(into, fill.keys))
+                and has_room(into, fill)
+            ):
                 put(into, fill.value)
 
     return finish
@@ -149,7 +153,9 @@ def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Ca
         found = get(item)
         text = str(found if raw is None else raw(found))
         if text in taken or shape is not None and shape.fullmatch(text) is None:
-            raise NotExpressible(name.here, name.canonical, kind_of(found), "unknown", "a text that can be the name of a member")
+            raise NotExpressible(
+                name.here, name.canonical, kind_of(found), "unknown", "a text that can be the name of a member"
+            )
         return text
 
     return key
@@ -182,7 +188,9 @@ def constant_checks(node: Node) -> list[Callable[[Any], str]]:
         def must_be(value: Any) -> None:
             found = get(value)
             if found is not None and found != fill.value and (seen is None or seen(value)):
-                raise NotExpressible("", fill.canonical, kind_of(found), "constant", f"{fill.value!r}: the format says nothing else")
+                raise NotExpressible(
+                    "", fill.canonical, kind_of(found), "constant", f"{fill.value!r}: the format says nothing else"
+                )
 
         return must_be
 
@@ -198,7 +206,9 @@ def constant_checks(node: Node) -> list[Callable[[Any], str]]:
 
 def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable[[Any, Any, Index, _P], None]:
     """The reader of a whole message, and then what had to wait for all of it. A plan without such rows pays nothing."""
-    waits = any(leaf.special is not None for leaf in plan.root.placed()) or any(f.late for node in plan.root.nodes() for f in node.fills)
+    waits = any(leaf.special is not None for leaf in plan.root.placed()) or any(
+        f.late for node in plan.root.nodes() for f in node.fills
+    )
     if not waits and not plan.derived:
         return read
     derived = [each.make for each in plan.derived]

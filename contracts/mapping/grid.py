@@ -118,6 +118,9 @@ def kind_in_words(cell: Cell) -> str:
     """What stands there, never the value: it may be personal."""
     if isinstance(cell, str):
         return f"text of {len(cell)} characters" if cell else "an empty cell"
-    return {"number": "a number cell", "boolean": "a boolean cell", "date": "a date cell", "refused": "a cell that cannot be taken"}[
-        cell.kind
-    ]
+    return {
+        "number": "a number cell",
+        "boolean": "a boolean cell",
+        "date": "a date cell",
+        "refused": "a cell that cannot be taken",
+    }[cell.kind]

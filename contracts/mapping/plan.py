@@ -30,7 +30,9 @@ class Leaf:
     canonical: str
     here: str
     scalar: Scalar | None = None
-    tokens: Mapping[str, str | None] = field(default_factory=dict)  # reason: their word for it; None is null, or xsi:nil
+    tokens: Mapping[str, str | None] = field(
+        default_factory=dict
+    )  # reason: their word for it; None is null, or xsi:nil
     missing: tuple[str | None, ...] = ()  # their words for nothing at all
     nil: bool = False
     constant: Any = None
@@ -77,13 +79,17 @@ class Node:
     skip_empty: bool = False
     entry: Leaf | None = None  # of a keyed list: the field that is the name of the member
     absent: Leaf | None = None  # the words that stand here when the whole group is not there
-    choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None  # the discriminator, and a node for each branch
+    choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = (
+        None  # the discriminator, and a node for each branch
+    )
     again: Node | None = None  # what stands here is as in that node, which is above it
     led_to: bool = False  # some node below is as this one
     cell: list[Any] = field(default_factory=list)  # its compiled reader, for those that lead back to it
 
     def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
-        return next((n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None)
+        return next(
+            (n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None
+        )
 
     def leaves(self) -> Iterator[Leaf]:
         for leaf in (*self.attributes.values(), *([] if self.text is None else [self.text])):
@@ -212,8 +218,13 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
                 name = branch.type.name
                 child = Node(tag(name), step(here, name), canonical=canonical)
                 content(child, branch.type, canonical, step(here, name))
-                for grown in child.children:  # a field of several branches is in one of them, but which is not known here
-                    if shared[grown.keys[-1] if grown.keys else grown.name.rpartition("}")[2]] > 1 and grown.text is not None:
+                for (
+                    grown
+                ) in child.children:  # a field of several branches is in one of them, but which is not known here
+                    if (
+                        shared[grown.keys[-1] if grown.keys else grown.name.rpartition("}")[2]] > 1
+                        and grown.text is not None
+                    ):
                         grown.text.here = step(step(here, "*"), grown.name.rpartition("}")[2])
                 branches.append((branch.values, child))
             into.choice = (made.told_by, branches)

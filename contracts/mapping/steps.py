@@ -64,13 +64,17 @@ def xml_steps(path: str, namespaces: Mapping[str, str]) -> list[Step] | str:
         if match["at"] and (match["many"] or match["kn"]):
             return "an attribute without [] or predicate"
         key = (
-            None if match["kn"] is None else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
+            None
+            if match["kn"] is None
+            else ("@" if match["ka"] else "") + _clark(match["kp"], match["kn"], namespaces, bool(match["ka"]))
         )
         entry = match["n"] == "{}"
         if entry and (match["at"] or match["many"] or match["kn"]):
             return "{} alone: it stands for elements of any name"
         name = _clark(match["p"], ANY if entry else match["n"], namespaces, bool(match["at"]))
-        steps.append(Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry))
+        steps.append(
+            Step(name, match[0], bool(match["many"]) or entry, bool(match["at"]), False, key, match["kv"], entry)
+        )
         at = match.end()
     if not steps:
         return "at least one element, or text() for that of the root"
@@ -91,7 +95,9 @@ def json_steps(path: str) -> list[Step] | str:
         if match is None or path[match.end() : match.end() + 1] not in ("", "."):
             return "names with a dot between them, [] for a list; a name with a dot in it between quotes"
         entry = match[0] == "{}"
-        steps.append(Step(ANY if entry else match["q"] or match["n"], match[0], bool(match["many"]) or entry, entry=entry))
+        steps.append(
+            Step(ANY if entry else match["q"] or match["n"], match[0], bool(match["many"]) or entry, entry=entry)
+        )
         at = match.end() + 1
     return steps
 

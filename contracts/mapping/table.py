@@ -31,7 +31,9 @@ class TableReader(TableContext):
             return None
         for word in node:
             if word not in _MESSAGE_WORDS:
-                self.bad((*at, word), message, f"the word {word}", "table", "one of " + ", ".join(sorted(_MESSAGE_WORDS)))
+                self.bad(
+                    (*at, word), message, f"the word {word}", "table", "one of " + ", ".join(sorted(_MESSAGE_WORDS))
+                )
         root = self._root(node, at)
         if root is None:
             return None

@@ -126,7 +126,11 @@ _XS_DATE: Final = re.compile("(" + DATE_PATTERN[1:-1] + ")" + ZONE_PATTERN + "?"
 
 def datetime_form(zone: str | None) -> Form:
     """xs:dateTime; `zone` is what one without a zone means, None where a zone must stand there."""
-    expected = "a date and time" + (" with its zone" if zone is None else ", with its zone or without") + ", as 2026-11-24T14:15:30+07:00"
+    expected = (
+        "a date and time"
+        + (" with its zone" if zone is None else ", with its zone or without")
+        + ", as 2026-11-24T14:15:30+07:00"
+    )
 
     def read(raw: Any) -> str:
         text = raw.strip(" \t\r\n") if isinstance(raw, str) else ""

@@ -76,6 +76,12 @@ def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: 
 
 def explained(found: list[Ended], here: Callable[[str, Any], str]) -> list[Finding]:
     return [
-        Finding(here(template, index) if not before else "", place(before, template, index), "a code that is not in force", "code", instead)
+        Finding(
+            here(template, index) if not before else "",
+            place(before, template, index),
+            "a code that is not in force",
+            "code",
+            instead,
+        )
         for before, template, index, instead in found[:MAX_FINDINGS]
     ]

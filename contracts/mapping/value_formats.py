@@ -195,7 +195,9 @@ def unit_form(base: Form, factor: Decimal, offset: Decimal, *, whole: bool) -> F
         return short if exponent <= 0 else _EXACT.quantize(short, Decimal(1))
 
     def read(raw: Any) -> Any:
-        number = exact(_EXACT.add(_EXACT.multiply(Decimal(raw if base.read is None else base.read(raw)), factor), offset))
+        number = exact(
+            _EXACT.add(_EXACT.multiply(Decimal(raw if base.read is None else base.read(raw)), factor), offset)
+        )
         if not whole:
             return number
         if number != number.to_integral_value():
@@ -271,5 +273,9 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
         return int(code) if number else code
 
     twice = sorted({canonical_of[code] for code in shown if code_of[canonical_of[code]] != code})
-    loss = f"several codes of {table.name} mean {', '.join(twice)}; the one in force is written, or the first" if twice else None
+    loss = (
+        f"several codes of {table.name} mean {', '.join(twice)}; the one in force is written, or the first"
+        if twice
+        else None
+    )
     return Form("number" if number else "text", read, write, None, loss, expected)

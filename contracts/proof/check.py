@@ -86,7 +86,9 @@ def check(folder: Path) -> Report:
         before = len(report.findings)
         _sample(compiled, sample, schema, report)
         if len(report.findings) == before:
-            report.proved.append(f"sample {sample.format}/{sample.message}.{sample.name}: decoded, and the laws hold in every format")
+            report.proved.append(
+                f"sample {sample.format}/{sample.message}.{sample.name}: decoded, and the laws hold in every format"
+            )
     for message in compiled.exchanged:
         _trials(compiled, message, report)
     return report
@@ -116,7 +118,9 @@ def _schema(compiled: CompiledContract, report: Report) -> etree.XMLSchema | Non
     try:
         made = etree.XMLSchema(parse_xml(xsd.xsd(compiled)))
     except etree.XMLSchemaParseError as error:
-        report.findings.append(Finding("schema.json", "", str(error)[:200], "xsd", "a schema that XML Schema 1.0 takes"))
+        report.findings.append(
+            Finding("schema.json", "", str(error)[:200], "xsd", "a schema that XML Schema 1.0 takes")
+        )
         return None
     report.proved.append("the XSD is a valid XML Schema 1.0")
     return made
@@ -144,19 +148,27 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
     found = _try(report, path, read)
     if found is not None and found != twin:
         for where in _differences(found, twin, "")[:5]:
-            report.findings.append(Finding(path, where, "another value than in the twin", "sample", "the same canonical message"))
+            report.findings.append(
+                Finding(path, where, "another value than in the twin", "sample", "the same canonical message")
+            )
     _everywhere(compiled, sample, twin, schema, report)
 
 
-def _everywhere(compiled: CompiledContract, sample: Sample, twin: Value, schema: etree.XMLSchema | None, report: Report) -> None:
+def _everywhere(
+    compiled: CompiledContract, sample: Sample, twin: Value, schema: etree.XMLSchema | None, report: Report
+) -> None:
     for each in compiled.formats.values():
         _laws(each, sample.message, twin, report)
     written = compiled.codec("canonical").write_xml(sample.message, twin)
     if schema is not None and not schema.validate(etree.fromstring(written)):
-        report.findings.append(Finding(sample.file, "", "refused by the generated XSD", "xsd", "accepted by every face"))
+        report.findings.append(
+            Finding(sample.file, "", "refused by the generated XSD", "xsd", "accepted by every face")
+        )
 
 
-def _cell_sample(compiled: CompiledContract, codec: CellCodec, sample: Sample, schema: etree.XMLSchema | None, report: Report) -> None:
+def _cell_sample(
+    compiled: CompiledContract, codec: CellCodec, sample: Sample, schema: etree.XMLSchema | None, report: Report
+) -> None:
     """A file of lines: its twin is the one message, or the list of them."""
     stem, canonical = sample.file.rpartition(".")[0], compiled.codec("canonical")
     one = codec.is_list(sample.message)
@@ -170,7 +182,9 @@ def _cell_sample(compiled: CompiledContract, codec: CellCodec, sample: Sample, s
             _everywhere(compiled, sample, twin, schema, report)
     if found is not None and texts is not None and len(twins) == len(texts):
         for where in _differences(found[0] if one else found, twins[0] if one else twins, "")[:5]:
-            report.findings.append(Finding(sample.file, where, "another value than in the twin", "sample", "the same canonical message"))
+            report.findings.append(
+                Finding(sample.file, where, "another value than in the twin", "sample", "the same canonical message")
+            )
 
 
 def _texts(raw: bytes) -> list[bytes]:
@@ -192,7 +206,13 @@ def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
             if failure.code != "message.not-expressible":
                 where = failure.findings[0].canonical if failure.findings else ""
                 report.findings.append(
-                    Finding(_row(codec, message, where), where, failure.code, "law", f"what {codec.name} ({media}) writes, it reads")
+                    Finding(
+                        _row(codec, message, where),
+                        where,
+                        failure.code,
+                        "law",
+                        f"what {codec.name} ({media}) writes, it reads",
+                    )
                 )
             continue
         if back != codec.normal(message, value):
@@ -212,7 +232,11 @@ def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:
 def _row(codec: Codec, message: str, canonical: str) -> str:
     """File and line of the row for a canonical path, else the file."""
     plan = codec.plans.get(message)
-    return "schema.json" if plan is None else plan.lines.get(re.sub(r"\[\d+\]", "[]", canonical), f"systems/{codec.name}.yaml")
+    return (
+        "schema.json"
+        if plan is None
+        else plan.lines.get(re.sub(r"\[\d+\]", "[]", canonical), f"systems/{codec.name}.yaml")
+    )
 
 
 def _try(report: Report, path: str, work: Callable[[], T]) -> T | None:
@@ -221,7 +245,8 @@ def _try(report: Report, path: str, work: Callable[[], T]) -> T | None:
     except Failure as failure:
         found = failure.findings or (Finding("", "", failure.what("en"), failure.code, ""),)
         report.findings.extend(
-            Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected) for each in found
+            Finding(f"{path}: {each.here}" if each.here else path, each.canonical, each.got, each.rule, each.expected)
+            for each in found
         )
         return None
 
@@ -233,8 +258,14 @@ def _differences(one: object, other: object, at: str) -> list[str]:
         return [
             where
             for name in names
-            for where in _differences(one.get(name, missing), other.get(name, missing), f"{at}.{name}" if at else str(name))
+            for where in _differences(
+                one.get(name, missing), other.get(name, missing), f"{at}.{name}" if at else str(name)
+            )
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [where for number, pair in enumerate(zip(one, other, strict=True)) for where in _differences(*pair, f"{at}[{number}]")]
+        return [
+            where
+            for number, pair in enumerate(zip(one, other, strict=True))
+            for where in _differences(*pair, f"{at}[{number}]")
+        ]
     return [] if one == other and type(one) is type(other) or one == other else [at or "the whole"]

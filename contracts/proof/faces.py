@@ -33,7 +33,9 @@ def generated_samples(compiled: CompiledContract, findings: list[Finding]) -> st
         try:
             made = of_message(compiled, message)
         except Unsatisfiable as error:
-            findings.append(Finding("schema.json", message, str(error), "sample", "constraints that one value can keep"))
+            findings.append(
+                Finding("schema.json", message, str(error), "sample", "constraints that one value can keep")
+            )
             continue
         for each in made:
             wrong = _broken(compiled, each)
@@ -53,7 +55,9 @@ def _broken(compiled: CompiledContract, sample: Generated) -> str:
             codec.read_xml(sample.message, parse_xml(sample.content))
     except Failure as failure:
         rules = [each.rule for each in failure.findings] or [failure.code]
-        too_large = sample.rule == "length" and failure.code == "xml.too-large"  # so many items that the door does not read them at all
+        too_large = (
+            sample.rule == "length" and failure.code == "xml.too-large"
+        )  # so many items that the door does not read them at all
         return "" if sample.rule in rules or too_large else ", ".join(rules)
     return "accepted" if sample.rule else ""
 
@@ -67,7 +71,9 @@ def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[s
         try:
             refused = xml_face(compiled, name) if codec.media == "xml" else json_face(compiled, name)
         except etree.XMLSchemaParseError as error:
-            findings.append(Finding(f"systems/{name}.yaml", "", str(error)[:200], "xsd", "a table whose XML has an XML Schema 1.0"))
+            findings.append(
+                Finding(f"systems/{name}.yaml", "", str(error)[:200], "xsd", "a table whose XML has an XML Schema 1.0")
+            )
             continue
         count = 0
         for sample in compiled.samples:
@@ -75,8 +81,12 @@ def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[s
                 why, count = refused(sample.message, raw), count + 1
                 if why:
                     at = f"samples/{sample.format}/{sample.message}.{sample.name}"
-                    findings.append(Finding(at, "", why[:200], "face", f"as {name} writes it, valid by the face of {name}"))
-        proved.append(f"{name}: its own {'XSD' if codec.media == 'xml' else 'OpenAPI'} takes what it writes of {count} samples")
+                    findings.append(
+                        Finding(at, "", why[:200], "face", f"as {name} writes it, valid by the face of {name}")
+                    )
+        proved.append(
+            f"{name}: its own {'XSD' if codec.media == 'xml' else 'OpenAPI'} takes what it writes of {count} samples"
+        )
     return proved
 
 

@@ -13,7 +13,18 @@ from typing import Any, Final
 from contracts.canonical.model import REASONS, Array, Field, Scalar, Struct, Type, group
 
 MOST: Final = 600
-_TEXTS: Final = ("", "-", "0", "00123", " giữ  nguyên ", "Ổ gà, ngõ 5; <b>&\"'|/", "dòng một\r\ndòng hai\t", "true", "null", "1,5")
+_TEXTS: Final = (
+    "",
+    "-",
+    "0",
+    "00123",
+    " giữ  nguyên ",
+    "Ổ gà, ngõ 5; <b>&\"'|/",
+    "dòng một\r\ndòng hai\t",
+    "true",
+    "null",
+    "1,5",
+)
 _TIMES: Final = (
     "2025-06-30T23:59:59+07:00",
     "2025-07-01T00:00:00+07:00",

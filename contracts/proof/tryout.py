@@ -53,7 +53,9 @@ class Tryout:
         return self.canonical is not None and all(each.ok or each.outcome == "not-expressible" for each in self.written)
 
 
-def try_out(compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None, at: float | None = None) -> Tryout:
+def try_out(
+    compiled: CompiledContract, format_name: str, raw: bytes, message: str | None = None, at: float | None = None
+) -> Tryout:
     """`message` names the message where the bytes alone do not, as in JSON; `at` is when it came in, for codes that end."""
     codec = compiled.codec(format_name)
     made = Tryout(format_name)

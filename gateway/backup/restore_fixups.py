@@ -48,13 +48,21 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
 def _doubt(connection: Connection, now: float) -> list[str]:
     """Queued messages that must not be sent twice, and may have been sent since."""
     transfer, queue = tables.transfer, tables.queue
-    rows = connection.execute(select(transfer.c.id).where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))).all()
+    rows = connection.execute(
+        select(transfer.c.id).where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))
+    ).all()
     state = after(after(State.QUEUED, Event.TAKEN_UP), Event.OUTCOME_UNKNOWN).value
     for (id,) in rows:
         entry = freeze(InDoubt(id, now, RESTORE, RESTORE))
         append(connection, [LogRow(id, f"{entry.phase}#{RESTORE}", entry.entry, entry.leaf)])
-        connection.execute(update(queue).where(queue.c.transfer == id).values(state="dead", epoch=None, last_failure="transfer.in-doubt"))
-        connection.execute(update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt"))
+        connection.execute(
+            update(queue)
+            .where(queue.c.transfer == id)
+            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+        )
+        connection.execute(
+            update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt")
+        )
     return [id for (id,) in rows]
 
 
@@ -62,7 +70,9 @@ def _gone_back(connection: Connection) -> dict[str, Any]:
     key, grant = tables.system_key.c, tables.access_grant.c
 
     def names(column: Any, state: Any, value: str) -> list[str]:
-        return [str(name) for name in connection.execute(select(column).where(state == value).order_by(column)).scalars()]
+        return [
+            str(name) for name in connection.execute(select(column).where(state == value).order_by(column)).scalars()
+        ]
 
     def count(table: Any, *where: Any) -> int:
         return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())

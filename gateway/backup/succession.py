@@ -45,7 +45,14 @@ class Decision:
 
 
 def decide(
-    connection: Connection, key: NoteKey, size: int, own: str | None, outside: Sequence[Known], *, complete: bool, has_key: bool
+    connection: Connection,
+    key: NoteKey,
+    size: int,
+    own: str | None,
+    outside: Sequence[Known],
+    *,
+    complete: bool,
+    has_key: bool,
 ) -> Decision:
     """`own` is the checkpoint of the restored log itself. `backup.old-key` for a note that the log's key did not sign, `backup.forked` for a contradiction."""
     newest, newest_size, others = own, size, list[str]()

@@ -15,7 +15,9 @@ from gateway.commands.output import failures_told
 def up(
     data: Data = None,
     json: Json = False,
-    without: Annotated[list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
+    ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     from gateway.commands import run
@@ -27,7 +29,9 @@ def up(
 @app.command()
 def demo(
     json: Json = False,
-    keep: Annotated[Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
+    ] = None,
 ) -> None:
     """Run the story end to end against an instance of its own; exit 0 only if every step held."""
     from gateway.commands import demo as command
@@ -38,7 +42,8 @@ def demo(
 
 @app.command()
 def bench(
-    json: Json = False, quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False
+    json: Json = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
 ) -> None:
     """Measure the secured exchange against the plain stack of the same packages, in one run."""
     from gateway.commands import bench as command

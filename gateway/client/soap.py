@@ -77,10 +77,14 @@ def prepare(
     body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
-        envelope = sign_envelope(content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version)
+        envelope = sign_envelope(
+            content, key, now, action=action, message_id=message_id, to=url, lifetime=LIFETIME, version=version
+        )
         if encrypt_for is not None:
             envelope = encrypt_envelope(envelope, encrypt_for, version)
-    except Failure as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
+    except (
+        Failure
+    ) as failure:  # an Ed25519 key, which XML signatures do not know; an EC key, which XML encryption does not
         raise wrongly_used(failure) from None
     if version is soap.V11:
         headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}

@@ -40,7 +40,9 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -68,7 +70,9 @@ class Client:
         content_type: str = rest.JSON,
         language: Language | None = None,
     ) -> Answer:
-        return self._done(self._client.rest(method, path, body, message_id, content_type=content_type, language=language))
+        return self._done(
+            self._client.rest(method, path, body, message_id, content_type=content_type, language=language)
+        )
 
     def soap(
         self,

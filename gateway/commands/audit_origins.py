@@ -17,8 +17,17 @@ def origins_of(settings: Settings, as_json: bool) -> None:
     """The log that goes on, and those that ended by a restore."""
     with open_engine(settings.database_url).connect() as connection:
         past = origins.ended(connection)
-    logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
-    logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
+    logs = [
+        {"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past
+    ]
+    logs.append(
+        {
+            "origin": settings.origin,
+            "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(),
+            "size": None,
+            "ended": None,
+        }
+    )
     lines = [f"{each['origin']}: goes on / đang tiếp tục" for each in logs if each["ended"] is None]
     lines[:0] = [
         f"{each.origin}: ended {civil(each.ended)}, {each.size} entries / đã kết thúc lúc {civil(each.ended)}, {each.size} mục"

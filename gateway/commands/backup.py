@@ -58,7 +58,9 @@ def make(settings: Settings, folder: Path, keys: bool, plain_keys: bool, vault_k
     lines = [
         f"{folder}: {result['files']} files, {result['bytes']} bytes; {made.origin}, {made.size} entries"
         f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {made.size} mục nhật ký",
-        "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if made.keys == "plain":
         lines.append(
@@ -95,7 +97,9 @@ def check(folder: Path, vkey: str | None, checkpoints: Sequence[Path], as_json: 
     lines = [
         f"{folder}: made {civil(made.made)}, {len(made.files)} files as the manifest states; {made.origin}, {report.size} entries"
         f" / lập lúc {civil(made.made)}, {len(made.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
-        "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if vkey is None:
         lines += [
@@ -163,7 +167,9 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
 
 def _told(done: dict[str, Any]) -> list[str]:
     back, made = done["gone_back"], civil(done["made"])
-    lines = [f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"]
+    lines = [
+        f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"
+    ]
     if done["reason"] is None:
         lines.append(f"the log goes on as {done['origin']} / nhật ký tiếp tục")
     else:
@@ -185,11 +191,17 @@ def _told(done: dict[str, Any]) -> list[str]:
         f"  calls under way then / đang xử lý lúc đó: {back['forwarding']}; quotas count from then on / hạn mức tính từ lúc đó",
     ]
     if done["missing_vault_keys"]:
-        lines.append(f"bodies sealed with these keys do not open / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}")
+        lines.append(
+            f"bodies sealed with these keys do not open / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}"
+        )
     if done["missing_keys"]:
-        lines.append(f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}")
+        lines.append(
+            f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}"
+        )
     if done["old_runs"]:
-        lines.append("THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY")
+        lines.append(
+            "THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY"
+        )
     return lines
 
 

@@ -124,7 +124,9 @@ def diff(settings: Callable[[], Settings], old: str, new: str, as_json: bool) ->
         "changes": [change.to_json() for change in changes],
     }
     head = (
-        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found]}" if changes else f"{after.id}: không thay đổi / nothing changed"
+        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found]}"
+        if changes
+        else f"{after.id}: không thay đổi / nothing changed"
     )
     emit(result, as_json, "\n".join([head, *_told(changes)]))
 
@@ -153,14 +155,22 @@ def _side(settings: Callable[[], Settings], text: str, as_json: bool) -> tuple[B
 def _told(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     for change in changes:
-        lines += [f"  {_LEVELS[change.level]}  {change.code}  {change.place}", f"      {change.say('vi')}", f"      {change.say('en')}"]
+        lines += [
+            f"  {_LEVELS[change.level]}  {change.code}  {change.place}",
+            f"      {change.say('vi')}",
+            f"      {change.say('en')}",
+        ]
     return lines
 
 
 def publish(settings: Settings, folder: Path, as_json: bool) -> None:
     if not (folder / "contract.yaml").exists():
         fail(
-            Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml", _NAME_ONE, as_json
+            Exit.USAGE,
+            "no-contract",
+            f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
+            _NAME_ONE,
+            as_json,
         )
     report = check_folder(folder)
     bundle, compiled = report.bundle, report.compiled
@@ -201,7 +211,8 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
     if not done.moved:
         emit(result, as_json, f"{now.contract} {now.version}: vốn đã có hiệu lực / in force already")
     lines = [
-        f"{now.contract} {now.version}: đã có hiệu lực / in force" + (f" (trước / before: {before.version})" if before is not None else "")
+        f"{now.contract} {now.version}: đã có hiệu lực / in force"
+        + (f" (trước / before: {before.version})" if before is not None else "")
     ]
     lines += [f"  {now.digest}", *_told(done.changes)]
     lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
@@ -212,7 +223,10 @@ def _facts(done: Publication) -> dict[str, Json]:
     now, before = done.now, done.before
     facts: dict[str, Json] = {"contract": now.contract, "how": done.how, "version": now.version, "bundle": now.digest}
     if before is not None:
-        facts |= {"before": {"version": before.version, "bundle": before.digest}, "changes": [change.code for change in done.changes]}
+        facts |= {
+            "before": {"version": before.version, "bundle": before.digest},
+            "changes": [change.code for change in done.changes],
+        }
     return facts
 
 
@@ -249,7 +263,11 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
     }
     lines = _version_lines(about)
     lines += [f"  {each['name']} ({each['pattern']}): {each['address']}" for each in operations]
-    lines += [f"  dạng dữ liệu / formats: {', '.join(result['formats'])}", f"  {result['wsdl']}", f"  {result['openapi']}"]
+    lines += [
+        f"  dạng dữ liệu / formats: {', '.join(result['formats'])}",
+        f"  {result['wsdl']}",
+        f"  {result['openapi']}",
+    ]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -279,7 +297,9 @@ def _version_lines(about: dict[str, Any]) -> list[str]:
     lines = [f"{about['title']['vi']} / {about['title']['en']} ({about['name']}, {about['version']})"]
     for each in about["versions"]:
         mark = "→" if each["in_force"] else " "
-        held = f"  {', '.join(each['pinned'])}" if each["pinned"] else "  đã rút / taken back" if each["withdrawn"] else ""
+        held = (
+            f"  {', '.join(each['pinned'])}" if each["pinned"] else "  đã rút / taken back" if each["withdrawn"] else ""
+        )
         lines.append(f"  {mark} {each['version']:<8} {each['digest']}{held}")
     return lines
 

@@ -50,7 +50,9 @@ def queue(settings: Settings, as_json: bool) -> None:
                 "provider": row.provider,
                 "since": rfc3339(row.committed),
             }
-            for row in connection.execute(select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed))
+            for row in connection.execute(
+                select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed)
+            )
         ]
     lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
     lines += [
@@ -72,7 +74,9 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
         raise Theirs("feed.unknown", contract=contract)
     with writing(engine) as connection:
-        append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())])
+        append(
+            connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]
+        )
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
     text = "\n".join(map(text_of, page.events))

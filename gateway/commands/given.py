@@ -30,9 +30,7 @@ def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
         rfc3339(at)
     except (ValueError, OverflowError, OSError):
         what = f"{text} is no time / không phải thời điểm"
-        then = (
-            "Write 2026-12-01, or 2026-12-01T17:30; without an offset it is the time in Vietnam. / Viết như 2026-12-01T17:30, giờ Việt Nam."
-        )
+        then = "Write 2026-12-01, or 2026-12-01T17:30; without an offset it is the time in Vietnam. / Viết như 2026-12-01T17:30, giờ Việt Nam."
         fail(Exit.USAGE, "no-time", what, then, as_json)
     return at
 
@@ -61,7 +59,13 @@ def empty_folder(folder: Path, as_json: bool) -> Path:
     """An empty or missing folder; it is not made here."""
     if folder.exists() and not folder.is_dir() or folder.is_dir() and any(folder.iterdir()):
         what = f"{folder} is not empty / không trống"
-        fail(Exit.USAGE, "not-empty", what, "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có.", as_json)
+        fail(
+            Exit.USAGE,
+            "not-empty",
+            what,
+            "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có.",
+            as_json,
+        )
     return folder
 
 

@@ -52,9 +52,13 @@ def enrol(
     with changing(engine, Seal.of(settings)) as act:
         connection = act.connection
         if request is not None:
-            done = enrolment.by_request(connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now)
+            done = enrolment.by_request(
+                connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now
+            )
         else:
-            done = enrolment.by_certificate(connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now)
+            done = enrolment.by_certificate(
+                connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now
+            )
         _note(act, done.changes, now)
         if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
             out.write_bytes(done.certificate)
@@ -77,12 +81,22 @@ def enrol(
 def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
     if reason not in keys.REASONS:
         what = f"{reason} is not a reason / không có lý do {reason}"
-        fail(Exit.USAGE, "unknown-reason", what, f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)", as_json)
+        fail(
+            Exit.USAGE,
+            "unknown-reason",
+            what,
+            f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)",
+            as_json,
+        )
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         changes = keys.revoke_key(act.connection, key_id, now, reason)
         _note(act, changes, now)
-    text = f"{key_id}: revoked ({reason}) / đã thu hồi" if changes else f"{key_id}: was revoked before / đã thu hồi từ trước"
+    text = (
+        f"{key_id}: revoked ({reason}) / đã thu hồi"
+        if changes
+        else f"{key_id}: was revoked before / đã thu hồi từ trước"
+    )
     emit({"ok": True, "key": key_id, "revoked": bool(changes), "reason": reason}, as_json, text)
 
 
@@ -139,6 +153,8 @@ def _state(key: Key, now: float) -> str:
 
 
 def _note(act: Act, changes: list[Change], now: float) -> None:
-    listed: list[Json] = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+    listed: list[Json] = [
+        {"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes
+    ]
     if changes:
         act.note("registry", {"changes": listed}, now)

@@ -43,7 +43,9 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
     asked = packages.Asked(actor(), reason.strip(), time.time())
     past = _log_of(engine, transfer)
     facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
-    with writing(engine) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
+    with writing(
+        engine
+    ) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
         append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:

@@ -37,7 +37,9 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
     if settings.is_made:
         return
     if say_progress:
-        _say(f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …")
+        _say(
+            f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …"
+        )
     sandbox = settings.kind == "sandbox"
     make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
 
@@ -78,7 +80,9 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             _welcome(settings, time.monotonic() - began)
 
     supervisor = Supervisor(
-        settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ()
+        settings,
+        on_ready=ready,
+        extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else (),
     )
     try:
         with _alone(settings):
@@ -116,8 +120,13 @@ def _alone(settings: Settings) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotStarted(
-                Words(f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"),
-                Words("Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.", "Stop it first, or name another folder with --data."),
+                Words(
+                    f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"
+                ),
+                Words(
+                    "Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.",
+                    "Stop it first, or name another folder with --data.",
+                ),
             ) from None
         (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
         yield

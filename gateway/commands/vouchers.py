@@ -48,7 +48,13 @@ def vouchers_of(witnesses: list[str] | None, needed: int, anchors: Path | None, 
     try:
         trusted = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
     except BadSetting as trouble:
-        fail(Exit.USAGE, "bad-certificates", f"{trouble} / không đọc được", "Name a file of certificates in PEM. / Chọn tệp PEM.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-certificates",
+            f"{trouble} / không đọc được",
+            "Name a file of certificates in PEM. / Chọn tệp PEM.",
+            as_json,
+        )
     return Vouchers(keys, needed, trusted)
 
 

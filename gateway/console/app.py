@@ -28,7 +28,9 @@ from gateway.doors.health import Health, Vitals
 from gateway.doors.http.body import Receive, Scope, Send
 from security.grants.windows import civil
 
-POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -49,7 +51,9 @@ def build_desk(services: DeskServices) -> Any:
             return
         try:
             await served(scope, receive, send)
-        except Failure as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
+        except (
+            Failure
+        ) as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
             await _told(Request(scope), failure)(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,9 +73,15 @@ def _told(request: Request, failure: Failure) -> Response:
     language = problems.language_of(request.headers.get("accept-language"))
     page = _templates().get_template("trouble.html")
     text = page.render(
-        language=language, code=failure.code, title=failure.title(language), what=failure.what(language), next=failure.next(language)
+        language=language,
+        code=failure.code,
+        title=failure.title(language),
+        what=failure.what(language),
+        next=failure.next(language),
     )
-    return HTMLResponse(text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+    return HTMLResponse(
+        text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"}
+    )
 
 
 def _templates() -> Environment:
@@ -114,5 +124,6 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         return _told(request, failure)
 
     return Starlette(
-        exception_handlers={Failure: trouble}, routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)]
+        exception_handlers={Failure: trouble},
+        routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)],
     )

@@ -64,7 +64,9 @@ def _examine(settings: Settings, clock: Callable[[], float]) -> Iterator[Found]:
         with snapshot(engine) as connection:
             yield from store.registry(settings, connection)
     except SQLAlchemyError as trouble:
-        damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)  # SQLite: "malformed", "not a database"
+        damaged = isinstance(trouble, DatabaseError) and not isinstance(
+            trouble, OperationalError
+        )  # SQLite: "malformed", "not a database"
         yield found("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
     except Failure:  # told above
         pass

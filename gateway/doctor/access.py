@@ -19,7 +19,9 @@ def access(settings: Settings, connection: Connection, now: float) -> Iterator[F
     in_office = sum(officer.state == "active" for officer in known.values())
     if held and in_office < OFFICERS:
         yield found("officers.few", count=in_office)
-    unsigned = [grant.id for grant in held if not grant.denies and len(grant.approved_by) < OFFICERS and now < grant.valid_until]
+    unsigned = [
+        grant.id for grant in held if not grant.denies and len(grant.approved_by) < OFFICERS and now < grant.valid_until
+    ]
     if unsigned:
         yield found("grants.unsigned", grants=", ".join(unsigned))
     keys = sorted(path.parent.name for path in settings.identities.glob("*/officer.key"))

@@ -28,7 +28,10 @@ def vouching(settings: Settings, connection: Connection, now: float) -> Iterator
         if late is not None:
             seconds = round(late + patience(settings, kind))
             yield found(
-                "witness.lacking" if kind == WITNESSES else "stamp.overdue", seconds=seconds, size=state.size, trouble=trouble or "—"
+                "witness.lacking" if kind == WITNESSES else "stamp.overdue",
+                seconds=seconds,
+                size=state.size,
+                trouble=trouble or "—",
             )
         elif trouble:
             yield found("witness.failing" if kind == WITNESSES else "stamp.trouble", trouble=trouble)

@@ -135,7 +135,12 @@ class ExchangeApp:
 
     def _held(self, snapshot: Snapshot, path: str) -> Failure | None:
         """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing else is answered yet."""
-        if path.startswith(_ALWAYS) or path.startswith("/audit/") and not path.startswith(_READINGS) or documents.is_document(path):
+        if (
+            path.startswith(_ALWAYS)
+            or path.startswith("/audit/")
+            and not path.startswith(_READINGS)
+            or documents.is_document(path)
+        ):
             return None
         left = snapshot.held_until - self.clock()
         return Ours("gateway.restored", retry_after=math.ceil(min(60.0, left))) if left > 0 else None
@@ -175,7 +180,9 @@ class ExchangeApp:
                 admit = partial(self.budgets.admit, channel.system.agency)
                 body = await read_body(receive, headers, limit=self.body_limit, seconds=self.body_seconds, admit=admit)
                 reading = await self._reading(channel.system.agency, body, door)
-                if (newest := self.registry.snapshot) is not snapshot:  # else whoever sends slowly outlives a suspension
+                if (
+                    newest := self.registry.snapshot
+                ) is not snapshot:  # else whoever sends slowly outlives a suspension
                     snapshot = newest
                     contract, operation = self._target(face, scope, snapshot)
                     if contract is None:
@@ -202,7 +209,9 @@ class ExchangeApp:
                 if early.status == LATE or early.code == "limit.cost":  # what is still to come of it is not waited for
                     reply.headers["connection"] = "close"
                 return reply
-            return door.render(await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading))
+            return door.render(
+                await self.exchange.carry(Addressed(received, snapshot, contract, operation), door, reading)
+            )
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
             log.exception("transfer %s: unexpected fault", received.transfer)

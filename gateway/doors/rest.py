@@ -22,7 +22,17 @@ from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.http.channel import Channel, identify
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
+from gateway.exchange.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Message,
+    Receipt,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
 from security import http_signatures, jose, tokens
@@ -98,7 +108,9 @@ class RestDoor:
         request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
         signature = http_signatures.verify_request(request, snapshot.key, received.at)
         if signature.key.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature")
+            raise Policy(
+                "channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature"
+            )
         return Proof(channel, signature)
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
@@ -162,7 +174,9 @@ class RestDoor:
         self._check_media(who)
         contract, codec = who.contract, who.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
-            contract = next((each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract)
+            contract = next(
+                (each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract
+            )
             if codec.contract is not contract.contract:
                 return None
         return Job(who.content, contract.digest, codec.name, who.request, who.received.at)
@@ -190,14 +204,22 @@ class RestDoor:
             return self._failure(ended.failure, received, ended.receipt, who.authenticated)
         receiver = _receiver(who.authenticated)
         if ended.queued:
-            state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
-            return self.signed(202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver)
+            state = {
+                "transfer": ended.receipt.transfer,
+                "state": "queued",
+                "status": f"/transfers/{ended.receipt.transfer}",
+            }
+            return self.signed(
+                202, {"content-type": JSON}, json.dumps(state).encode(), received, ended.receipt, proof, receiver
+            )
         assert ended.answer is not None
         body = who.codec.write_json(who.operation.answer, ended.answer)
         return self.signed(200, {"content-type": JSON}, body, received, ended.receipt, proof, receiver)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
-        status, headers, body = problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language"))
+        status, headers, body = problems.render(
+            failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
+        )
         if who is not None:
             return self.signed(status, headers, body, received, receipt, receiver=_receiver(who))
         headers["lgsp-transfer"] = receipt.transfer
@@ -225,7 +247,9 @@ class RestDoor:
         if note:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(
-            http_signatures.sign_response(status, headers, body, received.headers, self.signing_key, self.clock(), request=proof)
+            http_signatures.sign_response(
+                status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
+            )
         )
         return Reply(status, headers, body)
 
@@ -253,6 +277,11 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
             return None
         raise Theirs("request.no-message-id", operation=operation, header="Idempotency-Key")
     plain = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else ""
-    if not 1 <= len(plain) <= _ID_MAX or not plain.isascii() or not plain.isprintable() or any(c in '"\\ ' for c in plain):
+    if (
+        not 1 <= len(plain) <= _ID_MAX
+        or not plain.isascii()
+        or not plain.isprintable()
+        or any(c in '"\\ ' for c in plain)
+    ):
         raise Theirs("request.no-message-id", operation=operation, header='Idempotency-Key: "…"')
     return plain

@@ -50,11 +50,15 @@ class SoapDoor:
         media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
-            raise Theirs("body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
+            raise Theirs(
+                "body.media-type", got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8"
+            )
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
         envelope = verify.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
         if envelope.key.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature")
+            raise Policy(
+                "channel.mismatch", channel=channel.system.id, other=envelope.key.system, other_kind="signature"
+            )
         return Authenticated(
             addressed,
             channel.system,
@@ -145,8 +149,14 @@ class SoapDoor:
     def unproven(self, failure: Failure, transfer: str, headers: Mapping[str, str]) -> Reply:
         """A Fault for a caller who proved nothing: unsigned, in the version of its media type."""
         version = _VERSIONS.get(media_type(headers), wire.V11)
-        sent = {"content-type": f"{version.media_type}; charset=utf-8"} | ({"lgsp-transfer": transfer} if transfer else {})
-        return Reply(faults.status(failure, version), sent, wire.plain_envelope(faults.fault(failure, transfer, version), version))
+        sent = {"content-type": f"{version.media_type}; charset=utf-8"} | (
+            {"lgsp-transfer": transfer} if transfer else {}
+        )
+        return Reply(
+            faults.status(failure, version),
+            sent,
+            wire.plain_envelope(faults.fault(failure, transfer, version), version),
+        )
 
     def _signed(self, status: int, body: bytes, action: str, receipt: Receipt, who: Authenticated) -> Reply:
         version: wire.Version = who.proof.version

@@ -129,7 +129,9 @@ def refusal(
     )
 
 
-def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None) -> LogRow:
+def note(
+    what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
+) -> LogRow:
     """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 

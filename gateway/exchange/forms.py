@@ -25,7 +25,13 @@ def masked(authorised: Authorised, answer: Message) -> Message:
 
 
 def row_of(
-    decoded: Decoded, now: float, process: str, *, state: State, provider: System | None, answered: Receipt | None = None
+    decoded: Decoded,
+    now: float,
+    process: str,
+    *,
+    state: State,
+    provider: System | None,
+    answered: Receipt | None = None,
 ) -> TransferRow:
     """The row of a new transfer."""
     who = decoded.requested

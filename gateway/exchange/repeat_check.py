@@ -70,7 +70,9 @@ def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | No
     for column in ("status", "failure"):
         if outcome.value.get(column) != getattr(row, column):
             raise tampered(row.id, f"transfer.{column}")
-    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (row.answer_ref is not None and state not in ANSWERED):
+    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (
+        row.answer_ref is not None and state not in ANSWERED
+    ):
         raise tampered(row.id, "transfer.answer_ref")
     try:
         receipt = receipt_of(row.id, row.receipt)

@@ -94,7 +94,9 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     return results
 
 
-def one_by_one(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised) -> list[Written | Exception]:
+def one_by_one(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], promised: Promised
+) -> list[Written | Exception]:
     """The careful way: a unit that fails takes only itself out. What is not the fault of a unit is raised."""
     results: dict[int, Written | Exception] = {}
     # Those that count against quotas come last, and the rows of all their quotas are taken before, in one order for all processes, since these
@@ -146,7 +148,9 @@ def _check_entangled(units: Sequence[Write]) -> None:
         raise DependentWrites
 
 
-def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _replays(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     first: dict[bytes, float] = {}
     for number, unit in enumerate(units):
         if (replay := unit.replay) is not None:
@@ -167,7 +171,9 @@ def _replays(sql: Statements, cursor: Cursor, units: Sequence[Write], results: l
                 results[number] = REPLAYED
 
 
-def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _transfers(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     wanted: dict[tuple[str, str, str, str], int] = {}
     repeats: list[int] = []
     for number, unit in enumerate(units):
@@ -192,7 +198,9 @@ def _transfers(sql: Statements, cursor: Cursor, units: Sequence[Write], results:
             results[number] = _duplicate(sql, cursor, row)
 
 
-def _changes(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised) -> None:
+def _changes(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
     numbers: list[int] = []
     rows: list[TransferChange] = []
     for number, unit in enumerate(units):

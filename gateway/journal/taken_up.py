@@ -40,7 +40,9 @@ _MAGIC: Final = b"lgsp taken-up 1\n"
 _UNTOLD: Final = struct.Struct("<I")  # of the header, behind the magic: calls for which there was no slot
 _UNTOLD_AT: Final = len(_MAGIC)
 _ABOUT_AT: Final = _UNTOLD_AT + _UNTOLD.size
-_HEAD: Final = struct.Struct("<Hdq")  # of a slot, behind its state: bytes of text, when, size of the body (-1: not told)
+_HEAD: Final = struct.Struct(
+    "<Hdq"
+)  # of a slot, behind its state: bytes of text, when, size of the body (-1: not told)
 _TEXT_AT: Final = 1 + _HEAD.size
 _TEXT: Final = SLOT - _TEXT_AT
 _FREE, _TAKEN = 0, 1
@@ -77,21 +79,29 @@ class Register:
             self.trace = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
             os.lseek(self.trace, _TAIL, os.SEEK_SET)
         except OSError as error:
-            _log.error("what process %s has in hand will not be known if it dies: %s", process_id, error.strerror or error)
+            _log.error(
+                "what process %s has in hand will not be known if it dies: %s", process_id, error.strerror or error
+            )
             if self._file >= 0:
                 os.close(self._file)
             self._path, self._file, self._map = None, -1, mmap.mmap(-1, _TAIL)
-        self._slots: Final = list(range(SLOTS, 0, -1))  # the last that was given back is taken next: few pages are ever written
+        self._slots: Final = list(
+            range(SLOTS, 0, -1)
+        )  # the last that was given back is taken next: few pages are ever written
         self._untold = 0
 
-    def take(self, transfer: str, at: float, source: str, certificate: str, method: str, path: str, size: int | None) -> int:
+    def take(
+        self, transfer: str, at: float, source: str, certificate: str, method: str, path: str, size: int | None
+    ) -> int:
         """Note a call; the slot is for `done`. A few microseconds."""
         if not self._slots:
             self._untold += 1
             _UNTOLD.pack_into(self._map, _UNTOLD_AT, min(self._untold, 0xFFFFFFFF))
             return NOWHERE
         slot = self._slots.pop()
-        text = f"{transfer}\n{source[:64]}\n{certificate}\n{method[:16]}\n{path[:_SHOWN]}".encode("utf-8", "replace")[:_TEXT]
+        text = f"{transfer}\n{source[:64]}\n{certificate}\n{method[:16]}\n{path[:_SHOWN]}".encode("utf-8", "replace")[
+            :_TEXT
+        ]
         start = slot * SLOT
         _HEAD.pack_into(self._map, start + 1, len(text), at, -1 if size is None else size)
         self._map[start + _TEXT_AT : start + _TEXT_AT + len(text)] = text

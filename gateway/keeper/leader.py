@@ -29,7 +29,9 @@ from gateway.journal.schema import tables
 from gateway.keeper import recovery
 
 LEAD_SECONDS: Final = 1.0
-PAUSE_SECONDS: Final = 0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second
+PAUSE_SECONDS: Final = (
+    0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second
+)
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
 # A page that is written often is folded back once each time: so rather seldom, but before a writer would do it itself (at 8,000).
@@ -201,7 +203,9 @@ class Keeper:
             over = None if held is not None else self._dead_holder(connection)
             unmoved = None if held is not None else self._rival.look(connection)
         with writing(self._engine, self._lock) as connection:
-            beaten = connection.execute(update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)).rowcount
+            beaten = connection.execute(
+                update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)
+            ).rowcount
             if not beaten:
                 self.fenced, self.lease = True, None
                 _logger.critical("keeper %s was declared dead", self._id)
@@ -220,7 +224,9 @@ class Keeper:
         """The lease's holder, if its process has ended or is surely gone: nobody need wait for its lease to run out."""
         table = tables.process.c
         name = leases.holder(connection)
-        row = connection.execute(select(table.pid, table.host, table.started, table.state).where(table.id == name)).first()
+        row = connection.execute(
+            select(table.pid, table.host, table.started, table.state).where(table.id == name)
+        ).first()
         if name is None or row is None:
             return None
         return name if row[3] != "alive" or processes.gone(row[0], row[1], row[2]) else None

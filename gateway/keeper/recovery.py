@@ -73,7 +73,9 @@ class HeartbeatMonitor:
         """Those that are dead now, this process (`but`) never among them."""
         table, now = tables.process.c, self._monotonic()
         rows = connection.execute(
-            select(table.id, table.pid, table.host, table.started, table.seen).where(table.state == "alive", table.id != but)
+            select(table.id, table.pid, table.host, table.started, table.seen).where(
+                table.state == "alive", table.id != but
+            )
         ).all()
         beats, dead = {}, list[Dead]()
         for id, pid, host, started, seen in rows:
@@ -134,9 +136,13 @@ def close_open(connection: Connection, now: float) -> Closed:
     """Close what was left open, some hundreds at a time."""
     transfer, process, vault = tables.transfer, tables.process, tables.vault
     rows = connection.execute(
-        select(transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id)
+        select(
+            transfer.c.id, transfer.c.provider, transfer.c.process, transfer.c.idempotent, process.c.state, vault.c.id
+        )
         .select_from(
-            transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(vault, vault.c.id == transfer.c.id + "/canonical")
+            transfer.outerjoin(process, process.c.id == transfer.c.process).outerjoin(
+                vault, vault.c.id == transfer.c.id + "/canonical"
+            )
         )
         .where(transfer.c.state == State.FORWARDING.value, _left_open())
         .limit(AT_ONCE)
@@ -165,7 +171,11 @@ def _close(connection: Connection, id: str, provider: str, owner: str, reason: s
         )
         changes: dict[str, Any] = {"process": None}
     else:
-        connection.execute(update(queue).where(queue.c.transfer == id).values(state="dead", epoch=None, last_failure="transfer.in-doubt"))
+        connection.execute(
+            update(queue)
+            .where(queue.c.transfer == id)
+            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+        )
         changes = {"failure": "transfer.in-doubt"}
     connection.execute(update(transfer).where(transfer.c.id == id).values(state=state.value, **changes))
 
@@ -232,7 +242,9 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
         id
         for table in tables.LOGS
         for start in range(0, len(wanted), AT_ONCE)
-        for id in connection.execute(select(table.c.transfer).where(table.c.transfer.in_(wanted[start : start + AT_ONCE]))).scalars()
+        for id in connection.execute(
+            select(table.c.transfer).where(table.c.transfer.in_(wanted[start : start + AT_ONCE]))
+        ).scalars()
     }
     owners = _owners(connection, {call.certificate for call in left.calls})
     failure = "process.silent" if left.silent else "process.died"

@@ -73,7 +73,9 @@ class EmbeddedAuthority:
         root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
-        made = authority.make_issuer(root, f"{self._name} {name} issuer {rfc3339(now)[:16]}", now)  # a name that no other had
+        made = authority.make_issuer(
+            root, f"{self._name} {name} issuer {rfc3339(now)[:16]}", now
+        )  # a name that no other had
         parts = {"key": made.private_pem(self._at_rest.password), "crt": made.pem}
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"

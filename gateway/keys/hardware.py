@@ -137,7 +137,9 @@ class TokenEcKey(ec.EllipticCurvePrivateKey):
         self._public, self._sign = public, sign
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        if not isinstance(signature_algorithm, ec.ECDSA) or not isinstance(signature_algorithm.algorithm, hashes.SHA256):
+        if not isinstance(signature_algorithm, ec.ECDSA) or not isinstance(
+            signature_algorithm.algorithm, hashes.SHA256
+        ):
             _never()
         raw = self._sign(bytes(data))
         half = len(raw) // 2

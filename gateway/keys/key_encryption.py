@@ -46,7 +46,9 @@ class AtRest:
             given = path.read_bytes()
         except OSError as error:
             raise Ours("keys.no-secret", path=path, reason=error.strerror or str(error)) from None
-        secret = given.strip() if given.isascii() else given  # a text's newline is no part of it; random bytes may end with one that is
+        secret = (
+            given.strip() if given.isascii() else given
+        )  # a text's newline is no part of it; random bytes may end with one that is
         if len(secret) < SECRET_BYTES:
             raise Ours("keys.no-secret", path=path, reason=f"{len(secret)} bytes < {SECRET_BYTES}")
         extracted = hmac.digest(_SALT, secret, "sha256")

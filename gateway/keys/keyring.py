@@ -145,7 +145,9 @@ class Keyring:
         place = hardware.place_of(now.key.read_bytes())
         if place is not None:
             return SigningKey.make(now.key_id, hardware.token(self.settings, place[0]).private(place[1]), now.pem())
-        return self.at_rest.private(now.key, lambda pem, password: SigningKey.from_pem(now.key_id, pem, now.pem(), password=password))
+        return self.at_rest.private(
+            now.key, lambda pem, password: SigningKey.from_pem(now.key_id, pem, now.pem(), password=password)
+        )
 
     def decrypt_keys(self) -> tuple[DecryptKey, ...]:
         """What bodies to the gateway are encrypted for, newest first: older keys go on opening until they are destroyed."""
@@ -159,7 +161,8 @@ class Keyring:
         """`tls` or `sign`: an issuer of the embedded authority with the root above it."""
         certificate, root = (self._ca / f"{name}.crt").read_bytes(), (self._ca / "root.crt").read_bytes()
         return self.at_rest.private(
-            self._ca / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, [root], password=password)
+            self._ca / f"{name}.key",
+            lambda pem, password: Authority.from_pem(certificate, pem, [root], password=password),
         )
 
     # --- what others may rely on --------------------------------------------------------------------------------------
@@ -188,7 +191,9 @@ class Keyring:
             current = self.current(name).number
             for each in self.generations(name):
                 first, *above = x509.load_pem_x509_certificates(each.pem())
-                yield Published(each.key_id, each.use, each.number == current, first, _chain(first, [*above, *authorities]))
+                yield Published(
+                    each.key_id, each.use, each.number == current, first, _chain(first, [*above, *authorities])
+                )
 
 
 def _chain(certificate: x509.Certificate, known: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
@@ -241,7 +246,9 @@ class Prepared:
         draft.replace(self.generation.certificate)
 
 
-def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequence[str], in_token: str | None = None) -> Prepared:
+def prepare(
+    keyring: Keyring, name: str, number: int, now: float, hosts: Sequence[str], in_token: str | None = None
+) -> Prepared:
     """Make a key, in a file or under that label in the token, and have the embedded authority certify it."""
     settings = keyring.settings
     if in_token is not None:
@@ -250,7 +257,9 @@ def prepare(keyring: Keyring, name: str, number: int, now: float, hosts: Sequenc
         public: PublicKey = token.private(in_token).public_key()
         content = hardware.uri(settings.pkcs11_token, in_token).encode("ascii") + b"\n"
     else:
-        private = authority.new_private("RSA-3072" if name == "decrypt" else "P-256")  # SOAP callers encrypt for no other kind
+        private = authority.new_private(
+            "RSA-3072" if name == "decrypt" else "P-256"
+        )  # SOAP callers encrypt for no other kind
         public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)
     use = NAMES[name][1]
     issuer = keyring.issuer("tls" if use == "tls" else "sign")

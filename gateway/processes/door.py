@@ -92,11 +92,22 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
-    outgoing = client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    outgoing = client_context(
+        keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
+    )
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
-    exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
+    exchange = Exchange(
+        journal,
+        vault,
+        forwarder,
+        engine,
+        process_id,
+        partial(keyed, keyring.hash_key()),
+        clock,
+        settings.provider_seconds,
+    )
     exchange.gate = gate_of(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
@@ -182,9 +193,13 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         partial(_agency_of, parts.registry),
     )
 
-    def served(descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]) -> tuple[DrainingServer, socket.socket]:
+    def served(
+        descriptor: int, anchors: Path | None, protocol: type[PeerProtocol]
+    ) -> tuple[DrainingServer, socket.socket]:
         context = (
-            None if anchors is None else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
+            None
+            if anchors is None
+            else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
         )
         if context is not None and protocol is PeerProtocol:  # a proxy is known by its own anchors alone
             parts.registry.follow(Anchors(context, keyring.client_anchors).take)
@@ -203,7 +218,9 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     servers = [served(listeners.exchange, keyring.client_anchors, PeerProtocol)]
     if listeners.edge is not None:
         anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.client_anchors
-        servers.append(served(listeners.edge, anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits)))
+        servers.append(
+            served(listeners.edge, anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
+        )
     if listeners.edge_socket is not None:
         servers.append(served(listeners.edge_socket, None, edge_protocol(settings.edge_socket_dialect, by_socket)))
 

@@ -97,7 +97,9 @@ class Files:
                 self._waits.pop(system.drop.folder, None)
             except (NotNow, OSError, Failure) as trouble:
                 self._rest(system.drop.folder, trouble)
-                if isinstance(trouble, OSError) and system.drop.folder in self._folders:  # perhaps it was moved away and made anew
+                if (
+                    isinstance(trouble, OSError) and system.drop.folder in self._folders
+                ):  # perhaps it was moved away and made anew
                     self._folders.pop(system.drop.folder).close()
         return done
 
@@ -114,7 +116,9 @@ class Files:
             return 0
         self._exchange.gate()  # before anything is claimed, so that nothing is refused and logged over and over
         deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
-        done = await self._take_left(snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly])
+        done = await self._take_left(
+            snapshot, system, drop, folder, [left for left in folder.claimed() if left not in deadly]
+        )
         for name in folder.settled():
             if self._stopping:
                 return done
@@ -123,7 +127,9 @@ class Files:
                 done += await self._take(snapshot, system, drop, folder, claimed, left_over=False)
         return done + await self._take_left(snapshot, system, drop, folder, deadly)
 
-    async def _take_left(self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, lefts: Sequence[Claimed]) -> int:
+    async def _take_left(
+        self, snapshot: Snapshot, system: System, drop: DropFolder, folder: Folder, lefts: Sequence[Claimed]
+    ) -> int:
         """Files that were claimed before."""
         done = 0
         for left in lefts:
@@ -167,7 +173,10 @@ class Files:
         try:
             told = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
             folder.finish(
-                one.claimed, "refused" if told.result == "refused" else "accepted", reports(told, self._checkpoint()), aside=aside
+                one.claimed,
+                "refused" if told.result == "refused" else "accepted",
+                reports(told, self._checkpoint()),
+                aside=aside,
             )
         except BaseException:
             self._in_hand.let_go()
@@ -194,7 +203,9 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     registry.start()
     journal = Journal(engine, lock_of(engine), process_id, kind="files")
     journal.start()
-    session = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password))
+    session = open_session(
+        client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    )
     forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
     exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)

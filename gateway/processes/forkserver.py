@@ -103,7 +103,9 @@ class ForkServer:
     loaded: Sequence[str]  # names of modules; of functions, as module:function, whose results are held
     seconds: float = 30.0  # that the first answer may take, with the loading
     patience: float = 10.0  # that any other may
-    wanted: Callable[[], bool] = lambda: True  # asked while an answer is awaited: a supervisor that was told to end wants no more children
+    wanted: Callable[[], bool] = lambda: (
+        True
+    )  # asked while an answer is awaited: a supervisor that was told to end wants no more children
     _answered: bool = False
     _server: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = field(default=None, repr=False)

@@ -63,23 +63,36 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
     journal = Journal(engine, lock, process_id)
     journal.start()
     signing = keyring.signing_key()
-    outgoing = client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password)
+    outgoing = client_context(
+        keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
+    )
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, keyring.decrypt_keys(), clock)
     sequencer = Sequencer(
-        engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
+        engine,
+        lock,
+        LogKey.open(keyring.log_key, settings.origin, keyring.at_rest),
+        CheckpointFile(settings.checkpoint_file),
     )
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
     deliverer = Deliverer(engine, lock, journal, vault, registry, forwarder, process_id, clock)
-    retention = Retention(engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days)
+    retention = Retention(
+        engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days
+    )
     fetching = fetch.open_session()
     chores: tuple[tuple[str, Chore], ...] = (
-        ("systems that were away are not looked for", RecoveryProbe(engine, lock, registry, forwarder, ConnectionProbe(outgoing), clock)),
+        (
+            "systems that were away are not looked for",
+            RecoveryProbe(engine, lock, registry, forwarder, ConnectionProbe(outgoing), clock),
+        ),
         ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
         ("the vault's retention is not kept", retention),
         ("schema and registry are not looked at", Alterations(engine, lock, seal)),
-        ("outside authorities are not asked", OutsideAuthorities(engine, lock, fetching, settings.status_seconds, seal)),
+        (
+            "outside authorities are not asked",
+            OutsideAuthorities(engine, lock, fetching, settings.status_seconds, seal),
+        ),
         ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
         *vouching_chores(settings, engine, lock, fetching),
     )

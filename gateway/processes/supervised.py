@@ -10,7 +10,8 @@ from contracts.base.errors import Language, Words
 from gateway.processes.forkserver import Process
 
 _MEND: Final = Words(
-    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.", "Mend that and start again; `lgsp doctor` tells what is weak."
+    "Khắc phục rồi khởi động lại; `lgsp doctor` chỉ ra chỗ yếu.",
+    "Mend that and start again; `lgsp doctor` tells what is weak.",
 )
 
 

@@ -38,7 +38,11 @@ from gateway.processes.supervised import Child, NotStarted
 from gateway.settings import Settings
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
-_FLAGS: Final = {"exchange": "--fd", "edge": "--edge-fd", "edge_socket": "--edge-socket-fd"}  # how a door is told its sockets
+_FLAGS: Final = {
+    "exchange": "--fd",
+    "edge": "--edge-fd",
+    "edge_socket": "--edge-socket-fd",
+}  # how a door is told its sockets
 _DOOR: Final = "door-"
 _KEEPER, _FILES, _APP, _DESK = MODULES = (
     "gateway.processes.keeper",
@@ -65,7 +69,9 @@ class Supervisor:
     _stopping: bool = False
     _reload: bool = False
     _terminal: bool = False
-    _passing: list[Child] = field(default_factory=list)  # old ones that were told to end, new ones that are not ready yet
+    _passing: list[Child] = field(
+        default_factory=list
+    )  # old ones that were told to end, new ones that are not ready yet
     _reloads: int = 0
     _lifeline: tuple[int, int] = (-1, -1)
     _forks: ForkServer = field(init=False)
@@ -94,7 +100,11 @@ class Supervisor:
         self._children += self.extra
         handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
         self._terminal = _has_terminal()
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()} if _in_main_thread() else {}
+        before = (
+            {number: signal.signal(number, handler) for number, handler in handlers.items()}
+            if _in_main_thread()
+            else {}
+        )
         (settings.run / RELOADED).unlink(missing_ok=True)
         pid_file = settings.run / PID
         with private_files():
@@ -137,7 +147,10 @@ class Supervisor:
             except OSError as error:
                 why = error.strerror or error
                 raise NotStarted(
-                    Words(f"không bắt đầu được tiến trình {child.name}: {why}", f"the process {child.name} could not begin: {why}"),
+                    Words(
+                        f"không bắt đầu được tiến trình {child.name}: {why}",
+                        f"the process {child.name} could not begin: {why}",
+                    ),
                     Words(
                         "Tăng số tiến trình, số tệp mở hoặc bộ nhớ cho trục (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
                         "Allow the gateway more processes, open files or memory (ulimit -u, ulimit -n; systemd: TasksMax=, LimitNOFILE=, MemoryMax=).",
@@ -191,7 +204,8 @@ class Supervisor:
                 late = ", ".join(child.name for child in self._children if not child.ready)
                 raise NotStarted(
                     Words(
-                        f"quá {self.ready_seconds:.0f} giây mà chưa sẵn sàng: {late}", f"not ready after {self.ready_seconds:.0f} s: {late}"
+                        f"quá {self.ready_seconds:.0f} giây mà chưa sẵn sàng: {late}",
+                        f"not ready after {self.ready_seconds:.0f} s: {late}",
                     )
                 )
             time.sleep(0.02)
@@ -267,7 +281,9 @@ class Supervisor:
             else:  # one that works alone is gone already: if its successor died, it is tried again like any other
                 self._children[self._children.index(old)] = new
         if failed:
-            self._part_with([new for old, new in pairs if new.ready and not old.alone])  # they may be answering somebody already
+            self._part_with(
+                [new for old, new in pairs if new.ready and not old.alone]
+            )  # they may be answering somebody already
             return f"the new {failed.name} did not come up; the old processes go on"
         self._part_with([old for old in wave if not old.alone])
         return ""
@@ -324,7 +340,9 @@ class Supervisor:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt")
+                self.say(
+                    f"{child.name} (pid {child.process.pid}) did not stop in time and was killed; its open transfers become in-doubt"
+                )
                 child.process.kill()
                 child.process.wait()
         for child in dict.fromkeys((*self._children, *self._passing)):

@@ -166,7 +166,11 @@ class Registry:
 
 def _schema_version(connection: Connection) -> int:
     """SQLite's own counter of schema changes; nothing of the kind elsewhere."""
-    return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one()) if connection.dialect.name == "sqlite" else 0
+    return (
+        int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+        if connection.dialect.name == "sqlite"
+        else 0
+    )
 
 
 def _without_names(failure: Failure) -> Failure:

@@ -67,7 +67,9 @@ class Snapshot:
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
     authorities: Mapping[str, OutsideAuthority]
-    _pinned: Mapping[tuple[str, str], PinnedCodec]  # (system, contract), where the system understands an older minor version
+    _pinned: Mapping[
+        tuple[str, str], PinnedCodec
+    ]  # (system, contract), where the system understands an older minor version
     held_until: float = 0.0  # of a restored instance: before that nothing is taken in and nothing sent
     _masks: dict[tuple[str, str, Views], Mask | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -218,7 +220,8 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         if key.encrypt is not None and key.state == ACTIVE:
             encrypt[key.system] = (*encrypt.get(key.system, ()), key.encrypt)
     systems = {
-        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ())) for row in _rows(connection, tables.system)
+        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ()))
+        for row in _rows(connection, tables.system)
     }
     known_officers = officers(connection)
     compiled: dict[str, CompiledContract] = {}
@@ -265,7 +268,10 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
 
 
 def _pinned(
-    connection: Connection, systems: Iterable[System], in_force: Mapping[str, CompiledContract], made: Callable[[str], CompiledContract]
+    connection: Connection,
+    systems: Iterable[System],
+    in_force: Mapping[str, CompiledContract],
+    made: Callable[[str], CompiledContract],
 ) -> dict[tuple[str, str], PinnedCodec]:
     """The codecs of systems that are behind. Systems with one version and one format share theirs."""
     shared: dict[tuple[str, str], PinnedCodec] = {}
@@ -298,7 +304,9 @@ def _agency(row: Mapping[str, Any]) -> Agency:
     )
 
 
-def _system(row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]) -> System:
+def _system(
+    row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]
+) -> System:
     endpoint, drop = None, drop_of(row["endpoint"])
     if row["endpoint"] is not None and drop is None:
         at = json.loads(row["endpoint"])
@@ -336,7 +344,9 @@ def _grants(connection: Connection, agencies: Mapping[str, Agency], known: Mappi
 def _routes(connection: Connection) -> dict[tuple[str, str], RouteTable]:
     found: dict[tuple[str, str], list[Route]] = {}
     table = tables.route
-    for row in connection.execute(select(table).order_by(table.c.contract, table.c.operation, table.c.position)).mappings():
+    for row in connection.execute(
+        select(table).order_by(table.c.contract, table.c.operation, table.c.position)
+    ).mappings():
         when = {path: tuple(values) for path, values in json.loads(row["when"]).items()}
         route = Route(row["contract"], row["operation"], when, row["system"])
         found.setdefault((route.contract, route.operation), []).append(route)

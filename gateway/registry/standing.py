@@ -37,13 +37,18 @@ def standings(connection: Connection) -> dict[str, list[Status]]:
     """What was said, by thumbprint."""
     found: dict[str, list[Status]] = {}
     for row in connection.execute(select(tables.certificate_status)):
-        said = Status(row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason)
+        said = Status(
+            row.source, row.status == "good", row.this_update, row.next_update, row.digest, row.revoked, row.reason
+        )
         found.setdefault(row.thumbprint, []).append(said)
     return found
 
 
 def standing(
-    row: Mapping[str, Any], authorities: Mapping[str, OutsideAuthority], said: Mapping[str, Sequence[Status]], revision: int
+    row: Mapping[str, Any],
+    authorities: Mapping[str, OutsideAuthority],
+    said: Mapping[str, Sequence[Status]],
+    revision: int,
 ) -> Standing:
     """How a key of the registry stands. `revision` is that of the registry, whose state is the word of the embedded authority."""
     name = row["key_id"]
@@ -54,12 +59,16 @@ def standing(
     words = said.get(row["thumbprint"], [])
     for each in words:
         if not each.good:
-            return Standing(REVOKED, math.inf, f"{name}; {_line(each)}", _moment(each.revoked), each.reason or UNSPECIFIED)
+            return Standing(
+                REVOKED, math.inf, f"{name}; {_line(each)}", _moment(each.revoked), each.reason or UNSPECIFIED
+            )
     authority = authorities.get(row["authority"])
     if authority is None or not words:
         return Standing(row["state"], 0.0, f"{name}; unknown")
     last = max(words, key=lambda each: each.next_update)
-    return Standing(row["state"], last.next_update + authority.grace, f"{name}; {_line(last)}; authority={authority.name}")
+    return Standing(
+        row["state"], last.next_update + authority.grace, f"{name}; {_line(last)}; authority={authority.name}"
+    )
 
 
 def _line(said: Status) -> str:

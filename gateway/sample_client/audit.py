@@ -238,7 +238,9 @@ def check_proof(answer: bytes, key: LogKey, receipt: Receipt | None = None) -> t
             leaf, text = _unbase64(item["leaf"]), item.get("entry")
             if text is not None and leaf_hash(text.encode()) != leaf:
                 raise LogError(f"the text of entry {item['index']} is not what the log holds")
-            if not included(leaf, item["index"], checkpoint.size, [_unbase64(step) for step in item["proof"]], checkpoint.root):
+            if not included(
+                leaf, item["index"], checkpoint.size, [_unbase64(step) for step in item["proof"]], checkpoint.root
+            ):
                 raise LogError(f"entry {item['index']} is not in the log of size {checkpoint.size}")
             entries.append(ProvedEntry(item["phase"], item["index"], leaf, text))
     except (AttributeError, KeyError, TypeError, ValueError, WrongAnswer) as wrong:

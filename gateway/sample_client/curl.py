@@ -28,7 +28,9 @@ def as_curl(prepared: Prepared, identity: Identity, body: str | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway.sample_client.curl", description="A signed REST call, as a curl command.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sample_client.curl", description="A signed REST call, as a curl command."
+    )
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
     parser.add_argument("--body", metavar="FILE", help="file with the JSON body")
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")

@@ -24,7 +24,14 @@ ANSWER_TAG: Final = "lgsp-answer"
 MAX_LIFETIME: Final = 60
 MAX_FUTURE: Final = 5
 # in the order of docs/wire.md; what is missing from the message is left out
-REQUEST_HEADERS: Final = ("authorization", "content-type", "content-digest", "idempotency-key", "lgsp-transfer", "lgsp-caller")
+REQUEST_HEADERS: Final = (
+    "authorization",
+    "content-type",
+    "content-digest",
+    "idempotency-key",
+    "lgsp-transfer",
+    "lgsp-caller",
+)
 ANSWER_HEADERS: Final = ("content-type", "content-digest", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
 BOUND: Final = Item("signature", (("req", True), ("key", LABEL)))
 
@@ -129,7 +136,13 @@ def sign_request(
 ) -> dict[str, str]:
     """Signature headers of a request; `leave_out` names components to forget on purpose."""
     names = ["@method", "@target-uri", *(name for name in REQUEST_HEADERS if name in message.headers)]
-    params: Params = (("created", created), ("expires", expires), ("nonce", nonce), ("keyid", signer.key_id), ("tag", REQUEST_TAG))
+    params: Params = (
+        ("created", created),
+        ("expires", expires),
+        ("nonce", nonce),
+        ("keyid", signer.key_id),
+        ("tag", REQUEST_TAG),
+    )
     return _sign([Item(name) for name in names if name not in leave_out], params, message, signer)
 
 
@@ -153,7 +166,9 @@ class Proof:
 FindKeys = Callable[[str], Sequence[Verifier]]
 
 
-def _check(message: Message, body: bytes, find: FindKeys, now: float, tag: str, needed: set[str], wrong: type[ClientError]) -> Proof:
+def _check(
+    message: Message, body: bytes, find: FindKeys, now: float, tag: str, needed: set[str], wrong: type[ClientError]
+) -> Proof:
     try:
         covered = read_dictionary(message.headers["signature-input"])[LABEL]
         signature = read_bytes(message.headers["signature"], LABEL)

@@ -46,11 +46,16 @@ class Encryption:
     def load(cls, place: Path, about: dict[str, str]) -> Encryption:
         key = load_pem_private_key((place / "encrypt.key").read_bytes(), None)
         certificate, gateway = (
-            x509.load_pem_x509_certificate((place / name).read_bytes()) for name in ("encrypt.crt", "gateway-encrypt.crt")
+            x509.load_pem_x509_certificate((place / name).read_bytes())
+            for name in ("encrypt.crt", "gateway-encrypt.crt")
         )
-        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        if (
+            not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+            or key.public_key() != certificate.public_key()
+        ):
             raise BadIdentity(
-                "the encryption key and its certificate are not a pair", "Put the certificate here that was issued for encrypt.key"
+                "the encryption key and its certificate are not a pair",
+                "Put the certificate here that was issued for encrypt.key",
             )
         return cls(about["encrypt_key_id"], key, certificate, about["gateway_encrypt_key_id"], gateway)
 
@@ -74,7 +79,9 @@ class Identity:
         place = Path(folder)
         try:
             about = json.loads((place / "system.json").read_text("utf-8"))
-            signer = Signer.from_pem(about["sign_key_id"], (place / "sign.key").read_bytes(), (place / "sign.crt").read_bytes())
+            signer = Signer.from_pem(
+                about["sign_key_id"], (place / "sign.key").read_bytes(), (place / "sign.crt").read_bytes()
+            )
             chain = x509.load_pem_x509_certificates((place / "gateway-sign.crt").read_bytes())
             anchors = x509.load_pem_x509_certificates((place / "ca.crt").read_bytes())
             vkey = place / "log.vkey"
@@ -92,12 +99,19 @@ class Identity:
                 signer=signer,
                 tls_key_id=about["tls_key_id"],
                 gateway=about["gateway"].rstrip("/"),
-                keys=KeySet(about["gateway"], place / "ca.crt", anchors, [Verifier(about["gateway_key_id"], leaf) for leaf in leaves]),
+                keys=KeySet(
+                    about["gateway"],
+                    place / "ca.crt",
+                    anchors,
+                    [Verifier(about["gateway_key_id"], leaf) for leaf in leaves],
+                ),
                 log_vkey=(vkey.read_text("utf-8").strip() or None) if vkey.exists() else None,
                 encryption=Encryption.load(place, about) if (place / "encrypt.key").exists() else None,
             )
         except (OSError, KeyError, TypeError, ValueError) as wrong:
-            raise BadIdentity(f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})", _WHOLE) from wrong
+            raise BadIdentity(
+                f"{place}: not a complete identity folder ({type(wrong).__name__}: {wrong})", _WHOLE
+            ) from wrong
 
     def client_context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
         """TLS towards the gateway; without our certificate only to see how that is refused."""
@@ -120,7 +134,10 @@ class Identity:
 
 def encryption_of(identity: Identity) -> Encryption:
     if identity.encryption is None:
-        raise BadIdentity(f"{identity.folder}: no encrypt.key", "Make a key, and ask the operator to enrol its certificate for encryption")
+        raise BadIdentity(
+            f"{identity.folder}: no encrypt.key",
+            "Make a key, and ask the operator to enrol its certificate for encryption",
+        )
     return identity.encryption
 
 

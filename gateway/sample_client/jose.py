@@ -49,13 +49,20 @@ def seal(content: bytes, media_type: str, signer: Signer, key_id: str, certifica
     return b".".join([head, _encode(wrapped), _encode(iv), _encode(sealed[:-16]), _encode(sealed[-16:])])
 
 
-def unseal(body: bytes, key_id: str, key: PrivateKey, signed_by: Callable[[str], Sequence[Verifier]], now: float) -> tuple[bytes, str]:
+def unseal(
+    body: bytes, key_id: str, key: PrivateKey, signed_by: Callable[[str], Sequence[Verifier]], now: float
+) -> tuple[bytes, str]:
     """The content and its media type; `WrongAnswer` for anything else than a body that is ours to read and properly signed."""
     try:
         head, wrapped, iv, text, tag = body.split(b".")
         header = _header(head, {"alg", "enc", "kid", "cty", "typ", "epk"})
         algorithm = "RSA-OAEP-256" if isinstance(key, rsa.RSAPrivateKey) else "ECDH-ES+A256KW"
-        if (header.get("alg"), header.get("enc"), header.get("cty"), header.get("kid")) != (algorithm, "A256GCM", "JWS", key_id):
+        if (header.get("alg"), header.get("enc"), header.get("cty"), header.get("kid")) != (
+            algorithm,
+            "A256GCM",
+            "JWS",
+            key_id,
+        ):
             raise WrongAnswer("the body is not encrypted for us as the profile says")
         if isinstance(key, rsa.RSAPrivateKey):
             cek = key.decrypt(_decode(wrapped), _OAEP)

@@ -25,7 +25,11 @@ def dump_json(value: Any) -> bytes:
 
 def _dump(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(name), ensure_ascii=False)}:{_dump(item)}" for name, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(str(name), ensure_ascii=False)}:{_dump(item)}" for name, item in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_dump, value)) + "]"
     if isinstance(value, Decimal):

@@ -36,7 +36,9 @@ _AGAIN: Final = 1.0  # seconds: whoever sends us signatures by unknown keys must
 class KeySet:
     """Signing keys of one gateway, by id and by thumbprint."""
 
-    def __init__(self, gateway: str, authorities: Path, anchors: Sequence[x509.Certificate], pinned: Sequence[Verifier]) -> None:
+    def __init__(
+        self, gateway: str, authorities: Path, anchors: Sequence[x509.Certificate], pinned: Sequence[Verifier]
+    ) -> None:
         self._gateway, self._authorities, self._anchors = gateway, authorities, anchors
         self._known = list(pinned)
         self._asked = float("-inf")
@@ -79,7 +81,10 @@ class KeySet:
 
     def _trusts(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> bool:
         """An anchor issued it, or issued an authority of the chain that issued it."""
-        issuers = [*self._anchors, *(each for each in chain if is_authority(each) and any(_issued(each, one) for one in self._anchors))]
+        issuers = [
+            *self._anchors,
+            *(each for each in chain if is_authority(each) and any(_issued(each, one) for one in self._anchors)),
+        ]
         return any(is_authority(issuer) and _issued(certificate, issuer) for issuer in issuers)
 
 

@@ -183,9 +183,15 @@ class RestClient:
         content = body if isinstance(body, bytes) else b"" if body is None else dump_json(body)
         if encrypt_it and body is not None:
             keys = encryption_of(self.identity)
-            content, content_type = seal(content, content_type, self.identity.signer, keys.gateway_key_id, keys.gateway), JOSE
+            content, content_type = (
+                seal(content, content_type, self.identity.signer, keys.gateway_key_id, keys.gateway),
+                JOSE,
+            )
         bearer = self.token() if token is None else token
-        made: dict[str, str] = {"accept": "application/json, application/problem+json", "accept-language": accept_language}
+        made: dict[str, str] = {
+            "accept": "application/json, application/problem+json",
+            "accept-language": accept_language,
+        }
         if bearer:
             made["authorization"] = f"Bearer {bearer}"
         if body is not None:
@@ -211,7 +217,9 @@ class RestClient:
         identity = self.identity if tls is OWN else tls
         name = None if identity is None else str(identity.folder)
         if name not in self._transports:
-            context = self.identity.client_context(with_certificate=False) if identity is None else identity.client_context()
+            context = (
+                self.identity.client_context(with_certificate=False) if identity is None else identity.client_context()
+            )
             self._transports[name] = Transport(self.base, context, self._timeout)
         return self._transports[name].send(prepared.method, prepared.path, prepared.headers, prepared.body)
 
@@ -219,17 +227,27 @@ class RestClient:
         return self.judge(prepared, self.exchange(prepared, tls=tls), need_signature=need_signature)
 
     def call(
-        self, method: str, path: str, body: Body = None, message_id: str | None = None, accept_language: str = "vi", **how: Any
+        self,
+        method: str,
+        path: str,
+        body: Body = None,
+        message_id: str | None = None,
+        accept_language: str = "vi",
+        **how: Any,
     ) -> Answer:
         """Prepare and send; `how` goes to `prepare`, but `tls` and `need_signature` to `send`."""
         sending = {name: how.pop(name) for name in ("tls", "need_signature") if name in how}
-        return self.send(self.prepare(method, path, body, message_id=message_id, accept_language=accept_language, **how), **sending)
+        return self.send(
+            self.prepare(method, path, body, message_id=message_id, accept_language=accept_language, **how), **sending
+        )
 
     def judge(self, prepared: Prepared, raw: RawAnswer, *, need_signature: bool = True) -> Answer:
         """Check an answer against its request; this is where a wrong one is raised."""
         signed = "signature" in raw.headers or "signature-input" in raw.headers
         if signed:
-            message = Message(raw.headers, status=raw.status, request=Message(prepared.headers, prepared.method, prepared.target))
+            message = Message(
+                raw.headers, status=raw.status, request=Message(prepared.headers, prepared.method, prepared.target)
+            )
             verify_answer(message, raw.body, self.identity.keys.by_id, self._clock())
         elif need_signature and raw.status < 400:
             raise WrongAnswer(f"an answer of status {raw.status} that the gateway did not sign")
@@ -306,7 +324,9 @@ class AsyncRestClient:
 
     async def token(self) -> str:
         cached = self.client.cached_token
-        return cached if cached is not None else self.client.keep_token(await self.exchange(self.client.token_request()))
+        return (
+            cached if cached is not None else self.client.keep_token(await self.exchange(self.client.token_request()))
+        )
 
     async def exchange(self, prepared: Prepared) -> RawAnswer:
         if self._session is None:
@@ -332,7 +352,9 @@ class AsyncRestClient:
     async def send(self, prepared: Prepared) -> Answer:
         return self.client.judge(prepared, await self.exchange(prepared))
 
-    async def call(self, method: str, path: str, body: Body = None, message_id: str | None = None, **how: Any) -> Answer:
+    async def call(
+        self, method: str, path: str, body: Body = None, message_id: str | None = None, **how: Any
+    ) -> Answer:
         token = how.pop("token", None)
         token = await self.token() if token is None else token
         return await self.send(self.client.prepare(method, path, body, message_id=message_id, token=token, **how))
@@ -361,12 +383,16 @@ def receipt_lines(receipt: Receipt | None, checkpoint: str | None) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway.sample_client.rest", description="One signed REST call through the gateway.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sample_client.rest", description="One signed REST call through the gateway."
+    )
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
     parser.add_argument("--body", metavar="FILE", help="file with the JSON body, or - for standard input")
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")
     parser.add_argument("--language", choices=("vi", "en"), default="vi", help="language of refusals")
-    parser.add_argument("--prove", action="store_true", help="afterwards exchange the receipt for a proof from the audit log")
+    parser.add_argument(
+        "--prove", action="store_true", help="afterwards exchange the receipt for a proof from the audit log"
+    )
     parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
@@ -374,16 +400,28 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not given.path.startswith("/"):
             parser.error("the path starts with /")
-        body = None if given.body is None else sys.stdin.buffer.read() if given.body == "-" else Path(given.body).read_bytes()
+        body = (
+            None
+            if given.body is None
+            else sys.stdin.buffer.read()
+            if given.body == "-"
+            else Path(given.body).read_bytes()
+        )
         client = RestClient(Identity.load(given.identity))
-        answer = client.call(given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language, encrypt_it=given.encrypt)
-        print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
+        answer = client.call(
+            given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language, encrypt_it=given.encrypt
+        )
+        print(
+            f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}"
+        )
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         print(answer.body.decode("utf-8", "replace"))
         if given.prove and answer.receipt is not None:
             time.sleep(2)  # a checkpoint comes at least once a second
             checkpoint, entries = client.prove(answer.receipt)
-            print("\n".join(f"proved     {entry.phase} is entry {entry.index} of {checkpoint.size}" for entry in entries))
+            print(
+                "\n".join(f"proved     {entry.phase} is entry {entry.index} of {checkpoint.size}" for entry in entries)
+            )
         return 0 if answer.ok else 1
     except TokenRefused as refused:
         print(refused, file=sys.stderr)

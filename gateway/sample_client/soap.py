@@ -134,7 +134,9 @@ def receipt_of(verified: Verified) -> tuple[Receipt | None, str | None]:
     try:
         note = value("Checkpoint")
         transfer = (block.findtext(f"{{{LGSP}}}Transfer") or "").strip()
-        return Receipt(transfer, value("Intent"), value("Outcome"), value("Refusal")), None if note is None else note.decode("utf-8")
+        return Receipt(
+            transfer, value("Intent"), value("Outcome"), value("Refusal")
+        ), None if note is None else note.decode("utf-8")
     except ValueError as wrong:
         raise WrongAnswer(f"the receipt cannot be read: {wrong}") from wrong
 
@@ -205,13 +207,27 @@ class SoapClient:
         if encrypt_it:
             salt(root[1])
         if sign_it:
-            headers = [("Action", "action", action), ("MessageID", "message-id", identity), ("To", "to", to or self.base + path)]
-            sign(root, self.identity.signer, headers=headers, now=self._clock() + created, lifetime=lifetime, leave_out=leave_out)
+            headers = [
+                ("Action", "action", action),
+                ("MessageID", "message-id", identity),
+                ("To", "to", to or self.base + path),
+            ]
+            sign(
+                root,
+                self.identity.signer,
+                headers=headers,
+                now=self._clock() + created,
+                lifetime=lifetime,
+                leave_out=leave_out,
+            )
         if encrypt_it:
             root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)
         made = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
         if self._soap == SOAP12:
-            made = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"', "accept": "application/soap+xml"}
+            made = {
+                "content-type": f'application/soap+xml; charset=utf-8; action="{action}"',
+                "accept": "application/soap+xml",
+            }
         content = serialise(root)
         if mutate is not None:
             made, content = mutate(made, content)
@@ -221,7 +237,9 @@ class SoapClient:
         identity = self.identity if tls is OWN else tls
         name = None if identity is None else str(identity.folder)
         if name not in self._transports:
-            context = self.identity.client_context(with_certificate=False) if identity is None else identity.client_context()
+            context = (
+                self.identity.client_context(with_certificate=False) if identity is None else identity.client_context()
+            )
             self._transports[name] = Transport(self.base, context, self._timeout)
         request = prepared.request
         return self._transports[name].send(request.method, request.path, request.headers, request.body)
@@ -248,7 +266,9 @@ class SoapClient:
             raise WrongAnswer("an answer in clear to an encrypted request")
         if verified is None:
             fault = _fault(root)
-            return SoapAnswer(raw.status, None, None if fault is None else Fault.read(fault), None, None, False, raw.body)
+            return SoapAnswer(
+                raw.status, None, None if fault is None else Fault.read(fault), None, None, False, raw.body
+            )
         receipt, note = receipt_of(verified)
         if note is not None and self.keeper is not None:
             self.keeper.keep(note)
@@ -279,7 +299,12 @@ class ZeepSigner:
     """
 
     def __init__(
-        self, identity: Identity, *, keeper: Keeper | None = None, clock: Callable[[], float] = time.time, encrypt_it: bool = False
+        self,
+        identity: Identity,
+        *,
+        keeper: Keeper | None = None,
+        clock: Callable[[], float] = time.time,
+        encrypt_it: bool = False,
     ) -> None:
         self.identity, self.keeper, self._clock, self._encrypt = identity, keeper, clock, encrypt_it
         self.message_id: str | None = None
@@ -301,7 +326,9 @@ class ZeepSigner:
         if self._encrypt:
             salt(envelope[-1])
         signed = sign(envelope, self.identity.signer, headers=blocks, now=self._clock())
-        return encrypt(parse(serialise(signed)), encryption_of(self.identity).gateway) if self._encrypt else signed, headers
+        return encrypt(
+            parse(serialise(signed)), encryption_of(self.identity).gateway
+        ) if self._encrypt else signed, headers
 
     def verify(self, envelope: Element) -> Element:
         """Called by zeep with the answer, before it is read."""
@@ -330,11 +357,19 @@ def _guess(body: Element, contract: str | None, operation: str | None) -> tuple[
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway.sample_client.soap", description="One signed SOAP call through the gateway.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sample_client.soap", description="One signed SOAP call through the gateway."
+    )
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
-    parser.add_argument("--file", required=True, metavar="FILE", help="the element for the Body, like a CAP alert; - for standard input")
-    parser.add_argument("--contract", metavar="NAME/vN", help="as incident-alert/v1; found from the element where it is canonical")
-    parser.add_argument("--operation", metavar="NAME", help="as submitAlert; found from the element where it is canonical")
+    parser.add_argument(
+        "--file", required=True, metavar="FILE", help="the element for the Body, like a CAP alert; - for standard input"
+    )
+    parser.add_argument(
+        "--contract", metavar="NAME/vN", help="as incident-alert/v1; found from the element where it is canonical"
+    )
+    parser.add_argument(
+        "--operation", metavar="NAME", help="as submitAlert; found from the element where it is canonical"
+    )
     parser.add_argument("--action", metavar="URI", help="SOAPAction and wsa:Action, where the format has its own")
     parser.add_argument("--soap12", action="store_true", help="speak SOAP 1.2")
     parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
@@ -344,8 +379,12 @@ def main(arguments: list[str] | None = None) -> int:
         body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes(), published=True)
         contract, operation = _guess(body, given.contract, given.operation)
         client = SoapClient(Identity.load(given.identity), soap=SOAP12 if given.soap12 else SOAP)
-        answer = client.call(contract, operation, body, message_id=given.id, action=given.action, encrypt_it=given.encrypt)
-        print(f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}")
+        answer = client.call(
+            contract, operation, body, message_id=given.id, action=given.action, encrypt_it=given.encrypt
+        )
+        print(
+            f"status     {answer.status}{'' if answer.verified else ' (not signed: the gateway did not know who called)'}"
+        )
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         if answer.fault is not None:
             print(f"fault      {answer.fault.problem or answer.fault.code}: {answer.fault.text}")

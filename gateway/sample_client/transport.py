@@ -82,6 +82,8 @@ class Transport:
             self.close()
             connection = None
         if connection is None:
-            connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout, context=self._context
+            )
             self._local.connection = connection
         return connection

@@ -97,14 +97,20 @@ def decrypt(root: Element, key: RSAPrivateKey, certificate: x509.Certificate) ->
     soap = soap_of(root)
     body, security = _one(root, f"{{{soap}}}Body"), _one(root, f"{{{soap}}}Header/{W}Security")
     wrapped, data = _one(security, f"{X}EncryptedKey"), _one(body, f"{X}EncryptedData")
-    if len(body) != 1 or data.get("Type") != f"{XENC}Content" or sum(1 for _ in root.iter(f"{X}EncryptedKey", f"{X}EncryptedData")) != 2:
+    if (
+        len(body) != 1
+        or data.get("Type") != f"{XENC}Content"
+        or sum(1 for _ in root.iter(f"{X}EncryptedKey", f"{X}EncryptedData")) != 2
+    ):
         raise BadEnvelope("one EncryptedKey in Security and one EncryptedData as the content of the Body are expected")
     _method(wrapped, f"{XENC11}rsa-oaep", DigestMethod=f"{XENC}sha256", MGF=f"{XENC11}mgf1sha256")
     _method(data, f"{XENC11}aes256-gcm")
     if not data.get("Id") or _one(wrapped, f"{X}ReferenceList/{X}DataReference").get("URI") != f"#{data.get('Id')}":
         raise BadEnvelope("the EncryptedKey is not for this EncryptedData")
     named = _one(wrapped, f"{D}KeyInfo/{W}SecurityTokenReference/{W}KeyIdentifier")
-    own = base64.b64encode(hashlib.sha1(certificate.public_bytes(Encoding.DER), usedforsecurity=False).digest()).decode()
+    own = base64.b64encode(
+        hashlib.sha1(certificate.public_bytes(Encoding.DER), usedforsecurity=False).digest()
+    ).decode()
     if named.get("ValueType") != f"{WSS11}ThumbprintSHA1" or (named.text or "").strip() != own:
         raise BadEnvelope("encrypted for another certificate than ours")
     try:

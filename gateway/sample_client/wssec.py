@@ -58,7 +58,10 @@ def parse(raw: bytes, *, published: bool = False) -> Element:
         raise BadEnvelope(f"not well-formed XML: {wrong}") from wrong
     if root.getroottree().docinfo.internalDTD is not None:
         raise BadEnvelope("a DOCTYPE is not allowed")
-    around = [*root.itersiblings(etree.ProcessingInstruction, preceding=True), *root.itersiblings(etree.ProcessingInstruction)]
+    around = [
+        *root.itersiblings(etree.ProcessingInstruction, preceding=True),
+        *root.itersiblings(etree.ProcessingInstruction),
+    ]
     if (around and not published) or next(root.iter(etree.ProcessingInstruction, etree.Entity), None) is not None:
         raise BadEnvelope("processing instructions and entities are not allowed")
     return root
@@ -231,7 +234,9 @@ def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[
     if not any(target is place for place in allowed):
         raise BadEnvelope(f"what {uri} names does not stand where the profile puts it")
     transforms = [step.get("Algorithm") for step in _one(reference, DS, "Transforms")]
-    if transforms not in ([EXC_C14N], [ENVELOPED, EXC_C14N]) or any(len(step) for step in _one(reference, DS, "Transforms")):
+    if transforms not in ([EXC_C14N], [ENVELOPED, EXC_C14N]) or any(
+        len(step) for step in _one(reference, DS, "Transforms")
+    ):
         raise BadEnvelope("a Reference has other transforms than exclusive c14n")
     if _one(reference, DS, "DigestMethod").get("Algorithm") != SHA256:
         raise BadEnvelope("a Reference is not digested with SHA-256")

@@ -92,7 +92,9 @@ def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now:
     building = made.data
     make_keys(made, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    Keyring(made).log_vkey.write_text(LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii")
+    Keyring(made).log_vkey.write_text(
+        LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii"
+    )
     engine = open_engine(made.database_url)
     try:
         migrate(engine)
@@ -119,7 +121,9 @@ def readdress(settings: Settings) -> None:
             part.replace(file)
 
 
-def _fill(connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool) -> list[Change]:
+def _fill(
+    connection: Connection, settings: Settings, base: str, endpoints: Mapping[str, str], now: float, province: bool
+) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
     for folder in catalogue_folders():
@@ -152,7 +156,9 @@ def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-def _approve(connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float) -> list[Change]:
+def _approve(
+    connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float
+) -> list[Change]:
     """As two officers would with `lgsp access approve`: each signs each grant of the province."""
     return [
         change
@@ -182,9 +188,13 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
         folder.mkdir(parents=True, mode=0o700)
         tls_key, sign_key = authority.new_private(), authority.new_private()
         hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
-        tls_certificate = authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency)
+        tls_certificate = authority.issue_tls(
+            tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency
+        )
         sign_certificate = authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=system.agency)
-        encrypt_certificate = authority.issue_encryption(sign, system.id, encrypt_key.public_key(), now, agency=system.agency)
+        encrypt_certificate = authority.issue_encryption(
+            sign, system.id, encrypt_key.public_key(), now, agency=system.agency
+        )
         write_secret(folder / "tls.key", authority.private_pem(tls_key))
         write_secret(folder / "sign.key", authority.private_pem(sign_key))
         write_secret(folder / "encrypt.key", authority.private_pem(encrypt_key))
@@ -206,7 +216,9 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
             "gateway_encrypt_key_id": DECRYPT_KEY_ID,
         }
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-        for file in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
+        for (
+            file
+        ) in folder.iterdir():  # whoever can write these chooses whom the system believes; no loose umask decides that
             file.chmod(0o600)
         if system is stranger:  # a certificate of the right authority, and yet nobody: for trying what is refused
             continue

@@ -62,7 +62,9 @@ def children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple
     data = str(settings.data)
     agents.prepare(settings, settings.data, endpoints(settings))
     started = [
-        Child(f"standin {name}", ["standin", name, "--data", data], STANDINS[name]) for name in endpoints(settings) if name not in without
+        Child(f"standin {name}", ["standin", name, "--data", data], STANDINS[name])
+        for name in endpoints(settings)
+        if name not in without
     ]
     started += [
         Child(f"agent {each.system}", ["agent", "run", str(each.config)], _AGENT)
@@ -92,7 +94,9 @@ def run_standin(settings: Settings, name: str, lifeline: int | None, ready: int 
 def run_traffic(settings: Settings, lifeline: int | None, ready: int | None, every: float) -> int:
     _end_with(lifeline)
     child.say_ready(ready)
-    return int(importlib.import_module(TRAFFIC).main(["--identities", str(settings.identities), "--every", str(every)]) or 0)
+    return int(
+        importlib.import_module(TRAFFIC).main(["--identities", str(settings.identities), "--every", str(every)]) or 0
+    )
 
 
 def _report(ready_file: Path, ready: int | None) -> None:

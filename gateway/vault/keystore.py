@@ -115,7 +115,11 @@ class KeyStore:
     def copies_of(self, key_id: str) -> list[Path]:
         if self.copies is None or not self.copies.is_dir():
             return []
-        return sorted(folder / self._path(key_id).name for folder in _dated(self.copies) if (folder / self._path(key_id).name).exists())
+        return sorted(
+            folder / self._path(key_id).name
+            for folder in _dated(self.copies)
+            if (folder / self._path(key_id).name).exists()
+        )
 
     # --- copies ---------------------------------------------------------------------------------------------------------
     def copy(self, now: float) -> int:

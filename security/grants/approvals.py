@@ -80,7 +80,9 @@ def load_public(pem: str) -> OfficerKey:
 
 
 def public_pem(public: OfficerKey) -> str:
-    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
+        "ascii"
+    )
 
 
 def thumbprint(public: OfficerKey) -> str:
@@ -128,7 +130,9 @@ def check(subject: str, content: bytes, proposer: str | None, officer: Officer, 
         raise Theirs("approval.invalid", subject=subject, officer=officer.id)
 
 
-def counted(content: bytes, proposer: str | None, approvals: Iterable[Approval], officers: Mapping[str, Officer]) -> tuple[str, ...]:
+def counted(
+    content: bytes, proposer: str | None, approvals: Iterable[Approval], officers: Mapping[str, Officer]
+) -> tuple[str, ...]:
     """The officers whose approvals of this very content hold."""
     found: dict[str, str] = {}
     for approval in approvals:

@@ -178,7 +178,14 @@ class Decision:
     def by(cls, through: tuple[Grant, ...]) -> Decision:
         """Allowed by these, in their order of rank."""
         limited = tuple(grant for grant in through if grant.quota is not None)
-        return cls(True, Reason.GRANTED, through[0], tuple(sorted({grant.fields for grant in through})), through=through, limited=limited)
+        return cls(
+            True,
+            Reason.GRANTED,
+            through[0],
+            tuple(sorted({grant.fields for grant in through})),
+            through=through,
+            limited=limited,
+        )
 
     def without(self, used_up: Collection[str]) -> Decision | None:
         """As it would be if these grants were not there; None where no grant is left that allows. Prohibitions have no quota."""
@@ -219,7 +226,11 @@ class Held:
         kept = self._kept.get(key)
         if kept is None or not kept[0] <= now < kept[1]:
             rows = self._fit.get(key) or self._fit.get((contract, ALL), ())
-            kept = (now, min((_until(grant, now) for grant in rows), default=math.inf), self._decide(rows, contract, now))
+            kept = (
+                now,
+                min((_until(grant, now) for grant in rows), default=math.inf),
+                self._decide(rows, contract, now),
+            )
             self._kept[key] = kept
         return kept[2]
 
@@ -246,14 +257,22 @@ class Held:
 
 def decide(grants: Iterable[Grant], request: Request, now: float) -> Decision:
     """Among several that allow, that of the agency comes before that of a role, then the newest, then the least id."""
-    held = [grant for grant in grants if grant.agency == request.agency or grant.role is not None and grant.role in request.roles]
+    held = [
+        grant
+        for grant in grants
+        if grant.agency == request.agency or grant.role is not None and grant.role in request.roles
+    ]
     return Held.of(held).decide(request.contract, request.operation, now)
 
 
 def judge(grant: Grant, now: float) -> Reason | None:
     """What one row says of a request that it fits; None for a prohibition that is not in force."""
     if grant.denies:
-        in_force = grant.state == ACTIVE and grant.valid_from <= now < grant.valid_until and (grant.hours is None or grant.hours.holds(now))
+        in_force = (
+            grant.state == ACTIVE
+            and grant.valid_from <= now < grant.valid_until
+            and (grant.hours is None or grant.hours.holds(now))
+        )
         return Reason.DENIED if in_force else None
     if now >= grant.valid_until:
         return Reason.EXPIRED
@@ -277,7 +296,9 @@ def _rank(grant: Grant) -> tuple[bool, float, str]:
     return grant.agency is None, -grant.valid_from, grant.id
 
 
-def refusal(decision: Decision, request: Request, ask: Words, now: float, notice: Mapping[str, Any] | None = None) -> Policy:
+def refusal(
+    decision: Decision, request: Request, ask: Words, now: float, notice: Mapping[str, Any] | None = None
+) -> Policy:
     """The failure to raise for a decision that refuses; `ask` names whom to ask, `notice` why and since when the grant is suspended."""
     nearest = decision.nearest
     facts: dict[str, Any] = {}

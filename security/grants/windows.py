@@ -73,7 +73,9 @@ class Hours:
     days: tuple[str, ...]
     start: str
     until: str
-    _open: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)  # seconds of a week from Monday, may run past its end
+    _open: tuple[tuple[int, int], ...] = field(
+        init=False, repr=False, compare=False
+    )  # seconds of a week from Monday, may run past its end
 
     def __post_init__(self) -> None:
         if not self.days or set(self.days) - set(DAYS) or len(set(self.days)) != len(self.days):
@@ -84,7 +86,9 @@ class Hours:
         object.__setattr__(self, "days", tuple(day for day in DAYS if day in self.days))
         start, until = _seconds(self.start) % _DAY, _seconds(self.until)
         length = (until - start) % _DAY or _DAY
-        object.__setattr__(self, "_open", tuple((at, at + length) for day in self.days for at in (DAYS.index(day) * _DAY + start,)))
+        object.__setattr__(
+            self, "_open", tuple((at, at + length) for day in self.days for at in (DAYS.index(day) * _DAY + start,))
+        )
 
     def holds(self, now: float) -> bool:
         at = (now + _MONDAY) % _WEEK
@@ -111,7 +115,9 @@ class Hours:
         if not isinstance(value, Mapping) or set(value) != {"days", "from", "until"}:
             raise ValueError("hours are {days, from, until}")
         days = value["days"]
-        if not isinstance(days, (list, tuple)) or not all(isinstance(each, str) for each in (*days, value["from"], value["until"])):
+        if not isinstance(days, (list, tuple)) or not all(
+            isinstance(each, str) for each in (*days, value["from"], value["until"])
+        ):
             raise ValueError('hours are texts: {days: [mon, tue], from: "07:00", until: "17:30"}')
         return cls(tuple(days), value["from"], value["until"])
 

@@ -75,7 +75,9 @@ class Authority:
         return private_pem(self.private, password)
 
     @classmethod
-    def from_pem(cls, certificate: bytes, private: bytes, above: Sequence[bytes] = (), password: bytes | None = None) -> Authority:
+    def from_pem(
+        cls, certificate: bytes, private: bytes, above: Sequence[bytes] = (), password: bytes | None = None
+    ) -> Authority:
         key = serialization.load_pem_private_key(private, password)
         if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
             raise Theirs("key.unacceptable", rule=type(key).__name__)
@@ -101,13 +103,22 @@ def make_issuer(root: Authority, name: str, now: float, *, days: int = 1825, org
     return Authority(_sign(_as_issuer(builder, path_length=0), root.private), private, (root.certificate, *root.above))
 
 
-def issue_server(issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS) -> bytes:
+def issue_server(
+    issuer: Authority, public: PublicKey, hosts: Sequence[str], now: float, *, days: int = TLS_DAYS
+) -> bytes:
     """The gateway's TLS certificate: it serves under `hosts`, and is the client of providers."""
     return issue_tls(issuer, GATEWAY, public, now, days=days, hosts=hosts)
 
 
 def issue_tls(
-    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = TLS_DAYS, hosts: Sequence[str] = (), agency: str = ""
+    issuer: Authority,
+    system: str,
+    public: PublicKey,
+    now: float,
+    *,
+    days: int = TLS_DAYS,
+    hosts: Sequence[str] = (),
+    agency: str = "",
 ) -> bytes:
     """A system's TLS certificate (PEM): always for a client, and with `hosts` (names or addresses) for a server too."""
     _within(days, TLS_DAYS)
@@ -116,14 +127,20 @@ def issue_tls(
     return _leaf(issuer, system, agency, public, now, days, names, uses, _usage(signs=True))
 
 
-def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = "") -> bytes:
+def issue_signing(
+    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
+) -> bytes:
     """A system's signing certificate (PEM); its extended key usage keeps it from being used for TLS."""
     _within(days, SIGNING_DAYS)
     names = [x509.UniformResourceIdentifier(URI + system)]
-    return _leaf(issuer, system, agency, public, now, days, names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True))
+    return _leaf(
+        issuer, system, agency, public, now, days, names, [_DOCUMENT_SIGNING], _usage(signs=True, commits=True)
+    )
 
 
-def issue_encryption(issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = "") -> bytes:
+def issue_encryption(
+    issuer: Authority, system: str, public: PublicKey, now: float, *, days: int = SIGNING_DAYS, agency: str = ""
+) -> bytes:
     """A system's encryption certificate (PEM): RSA for either protocol, P-256 for JOSE only."""
     _within(days, SIGNING_DAYS)
     is_rsa = isinstance(public, rsa.RSAPublicKey)
@@ -224,7 +241,9 @@ def _below(issuer: Authority, subject: x509.Name, public: PublicKey, now: float,
     builder = _builder(subject, above.subject, public, now, days, above.not_valid_after_utc)
     identifier = above.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    return builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    return builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+    )
 
 
 def _usage(

@@ -51,7 +51,9 @@ def path(certificate: x509.Certificate, authority: Sequence[x509.Certificate], n
     if not roots:
         raise ValueError("no root")
     builder = PolicyBuilder().store(Store(roots)).time(datetime.fromtimestamp(now, UTC).replace(tzinfo=None))
-    builder = builder.extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all())
+    builder = builder.extension_policies(
+        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
+    )
     try:
         return list(builder.build_client_verifier().verify(certificate, between).chain)
     except (VerificationError, x509.UnsupportedGeneralNameType) as trouble:
@@ -72,5 +74,9 @@ def _check_use(certificate: x509.Certificate, use: str) -> None:
             fits = value.digital_signature if use != "encrypt" else value.key_encipherment or value.key_agreement
             if not fits:
                 raise Theirs("key.unacceptable", rule=f"keyUsage, {use}")
-        if isinstance(value, x509.ExtendedKeyUsage) and use == "tls" and not {ExtendedKeyUsageOID.CLIENT_AUTH, ANY_USE} & set(value):
+        if (
+            isinstance(value, x509.ExtendedKeyUsage)
+            and use == "tls"
+            and not {ExtendedKeyUsageOID.CLIENT_AUTH, ANY_USE} & set(value)
+        ):
             raise Theirs("key.unacceptable", rule="extendedKeyUsage clientAuth")

@@ -77,7 +77,9 @@ def read_crl(data: bytes, authority: Iterable[x509.Certificate], now: float) -> 
 
 def listed(found: RevocationList, certificate: x509.Certificate) -> Status | None:
     """What a list says of a certificate; None where it does not speak of it."""
-    if certificate.issuer != found.crl.issuer or found.kinds == ("others" if _is_authority(certificate) else "authorities"):
+    if certificate.issuer != found.crl.issuer or found.kinds == (
+        "others" if _is_authority(certificate) else "authorities"
+    ):
         return None
     if found.partition and not found.partition & _points(certificate):
         return None
@@ -114,10 +116,17 @@ def _scope(crl: x509.CertificateRevocationList) -> tuple[frozenset[str], Literal
         if isinstance(value, x509.DeltaCRLIndicator):
             raise Unproven("a delta list, which says nothing of the rest")
         if isinstance(value, x509.IssuingDistributionPoint):
-            if value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs or value.relative_name:
+            if (
+                value.indirect_crl
+                or value.only_some_reasons
+                or value.only_contains_attribute_certs
+                or value.relative_name
+            ):
                 raise Unproven("an indirect list, or one of some reasons")
             partition = _uris(value.full_name or ())
-            kinds = "authorities" if value.only_contains_ca_certs else "others" if value.only_contains_user_certs else "all"
+            kinds = (
+                "authorities" if value.only_contains_ca_certs else "others" if value.only_contains_user_certs else "all"
+            )
         elif extension.critical:
             raise Unproven(f"the list has a critical extension {extension.oid.dotted_string}")
     return partition, kinds
@@ -179,7 +188,9 @@ def read_ocsp(data: bytes, certificate: x509.Certificate, issuer: x509.Certifica
         return Status("ocsp", True, start.timestamp(), until, digest)
     reason = single.revocation_reason or x509.ReasonFlags.unspecified
     when = single.revocation_time_utc
-    return Status("ocsp", False, start.timestamp(), until, digest, when.timestamp() if when is not None else None, reason.value)
+    return Status(
+        "ocsp", False, start.timestamp(), until, digest, when.timestamp() if when is not None else None, reason.value
+    )
 
 
 def _check_responder(answer: ocsp.OCSPResponse, issuer: x509.Certificate, now: float) -> None:
@@ -229,7 +240,11 @@ def _is_about(single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, is
     algorithm = single.hash_algorithm
     name = hashlib.new(algorithm.name, issuer.subject.public_bytes()).digest()
     key = hashlib.new(algorithm.name, _key_bits(issuer)).digest()
-    return (single.serial_number, single.issuer_name_hash, single.issuer_key_hash) == (certificate.serial_number, name, key)
+    return (single.serial_number, single.issuer_name_hash, single.issuer_key_hash) == (
+        certificate.serial_number,
+        name,
+        key,
+    )
 
 
 def _key_bits(certificate: x509.Certificate) -> bytes:
@@ -263,12 +278,23 @@ class Revoked(NamedTuple):
 def make_crl(issuer: Authority, revoked: Sequence[Revoked], number: int, now: float, lasts: float) -> bytes:
     """A whole list of what an issuer of the embedded authority has revoked (DER)."""
     start, end = (datetime.fromtimestamp(int(moment), UTC) for moment in (now, now + lasts))
-    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject).last_update(start).next_update(end)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(start)
+        .next_update(end)
+    )
     identifier = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+    )
     builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     for each in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(each.serial).revocation_date(datetime.fromtimestamp(int(each.at), UTC))
+        entry = (
+            x509.RevokedCertificateBuilder()
+            .serial_number(each.serial)
+            .revocation_date(datetime.fromtimestamp(int(each.at), UTC))
+        )
         flag = x509.ReasonFlags(each.reason)
         if flag is not x509.ReasonFlags.unspecified:  # RFC 5280 §5.3.1: left out rather than said
             entry = entry.add_extension(x509.CRLReason(flag), critical=False)

@@ -119,7 +119,11 @@ def _read(answer: bytes, digest: bytes, anchors: Sequence[x509.Certificate], non
     info, signer, certificates = _opened(answer, digest, nonce)
     _check_use(signer)
     try:
-        chains.path(signer, [*anchors, *(each for each in certificates if each.issuer != each.subject and each != signer)], info.time)
+        chains.path(
+            signer,
+            [*anchors, *(each for each in certificates if each.issuer != each.subject and each != signer)],
+            info.time,
+        )
     except ValueError as trouble:
         raise Unstamped(f"its certificate does not lead to a trusted anchor: {str(trouble)[:200]}") from None
     return Stamp(info.time, signer, info.serial, info.policy)
@@ -243,7 +247,9 @@ def _named(values: dict[str, bytes], certificates: Sequence[x509.Certificate]) -
     raise Unstamped("the certificate that signed did not come with it")
 
 
-def _check_signature(signer: x509.Certificate, algorithm: str, digest_oid: str, signature: bytes, covered: bytes) -> None:
+def _check_signature(
+    signer: x509.Certificate, algorithm: str, digest_oid: str, signature: bytes, covered: bytes
+) -> None:
     try:
         key = signer.public_key()
     except UNREADABLE:

@@ -17,7 +17,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from security.transparency.checkpoint import NoteError, SignatureLine, b64, signature_line, signature_lines, split_note, unb64
+from security.transparency.checkpoint import (
+    NoteError,
+    SignatureLine,
+    b64,
+    signature_line,
+    signature_lines,
+    split_note,
+    unb64,
+)
 from security.transparency.merkle import HASH
 
 _COSIGNATURE: Final = b"\x04"

@@ -23,7 +23,9 @@ from security.transparency.merkle import leaf_hash
 VERSION: Final = 1
 SALT: Final = 16
 _text: Final = encode_basestring
-_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 

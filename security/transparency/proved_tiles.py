@@ -59,5 +59,7 @@ class ProvedTiles:
     def _whole(self, level: int, number: int, width: int) -> bytes:
         hashes = self._read(level, number, width)
         if len(hashes) < width * HASH:
-            raise ProofError(f"{tile_path(level, number, width)}: missing, or it holds {len(hashes) // HASH} hashes of {width}")
+            raise ProofError(
+                f"{tile_path(level, number, width)}: missing, or it holds {len(hashes) // HASH} hashes of {width}"
+            )
         return hashes[: width * HASH]

@@ -49,12 +49,16 @@ _KEY, _DATA, _METHOD = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData", f"
 _CIPHER, _VALUE = f"{{{XENC}}}CipherData", f"{{{XENC}}}CipherValue"
 _LIST, _DATA_REFERENCE = f"{{{XENC}}}ReferenceList", f"{{{XENC}}}DataReference"
 _KEY_INFO, _DIGEST, _MGF = f"{{{DS}}}KeyInfo", f"{{{DS}}}DigestMethod", f"{{{XENC11}}}MGF"
-_X509_DATA, _ISSUER_SERIAL, _SERIAL = (f"{{{DS}}}{name}" for name in ("X509Data", "X509IssuerSerial", "X509SerialNumber"))
+_X509_DATA, _ISSUER_SERIAL, _SERIAL = (
+    f"{{{DS}}}{name}" for name in ("X509Data", "X509IssuerSerial", "X509SerialNumber")
+)
 _OAEP_STEPS: Final = {_DIGEST: DIGEST_SHA256, _MGF: MGF1_SHA256}
 # EncryptedKey, its EncryptionMethod, CipherData, CipherValue, ReferenceList, DataReference; EncryptedData, and three of these again.
 _ALL: Final = 10
 _COUNT: Final = etree.XPath("count(//x:*)", namespaces={"x": XENC})
-_MARK: Final = "decrypted"  # a processing instruction holds the place of what is decrypted: no document here has another
+_MARK: Final = (
+    "decrypted"  # a processing instruction holds the place of what is decrypted: no document here has another
+)
 _MARKED: Final = etree.tostring(etree.ProcessingInstruction(_MARK))
 
 
@@ -74,7 +78,9 @@ class BodyKeys:
             if not isinstance(key.private, rsa.RSAPrivateKey):
                 continue
             certificate = x509.load_der_x509_certificate(key.certificate_der)
-            self._named[THUMBPRINT_SHA1, hashlib.sha1(key.certificate_der, usedforsecurity=False).digest()] = key.private
+            self._named[THUMBPRINT_SHA1, hashlib.sha1(key.certificate_der, usedforsecurity=False).digest()] = (
+                key.private
+            )
             # Serial numbers of our own few certificates: with 160 random bits the issuer's name, which stacks spell in many ways, adds nothing.
             self._named[_SERIAL, certificate.serial_number] = key.private
             try:
@@ -86,7 +92,9 @@ class BodyKeys:
     def find(self, kind: str, name: bytes | int) -> rsa.RSAPrivateKey:
         found = self._named.get((kind, name))
         if found is None:
-            raise Theirs("body.decryption")  # the same as for a wrong key: whoever encrypted must take the right certificate
+            raise Theirs(
+                "body.decryption"
+            )  # the same as for a wrong key: whoever encrypted must take the right certificate
         return found
 
 

@@ -22,7 +22,17 @@ from contracts.wire.soap import Version
 from security.freshness import SKEW
 from security.keys import ECDSA_P256, RSA_PKCS1, VerifyKey, thumbprint
 from security.wssec.names import BASE64_BINARY, LGSP, WSA, WSSE, WSU, X509V3
-from security.wssec.sign import BODY_CLOSE, INFO_CLOSE, KEY_INFO, MAX_LIFE, SECURITY_OPEN, SIGNATURE_OPEN, frame, info_open, reference
+from security.wssec.sign import (
+    BODY_CLOSE,
+    INFO_CLOSE,
+    KEY_INFO,
+    MAX_LIFE,
+    SECURITY_OPEN,
+    SIGNATURE_OPEN,
+    frame,
+    info_open,
+    reference,
+)
 
 MAX_BYTES: Final = 65_536
 _ALGORITHMS: Final = frozenset({ECDSA_P256, RSA_PKCS1})
@@ -32,13 +42,19 @@ _STAMP: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-
 # Visible ASCII that stands for itself: no reference, no tag, nothing that a reader would strip.
 _HEADER: Final = re.compile(
     rb'<(?:wsa:(Action|MessageID|To|RelatesTo) xmlns:wsa="%b"|lgsp:(Caller) xmlns:lgsp="%b") xmlns:wsu="%b" wsu:Id="([a-z-]{1,32})">'
-    rb"([!-%%'-;=?-~]{1,512})</(?:wsa:\1|lgsp:\2)>" % (re.escape(WSA.encode()), re.escape(LGSP.encode()), re.escape(WSU.encode()))
+    rb"([!-%%'-;=?-~]{1,512})</(?:wsa:\1|lgsp:\2)>"
+    % (re.escape(WSA.encode()), re.escape(LGSP.encode()), re.escape(WSU.encode()))
 )
 _STAMP_AND_TOKEN: Final = re.compile(
     rb'(<wsu:Timestamp xmlns:wsu="%b" wsu:Id="timestamp"><wsu:Created>(%b)</wsu:Created><wsu:Expires>(%b)</wsu:Expires></wsu:Timestamp>)'
     rb'(<wsse:BinarySecurityToken xmlns:wsse="%b" xmlns:wsu="%b" EncodingType="%b" ValueType="%b" wsu:Id="token">([A-Za-z0-9+/]{1,16384}={0,2})'
     rb"</wsse:BinarySecurityToken>)"
-    % (re.escape(WSU.encode()), _STAMP, _STAMP, *(re.escape(each.encode()) for each in (WSSE, WSU, BASE64_BINARY, X509V3)))
+    % (
+        re.escape(WSU.encode()),
+        _STAMP,
+        _STAMP,
+        *(re.escape(each.encode()) for each in (WSSE, WSU, BASE64_BINARY, X509V3)),
+    )
 )
 _VALUE: Final = re.compile(rb"<ds:SignatureValue>([A-Za-z0-9+/]{1,2048}={0,2})</ds:SignatureValue>")
 
@@ -119,7 +135,9 @@ def _thumbprint(token: bytes) -> str:
 
 def _signed_info(algorithm: str, parts: dict[str, bytes]) -> bytes:
     """The SignedInfo that names each part once, and nothing else, with its digest."""
-    return b"".join([info_open(algorithm), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE])
+    return b"".join(
+        [info_open(algorithm), *[reference(ident.encode("ascii"), part) for ident, part in parts.items()], INFO_CLOSE]
+    )
 
 
 def _timely(created: bytes, expires: bytes, now: float) -> bool:

@@ -47,8 +47,12 @@ KEY_INFO: Final = (
     "</wsse:SecurityTokenReference></ds:KeyInfo></ds:Signature></wsse:Security></soap:Header>"
 ).encode()
 _REFERENCE: Final = (
-    b'<ds:Reference URI="#%b"><ds:Transforms><ds:Transform Algorithm="' + EXC_C14N.encode() + b'"></ds:Transform></ds:Transforms>'
-    b'<ds:DigestMethod Algorithm="' + DIGEST_SHA256.encode() + b'"></ds:DigestMethod><ds:DigestValue>%b</ds:DigestValue></ds:Reference>'
+    b'<ds:Reference URI="#%b"><ds:Transforms><ds:Transform Algorithm="'
+    + EXC_C14N.encode()
+    + b'"></ds:Transform></ds:Transforms>'
+    b'<ds:DigestMethod Algorithm="'
+    + DIGEST_SHA256.encode()
+    + b'"></ds:DigestMethod><ds:DigestValue>%b</ds:DigestValue></ds:Reference>'
 )
 _OWN_PREFIX: Final = re.compile(rb'xmlns:(?:soap|wsu)="')
 _SPECIAL: Final = re.compile(r"[&<>\r]")
@@ -63,7 +67,10 @@ def escape(text: str) -> str:
 def _header(namespace: str, prefix: str, local: str, ident: str, text: str) -> tuple[str, bytes]:
     # Canonical XML orders namespace declarations by prefix: lgsp and wsa both come before wsu.
     name = f"{prefix}:{local}"
-    return ident, f'<{name} xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}">{escape(text)}</{name}>'.encode()
+    return (
+        ident,
+        f'<{name} xmlns:{prefix}="{namespace}" xmlns:wsu="{WSU}" wsu:Id="{ident}">{escape(text)}</{name}>'.encode(),
+    )
 
 
 def caller_block(agency: str, system: str) -> tuple[str, bytes]:
@@ -85,7 +92,9 @@ def receipt_block(transfer: str, hashes: Sequence[tuple[str, bytes]], checkpoint
 def _prepared(certificate_der: bytes, algorithm: str) -> tuple[bytes, bytes, bytes]:
     """What is the same for all messages of a key: its token, the Reference to it, and how SignedInfo begins."""
     if algorithm == ED25519:
-        raise Theirs("signature.algorithm", where="ds:SignatureMethod", algorithm=algorithm, expected="ecdsa-sha256, rsa-sha256")
+        raise Theirs(
+            "signature.algorithm", where="ds:SignatureMethod", algorithm=algorithm, expected="ecdsa-sha256, rsa-sha256"
+        )
     token = (
         f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}" wsu:Id="token">'
         f"{base64.b64encode(certificate_der).decode('ascii')}</wsse:BinarySecurityToken>"
@@ -122,7 +131,9 @@ def _body(opened: bytes, content: bytes) -> bytes:
     if _OWN_PREFIX.search(content) is None:
         return whole
     # The content declares a prefix that Body declares too: canonical XML would not write it again (a Fault, say).
-    element = etree.fromstring(whole, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False))
+    element = etree.fromstring(
+        whole, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    )
     return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
 
 
@@ -145,7 +156,10 @@ def sign_envelope(
     envelope_open, body_open = frame(version)
     signed_body = _body(body_open, body)
     stamp = f"{_STAMP_OPEN}{rfc3339(now)}</wsu:Created><wsu:Expires>{rfc3339(now + lifetime)}</wsu:Expires></wsu:Timestamp>".encode()
-    headers = [_header(WSA, "wsa", "Action", "action", action), _header(WSA, "wsa", "MessageID", "message-id", message_id)]
+    headers = [
+        _header(WSA, "wsa", "Action", "action", action),
+        _header(WSA, "wsa", "MessageID", "message-id", message_id),
+    ]
     if to is not None:
         headers.append(_header(WSA, "wsa", "To", "to", to))
     if relates_to is not None:

@@ -74,7 +74,9 @@ def c14n(element: Element, prefixes: list[str] | None) -> bytes:
         if "#default" in prefixes:
             element = _knowing_default(element)
     try:
-        return etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False, inclusive_ns_prefixes=prefixes)
+        return etree.tostring(
+            element, method="c14n", exclusive=True, with_comments=False, with_tail=False, inclusive_ns_prefixes=prefixes
+        )
     except etree.C14NError:
         raise malformed(short(str(element.tag)), "Exclusive C14N 1.0") from None
 
@@ -106,7 +108,9 @@ def _only(element: Element, tag: str, where: str) -> Element:
 def _exclusive(method: Element, where: str) -> list[str] | None:
     """The InclusiveNamespaces PrefixList of an exclusive C14N (None without one), or the refusal of another algorithm."""
     if method.get("Algorithm") != EXC_C14N:
-        raise Theirs("signature.algorithm", where=where, algorithm=(method.get("Algorithm") or "")[:120], expected=EXC_C14N)
+        raise Theirs(
+            "signature.algorithm", where=where, algorithm=(method.get("Algorithm") or "")[:120], expected=EXC_C14N
+        )
     children = children_of(method)
     if not children:
         return None
@@ -170,8 +174,13 @@ def read_signed_info(info: Element, key: VerifyKey) -> tuple[list[str] | None, b
             return None, canonical, read
     children = children_of(info)
     tags = [c.tag for c in children[:2]]
-    if tags != [f"{{{DS}}}CanonicalizationMethod", f"{{{DS}}}SignatureMethod"] or not 3 <= len(children) <= 2 + MAX_REFERENCES:
-        raise malformed("ds:SignedInfo", f"ds:CanonicalizationMethod, ds:SignatureMethod, ds:Reference 1…{MAX_REFERENCES}")
+    if (
+        tags != [f"{{{DS}}}CanonicalizationMethod", f"{{{DS}}}SignatureMethod"]
+        or not 3 <= len(children) <= 2 + MAX_REFERENCES
+    ):
+        raise malformed(
+            "ds:SignedInfo", f"ds:CanonicalizationMethod, ds:SignatureMethod, ds:Reference 1…{MAX_REFERENCES}"
+        )
     prefixes = _exclusive(children[0], "ds:CanonicalizationMethod")
     used = children[1].get("Algorithm") or ""
     if used != expected or len(children[1]):
@@ -201,5 +210,12 @@ def _read_reference(reference: Element, number: int) -> Reference:
     prefixes = _exclusive(transforms[-1], f"{where}/ds:Transform[{len(transforms)}]")
     method = children[1].get("Algorithm")
     if method != DIGEST_SHA256 or len(children[1]):
-        raise Theirs("signature.algorithm", where=f"{where}/ds:DigestMethod", algorithm=(method or "")[:120], expected=DIGEST_SHA256)
-    return Reference(uri[1:], prefixes, binascii.b2a_base64(base64_of(children[2], f"{where}/ds:DigestValue"), newline=False))
+        raise Theirs(
+            "signature.algorithm",
+            where=f"{where}/ds:DigestMethod",
+            algorithm=(method or "")[:120],
+            expected=DIGEST_SHA256,
+        )
+    return Reference(
+        uri[1:], prefixes, binascii.b2a_base64(base64_of(children[2], f"{where}/ds:DigestValue"), newline=False)
+    )

@@ -33,7 +33,16 @@ from security.wssec.names import (
     short,
 )
 from security.wssec.sign import MAX_LIFE, caller_block, receipt_block, sign_envelope
-from security.wssec.signed_info import Element, Reference, base64_of, c14n, children_of, malformed, read_signed_info, text_of
+from security.wssec.signed_info import (
+    Element,
+    Reference,
+    base64_of,
+    c14n,
+    children_of,
+    malformed,
+    read_signed_info,
+    text_of,
+)
 
 __all__ = ["FindKey", "VerifiedEnvelope", "caller_block", "receipt_block", "sign_envelope", "verify_envelope"]
 
@@ -50,13 +59,17 @@ _MUST_SIGN: Final = (f"{{{WSA}}}", f"{{{LGSP}}}")
 _WSA_KNOWN: Final = frozenset({"Action", "MessageID", "To", "RelatesTo", "From", "ReplyTo", "FaultTo"})
 # Steps apart, never a union: libxml2 merges unions in quadratic time, and this runs before anything is proven.
 _WSU_IDS: Final = etree.XPath("descendant-or-self::*/@u:Id", namespaces={"u": WSU}, smart_strings=False)
-_OTHER_IDS: Final = tuple(etree.XPath(f"descendant-or-self::*/@{name}", smart_strings=False) for name in ("Id", "ID", "xml:id"))
+_OTHER_IDS: Final = tuple(
+    etree.XPath(f"descendant-or-self::*/@{name}", smart_strings=False) for name in ("Id", "ID", "xml:id")
+)
 _TOO_WIDE: Final = etree.XPath(f"boolean(descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}])")
 _UNUSUAL: Final = etree.XPath(
     "descendant-or-self::*/@Id or descendant-or-self::*/@ID or descendant-or-self::*/@xml:id"
     f" or descendant-or-self::*/@*[{MAX_ATTRIBUTES + 1}]"
 )
-_BY_ID: Final = etree.XPath("descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU})
+_BY_ID: Final = etree.XPath(
+    "descendant-or-self::*[@u:Id=$id or @Id=$id or @ID=$id or @xml:id=$id]", namespaces={"u": WSU}
+)
 _TAG: Final = re.compile(rb"<[^<>]*>")  # as lxml writes them: neither sign stands in an attribute or a text
 _DECLARED: Final = re.compile(rb'\sxmlns(?::[^=\s]+)?="([^"]+)"')
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")

@@ -18,7 +18,9 @@ FEED = "/feeds/dossier-status/v1"
 
 def enrolled(world: World, system: str, number: int, since: float) -> DecryptKey:
     private, name = new_private(), f"{system}.encrypt-{number}"
-    certificate = issue_encryption(make_issuer(make_root("Root", since), "Signing", since), system, private.public_key(), since)
+    certificate = issue_encryption(
+        make_issuer(make_root("Root", since), "Signing", since), system, private.public_key(), since
+    )
     with writing(world.engine) as connection:
         store.add_key(connection, name, system, "encrypt", certificate)
         world.services.registry.refresh(connection)

@@ -83,7 +83,9 @@ def reference(info: etree._Element, uri: str | None, *transforms: str | bytes, d
         made.set("URI", uri)
     holder = etree.SubElement(made, f"{{{DS}}}Transforms")
     for each in transforms or (EXC_C14N,):
-        holder.append(etree.fromstring(each) if isinstance(each, bytes) else etree.Element(f"{{{DS}}}Transform", Algorithm=each))
+        holder.append(
+            etree.fromstring(each) if isinstance(each, bytes) else etree.Element(f"{{{DS}}}Transform", Algorithm=each)
+        )
     etree.SubElement(made, f"{{{DS}}}DigestMethod", Algorithm="http://www.w3.org/2001/04/xmlenc#sha256")
     etree.SubElement(made, f"{{{DS}}}DigestValue").text = digest
     return made

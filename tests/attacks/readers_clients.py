@@ -59,19 +59,32 @@ def plain_answers() -> Iterable[Try]:
 )
 def told() -> Iterable[Try]:
     for name, make in TEXTS.items():
-        yield Try(f"receipt: {name}", lambda text: answers.Receipt.from_headers({"lgsp-receipt": text, "lgsp-transfer": text}), make)
+        yield Try(
+            f"receipt: {name}",
+            lambda text: answers.Receipt.from_headers({"lgsp-receipt": text, "lgsp-transfer": text}),
+            make,
+        )
         yield Try(f"later: {name}", lambda text: answers.Problem.from_rest(503, {"retry-after": text}, b""), make)
     findings = {"findings": lambda n: {"code": "a", "findings": [{"here": "a"}] * n}, "messages": lambda n: {"code": "a", "messages": {f"a{at}": {} for at in range(n)}}}  # fmt: skip
     for name, made in findings.items():
         yield Try(
-            f"problem: {name}", lambda raw: answers.Problem.from_rest(400, {}, raw), lambda n, m=made: json.dumps(m(n)).encode(), 50_000
+            f"problem: {name}",
+            lambda raw: answers.Problem.from_rest(400, {}, raw),
+            lambda n, m=made: json.dumps(m(n)).encode(),
+            50_000,
         )
     units = ["Finding", "Title", "Detail", "Next", "Code", "Hash"]
     for unit in units:
-        make_ = again(b'<l:%b xml:lang="vi"/>' % unit.encode(), b'<f xmlns:l="%b"><l:Problem>' % soap.LGSP.encode(), b"</l:Problem></f>")
+        make_ = again(
+            b'<l:%b xml:lang="vi"/>' % unit.encode(),
+            b'<f xmlns:l="%b"><l:Problem>' % soap.LGSP.encode(),
+            b"</l:Problem></f>",
+        )
         yield Try(f"fault: {unit}", lambda raw: answers.Problem.from_fault(500, soap.parse_xml(raw)), make_, 50_000)
         yield Try(f"sample fault: {unit}", lambda raw: soapclient.Fault.read(wssec.parse(raw)), make_, 50_000)
-        yield Try(f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000)
+        yield Try(
+            f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000
+        )
 
 
 @reader(
@@ -85,17 +98,31 @@ def told() -> Iterable[Try]:
 def documents_of_the_gateway() -> Iterable[Try]:
     _, key, good = note()
     sample = audit.LogKey.parse(key.text())
-    proof = {"leaf": base64.b64encode(__import__("hashlib").sha256(b"\x00a").digest()).decode(), "proof": [], "index": 0, "phase": "a"}
+    proof = {
+        "leaf": base64.b64encode(__import__("hashlib").sha256(b"\x00a").digest()).decode(),
+        "proof": [],
+        "index": 0,
+        "phase": "a",
+    }
     pem = known().issuer.certificate.public_bytes(Encoding.PEM).decode()
     made: dict[str, Callable[[int], Any]] = {
         "entries": lambda n: {"checkpoint": good, "entries": [proof] * n, "transfer": "a"},
         "a proof": lambda n: {"checkpoint": good, "entries": [proof | {"proof": [proof["leaf"]] * n}], "transfer": "a"},
         "a note": lambda n: {"checkpoint": good + "— b YWFhYWFh\n" * n, "entries": [], "transfer": "a"},
-        "entries and a note": lambda n: {"checkpoint": good + "— b YWFhYWFh\n" * n, "entries": [proof] * n, "transfer": "a"},
+        "entries and a note": lambda n: {
+            "checkpoint": good + "— b YWFhYWFh\n" * n,
+            "entries": [proof] * n,
+            "transfer": "a",
+        },
         "events": lambda n: {"events": [{}] * n, "next": "a", "more": True},
         "keys": lambda n: {"sign": [{"id": "a", "certificate": pem, "chain": [pem]}] * n, "encrypt": []},
         "a chain": lambda n: {"sign": [{"id": "a", "certificate": pem, "chain": [pem] * n}], "encrypt": []},
-        "a successor": lambda n: {"vkey": key.text(), "origin": "log", "checkpoint": good + "— b YWFhYWFh\n" * n, "proof": ["YWFh"] * n},
+        "a successor": lambda n: {
+            "vkey": key.text(),
+            "origin": "log",
+            "checkpoint": good + "— b YWFhYWFh\n" * n,
+            "proof": ["YWFh"] * n,
+        },
         "a protection": lambda n: {"protection": "a" * n},
     }
     readers: dict[str, Callable[[bytes], object]] = {
@@ -107,7 +134,9 @@ def documents_of_the_gateway() -> Iterable[Try]:
         "sample proof": lambda raw: audit.check_proof(raw, sample),
     }
     for which, read in readers.items():
-        yield from [Try(f"{which}: {name}", read, lambda n, m=m: json.dumps(m(n)).encode(), 2_000) for name, m in made.items()]
+        yield from [
+            Try(f"{which}: {name}", read, lambda n, m=m: json.dumps(m(n)).encode(), 2_000) for name, m in made.items()
+        ]
 
 
 class _Said:
@@ -153,7 +182,9 @@ def statements() -> Iterable[Try]:
         "numbers": lambda n: [item | {"messages": list(range(n))}],
     }
     for name, given in values.items():
-        yield Try(f"JSON: {name}", lambda v: reconciliation.from_json({"day": "2026-11-24", "counts": v}), given, 50_000)
+        yield Try(
+            f"JSON: {name}", lambda v: reconciliation.from_json({"day": "2026-11-24", "counts": v}), given, 50_000
+        )
 
 
 @reader("gateway.client.soap:content_of", "gateway.sample_client.wssec:parse")
@@ -196,7 +227,8 @@ def asked() -> Iterable[Try]:
     }  # fmt: skip
     checks = Checks.compile(spec, lambda each: each)
     form = Checks.compile(
-        {"requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}}}, lambda each: each
+        {"requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}}},
+        lambda each: each,
     )
     parameter: Parameter = checks.parameters[0]
 
@@ -206,17 +238,34 @@ def asked() -> Iterable[Try]:
 
     for name, make in TEXTS.items():
         yield Try(f"parameter: {name}", lambda text: parameter.read(text, []), make)
-        yield Try(f"query: {name}", lambda text: checks.read_parameters({RECEIVED: Received(f"a={text}")}), make, 50_000)
-        yield Try(f"form: {name}", lambda text: form.read_form({RECEIVED: Received(raw=text.encode(), kind=FORM)}), make, 50_000)
+        yield Try(
+            f"query: {name}", lambda text: checks.read_parameters({RECEIVED: Received(f"a={text}")}), make, 50_000
+        )
+        yield Try(
+            f"form: {name}",
+            lambda text: form.read_form({RECEIVED: Received(raw=text.encode(), kind=FORM)}),
+            make,
+            50_000,
+        )
         yield Try(f"if-none-match: {name}", lambda text: api_audit._is_known("a", text), make)
         yield Try(f"accept-encoding: {name}", api_audit._takes_gzip, make)
-        yield Try(f"SOAP document: {name}", lambda text: documents.soap_document(None, text.encode(), "https://a"), make)
-        yield Try(f"target: {name}", lambda text: body.target_uri({body.TARGET: b"/" + text.encode(), "headers": []}, "https://a"), make)
+        yield Try(
+            f"SOAP document: {name}", lambda text: documents.soap_document(None, text.encode(), "https://a"), make
+        )
+        yield Try(
+            f"target: {name}",
+            lambda text: body.target_uri({body.TARGET: b"/" + text.encode(), "headers": []}, "https://a"),
+            make,
+        )
         yield Try(f"certificate of a proxy: {name}", edge._thumbprint, make)
     yield Try("names", lambda text: _pairs(text, "query", []), lambda n: "&".join(f"a{at}=1" for at in range(n)))
     for name, raw in list(JSON.items())[::3]:
         yield Try(f"JSON: {name}", lambda given: checks.read_json({RECEIVED: Received(raw=given)}), raw, 100_000)
-    yield Try("a text of a pattern", lambda given: checks.read_json({RECEIVED: Received(raw=given)}), again(b"a", b'{"a":"', b'!"}'))
+    yield Try(
+        "a text of a pattern",
+        lambda given: checks.read_json({RECEIVED: Received(raw=given)}),
+        again(b"a", b'{"a":"', b'!"}'),
+    )
 
     def received(pieces: list[bytes]) -> bytes:
         left = list(reversed(pieces))
@@ -250,12 +299,20 @@ def samples() -> Iterable[Try]:
         yield Try(f"string: {name}", fields.read_string, lambda n, m=make: f'"{m(n)}"', 50_000)
         yield Try(f"key: {name}", audit.LogKey.parse, make, 50_000)
         yield Try(
-            f"checkpoint: {name}", lambda text: audit.read_checkpoint(text, sample), lambda n, m=make: m(n) + "\n\n" + m(n) + "\n", 50_000
+            f"checkpoint: {name}",
+            lambda text: audit.read_checkpoint(text, sample),
+            lambda n, m=make: m(n) + "\n\n" + m(n) + "\n",
+            50_000,
         )
         yield Try(f"receipt: {name}", lambda text: audit.Receipt.from_headers({"lgsp-receipt": text}), make, 50_000)
         yield Try(f"digest: {name}", lambda text: httpsig.digest_fits(text, b""), make, 50_000)
         yield Try(f"signed: {name}", _verified, lambda n, m=make: m(n).replace("a=", "sig1=", 1), 50_000)
-    yield Try("signatures below", lambda text: audit.read_checkpoint(text, sample), lambda n: good + "— b YWFhYWFh\n" * n, 50_000)
+    yield Try(
+        "signatures below",
+        lambda text: audit.read_checkpoint(text, sample),
+        lambda n: good + "— b YWFhYWFh\n" * n,
+        50_000,
+    )
 
 
 def _verified(text: str) -> object:
@@ -274,7 +331,11 @@ def _verified(text: str) -> object:
 def sample_proofs() -> Iterable[Try]:
     private = known().encrypt.private
     certificate = load_pem_x509_certificate(authority.certificate_pem(known().issuer.certificate))
-    for name, make in {"points": again(b"."), "letters": again(b"a"), "parts": again(b"YWFh", b"YWFh.YWFh.", b".YWFh.YWFh")}.items():
+    for name, make in {
+        "points": again(b"."),
+        "letters": again(b"a"),
+        "parts": again(b"YWFh", b"YWFh.YWFh.", b".YWFh.YWFh"),
+    }.items():
         yield Try(f"unseal: {name}", lambda raw: jose.unseal(raw, "a", private, lambda _: [], NOW), make)  # type: ignore[arg-type]
     for name, make in list(XML.items())[::3]:
         yield Try(f"decrypt: {name}", lambda raw: wscrypt.decrypt(wssec.parse(raw), private, certificate), make, 50_000)  # type: ignore[arg-type]

@@ -16,7 +16,9 @@ from tests.attacks.readers_wire import JSON, XML, again, numbered
 from tests.attacks.reading import Try, reader
 from tests.size import FULL
 
-_FEW = 2_000 if FULL else 128  # places of one message are bounded (MAX_PLACES), and so is the draft that is made of them
+_FEW = (
+    2_000 if FULL else 128
+)  # places of one message are bounded (MAX_PLACES), and so is the draft that is made of them
 _XS = "http://www.w3.org/2001/XMLSchema"
 _WSDL = f"""<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:t="urn:t"
  xmlns:x="{_XS}" targetNamespace="urn:t"><w:types><x:schema targetNamespace="urn:t"><x:element name="a" type="t:A"/>
@@ -60,7 +62,10 @@ def interfaces() -> Iterable[Try]:
         "parts": ("MESSAGE", numbered(b'<w:part name="qN" element="t:a"/>')),
         "faults": ("OPERATION", again(b'<w:fault name="f" message="t:m"/>')),
         "operations": ("PORT", numbered(b'<w:operation name="oN"><w:input message="t:m"/></w:operation>')),
-        "bound operations": ("BINDING", numbered(b'<w:operation name="oN"><s:operation soapAction="u"/></w:operation>')),
+        "bound operations": (
+            "BINDING",
+            numbered(b'<w:operation name="oN"><s:operation soapAction="u"/></w:operation>'),
+        ),
         "headers": ("BODY", again(b'<s:header message="t:m" part="p" use="literal"/>')),
         "bodies": ("BODY", again(b'<s:body use="literal"/>')),
         "messages": ("TOP", numbered(b'<w:message name="mN"><w:part name="p" element="t:a"/></w:message>')),
@@ -99,7 +104,9 @@ def descriptions() -> Iterable[Try]:
     def whole(schemas: dict[str, Any], **more: Any) -> bytes:
         body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}
         call = {"operationId": "a", "requestBody": body, "responses": {"200": body}, **more}
-        return json.dumps({"openapi": "3.0.0", "paths": {"/a": {"post": call}}, "components": {"schemas": schemas}}).encode()
+        return json.dumps(
+            {"openapi": "3.0.0", "paths": {"/a": {"post": call}}, "components": {"schemas": schemas}}
+        ).encode()
 
     text = {"type": "string"}
     made: dict[str, Callable[[int], bytes]] = {
@@ -125,7 +132,14 @@ def descriptions() -> Iterable[Try]:
     }  # fmt: skip
     yield from [Try(name, openapi, make, _FEW) for name, make in made.items() if FULL or "often" not in name]
     yield from [Try(f"JSON: {name}", openapi, make, 1_000) for name, make in list(JSON.items())[::7]]
-    for name, unit in {"items": b"- a\n", "names": b"aN: 1\n", "deep": b"- ", "flow": b"[", "numbers": b"- 1e9\n", "digits": b"1"}.items():
+    for name, unit in {
+        "items": b"- a\n",
+        "names": b"aN: 1\n",
+        "deep": b"- ",
+        "flow": b"[",
+        "numbers": b"- 1e9\n",
+        "digits": b"1",
+    }.items():
         yield Try(f"YAML: {name}", openapi, numbered(unit, b"openapi: 3.0.0\na:\n"), 1_000)
 
 

@@ -71,7 +71,11 @@ def notes() -> Iterable[Try]:
         yield from [Try(f"{which}: {name}", read, make, 400_000) for name, make in grown.items()]
 
 
-@reader("security.transparency.tiles:parse_path", "security.transparency.tiles:parse_bundle", "security.transparency.tiles:split_hashes")
+@reader(
+    "security.transparency.tiles:parse_path",
+    "security.transparency.tiles:parse_bundle",
+    "security.transparency.tiles:split_hashes",
+)
 def tile_texts() -> Iterable[Try]:
     yield from [Try(f"path: {name}", tiles.parse_path, make, 400_000) for name, make in TEXTS.items()]
     yield Try("bundle", tiles.parse_bundle, again(b"\x00\x01a"))

@@ -60,7 +60,9 @@ JSON: dict[str, Bytes] = {
     "long exponent": again(b"9", b"1e"),
     "zeros": again(b"0.0000000001,", b"[", b"1]"),
     "another number each": numbered(b"N,", b"[", b"1]"),
-    "numbers of one hash": lambda number: b"[" + b",".join(b"%d" % (at * ((1 << 61) - 1)) for at in range(number)) + b"]",
+    "numbers of one hash": lambda number: (
+        b"[" + b",".join(b"%d" % (at * ((1 << 61) - 1)) for at in range(number)) + b"]"
+    ),
     "fields": numbered(b'"aN":1,', b"{", b'"":1}'),
     "one field again and again": again(b'"a":1,', b"{", b'"a":1}'),
     "bytes that are no UTF-8, after many lines": again(b"\n", b"", b"\xff"),
@@ -112,7 +114,11 @@ def json_texts() -> Iterable[Try]:
 @reader("contracts.wire.soap:parse_xml", "contracts.wire.soap:parse_envelope")
 def xml_texts() -> Iterable[Try]:
     for name, make in XML.items():
-        yield Try(name, lambda raw: soap.parse_xml(raw, published=True) if b"xml-style" in raw[:40] else soap.parse_xml(raw), make)
+        yield Try(
+            name,
+            lambda raw: soap.parse_xml(raw, published=True) if b"xml-style" in raw[:40] else soap.parse_xml(raw),
+            make,
+        )
     open_, close = b'<s:Envelope xmlns:s="%b"><s:Body>' % soap.SOAP.encode(), b"</s:Body></s:Envelope>"
     yield Try("bodies", soap.parse_envelope, again(close[:9] + b"<s:Body>", open_, close))
     yield Try("what is in a body", soap.parse_envelope, again(b"<a/>", open_, close))
@@ -155,7 +161,13 @@ def large_messages() -> Iterable[Try]:
 
         def read(raw: bytes, form: str = form) -> object:
             return read_large(
-                made, "canonical", message, io.BytesIO(raw), attachments.Spool(io.BytesIO()), media=form, limit=len(raw) + 100
+                made,
+                "canonical",
+                message,
+                io.BytesIO(raw),
+                attachments.Spool(io.BytesIO()),
+                media=form,
+                limit=len(raw) + 100,
             )
 
         yield from [Try(f"{form}: {name}", read, make) for name, make in list(text.items())[::4]]
@@ -215,7 +227,9 @@ def _grown(raw: bytes, media: str) -> dict[str, Bytes]:
     return {
         "a long text": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=False)),
         "long lists": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=True)),
-        "fields that it does not have": lambda n, v=value: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}),
+        "fields that it does not have": lambda n, v=value: jsontext.write_json(
+            {**v, **{f"x{at}": 1 for at in range(n)}}
+        ),
     }
 
 
@@ -224,16 +238,32 @@ def _stretched(value: Any, number: int, *, lists: bool) -> Any:
     if isinstance(value, dict):
         return {name: _stretched(each, number, lists=lists) for name, each in value.items()}
     if isinstance(value, list):
-        return value * (number // max(len(value), 1) + 1) if lists else [_stretched(each, number, lists=lists) for each in value[:1]]
+        return (
+            value * (number // max(len(value), 1) + 1)
+            if lists
+            else [_stretched(each, number, lists=lists) for each in value[:1]]
+        )
     return value * (number // max(len(value), 1) + 1) if isinstance(value, str) and not lists else value
 
 
 @reader("contracts.codecs.query:parse_query", "contracts.codecs.codec:Codec.read_query")
 def queries() -> Iterable[Try]:
     codec = contracts_by_name()["indicator/v1"].codec("canonical")
-    for name, unit in {"parts": "a=b&", "names": "a", "percents": "%", "escapes": "%41", "plus": "a+", "equals": "=", "and": "&"}.items():
+    for name, unit in {
+        "parts": "a=b&",
+        "names": "a",
+        "percents": "%",
+        "escapes": "%41",
+        "plus": "a+",
+        "equals": "=",
+        "and": "&",
+    }.items():
         yield Try(name, parse_query, lambda n, unit=unit: unit * n)
-        yield Try(f"of a message: {name}", lambda text: codec.read_query("Query", text), lambda n, unit=unit: "a=1&" + unit * n)
+        yield Try(
+            f"of a message: {name}",
+            lambda text: codec.read_query("Query", text),
+            lambda n, unit=unit: "a=1&" + unit * n,
+        )
     yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
 
 
@@ -284,9 +314,21 @@ def cells() -> Iterable[Try]:
     message = next(iter(codec._tables))  # type: ignore[attr-defined]
     titles = codec.write(message, _first(contract, message), "csv").split(b"\r\n")
     for name, make in texts.items():
-        yield Try(f"of a format: {name}", lambda raw: codec.read(message, raw, "csv"), lambda n, make=make: titles[0] + b"\r\n" + make(n))
-    yield Try("good lines", lambda raw: codec.read(message, raw, "csv"), lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n)
-    yield Try("titles", lambda raw: codec.read(message, raw, "csv"), lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n")
+        yield Try(
+            f"of a format: {name}",
+            lambda raw: codec.read(message, raw, "csv"),
+            lambda n, make=make: titles[0] + b"\r\n" + make(n),
+        )
+    yield Try(
+        "good lines",
+        lambda raw: codec.read(message, raw, "csv"),
+        lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n,
+    )
+    yield Try(
+        "titles",
+        lambda raw: codec.read(message, raw, "csv"),
+        lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n",
+    )
 
 
 def _first(contract: CompiledContract, message: str) -> Any:
@@ -325,14 +367,29 @@ def contract_files() -> Iterable[Try]:
         "braces": b"{",
         "anchors": b"- &aN b\n",
     }.items():
-        yield Try(f"YAML: {name}", lambda raw: source_locations.read_yaml("a", raw, source_locations.Findings()), numbered(unit), 100_000)
+        yield Try(
+            f"YAML: {name}",
+            lambda raw: source_locations.read_yaml("a", raw, source_locations.Findings()),
+            numbered(unit),
+            100_000,
+        )
     for name, make in list(JSON.items())[::3]:
-        yield Try(f"JSON: {name}", lambda raw: source_locations.read_json("a", raw, source_locations.Findings()), make, 60_000)
+        yield Try(
+            f"JSON: {name}", lambda raw: source_locations.read_json("a", raw, source_locations.Findings()), make, 60_000
+        )
     head = b"code,vi,en,valid_from,valid_until,replaced_by\n"
     yield Try(
-        "codes", lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()), numbered(b"cN,a,b,,,\n", head), 50_000
+        "codes",
+        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
+        numbered(b"cN,a,b,,,\n", head),
+        50_000,
     )
-    yield Try("one code", lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()), again(b"c,a,b,,,\n", head), 50_000)
+    yield Try(
+        "one code",
+        lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
+        again(b"c,a,b,,,\n", head),
+        50_000,
+    )
     yield Try(
         "replaced",
         lambda raw: code_tables.read_codes("a.csv", raw, source_locations.Findings()),
@@ -355,4 +412,9 @@ def expressed() -> Iterable[Try]:
     }  # fmt: skip
     for name, text in steps.items():
         run = expressions.compiled(text)
-        yield Try(name, run, lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}}, 20_000)
+        yield Try(
+            name,
+            run,
+            lambda n: {"t": "a" * n, "l": [f"a{at}" for at in range(n)], "o": {f"a{at}": 1 for at in range(n)}},
+            20_000,
+        )

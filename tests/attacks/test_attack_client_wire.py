@@ -36,7 +36,17 @@ def gateway(province: Province) -> Identity:
 def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset, "_AGAIN", 0.0)
     pem = (me.folder / "sign.crt").read_text()
-    odd: list[Any] = [None, 1, "", "ấ", [], {}, pem, pem[:-40], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    odd: list[Any] = [
+        None,
+        1,
+        "",
+        "ấ",
+        [],
+        {},
+        pem,
+        pem[:-40],
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ]
     bodies = [*JSONS, *(json.dumps({"sign": made}).encode() for value in odd for made in (
         value, [value], [{"id": value, "certificate": pem, "chain": []}], [{"id": "x", "certificate": value, "chain": []}],
         [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],

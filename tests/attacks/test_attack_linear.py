@@ -227,7 +227,9 @@ def test_what_the_engine_cannot_run_is_refused_at_check(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", _patterns())
 def test_the_engine_accepts_what_the_one_before_accepted(pattern: str) -> None:
     """Of each pattern of the catalogue: what it takes, and what is one character away from that."""
-    before = jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.FancyRegexOptions()).is_valid
+    before = jsonschema_rs.Draft202012Validator(
+        {"pattern": pattern}, pattern_options=jsonschema_rs.FancyRegexOptions()
+    ).is_valid
     now, python, chance = matcher(pattern), re.compile(pattern[1:-1]), random.Random(pattern)
     some = [text for text, _ in zip(words(pattern, 0, 200), range(40), strict=False)]
     assert some

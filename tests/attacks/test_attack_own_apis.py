@@ -45,7 +45,19 @@ def filled(world: World, messages: int = MESSAGES) -> None:
     for number in range(messages):
         at = YESTERDAY.timestamp() + 3600 + number * 70_000 / messages
         id = new_id(int(at * 1000))
-        intent = form.Intent(id, at, "rest", caller, "incident-alert/v1", "submitAlert", "sha256:0", f"m-{number}", "G-0001", None, digest)
+        intent = form.Intent(
+            id,
+            at,
+            "rest",
+            caller,
+            "incident-alert/v1",
+            "submitAlert",
+            "sha256:0",
+            f"m-{number}",
+            "G-0001",
+            None,
+            digest,
+        )
         rows += [(at, form.freeze(intent)), (at + 1, form.freeze(form.Outcome(id, at, 200)))]
     with writing(world.engine) as connection:
         write(connection, rows)
@@ -55,7 +67,9 @@ def filled(world: World, messages: int = MESSAGES) -> None:
 
 def hostile(lines: int, each: int) -> dict[str, Any]:
     """Lines of the sender's own, each with messages that were counted under another operation: each one is to be explained."""
-    return said(*({**COUNT, "operation": f"op{n}", "messages": [f"m-{n}-{k}" for k in range(each)]} for n in range(lines)))
+    return said(
+        *({**COUNT, "operation": f"op{n}", "messages": [f"m-{n}-{k}" for k in range(each)]} for n in range(lines))
+    )
 
 
 async def median(call: Callable[[], Awaitable[Answer]], enough: Callable[[list[float]], bool]) -> float:
@@ -97,12 +111,16 @@ async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_
 
     def cost(each: int) -> float:
         claims = {
-            Key("canh-bao", "incident-alert/v1", f"op{n}", "sent"): Claim(each, tuple(f"m-{n}-{k}" for k in range(each)))
+            Key("canh-bao", "incident-alert/v1", f"op{n}", "sent"): Claim(
+                each, tuple(f"m-{n}-{k}" for k in range(each))
+            )
             for n in range(250)
         }
         began = time.process_time()
         with reading(world.engine) as connection:
-            compare(connection, "H14.2", ["canh-bao"], Statement(YESTERDAY.date(), claims), lambda text: text, time.time())
+            compare(
+                connection, "H14.2", ["canh-bao"], Statement(YESTERDAY.date(), claims), lambda text: text, time.time()
+            )
         return time.process_time() - began
 
     assert cost(24) <= 3 * cost(4), "six times as many messages to be explained"
@@ -145,7 +163,9 @@ async def test_whoever_waits_too_long_for_its_own_places_is_told(world: World, m
         done |= more
     for one in done:
         answer = one.result()
-        assert (answer.status, json.loads(answer.body)["code"]) == (429, "limit.agency") and int(answer.headers["retry-after"]) > 0
+        assert (answer.status, json.loads(answer.body)["code"]) == (429, "limit.agency") and int(
+            answer.headers["retry-after"]
+        ) > 0
     let_go.set()
     assert {one.result().status for one in (await asyncio.wait(waiting, timeout=30))[0]} == {404}
     await asyncio.sleep(0.1)

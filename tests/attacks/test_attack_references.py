@@ -153,7 +153,11 @@ def test_an_answer_to_elsewhere(world: World, judge: Judge, canary: tuple[int, l
     to = etree.SubElement(root[0], f"{{{WSA}}}{name}")
     etree.SubElement(to, f"{{{WSA}}}Address").text = f"http://127.0.0.1:{canary[0]}/callback"
     action = f"urn:lgsp:contract:incident-alert:v1:{OPERATION}"
-    headers = [("Action", "action", action), ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"), ("To", "to", prepared.target)]
+    headers = [
+        ("Action", "action", action),
+        ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"),
+        ("To", "to", prepared.target),
+    ]
     sign(root, who.signer, headers=headers, now=time.time())
     told = ask(who, of(Prepared("POST", prepared.path, prepared.target, prepared.headers, etree.tostring(root))))
     judge.refused(told, "soap.reply-elsewhere")

@@ -74,7 +74,9 @@ class Authority:
         root = self._issue("Root of stamps", root_key, "Root of stamps", root_key, now, 90 * DAY, ca=True)
         issuer = self._issue("Issuer of stamps", issuer_key, "Root of stamps", root_key, now, 90 * DAY, ca=True)
         uses = [ExtendedKeyUsageOID.TIME_STAMPING] if uses is None else uses
-        leaf = self._issue("Stamps", key, "Issuer of stamps", issuer_key, now, ends, ca=False, uses=uses, critical=critical)
+        leaf = self._issue(
+            "Stamps", key, "Issuer of stamps", issuer_key, now, ends, ca=False, uses=uses, critical=critical
+        )
         pem = [each.public_bytes(Encoding.PEM) for each in (root, issuer, leaf)]
         self.anchors = folder / ("root.pem" if chain else "both.pem")
         self.anchors.write_bytes(pem[0] if chain else pem[0] + pem[1])
@@ -82,7 +84,9 @@ class Authority:
         (folder / "tsa.pem").write_bytes(pem[2])
         (folder / "tsa.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         (folder / "serial").write_text("01\n")
-        (folder / "ts.cnf").write_text(_CONFIG.format(folder=folder, chain=f"certs = {folder}/issuer.pem" if chain else "", ess=ess))
+        (folder / "ts.cnf").write_text(
+            _CONFIG.format(folder=folder, chain=f"certs = {folder}/issuer.pem" if chain else "", ess=ess)
+        )
         self.reply: Callable[[bytes], bytes] = self.by_openssl
         self._server: ThreadingHTTPServer | None = None
 
@@ -123,7 +127,17 @@ class Authority:
     def by_openssl(self, question: bytes) -> bytes:
         asked, answer = self.folder / "asked.tsq", self.folder / "answer.tsr"
         asked.write_bytes(question)
-        command = ["openssl", "ts", "-reply", "-config", str(self.folder / "ts.cnf"), "-queryfile", str(asked), "-out", str(answer)]
+        command = [
+            "openssl",
+            "ts",
+            "-reply",
+            "-config",
+            str(self.folder / "ts.cnf"),
+            "-queryfile",
+            str(asked),
+            "-out",
+            str(answer),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         return answer.read_bytes()
 
@@ -184,7 +198,9 @@ class Stamping:
         log, folder = self.log, self.log.folder / "log"
         licence = AdmissionDeadline(folder / "licence", frozenset({STAMPS}))
         file = CheckpointFile(folder / "checkpoint")
-        self.spell = CoverageTracker(STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file)
+        self.spell = CoverageTracker(
+            STAMPS, self.every * 2, log.engine, lock_of(log.engine), licence, self.clock, self._prove, file
+        )
         self.chore = Stamps(self.spell, self.asked, self.every, monotonic=lambda: time.monotonic() + self.moved)
 
     def clock(self) -> float:

@@ -69,7 +69,9 @@ def test_a_step_back(followed: tuple[Any, Path]) -> None:
     log, state = followed
     with writing(log.engine) as connection:
         connection.execute(delete(tables.checkpoint))
-        connection.execute(tables.checkpoint.insert().values(size=4, root=b"\0" * 32, note=log.key.sign(4, b"\0" * 32), signed=0.0))
+        connection.execute(
+            tables.checkpoint.insert().values(size=4, root=b"\0" * 32, note=log.key.sign(4, b"\0" * 32), signed=0.0)
+        )
     assert objected(log, state) == ["client.log-rolled-back"] * 2
 
 
@@ -84,7 +86,9 @@ def test_another_key(followed: tuple[Any, Path], tmp_path: Path) -> None:
     log, state = followed
     other = LogKey.open(tmp_path / "other.key", log.key.origin)
     with writing(log.engine) as connection:
-        connection.execute(tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0))
+        connection.execute(
+            tables.checkpoint.insert().values(size=11, root=b"\0" * 32, note=other.sign(11, b"\0" * 32), signed=0.0)
+        )
     assert objected(log, state) == ["client.log-key"] * 2
 
 

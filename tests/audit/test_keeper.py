@@ -41,11 +41,22 @@ def gone_pid() -> int:
 
 
 def add_process(
-    engine: Engine, name: str, *, pid: int, host: str, state: str = "alive", seen: float = 0.0, started: float | None = None
+    engine: Engine,
+    name: str,
+    *,
+    pid: int,
+    host: str,
+    state: str = "alive",
+    seen: float = 0.0,
+    started: float | None = None,
 ) -> None:
     with writing(engine) as connection:
         started = time.time() if started is None else started
-        connection.execute(insert(tables.process).values(id=name, kind="door", pid=pid, host=host, started=started, seen=seen, state=state))
+        connection.execute(
+            insert(tables.process).values(
+                id=name, kind="door", pid=pid, host=host, started=started, seen=seen, state=state
+            )
+        )
 
 
 def leave_open(engine: Engine, owner: str, *, idempotent: bool) -> str:
@@ -76,7 +87,9 @@ def phases(engine: Engine, id: str) -> list[str]:
     with engine.connect() as connection:
         return list(
             connection.execute(
-                select(tables.log_pending.c.phase).where(tables.log_pending.c.transfer == id).order_by(tables.log_pending.c.id)
+                select(tables.log_pending.c.phase)
+                .where(tables.log_pending.c.transfer == id)
+                .order_by(tables.log_pending.c.id)
             ).scalars()
         )
 
@@ -212,7 +225,9 @@ def test_running_sequences_delivers_and_gives_the_lease_back(idle_log: Any) -> N
             async with asyncio.timeout(60):
                 while True:
                     with engine.connect() as connection:
-                        if connection.execute(select(tables.log_entry.c.idx).where(tables.log_entry.c.transfer == name)).first():
+                        if connection.execute(
+                            select(tables.log_entry.c.idx).where(tables.log_entry.c.transfer == name)
+                        ).first():
                             break
                     await asyncio.sleep(0.02)
         idle_log.pend("last")

@@ -24,7 +24,9 @@ def code(call: Any, *arguments: Any) -> str:
 def indexes(log: Any) -> list[tuple[int, str, str]]:
     with log.engine.connect() as connection:
         table = tables.log_entry.c
-        return [tuple(row) for row in connection.execute(select(table.idx, table.transfer, table.phase).order_by(table.idx))]
+        return [
+            tuple(row) for row in connection.execute(select(table.idx, table.transfer, table.phase).order_by(table.idx))
+        ]
 
 
 def test_pending_becomes_a_log_with_a_checkpoint_of_the_right_root(log: Any) -> None:
@@ -63,17 +65,23 @@ def test_feeds_get_gap_free_offsets_each_and_each_message_once(log: Any) -> None
     with writing(log.engine) as connection:
         for number in range(10):
             connection.execute(
-                insert(tables.feed_pending).values(contract=f"c{number % 2}", transfer=f"t{number}", event="{}", body_ref="b")
+                insert(tables.feed_pending).values(
+                    contract=f"c{number % 2}", transfer=f"t{number}", event="{}", body_ref="b"
+                )
             )
     while sequencer.run_once(log.lease).events:
         pass
     with writing(log.engine) as connection:
         for name in ("t3", "t11"):
-            connection.execute(insert(tables.feed_pending).values(contract="c1", transfer=name, event="{}", body_ref="b"))
+            connection.execute(
+                insert(tables.feed_pending).values(contract="c1", transfer=name, event="{}", body_ref="b")
+            )
     assert log.sequencer().run_once(log.lease).events == 1
     with log.engine.connect() as connection:
         table = tables.feed_event.c
-        rows = connection.execute(select(table.contract, table.offset, table.transfer).order_by(table.contract, table.offset)).all()
+        rows = connection.execute(
+            select(table.contract, table.offset, table.transfer).order_by(table.contract, table.offset)
+        ).all()
     assert [tuple(row) for row in rows] == [("c0", at + 1, f"t{2 * at}") for at in range(5)] + [
         ("c1", at + 1, f"t{2 * at + 1}") for at in range(5)
     ] + [("c1", 6, "t11")]
@@ -87,7 +95,9 @@ def test_times_of_sequencing_never_go_back(log: Any) -> None:
     log.pend("b")
     log.sequencer().run_once(log.lease)
     with log.engine.connect() as connection:
-        times = list(connection.execute(select(tables.log_entry.c.sequenced).order_by(tables.log_entry.c.idx)).scalars())
+        times = list(
+            connection.execute(select(tables.log_entry.c.sequenced).order_by(tables.log_entry.c.idx)).scalars()
+        )
     assert times == sorted(times)
 
 
@@ -121,7 +131,9 @@ def test_the_lease_is_for_one_and_its_epoch_rises(log: Any) -> None:
         silent = watch.look(connection)
         assert silent is not None
         assert leases.renew(connection, lease, now - 7000)
-        assert leases.take(connection, "keeper-2", now, unmoved=silent) is None, "it was renewed between the look and the taking"
+        assert leases.take(connection, "keeper-2", now, unmoved=silent) is None, (
+            "it was renewed between the look and the taking"
+        )
         assert watch.look(connection) is None
         mine[0] += leases.LEASE_SECONDS
         second = leases.take(connection, "keeper-2", now, unmoved=watch.look(connection))
@@ -177,7 +189,9 @@ def test_a_crash_inside_the_transaction_leaves_nothing(log: Any, monkeypatch: py
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "os.replace", "gateway.audit.log.checkpoints.CheckpointFile.advance"])
-def test_a_crash_between_commit_and_file_leaves_the_file_behind(log: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_crash_between_commit_and_file_leaves_the_file_behind(
+    log: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     sequencer = log.sequencer()
     sequencer.run_once(log.lease)
     log.pend("a", "b")
@@ -239,13 +253,17 @@ def test_nothing_inconsistent_is_signed(log: Any, attack: str, fresh: bool) -> N
                 connection.execute(delete(table))
         elif attack == "tile":
             table = tables.log_tile
-            connection.execute(update(table).where(table.c.level == 0, table.c.number == 2).values(hashes=b"\x00" * 32 * 88))
+            connection.execute(
+                update(table).where(table.c.level == 0, table.c.number == 2).values(hashes=b"\x00" * 32 * 88)
+            )
         elif attack == "missing-file":
             log.file.path.unlink()
         elif attack == "other-file":
             log.file.path.write_text(log.key.sign(600, b"\x07" * 32))
         elif attack == "checkpoint-root":
-            connection.execute(update(tables.checkpoint).where(tables.checkpoint.c.size == 600).values(root=b"\x07" * 32))
+            connection.execute(
+                update(tables.checkpoint).where(tables.checkpoint.c.size == 600).values(root=b"\x07" * 32)
+            )
     log.pend("next")
     if attack == "pending-entry":
         with writing(log.engine) as connection:

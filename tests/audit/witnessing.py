@@ -99,11 +99,18 @@ class Asking:
             CheckpointFile(folder / "checkpoint"),
         )
         self.chore = Witnesses(
-            spell, self.session, self.witnesses, self.needed, folder / "cosigned", monotonic=lambda: time.monotonic() + self.moved
+            spell,
+            self.session,
+            self.witnesses,
+            self.needed,
+            folder / "cosigned",
+            monotonic=lambda: time.monotonic() + self.moved,
         )
 
     def _prove(self, connection: Any, top: int, now: float) -> tuple[int, float]:
-        return newest_cosigned(connection, NoteKey.from_text(self.vkey), top, now, [each.key for each in self.witnesses], self.needed)
+        return newest_cosigned(
+            connection, NoteKey.from_text(self.vkey), top, now, [each.key for each in self.witnesses], self.needed
+        )
 
     async def ask(self, lease: Any = None) -> dict[str, str]:
         """A round, however short the last one is ago; what is wrong with whom."""
@@ -117,13 +124,21 @@ class Asking:
 
     def kept(self) -> list[tuple[int, str]]:
         with self.log.engine.connect() as connection:
-            return [(row.size, row.note) for row in connection.execute(select(tables.cosigned).order_by(tables.cosigned.c.size))]
+            return [
+                (row.size, row.note)
+                for row in connection.execute(select(tables.cosigned).order_by(tables.cosigned.c.size))
+            ]
 
     def noted(self) -> list[str]:
         """What the log was told, in order."""
         found: list[str] = []
         with self.log.engine.connect() as connection:
-            for table, order in ((tables.log_entry, tables.log_entry.c.idx), (tables.log_pending, tables.log_pending.c.id)):
+            for table, order in (
+                (tables.log_entry, tables.log_entry.c.idx),
+                (tables.log_pending, tables.log_pending.c.id),
+            ):
                 rows = connection.execute(select(table.c.phase, table.c.entry).order_by(order))
-                found += [row.entry.decode() for row in rows if row.phase in ("unwitnessed", "witnessed", "witness-objection")]
+                found += [
+                    row.entry.decode() for row in rows if row.phase in ("unwitnessed", "witnessed", "witness-objection")
+                ]
         return found

@@ -83,7 +83,9 @@ class Instance:
         return Keyring(self.settings).log_vkey.read_text("ascii").strip()
 
     def back_up(self, folder: Path, tick: Callable[[str, int, int], object] = quiet, **wanted: Any) -> Path:
-        _made, _digest, report = take(self.settings, folder, Wanted(**{"plain_keys": True, **wanted}), time.time(), tick)
+        _made, _digest, report = take(
+            self.settings, folder, Wanted(**{"plain_keys": True, **wanted}), time.time(), tick
+        )
         assert report.ok, report.first_wrong
         return folder
 

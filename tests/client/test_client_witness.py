@@ -66,7 +66,9 @@ def test_an_honest_log_is_never_objected_to_in_whatever_order_its_checkpoints_co
 
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.integers(1, MOST), st.integers(1, MOST))
-def test_a_log_that_changed_what_it_had_signed_is_always_objected_to(data: st.DataObject, size: int, shown: int) -> None:
+def test_a_log_that_changed_what_it_had_signed_is_always_objected_to(
+    data: st.DataObject, size: int, shown: int
+) -> None:
     """One entry of those that both checkpoints cover is another; the forger answers with the proofs of either tree."""
     changed = data.draw(st.integers(0, min(size, shown) - 1))
     forged = Log(*(f"entry {number}" if number != changed else "forged" for number in range(MOST)))

@@ -30,7 +30,9 @@ def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
 
 
 def schema(properties: dict[str, Any], *required: str) -> str:
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(properties, *required)}})
+    return json.dumps(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"Thing": closed(properties, *required)}}
+    )
 
 
 CONTRACT = """
@@ -58,8 +60,12 @@ def contract(
         media = name.partition("-")[0]
         head = spaces if media == "xml" else ""
         root = "    root: d:T\n" if media == "xml" else ""
-        lines = "".join(f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines())
-        files[f"systems/{name}.yaml"] = f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
+        lines = "".join(
+            f"{'      ' if line.strip()[0] == '-' else '    '}{line.strip()}\n" for line in rows.strip().splitlines()
+        )
+        files[f"systems/{name}.yaml"] = (
+            f"format: {media}\ntitle: {{vi: A, en: A}}\n{head}messages:\n  Thing:\n{root}    rows:\n{lines}"
+        )
     files.update({f"codes/{name}.csv": text for name, text in (codes or {}).items()})
     return compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
 

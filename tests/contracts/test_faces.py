@@ -38,8 +38,12 @@ def test_faces_are_byte_stable(catalogue: Any) -> None:
                 assert wsdl.wsdl(first, "https://x", name) == wsdl.wsdl(again, "https://x", name)
                 assert foreignxsd.xsd_files(first, name) == foreignxsd.xsd_files(again, name)
             elif codec.media == "json":
-                assert json.dumps(openapi.openapi(first, "https://x", name)) == json.dumps(openapi.openapi(again, "https://x", name))
-        assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(again, "vi", "https://x")
+                assert json.dumps(openapi.openapi(first, "https://x", name)) == json.dumps(
+                    openapi.openapi(again, "https://x", name)
+                )
+        assert schema_json(first) == schema_json(again) and page.page(first, "vi", "https://x") == page.page(
+            again, "vi", "https://x"
+        )
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -91,7 +95,9 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
     for op in compiled.contract.operations.values():
         described = document["paths"][op.path][op.method.lower()]
         assert described["security"] == [{"boundToken": []}]
-        assert {"200", "400", "401", "403", "404", "405", "406", "409", "413", "422", "429", "500", "503"} <= set(described["responses"])
+        assert {"200", "400", "401", "403", "404", "405", "406", "409", "413", "422", "429", "500", "503"} <= set(
+            described["responses"]
+        )
         headers = {each["name"] for each in described["parameters"] if each["in"] == "header"}
         assert ("Idempotency-Key" in headers) is (op.method == "POST") and {"Signature", "Signature-Input"} <= headers
         if op.method == "GET":
@@ -100,10 +106,15 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
             ]
         else:
             content = described["requestBody"]["content"]
-            if compiled.contract.protection == "encrypted":  # what is signed in the body, and in no answer anything in clear but problems
+            if (
+                compiled.contract.protection == "encrypted"
+            ):  # what is signed in the body, and in no answer anything in clear but problems
                 assert list(content) == ["application/jose"] == list(described["responses"]["200"]["content"])
                 content = content["application/jose"]["x-lgsp-content"]
-                assert set(document["components"]["responses"]["Problem400"]["content"]) == {"application/jose", "application/problem+json"}
+                assert set(document["components"]["responses"]["Problem400"]["content"]) == {
+                    "application/jose",
+                    "application/problem+json",
+                }
             assert content["application/json"]["examples"]
 
 
@@ -116,8 +127,12 @@ def test_absence_is_said_in_every_face(catalogue: Any) -> None:
 
 
 def test_the_page_escapes_what_a_contract_brings() -> None:
-    files = dict(Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files)
-    files["contract.yaml"] = files["contract.yaml"].replace("Chỉ tiêu kinh tế - xã hội".encode(), b"<script>alert(1)</script>")
+    files = dict(
+        Bundle.from_folder(next(each for each in catalogue_folders() if each.parent.name == "indicator")).files
+    )
+    files["contract.yaml"] = files["contract.yaml"].replace(
+        "Chỉ tiêu kinh tế - xã hội".encode(), b"<script>alert(1)</script>"
+    )
     files["schema.json"] = files["schema.json"].replace("Mã chỉ tiêu".encode(), b"<img src=x>")
     compiled = compile_bundle(Bundle.of(files))
     for language in ("vi", "en"):
@@ -125,7 +140,9 @@ def test_the_page_escapes_what_a_contract_brings() -> None:
         assert "<script" not in made and "<img" not in made
     etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<'))
     etree.fromstring(wsdl.wsdl(compiled, 'https://x/?a="&b=<', "sdmx-ml"))
-    assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(compiled, "en", "https://x")
+    assert "Thao tác" in page.page(compiled, "vi", "https://x") and "Operations" in page.page(
+        compiled, "en", "https://x"
+    )
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

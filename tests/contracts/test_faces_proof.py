@@ -63,7 +63,9 @@ def test_the_catalogue_is_held_to_its_own_faces(catalogue: Any) -> None:
         )
         assert not any(each.endswith(" of 0 samples") for each in proved), proved
     assert faces.xml_face(catalogue["indicator/v1"], "sdmx-ml")("IndicatorValue", b"<x/>")  # two namespaces, in memory
-    assert faces.json_face(catalogue["indicator/v1"], "kinh-te-json")("ValueQuery", json.dumps({"maChiTieu": 1}).encode())
+    assert faces.json_face(catalogue["indicator/v1"], "kinh-te-json")(
+        "ValueQuery", json.dumps({"maChiTieu": 1}).encode()
+    )
 
 
 @pytest.mark.parametrize(("face", "format_name"), [("xml_face", "do-thi-xml"), ("json_face", "hien-truong-json")])

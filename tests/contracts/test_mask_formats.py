@@ -64,7 +64,9 @@ def test_over_every_format_of_the_catalogue(catalogue: Any) -> None:
                 shown += 1
             else:
                 assert back is not None and at(back, path) is None, (name, message, path)
-                assert at(codec.read(message, codec.write(message, value)), path) is None, "a format that does not carry it"
+                assert at(codec.read(message, codec.write(message, value)), path) is None, (
+                    "a format that does not carry it"
+                )
                 missing += 1
     assert shown and refused, (shown, refused, missing)
 

@@ -88,7 +88,10 @@ def _scalars(struct: object) -> Iterator[Scalar]:
 
 
 def test_what_a_contract_says_itself_is_never_turned() -> None:
-    assert vietnamese("a code of the table tan-suat: nothing, text, number") == "mã trong bảng tan-suat: nothing, text, number"
+    assert (
+        vietnamese("a code of the table tan-suat: nothing, text, number")
+        == "mã trong bảng tan-suat: nothing, text, number"
+    )
     assert vietnamese("text of 1 to 9 characters matching ^text$") == "văn bản 1 đến 9 ký tự theo mẫu ^text$"
     assert vietnamese('a number ≥ 0, or {"absent": reason}') == "số ≥ 0, hoặc lý do vắng mặt"
     assert vietnamese("something new") == "something new"

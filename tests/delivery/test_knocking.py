@@ -15,7 +15,12 @@ from tests.registry.making import House
 
 async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_come_to(post: Post, keys: House) -> None:
     knocking = RecoveryProbe(
-        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, ConnectionProbe(post.tls), lambda: post.clock[0]
+        post.engine,
+        lock_of(post.engine),
+        post.registry,
+        post.deliverer._forwarder,
+        ConnectionProbe(post.tls),
+        lambda: post.clock[0],
     )
     post.provider.script = answering(post.provider)
     port = post.provider.port
@@ -46,7 +51,9 @@ async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(po
         knocks.append(post.clock[0])
         return True
 
-    knocking = RecoveryProbe(post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0])
+    knocking = RecoveryProbe(
+        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0]
+    )
     transfer = await post.put_aside()
     for _ in range(300):
         with writing(post.engine) as connection:  # each try finds nobody, though the address listens

@@ -76,7 +76,14 @@ def test_a_sound_key_store_has_nothing_to_mend(settings: Settings) -> None:
     assert codes(settings, NOW + 740 * DAY) == {"vault.clock"}
     with writing(open_engine(settings.database_url)) as connection:
         rows = [
-            {"idx": day, "transfer": f"t-{day}", "phase": "start", "entry": b"{}", "leaf": b"", "sequenced": NOW + (736.5 + day) * DAY}
+            {
+                "idx": day,
+                "transfer": f"t-{day}",
+                "phase": "start",
+                "entry": b"{}",
+                "leaf": b"",
+                "sequenced": NOW + (736.5 + day) * DAY,
+            }
             for day in range(4)
         ]
         connection.execute(insert(tables.log_entry), rows)

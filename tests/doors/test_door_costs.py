@@ -76,7 +76,9 @@ async def test_turns_are_one_at_a_time_an_agency_in_the_order_they_came() -> Non
 
     await asyncio.gather(*(one(agency, number) for number in range(4) for agency in "ab"))
     for agency in "ab":
-        assert [each for each in order if each[0] == agency] == [f"{agency}{number}" for number in range(4) for _ in range(2)]
+        assert [each for each in order if each[0] == agency] == [
+            f"{agency}{number}" for number in range(4) for _ in range(2)
+        ]
     held = await budgets.begin("a")
     budgets.patience = 0.05
     with pytest.raises(Failure):
@@ -112,7 +114,9 @@ async def test_the_reader_judges_as_the_codec_does(process: Reader) -> None:
         with pytest.raises(Failure) as there:
             await read(process, bad)
         assert str(there.value) == str(here.value) and there.value.findings == here.value.findings
-        assert {name: str(fact) for name, fact in there.value.facts.items()} == {n: str(fact) for n, fact in here.value.facts.items()}
+        assert {name: str(fact) for name, fact in there.value.facts.items()} == {
+            n: str(fact) for n, fact in here.value.facts.items()
+        }
 
 
 async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +176,10 @@ def test_the_door_takes_values_alone_from_it() -> None:
 
 def test_a_contract_that_is_missing_is_asked_for() -> None:
     asked = b"".join(
-        map(reader.packed, (Job(b"{}", BUNDLE.digest, "canonical", REQUEST), BUNDLE, Job(b"[]", BUNDLE.digest, "canonical", REQUEST)))
+        map(
+            reader.packed,
+            (Job(b"{}", BUNDLE.digest, "canonical", REQUEST), BUNDLE, Job(b"[]", BUNDLE.digest, "canonical", REQUEST)),
+        )
     )
     out = io.BytesIO()
     reader.serve(io.BytesIO(asked), out)
@@ -181,4 +188,8 @@ def test_a_contract_that_is_missing_is_asked_for() -> None:
         size = int.from_bytes(raw[at : at + reader.LENGTH], "big")
         answers.append(reader.unpacked(raw[at + reader.LENGTH : at + reader.LENGTH + size]))
         at += reader.LENGTH + size
-    assert answers[0].wanted == BUNDLE.digest and answers[2].failure is not None and answers[2].failure[1] == "message.invalid"
+    assert (
+        answers[0].wanted == BUNDLE.digest
+        and answers[2].failure is not None
+        and answers[2].failure[1] == "message.invalid"
+    )

@@ -26,7 +26,9 @@ async def ask(path: str) -> tuple[int, bytes]:
         await send({"type": "http.response.body", "body": b"by the health addresses"})
 
     nothing = cast(Any, None)
-    app = ExchangeApp(cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9))
+    app = ExchangeApp(
+        cast(Any, Refused()), nothing, nothing, nothing, apis, "https://x", 1_000, 1.0, lambda: 0.0, Limits(9, 9)
+    )
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -119,7 +119,9 @@ def nginx(edged: Edged) -> Iterator[str]:
     made = edged.folder / "nginx.conf"
     made.write_text(text, "utf-8")
     site = f"https://localhost:{port}"
-    with _serving([program, "-c", str(made), "-p", str(edged.folder)], site, edged.folder / "nginx.log", dict(os.environ)):
+    with _serving(
+        [program, "-c", str(made), "-p", str(edged.folder)], site, edged.folder / "nginx.log", dict(os.environ)
+    ):
         yield site
 
 
@@ -154,7 +156,9 @@ def rest_via(edge: str, edged: Edged, system: str) -> RestClient:
     client = RestClient(edged.world.identity(system))
     for identity in (client.identity, None):
         name = None if identity is None else str(identity.folder)
-        client._transports[name] = Transport(edge, client.identity.client_context(with_certificate=identity is not None), 20.0)
+        client._transports[name] = Transport(
+            edge, client.identity.client_context(with_certificate=identity is not None), 20.0
+        )
     return client
 
 

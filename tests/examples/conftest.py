@@ -154,7 +154,9 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
     parties = {}
     for system, kind in KINDS.items():
         tls, sign = make_key("p256"), make_key(kind)
-        parties[system] = Party(system, tls, sign, authority.leaf(f"{system} tls", tls), authority.leaf(f"{system} sign", sign))
+        parties[system] = Party(
+            system, tls, sign, authority.leaf(f"{system} tls", tls), authority.leaf(f"{system} sign", sign)
+        )
     return Province(folder, authority, parties)
 
 

@@ -19,8 +19,14 @@ class Asking:
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session, self.base = session, base
 
-    async def post(self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests") -> tuple[int, Any]:
-        headers = {"Lgsp-Agent-Secret": secret, "Idempotency-Key": f'"{message or uuid.uuid4()}"', "Lgsp-Transfer": message}
+    async def post(
+        self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests"
+    ) -> tuple[int, Any]:
+        headers = {
+            "Lgsp-Agent-Secret": secret,
+            "Idempotency-Key": f'"{message or uuid.uuid4()}"',
+            "Lgsp-Transfer": message,
+        }
         async with self.session.post(self.base + path, json=content, headers=headers) as answer:
             return answer.status, await answer.json()
 

@@ -37,7 +37,11 @@ def test_both_languages_show_the_same() -> None:
 
 @pytest.mark.parametrize("command", commands(GUIDES[0]))
 def test_commands_are_real(
-    command: str, province: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+    command: str,
+    province: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     words = shlex.split(command)
     assert words[:2] == ["python", "-m"]

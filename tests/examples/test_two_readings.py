@@ -51,17 +51,25 @@ def asked(identity: Identity, now: int) -> Message:
         "idempotency-key": '"m-1"',
     }
     request = Message(headers, "POST", TARGET)
-    return Message(headers | vendor_signs_request(request, identity.signer, created=now, expires=now + 60, nonce="N" * 24), "POST", TARGET)
+    return Message(
+        headers | vendor_signs_request(request, identity.signer, created=now, expires=now + 60, nonce="N" * 24),
+        "POST",
+        TARGET,
+    )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_house_accepts_a_vendors_request(identities: Any, system: str) -> None:
     identity, now = identities(system), int(time.time())
     request, key = asked(identity, now), house_key(identity).verify_key()
-    found = http_signatures.verify_request(http_signatures.HttpRequest("POST", TARGET, request.headers, BODY), lambda key_id: key, now)
+    found = http_signatures.verify_request(
+        http_signatures.HttpRequest("POST", TARGET, request.headers, BODY), lambda key_id: key, now
+    )
     assert found.key.key_id == identity.signer.key_id and found.nonce == "N" * 24
     with pytest.raises(Theirs):
-        http_signatures.verify_request(http_signatures.HttpRequest("POST", TARGET, request.headers, BODY + b" "), lambda key_id: key, now)
+        http_signatures.verify_request(
+            http_signatures.HttpRequest("POST", TARGET, request.headers, BODY + b" "), lambda key_id: key, now
+        )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -75,20 +83,34 @@ def test_a_vendor_accepts_the_houses_answer(identities: Any, system: str) -> Non
         "lgsp-checkpoint": ":AAAA:",
     }
     headers |= http_signatures.sign_response(200, headers, b"{}", request.headers, house_key(gateway), now)
-    assert vendor_verifies_answer(Message(headers, status=200, request=request), b"{}", pinned(gateway), now).key.key_id == "gateway.sign-1"
+    assert (
+        vendor_verifies_answer(Message(headers, status=200, request=request), b"{}", pinned(gateway), now).key.key_id
+        == "gateway.sign-1"
+    )
     with pytest.raises(WrongAnswer):
         vendor_verifies_answer(Message(headers, status=200, request=request), b"[]", pinned(gateway), now)
     with pytest.raises(WrongAnswer):
-        vendor_verifies_answer(Message(headers | {"lgsp-transfer": "u"}, status=200, request=request), b"{}", pinned(gateway), now)
+        vendor_verifies_answer(
+            Message(headers | {"lgsp-transfer": "u"}, status=200, request=request), b"{}", pinned(gateway), now
+        )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_provider_accepts_the_houses_call_and_the_house_its_answer(identities: Any, system: str) -> None:
     gateway, provider, now = identities("gateway"), identities(system), int(time.time())
-    headers = {"content-type": "application/json", "idempotency-key": '"t"', "lgsp-transfer": "t", "lgsp-caller": "H14.7/y-te"}
-    headers |= http_signatures.sign_request(http_signatures.HttpRequest("POST", TARGET, headers, BODY), house_key(gateway), now)
+    headers = {
+        "content-type": "application/json",
+        "idempotency-key": '"t"',
+        "lgsp-transfer": "t",
+        "lgsp-caller": "H14.7/y-te",
+    }
+    headers |= http_signatures.sign_request(
+        http_signatures.HttpRequest("POST", TARGET, headers, BODY), house_key(gateway), now
+    )
     request = Message(headers, "POST", TARGET)
-    assert vendor_verifies_request(request, BODY, pinned(gateway), now, needed=("lgsp-caller", "content-digest")).covered
+    assert vendor_verifies_request(
+        request, BODY, pinned(gateway), now, needed=("lgsp-caller", "content-digest")
+    ).covered
     with pytest.raises(WrongRequest):
         vendor_verifies_request(Message(headers, "POST", TARGET + "x"), BODY, pinned(gateway), now)
     answer = {"content-type": "application/json", "content-digest": digest_header(b"{}")}
@@ -101,7 +123,11 @@ def test_a_provider_accepts_the_houses_call_and_the_house_its_answer(identities:
 @pytest.mark.parametrize("system", SOAP_SYSTEMS)
 def test_the_house_accepts_a_vendors_envelope(identities: Any, system: str) -> None:
     identity, now = identities(system), time.time()
-    headers = [("Action", "action", "urn:a"), ("MessageID", "message-id", "urn:uuid:1"), ("To", "to", "https://localhost/")]
+    headers = [
+        ("Action", "action", "urn:a"),
+        ("MessageID", "message-id", "urn:uuid:1"),
+        ("To", "to", "https://localhost/"),
+    ]
     body = etree.fromstring("<a xmlns='urn:x'><b>Trà Lĩnh</b>\n <!-- c --></a>")
     raw = serialise(sign(new_envelope(body), identity.signer, headers=headers, now=now))
     key = house_key(identity).verify_key()
@@ -142,4 +168,6 @@ def test_the_log_is_read_alike(province: Any) -> None:
             assert included(leaf_hash(f"entry {index}".encode()), index, size, proof, tree.root(size))
             assert not included(leaf_hash(b"another"), index, size, proof, tree.root(size))
         for older in range(1, size + 1):
-            assert consistent(older, tree.root(older), size, tree.root(size), merkle.consistency_proof(older, size, tree.at))
+            assert consistent(
+                older, tree.root(older), size, tree.root(size), merkle.consistency_proof(older, size, tree.at)
+            )

@@ -47,7 +47,11 @@ class Steps:
 
     def at(self, what: str) -> None:
         thread = threading.current_thread().name
-        kind = what if what.startswith("checkpoint file") else f"{'door' if thread.startswith('journal') else 'keeper'}: {what}"
+        kind = (
+            what
+            if what.startswith("checkpoint file")
+            else f"{'door' if thread.startswith('journal') else 'keeper'}: {what}"
+        )
         self.seen[kind] += 1
         if what == "COMMIT":
             self.seen[kind + INSIDE] += 1
@@ -164,7 +168,11 @@ def live(job: dict[str, Any]) -> Steps:
     watch(steps, engine)
     lock, name = lock_of(engine), new_id()
     sequencer = Sequencer(
-        engine, lock, LogKey.open(folder / "keys" / "log.key", ORIGIN), CheckpointFile(folder / "log" / "checkpoint"), limit=8
+        engine,
+        lock,
+        LogKey.open(folder / "keys" / "log.key", ORIGIN),
+        CheckpointFile(folder / "log" / "checkpoint"),
+        limit=8,
     )
     processes.register(engine, f"keeper-{name}", "keeper")
     keeper = Keeper(engine, lock, f"keeper-{name}", sequencer)

@@ -61,7 +61,9 @@ def test_under_the_database(small_disk: Path, tmp_path: Path) -> None:
     note, filler = gateway.note, small_disk / "filler"
     fill(filler)
     sequencer = gateway.sequencer()
-    assert all(refused(lambda: sequencer.run_once(gateway.lease)) for _ in range(3)), "four hundred entries went where there was no room"
+    assert all(refused(lambda: sequencer.run_once(gateway.lease)) for _ in range(3)), (
+        "four hundred entries went where there was no room"
+    )
     assert gateway.note == note, "nothing was said outside that does not stand inside"
     filler.unlink()
     assert counted(gateway) == (6, 400), "all of a run stands, or nothing of it"

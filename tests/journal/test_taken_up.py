@@ -48,7 +48,10 @@ def killed_with(folder: Path, *paths: str, transfer: str | None = None) -> list[
 def logged(engine: Engine) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         return [
-            json.loads(raw) for raw in connection.execute(select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id)).scalars()
+            json.loads(raw)
+            for raw in connection.execute(
+                select(tables.log_pending.c.entry).order_by(tables.log_pending.c.id)
+            ).scalars()
         ]
 
 
@@ -139,7 +142,13 @@ class _Journal:
 
 
 def _scope(path: str = PATH) -> dict[str, Any]:
-    return {"path": path, "method": "POST", "headers": [(b"content-length", b"12")], "client": ("192.0.2.7", 1), "extensions": {}}
+    return {
+        "path": path,
+        "method": "POST",
+        "headers": [(b"content-length", b"12")],
+        "client": ("192.0.2.7", 1),
+        "extensions": {},
+    }
 
 
 def test_calls_of_a_fenced_door_stay_noted(tmp_path: Path) -> None:

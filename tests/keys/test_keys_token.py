@@ -28,7 +28,11 @@ from security.keys import RSA_PKCS1, RSA_PSS, SigningKey
 from security.pki import authority
 from tests.attacks.conftest import QUESTION
 
-MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so")
+MODULES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/libsofthsm2.so",
+)
 PIN = secrets.token_hex(4)
 
 
@@ -42,7 +46,9 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
     folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    (folder / "softhsm2.conf").write_text(
+        f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
     before = os.environ.get("SOFTHSM2_CONF")
     os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")
     command = [program, "--init-token", "--free", "--label", "lgsp", "--pin", PIN, "--so-pin", secrets.token_hex(4)]

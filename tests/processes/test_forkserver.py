@@ -65,7 +65,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
         words = arguments[1:] if arguments[0] == forkserver.COMMAND else ["", *arguments]
         assert arguments[0] == forkserver.COMMAND, "a fresh interpreter was not asked for"
         return subprocess.Popen(
-            [sys.executable, str(script), *words], pass_fds=descriptors, cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": "."}
+            [sys.executable, str(script), *words],
+            pass_fds=descriptors,
+            cwd=Path.cwd(),
+            env={**os.environ, "PYTHONPATH": "."},
         )
 
     monkeypatch.setattr(forkserver, "start", start)
@@ -114,7 +117,9 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     child, told = telling(server, more=(mark, aside))
     assert set(MODULES) <= set(told["modules"]) and told["compiled"] and all(told["compiled"]) and told["threads"] == 1
     listing = 1  # the descriptor of the listing itself
-    assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told["descriptors"]
+    assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told[
+        "descriptors"
+    ]
     os.close(mark), os.close(aside)
     status = Path(f"/proc/{pid_of(server)}/status").read_text("ascii")
     assert "\nThreads:\t1\n" in status, "a thread would not be there in a child, with the locks that it holds"
@@ -235,7 +240,9 @@ except OSError:
         file = Path(folder, "poor.py")
         file.write_text(script, "utf-8")
         Path(folder).chmod(0o755)
-        done = subprocess.run([sys.executable, file], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, file], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=120
+        )
     assert done.returncode == 0 and done.stdout.endswith("said\n") and "Traceback" not in done.stderr, done.stderr
 
 

@@ -97,7 +97,9 @@ def approve_all(connection: Connection, now: float = NOW) -> None:
     """Both officers sign every grant that they have not signed yet."""
     for grant in granting.grants(connection, officers.officers(connection)):
         for name in OFFICERS.keys() - set(grant.approved_by):
-            granting.approve_grant(connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now)
+            granting.approve_grant(
+                connection, grant.id, name, approve(grant.canonical(), name, private_pem(OFFICERS[name])), now
+            )
     store.raise_revision(connection)
 
 

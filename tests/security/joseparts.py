@@ -25,7 +25,9 @@ def signer(system: str, kind: str = "P-256", algorithm: str | None = None) -> Si
 
 def receiver(name: str, kind: str, now: float = NOW) -> DecryptKey:
     private = new_private(kind)  # type: ignore[arg-type]
-    return DecryptKey.from_pem(f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), now - 3600))
+    return DecryptKey.from_pem(
+        f"{name}.encrypt-1", private_pem(private), issue_encryption(_ISSUER, name, private.public_key(), now - 3600)
+    )
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,10 @@ def test_the_signature(name: str) -> None:
     assert vector.algorithm is not None
     base, value = base_of(name), base64.b64decode(vector.signature)
     key(vector.algorithm).verify(base, value)
-    for changed, signature in ((base.replace(b"1618884473", b"1618884474"), value), (base, value[:-1] + bytes([value[-1] ^ 1]))):
+    for changed, signature in (
+        (base.replace(b"1618884473", b"1618884474"), value),
+        (base, value[:-1] + bytes([value[-1] ^ 1])),
+    ):
         with pytest.raises(Theirs, match=r"signature\.wrong"):
             key(vector.algorithm).verify(changed, signature)
 

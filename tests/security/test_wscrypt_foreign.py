@@ -109,7 +109,9 @@ def xmlsec_encrypts(raw, crypt, *, indent=False, digest=DIGEST_SHA256, mgf=MGF1_
     name = etree.SubElement(holder, f"{{{WSSE}}}KeyIdentifier")
     name.set("ValueType", THUMBPRINT_SHA1)
     name.text = base64.b64encode(hashlib.sha1(crypt.certificate_der, usedforsecurity=False).digest()).decode()
-    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set("URI", "#ED-1")
+    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set(
+        "URI", "#ED-1"
+    )
     security = next(root.iter(f"{{{WSSE}}}Security"))
     security.insert(0, wrapped)
     if indent:
@@ -124,7 +126,9 @@ def received(raw, crypt, pair, now):
 
 # The binding dies on content that ends in text, as the fourth does.
 @pytest.mark.parametrize("body", BODIES[:3])
-@pytest.mark.parametrize("manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain")
+@pytest.mark.parametrize(
+    "manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain"
+)
 def test_we_decrypt_and_verify_what_xmlsec_makes(pair, crypt, now, body, manner):
     """Its plaintext leans on the namespaces of the envelope around it."""
     raw = xmlsec_encrypts(_foreign(pair, now, body=body), crypt, **manner)
@@ -158,7 +162,9 @@ def test_any_content_encrypted_by_xmlsec(body, p256, crypt, now):
 def test_any_content_encrypted_by_us(body, p256, crypt, now):
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{V11.namespace}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
-    raw = encrypt_envelope(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key())
+    raw = encrypt_envelope(
+        sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key()
+    )
     xmlsec_verifies(xmlsec_decrypts(raw, crypt), p256)
     assert received(raw, crypt, p256, now).message_id == "m"
     assert next(etree.fromstring(raw).iter(DATA))[0].get("Algorithm") == AES256_GCM

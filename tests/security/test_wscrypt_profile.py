@@ -94,7 +94,9 @@ def an_encrypted_signature(root):
 
 
 def an_encrypted_header(root):
-    header = etree.SubElement(root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader")
+    header = etree.SubElement(
+        root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader"
+    )
     header.append(etree.fromstring(etree.tostring(find(root, "EncryptedData"))))
 
 

@@ -47,7 +47,13 @@ def test_a_ciphertext_that_is_moved(form, version, p256, crypt, now):
     form(root)
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 def bodies_of(root):
@@ -74,7 +80,13 @@ def test_wrapped_and_encrypted_anew(form, kept, version, p256, crypt, now):
     security.insert(0, next(own.iter(KEY)))
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 @both

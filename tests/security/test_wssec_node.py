@@ -41,7 +41,14 @@ def unsigned(version):
 
 
 def by_npm_soap(
-    node, pair, now, version, *, with_token=False, stamp=True, parts=("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken")
+    node,
+    pair,
+    now,
+    version,
+    *,
+    with_token=False,
+    stamp=True,
+    parts=("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken"),
 ):
     at = datetime.fromtimestamp(now, UTC)
     created, expires = f"{at:%Y-%m-%dT%H:%M:%S}Z", f"{at:%Y-%m-%dT%H}:05:00Z"

@@ -13,7 +13,9 @@ CHILD = b'<a xmlns="urn:x">a &amp; b</a>'
 
 
 def make(pair, now, version):
-    return sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0", version=version)
+    return sign_envelope(
+        CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", relates_to="urn:uuid:0", version=version
+    )
 
 
 def verify(raw, pair, now):

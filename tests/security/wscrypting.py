@@ -15,7 +15,9 @@ CHILD = '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ
 
 
 def signed(pair, now, body=CHILD, version=V11, **more):
-    return sign_envelope(body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version)
+    return sign_envelope(
+        body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version
+    )
 
 
 def encrypted(pair, crypt, now, body=CHILD, version=V11):

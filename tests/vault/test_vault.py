@@ -19,7 +19,9 @@ DAY = 86_400.0
 def store(engine: Engine, *rows: VaultRow) -> None:
     with engine.begin() as connection:
         for row in rows:
-            connection.execute(insert(tables.vault).values(id=row.id, key_id=row.key_id, size=row.size, sealed=row.sealed))
+            connection.execute(
+                insert(tables.vault).values(id=row.id, key_id=row.key_id, size=row.size, sealed=row.sealed)
+            )
 
 
 @pytest.mark.parametrize("plain", [b"", "cảnh báo lũ".encode(), bytes(200_000)])

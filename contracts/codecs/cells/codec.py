@@ -21,7 +21,19 @@ from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
 from contracts.codecs.codec import Codec, Value
 from contracts.mapping.cells import LINES, CellPlan, normal_title
 from contracts.mapping.frames import getter, setter
-from contracts.mapping.grid import MAX_BYTES, MAX_CELL, MAX_LINES, Cell, Column, Layout, Row, Typed, Unreadable, kind_in_words, text_of
+from contracts.mapping.grid import (
+    MAX_BYTES,
+    MAX_CELL,
+    MAX_LINES,
+    Cell,
+    Column,
+    Layout,
+    Row,
+    Typed,
+    Unreadable,
+    kind_in_words,
+    text_of,
+)
 from contracts.mapping.plan import Plan
 from contracts.mapping.validity import InForce, day_at, explained
 from contracts.mapping.value_formats import Bad
@@ -55,9 +67,18 @@ class CellCodec(Codec):
         in_force: Mapping[str, InForce | None],
     ) -> None:
         self.layout = layout
-        self._tables = {message: _Table(each, layout, validators[message], in_force[message]) for message, each in tables.items()}
+        self._tables = {
+            message: _Table(each, layout, validators[message], in_force[message]) for message, each in tables.items()
+        }
         super().__init__(
-            name, layout.media, contract, validators, {message: each.plan for message, each in tables.items()}, calls, {}, in_force
+            name,
+            layout.media,
+            contract,
+            validators,
+            {message: each.plan for message, each in tables.items()},
+            calls,
+            {},
+            in_force,
         )
 
     def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
@@ -75,7 +96,9 @@ class CellCodec(Codec):
             return list(table.lines(raw, None if at is None else day_at(at)))
         except Unreadable as fault:
             here = f"line {fault.line}" if fault.line else ""
-            raise self._failure("message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]) from None
+            raise self._failure(
+                "message.invalid", message, [Finding(here, "", fault.got, "file", fault.expected)]
+            ) from None
         except _BadHeader as header:
             raise self._failure("message.invalid", message, header.findings) from None
 
@@ -98,7 +121,9 @@ class CellCodec(Codec):
     def invalid(self, message: str, findings: Sequence[Finding]) -> Theirs:
         """`message.invalid` with as many findings as an answer holds, and the number of all of them."""
         shown, contract = findings[:MAX_FINDINGS], self._contract.name
-        return Theirs("message.invalid", findings=shown, message=message, contract=contract, format=self.name, count=len(findings))
+        return Theirs(
+            "message.invalid", findings=shown, message=message, contract=contract, format=self.name, count=len(findings)
+        )
 
     def write_cells(self, message: str, values: Sequence[Value]) -> bytes:
         table = self._table(message)
@@ -108,7 +133,9 @@ class CellCodec(Codec):
             raise self._failure("message.not-expressible", message, [table.retold(error.finding)]) from None
 
     def write(self, message: str, value: Value, media: str | None = None) -> bytes:
-        return self.write_cells(message, [value]) if media in (None, self.media) else super().write(message, value, media)
+        return (
+            self.write_cells(message, [value]) if media in (None, self.media) else super().write(message, value, media)
+        )
 
     def read(self, message: str, raw: bytes, media: str | None = None, at: float | None = None) -> Value:
         """Of a file of several messages, the first."""
@@ -158,7 +185,9 @@ class _Table:
         self._items, self._put = getter(keys), setter(keys) if keys else None
         self._names = {column.name: column.title for column in made.columns}
         leaves = [
-            (leaf.canonical.removeprefix(self._prefix), self._title(leaf.here)) for leaf in made.plan.root.leaves() if leaf.keys is not None
+            (leaf.canonical.removeprefix(self._prefix), self._title(leaf.here))
+            for leaf in made.plan.root.leaves()
+            if leaf.keys is not None
         ]
         self._titles, self._paths = dict(leaves), {title: path for path, title in leaves}
 
@@ -198,23 +227,43 @@ class _Table:
             title = normal_title(cell) if isinstance(cell, str) else ""
             column = known.get(title)
             if title in seen:
-                wrong.append(Finding(f"line {row.number}: {title[:60]}", "", "a title twice", "repeated", "each column once"))
+                wrong.append(
+                    Finding(f"line {row.number}: {title[:60]}", "", "a title twice", "repeated", "each column once")
+                )
             elif column is None and title not in self._ignored and (title or not isinstance(cell, str)):
                 shown = ", ".join(list(known)[:12])
                 wrong.append(
-                    Finding(f"line {row.number}: {title[:60]}", "", "a column that the format does not have", "unknown", f"one of {shown}")
+                    Finding(
+                        f"line {row.number}: {title[:60]}",
+                        "",
+                        "a column that the format does not have",
+                        "unknown",
+                        f"one of {shown}",
+                    )
                 )
             if title:
                 seen.add(title)
             places.append(column if column is not None else _READ_OVER if title in self._ignored else None)
-        if seen.isdisjoint(known):  # another delimiter, or another line than the one with the titles: one thing is wrong, not each column
+        if seen.isdisjoint(
+            known
+        ):  # another delimiter, or another line than the one with the titles: one thing is wrong, not each column
             shown = ", ".join(list(known)[:12])
             if self._layout.media == "csv":
-                raise Unreadable("no title that the table knows", f'the titles, parted by "{self._layout.delimiter}": {shown}', row.number)
-            raise Unreadable("no title that the table knows", f"the titles in line {self._layout.header_row}: {shown}", row.number)
+                raise Unreadable(
+                    "no title that the table knows",
+                    f'the titles, parted by "{self._layout.delimiter}": {shown}',
+                    row.number,
+                )
+            raise Unreadable(
+                "no title that the table knows", f"the titles in line {self._layout.header_row}: {shown}", row.number
+            )
         wrong += [
             Finding(
-                f"line {row.number}: {column.title}", self._prefix + self._paths.get(column.title, ""), "nothing", "required", "the column"
+                f"line {row.number}: {column.title}",
+                self._prefix + self._paths.get(column.title, ""),
+                "nothing",
+                "required",
+                "the column",
             )
             for column in self._columns
             if column.required and column.title not in seen
@@ -237,7 +286,9 @@ class _Table:
             value = self._items(value)[0]
         findings = [self._inside(finding) for finding in problems.findings]
         if not findings and self._in_force is not None and self._line.is_valid(value):
-            ended = explained(self._in_force(message, day), lambda path, _: self._titles.get(path.removeprefix(self._prefix), ""))
+            ended = explained(
+                self._in_force(message, day), lambda path, _: self._titles.get(path.removeprefix(self._prefix), "")
+            )
             findings = [self._inside(finding) for finding in ended]
         elif not problems.full and (findings or not self._line.is_valid(value)):
             said = {finding.canonical for finding in findings}
@@ -245,7 +296,10 @@ class _Table:
         return Line(row.number, None if findings else value, self._told(findings, prefix))
 
     def _told(self, findings: list[Finding], prefix: str) -> tuple[Finding, ...]:
-        return tuple(replace(each, canonical=prefix + each.canonical if each.canonical else "") for each in findings[:MAX_FINDINGS])
+        return tuple(
+            replace(each, canonical=prefix + each.canonical if each.canonical else "")
+            for each in findings[:MAX_FINDINGS]
+        )
 
     def _cells_of(self, row: Row, places: list[Column | None], problems: Problems) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -254,13 +308,21 @@ class _Table:
                 continue
             column = places[number] if number < len(places) else None
             if column is None:
-                problems.add("", "", kind_in_words(cell), "unknown", f"nothing in cell {xlsxwrite.letters(number)}, which has no title")
+                problems.add(
+                    "",
+                    "",
+                    kind_in_words(cell),
+                    "unknown",
+                    f"nothing in cell {xlsxwrite.letters(number)}, which has no title",
+                )
             elif column is not _READ_OVER:
                 try:
                     text = text_of(cell, column)
                     found[column.name] = csvtext.unguarded(text) if self._layout.media == "csv" else text
                 except Bad as bad:
-                    problems.add(column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected)
+                    problems.add(
+                        column.title, self._paths.get(column.title, ""), kind_in_words(cell), bad.rule, bad.expected
+                    )
         return found
 
     def _inside(self, finding: Finding) -> Finding:

@@ -27,7 +27,9 @@ def decode(raw: bytes, encoding: str) -> str:
     if encoding == "utf-16":
         encoding = next((name for name in ("utf-16-le", "utf-16-be") if raw.startswith(_BOMS[name])), "")
         if not encoding:
-            raise Unreadable("UTF-16 without a byte order mark", "a byte order mark, or encoding: utf-16-le or utf-16-be")
+            raise Unreadable(
+                "UTF-16 without a byte order mark", "a byte order mark, or encoding: utf-16-le or utf-16-be"
+            )
     raw = raw.removeprefix(_BOMS.get(encoding, b""))
     try:
         text = raw.decode("cp1258" if encoding == "windows-1258" else encoding)

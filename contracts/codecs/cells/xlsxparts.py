@@ -21,7 +21,9 @@ from contracts.mapping.grid import Unreadable
 MAX_PARTS: Final = 1_000
 MAX_UNPACKED: Final = 200_000_000  # bytes that all parts that are read may unpack to
 MAX_TAGS: Final = 12_000_000  # tags in all of them
-MAX_UNSEEN: Final = 10_000_000  # bytes of a part between two elements that are looked at: what may become a tree at once
+MAX_UNSEEN: Final = (
+    10_000_000  # bytes of a part between two elements that are looked at: what may become a tree at once
+)
 MAX_NAME: Final = 1_000  # characters of a name, an id, or a target
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"

@@ -62,7 +62,9 @@ class _Workbook:
         names = list(self._sheets)
         wanted = layout.sheet if layout.sheet is not None else names[0] if names else None
         if wanted is None or wanted not in self._sheets:
-            raise Unreadable(f"the sheets {', '.join(names[:8])[:200]}", f"a sheet {wanted}" if wanted else "at least one sheet")
+            raise Unreadable(
+                f"the sheets {', '.join(names[:8])[:200]}", f"a sheet {wanted}" if wanted else "at least one sheet"
+            )
         part = dict(self._parts.get("worksheet", [])).get(self._sheets[wanted])
         if part is None:
             raise Unreadable("a sheet that is no worksheet", "a sheet of cells")
@@ -162,7 +164,11 @@ class _Workbook:
     def _check_merged(self, reference: str, layout: Layout) -> None:
         last = _REFERENCE.fullmatch(reference.rpartition(":")[2].replace("$", ""))
         if last is None or int(last[2]) >= layout.header_row:
-            raise Unreadable(f"merged cells ({reference[:20] or '-'})", "a cell of its own for each value", int(last[2]) if last else 0)
+            raise Unreadable(
+                f"merged cells ({reference[:20] or '-'})",
+                "a cell of its own for each value",
+                int(last[2]) if last else 0,
+            )
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
@@ -299,7 +305,11 @@ def _iso_date(text: str) -> Typed:
         at = datetime.fromisoformat(text) if len(text) <= _MAX_DATE else None
     except ValueError:
         at = None
-    return Typed("refused", "a date of ISO 8601 without a zone") if at is None or at.tzinfo is not None else Typed("date", at)
+    return (
+        Typed("refused", "a date of ISO 8601 without a zone")
+        if at is None or at.tzinfo is not None
+        else Typed("date", at)
+    )
 
 
 def _is_date(code: str) -> bool:

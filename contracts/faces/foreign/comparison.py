@@ -135,7 +135,9 @@ class _Reader:
             return node.kind != "ignore"  # nothing but constants: it stands there always
         own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
-        return bound or any(self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed()))
+        return bound or any(
+            self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed())
+        )
 
     def needed(self, leaf: Leaf, base: str) -> bool:
         if leaf.keys is None:
@@ -148,13 +150,22 @@ class _Reader:
         for name in canonical.removesuffix("[]").removeprefix(base).lstrip(".").split("."):
             at = f"{at}.{name}" if at else name
             place = self.places.get(at)
-            if place is None or not place.field.required or place.field.absentable and not isinstance(place.field.type, Scalar):
+            if (
+                place is None
+                or not place.field.required
+                or place.field.absentable
+                and not isinstance(place.field.type, Scalar)
+            ):
                 return False
         return True
 
     def title(self, canonical: str) -> str:
         place = self.places.get(canonical)
-        return "" if place is None else ". ".join(each.rstrip(".") for each in (place.field.title, place.field.description) if each)
+        return (
+            ""
+            if place is None
+            else ". ".join(each.rstrip(".") for each in (place.field.title, place.field.description) if each)
+        )
 
     def text(self, leaf: Leaf) -> Text:
         if leaf.keys is None:
@@ -189,7 +200,12 @@ class _Reader:
 
 
 _PARTS: Final = {"split", "join"}
-_SOMETIMES: Final = {"default", "when", "jsonata", *_PARTS}  # rows whose place may be empty though their field is required
+_SOMETIMES: Final = {
+    "default",
+    "when",
+    "jsonata",
+    *_PARTS,
+}  # rows whose place may be empty though their field is required
 _PATTERNS: Final[Mapping[Any, str]] = {
     "decimal-comma": "^-?(0|[1-9][0-9]*)(,[0-9]+)?$",
     "text": "^-?(0|[1-9][0-9]*)([.][0-9]+)?$",

@@ -25,13 +25,17 @@ class Difference:
 DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
         "padding",
-        Words("Khoảng trắng quanh số, ngày giờ, true/false, trong base64", "White space around numbers, times and booleans, and in base64"),
+        Words(
+            "Khoảng trắng quanh số, ngày giờ, true/false, trong base64",
+            "White space around numbers, times and booleans, and in base64",
+        ),
         ("XSD",),
     ),
     Difference(
         "number",
         Words(
-            "Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm", "A leading plus, needless zeros, no digit beside the point"
+            "Số có dấu + ở đầu, số 0 thừa, hoặc thiếu chữ số quanh dấu chấm",
+            "A leading plus, needless zeros, no digit beside the point",
         ),
         ("XSD",),
     ),
@@ -55,7 +59,9 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference("attributes", Words("Thuộc tính xsi:type", "The attribute xsi:type"), ("XSD",)),
     Difference("instruction", Words("Chỉ thị xử lý (<?…?>)", "Processing instructions (<?…?>)"), ("XSD",)),
     Difference("point", Words("1.0 hoặc 1e2 cho số nguyên", "1.0 or 1e2 for a whole number"), ("JSON Schema",)),
-    Difference("twice", Words("Một tên xuất hiện hai lần trong một đối tượng", "A name that stands twice in one object"), _JSON),
+    Difference(
+        "twice", Words("Một tên xuất hiện hai lần trong một đối tượng", "A name that stands twice in one object"), _JSON
+    ),
     Difference(
         "characters",
         Words("Ký tự mà XML 1.0 không mang được, như \\u0000", "Characters that XML 1.0 cannot carry, such as \\u0000"),
@@ -71,7 +77,10 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     ),
     Difference(
         "force",
-        Words("Mã không còn (hoặc chưa) hiệu lực vào ngày của bản tin", "A code that is not in force on the day of the message"),
+        Words(
+            "Mã không còn (hoặc chưa) hiệu lực vào ngày của bản tin",
+            "A code that is not in force on the day of the message",
+        ),
         ("XSD", *_JSON),
     ),
     Difference("digits", Words("Số dài hơn 1.000 chữ số", "Numbers of more than 1,000 digits"), ("XSD", *_JSON)),

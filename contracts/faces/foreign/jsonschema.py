@@ -61,7 +61,11 @@ class _Message:
         made = self._content(shape)
         if shape.many:
             bounds = {"minItems": shape.least or None, "maxItems": shape.most}
-            made = {"type": "array", "items": made, **{word: bound for word, bound in bounds.items() if bound is not None}}
+            made = {
+                "type": "array",
+                "items": made,
+                **{word: bound for word, bound in bounds.items() if bound is not None},
+            }
         if shape.absent is not None:
             only_words = shape.text is None and not shape.children
             made = _with_words([] if only_words else [made], shape.absent)

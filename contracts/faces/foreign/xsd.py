@@ -41,13 +41,22 @@ class Schema:
 
     def lines(self, locations: dict[str, str] | None = None) -> list[str]:
         """The whole schema; `locations` says where other namespaces are found, for a schema that stands alone."""
-        own = f" xmlns:tns={quoteattr(self.namespace)} targetNamespace={quoteattr(self.namespace)}" if self.namespace else ""
+        own = (
+            f" xmlns:tns={quoteattr(self.namespace)} targetNamespace={quoteattr(self.namespace)}"
+            if self.namespace
+            else ""
+        )
         others = "".join(f" xmlns:{prefix}={quoteattr(uri)}" for uri, prefix in self.uses.items() if uri)
         imports = []
         for uri in self.uses:
             at = f" schemaLocation={quoteattr(locations[uri])}" if locations else ""
             imports.append(f"  <xs:import{f' namespace={quoteattr(uri)}' if uri else ''}{at}/>")
-        return [f'<xs:schema xmlns:xs="{XS}"{own}{others} elementFormDefault="qualified">', *imports, *self.body, "</xs:schema>"]
+        return [
+            f'<xs:schema xmlns:xs="{XS}"{own}{others} elementFormDefault="qualified">',
+            *imports,
+            *self.body,
+            "</xs:schema>",
+        ]
 
 
 def schemas(compiled: CompiledContract, format_name: str) -> list[Schema]:
@@ -103,7 +112,9 @@ class _Writer:
     def schema(self, namespace: str) -> Schema:
         return self.schemas.setdefault(namespace, Schema(namespace))
 
-    def element(self, schema: Schema, shape: Shape, indent: str, *, top: bool = False, unordered: bool = False) -> list[str]:
+    def element(
+        self, schema: Schema, shape: Shape, indent: str, *, top: bool = False, unordered: bool = False
+    ) -> list[str]:
         local = shape.name.rpartition("}")[2]
         occurs = "" if top or unordered else _occurs(shape.least, shape.most)
         form = ' form="unqualified"' if not top and schema.namespace and not _space(shape.name) else ""
@@ -135,7 +146,9 @@ class _Writer:
             inner = [f"<xs:complexType{mixed}>", *self._content(schema, shape)]
             inner += [f"  {line}" for line in _attributes(shape)] + ["</xs:complexType>"]
         if shape.led_to:
-            inner[0] = inner[0].replace("<xs:complexType", f"<xs:complexType name={quoteattr(self._types[shape.led_to][1])}")
+            inner[0] = inner[0].replace(
+                "<xs:complexType", f"<xs:complexType name={quoteattr(self._types[shape.led_to][1])}"
+            )
             schema.body += [f"  {line}" for line in inner]
             return [f'{start} type="{self._type(schema, shape.led_to)}"/>']
         return [f"{start}>", *words, *(f"{indent}  {line}" for line in inner), f"{indent}</xs:element>"]
@@ -150,16 +163,24 @@ class _Writer:
         if not shape.children:
             return []
         if any(child.named for child in shape.children):
-            return ["  <xs:sequence>", '    <xs:any minOccurs="0" maxOccurs="unbounded" processContents="skip"/>', "  </xs:sequence>"]
+            return [
+                "  <xs:sequence>",
+                '    <xs:any minOccurs="0" maxOccurs="unbounded" processContents="skip"/>',
+                "  </xs:sequence>",
+            ]
         unordered = not shape.ordered
         start, end = (
-            ('<xs:choice minOccurs="0" maxOccurs="unbounded">', "</xs:choice>") if unordered else ("<xs:sequence>", "</xs:sequence>")
+            ('<xs:choice minOccurs="0" maxOccurs="unbounded">', "</xs:choice>")
+            if unordered
+            else ("<xs:sequence>", "</xs:sequence>")
         )
         lines = []
         for child in shape.children:
             if _refers(shape.name, child.name):
                 uri, _, local = child.name[1:].rpartition("}")
-                lines.append(f'    <xs:element ref="{schema.refer(uri)}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>')
+                lines.append(
+                    f'    <xs:element ref="{schema.refer(uri)}:{local}"{"" if unordered else _occurs(child.least, child.most)}/>'
+                )
             else:
                 lines += self.element(schema, child, "    ", unordered=unordered)
         return [f"  {start}", *lines, f"  {end}"]
@@ -196,7 +217,11 @@ def _attributes(shape: Shape) -> list[str]:
         if name.startswith("{"):
             continue
         use = ' use="required"' if required else ""
-        lines += [f"<xs:attribute name={quoteattr(name)}{use}>", *(f"  {line}" for line in _simple(text)), "</xs:attribute>"]
+        lines += [
+            f"<xs:attribute name={quoteattr(name)}{use}>",
+            *(f"  {line}" for line in _simple(text)),
+            "</xs:attribute>",
+        ]
     spaces = dict.fromkeys(_space(name) for name in shape.attributes if name.startswith("{"))
     if spaces:
         lines.append(f'<xs:anyAttribute namespace={quoteattr(" ".join(spaces))} processContents="lax"/>')
@@ -211,4 +236,10 @@ def _simple(text: Text) -> list[str]:
     if not text.words:
         return made
     words = simple_type(Scalar("string", values=text.words))
-    return ["<xs:simpleType>", "  <xs:union>", *(f"    {line}" for line in [*made, *words]), "  </xs:union>", "</xs:simpleType>"]
+    return [
+        "<xs:simpleType>",
+        "  <xs:union>",
+        *(f"    {line}" for line in [*made, *words]),
+        "  </xs:union>",
+        "</xs:simpleType>",
+    ]

@@ -29,8 +29,12 @@ def calls(compiled: CompiledContract, language: Language, root: str) -> list[str
             continue
         own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
         tool = "curl" if compiled.contract.protection == "signed" else "REST"
-        parts.append(f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>")
-        parts.append(f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>")
+        parts.append(
+            f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>"
+        )
+        parts.append(
+            f"<h3><code>{escape(op.name)}</code>: zeep</h3><pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
+        )
     return parts
 
 
@@ -39,7 +43,9 @@ def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> st
     path, client = f"/{compiled.contract.name}{op.path}", "python -m gateway.sample_client.curl --identity DIR"
     if compiled.contract.protection == "encrypted":
         identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-        call = f"python -m gateway.sample_client.rest --identity DIR --encrypt {identity}--body request.json POST {path}"
+        call = (
+            f"python -m gateway.sample_client.rest --identity DIR --encrypt {identity}--body request.json POST {path}"
+        )
         return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\n{call}"
     if op.method == "GET":
         query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())

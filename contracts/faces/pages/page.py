@@ -73,7 +73,10 @@ def _operations(compiled: CompiledContract, language: Language, root: str) -> li
                 f'<a href="#{escape(op.answer)}">{escape(op.answer)}</a>',
             )
         )
-    return [f"<h2>{say('operations', language)}</h2>", table(head(("name", "pattern", "address", "request", "answer"), language), rows)]
+    return [
+        f"<h2>{say('operations', language)}</h2>",
+        table(head(("name", "pattern", "address", "request", "answer"), language), rows),
+    ]
 
 
 def _struct(made: Struct, language: Language, seen: set[str], parts: list[str]) -> None:
@@ -113,7 +116,11 @@ def _rule(made: Type, language: Language) -> str:
         said = f'<a href="#{escape(inner.name)}">{escape(inner.name)}</a>'
         if isinstance(inner, Choice):
             said += escape(
-                ": " + "; ".join(f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}" for each in inner.branches)
+                ": "
+                + "; ".join(
+                    f"{', '.join(each.values)}: {', '.join(f.name for f in each.struct.fields)}"
+                    for each in inner.branches
+                )
             )
     return f"{escape(_told(describe(made), language))}: {said}" if isinstance(made, Array) else said
 
@@ -128,7 +135,9 @@ def _tables(compiled: CompiledContract, language: Language) -> list[str]:
             code = escape(row.code) if row.canonical is None else f"{escape(row.code)} ↔ {escape(row.canonical)}"
             shown = f"<code{' class=over' if row.valid_until else ''}>{code}</code>"
             cells = (shown, escape(row.vi if language == "vi" else row.en))
-            rows.append((*cells, escape(row.valid_from), escape(row.valid_until), escape(row.replaced_by)) if dated else cells)
+            rows.append(
+                (*cells, escape(row.valid_from), escape(row.valid_until), escape(row.replaced_by)) if dated else cells
+            )
         words = ("code", "meaning", "from", "until", "successor") if dated else ("code", "meaning")
         parts += [f"<h3><code>{escape(each.name)}</code></h3>", table(head(words, language), rows)]
     return parts
@@ -141,9 +150,15 @@ def _formats(compiled: CompiledContract, language: Language, here: str) -> list[
     for codec in compiled.formats.values():
         if not codec.plans:
             continue
-        links = (f'<a href="{escape(f"{here}/formats/{codec.name}/{leaf}")}">{leaf}</a>' for leaf in leaves.get(codec.media, ()))
+        links = (
+            f'<a href="{escape(f"{here}/formats/{codec.name}/{leaf}")}">{leaf}</a>'
+            for leaf in leaves.get(codec.media, ())
+        )
         parts.append(f"<h3><code>{escape(codec.name)}</code> ({codec.media}) {' · '.join(links)}</h3>")
         for message, plan in codec.plans.items():
-            lost = "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses) or f"<li>{say('nothing', language)}</li>"
+            lost = (
+                "".join(f"<li>{escape(_told(each, language))}</li>" for each in plan.losses)
+                or f"<li>{say('nothing', language)}</li>"
+            )
             parts.append(f"<h4>{escape(message)}</h4><p>{say('loses', language)}:</p><ul>{lost}</ul>")
     return parts

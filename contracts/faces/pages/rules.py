@@ -27,7 +27,10 @@ _RULES: Final[tuple[tuple[Words, tuple[str, ...]], ...]] = (
 
 
 def enforced(language: Language) -> list[str]:
-    rows = [(escape(words.say(language, {})), *("✓" if face in faces else "–" for face in _FACES), "✓") for words, faces in _RULES]
+    rows = [
+        (escape(words.say(language, {})), *("✓" if face in faces else "–" for face in _FACES), "✓")
+        for words, faces in _RULES
+    ]
     stricter = [(escape(each.says.say(language, {})), ", ".join(each.faces)) for each in DIFFERENCES]
     return [
         f"<h2>{say('enforced', language)}</h2>",
@@ -39,13 +42,25 @@ def enforced(language: Language) -> list[str]:
 
 def samples(compiled: CompiledContract, language: Language, here: str) -> list[str]:
     made = generated(compiled)
-    parts = [f'<h2>{say("samples", language)}</h2><p><a href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>']
+    parts = [
+        f'<h2>{say("samples", language)}</h2><p><a href="{escape(here)}/samples"><code>{escape(here)}/samples</code></a></p>'
+    ]
     parts.append(f"<h3>{say('given', language)}</h3>")
-    parts += [_shown(f"{each.message}: {each.name} ({each.format})", each.text or each.file) for each in compiled.samples]
+    parts += [
+        _shown(f"{each.message}: {each.name} ({each.format})", each.text or each.file) for each in compiled.samples
+    ]
     parts.append(f"<h3>{say('valid', language)}</h3>")
-    parts += [_shown(f"{each.message}: {each.name} ({each.media})", each.content.decode()) for each in made if not each.rule]
+    parts += [
+        _shown(f"{each.message}: {each.name} ({each.media})", each.content.decode()) for each in made if not each.rule
+    ]
     rows = [
-        (escape(each.message), f"<code>{escape(each.path) or '/'}</code>", f"<code>{each.rule}</code>", escape(each.name), each.media)
+        (
+            escape(each.message),
+            f"<code>{escape(each.path) or '/'}</code>",
+            f"<code>{each.rule}</code>",
+            escape(each.name),
+            each.media,
+        )
         for each in made
         if each.rule
     ]

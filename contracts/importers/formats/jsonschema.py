@@ -35,7 +35,12 @@ class Reader:
     _hidden: Literal["readOnly", "writeOnly"] = "readOnly"
 
     def start_message(self, way: Literal["request", "answer"]) -> None:
-        self._left, self._open, self._lists, self._hidden = MAX_PLACES, [], {}, "readOnly" if way == "request" else "writeOnly"
+        self._left, self._open, self._lists, self._hidden = (
+            MAX_PLACES,
+            [],
+            {},
+            "readOnly" if way == "request" else "writeOnly",
+        )
 
     def _note(self, code: str, at: Place, detail: str = "") -> None:
         self.notes.append(Note(code, at.shown(), detail))
@@ -155,7 +160,9 @@ class Reader:
     def _nullable(self, at: Place) -> bool:
         kind = at.node.get("type")
         options = (*self._raw(at, "oneOf"), *self._raw(at, "anyOf"))
-        return at.node.get("nullable") is True or isinstance(kind, list) and "null" in kind or {"type": "null"} in options
+        return (
+            at.node.get("nullable") is True or isinstance(kind, list) and "null" in kind or {"type": "null"} in options
+        )
 
     @staticmethod
     def _raw(at: Place, word: str) -> list[Any]:
@@ -169,7 +176,9 @@ class Reader:
         return [each for each in found if each.node.get("type") != "null"]
 
     def _object(self, at: Place, name: str) -> Group | None:
-        group = Group(at.path.rpartition("/")[2] if "/schemas/" in at.path and at.path.count("/") == 3 else name, title="")
+        group = Group(
+            at.path.rpartition("/")[2] if "/schemas/" in at.path and at.path.count("/") == 3 else name, title=""
+        )
         self._properties(group, at, True, 0)
         if not group.parts:
             return None
@@ -206,7 +215,11 @@ class Reader:
         for each in alternatives:
             self._properties(group, each, required and len(alternatives) == 1, depth + 1)
         named = at.node.get("required")
-        wanted = set(named) if isinstance(named, list) and required and all(isinstance(each, str) for each in named) else set()
+        wanted = (
+            set(named)
+            if isinstance(named, list) and required and all(isinstance(each, str) for each in named)
+            else set()
+        )
         for part in group.parts:  # `required` beside an allOf
             if part.name in wanted and part.least == 0 and not part.many:
                 part.least = 1

@@ -56,7 +56,9 @@ class _OpenApi:
             raise nothing(self.files.main, self.notes)
         info = top.get("info")
         title = str(info.node.get("title", "")) if info is not None else ""
-        return Interface(title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen))
+        return Interface(
+            title or calls[0].name, "json", {}, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+        )
 
     def _operations(self, top: Place) -> Iterator[tuple[str, tuple[str, str, Place, list[Place]]]]:
         paths = top.get("paths")
@@ -70,7 +72,8 @@ class _OpenApi:
 
     def _call(self, name: str, method: str, path: str, at: Place, shared: list[Place]) -> Call | None:
         parameters = {
-            (str(each.node.get("name")), str(each.node.get("in"))): each for each in (*shared, *self.documents.of_list(at, "parameters"))
+            (str(each.node.get("name")), str(each.node.get("in"))): each
+            for each in (*shared, *self.documents.of_list(at, "parameters"))
         }
         if "{" in path:
             self.notes.append(Note("path-parameter", at.shown(), path))
@@ -122,7 +125,9 @@ class _OpenApi:
     def _response(self, at: Place) -> Place | None:
         """The response that tells of success; None where the operation has none, or one without content."""
         responses = dict(self.documents.members(at.get("responses")))
-        good = sorted(code for code in responses if code.startswith("2")) or [code for code in responses if code == "default"]
+        good = sorted(code for code in responses if code.startswith("2")) or [
+            code for code in responses if code == "default"
+        ]
         return responses[good[0]] if good and responses[good[0]].get("content") is not None else None
 
     def _message(self, name: str, at: Place) -> Message | None:
@@ -133,7 +138,12 @@ class _OpenApi:
         if not content:
             return Message(name, None, Group(name))
         media = next(
-            (each for each in content if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")), None
+            (
+                each
+                for each in content
+                if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")
+            ),
+            None,
         )
         schema = None if media is None else content[media].get("schema")
         if media is None or schema is None:

@@ -28,7 +28,10 @@ _INTEGERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "positiveInteger": (1, None),
     "nonPositiveInteger": (None, 0),
     "negativeInteger": (None, -1),
-    **{name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for name, bits in (("byte", 8), ("short", 16), ("int", 32), ("long", 64))},
+    **{
+        name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        for name, bits in (("byte", 8), ("short", 16), ("int", 32), ("long", 64))
+    },
     **{f"unsigned{name}": (0, 2**bits - 1) for name, bits in (("Byte", 8), ("Short", 16), ("Int", 32), ("Long", 64))},
 }
 _HEX: Final = "^([0-9a-fA-F][0-9a-fA-F])*$"
@@ -94,7 +97,9 @@ class SimpleTypes:
         for child in made.children("restriction", "list", "union"):
             if child.kind != "restriction":
                 self._note(
-                    child.kind, child, str(made.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or "")
+                    child.kind,
+                    child,
+                    str(made.node.get("name") or child.node.get("itemType") or child.node.get("memberTypes") or ""),
                 )
                 return TEXT
             return self.restricted(self.base_of(child), child)
@@ -118,7 +123,11 @@ class SimpleTypes:
                 values.append(value)
             elif word == "pattern" and is_text:
                 patterns.append(value)
-            elif word in ("length", "minLength", "maxLength") and is_text and (number := whole_number(value, 999_999_999)) is not None:
+            elif (
+                word in ("length", "minLength", "maxLength")
+                and is_text
+                and (number := whole_number(value, 999_999_999)) is not None
+            ):
                 for each in ("minLength", "maxLength") if word == "length" else (word,):
                     schema[each] = number * (2 if base.schema.get("pattern") == _HEX else 1)  # a length of bytes
             elif word in _BOUNDS and kind in ("integer", "number"):

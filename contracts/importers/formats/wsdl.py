@@ -55,7 +55,9 @@ class _Wsdl:
         main = self.files.main
         root = self.files.xml(main, self.files.first())
         if root.tag != f"{{{WSDL}}}definitions":
-            raise Theirs("import.unreadable", file=main, why=f"the root is {root.tag}, not wsdl:definitions of WSDL 1.1")
+            raise Theirs(
+                "import.unreadable", file=main, why=f"the root is {root.tag}, not wsdl:definitions of WSDL 1.1"
+            )
         self._load(root, main)
         bound = {str(each.at.node.get("name")): each for each in self._bound()}
         unknown = [each for each in operations if each not in bound]
@@ -72,7 +74,9 @@ class _Wsdl:
         if not calls:
             raise nothing(main, self.notes)
         name = self.service or root.get("name") or calls[0].name
-        return Interface(name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen))
+        return Interface(
+            name, "xml", self.reader.namespaces, calls, list(dict.fromkeys(self.notes)), list(self.files.seen)
+        )
 
     # --- loading ----------------------------------------------------------------------------------------------------------
 
@@ -83,7 +87,11 @@ class _Wsdl:
         for schema in root.iterfind(f"{{{WSDL}}}types/{{{XS}}}schema"):
             self.schemas.load(schema, file)
         for child in root:
-            kind = etree.QName(child).localname if isinstance(child.tag, str) and child.tag.startswith(f"{{{WSDL}}}") else ""
+            kind = (
+                etree.QName(child).localname
+                if isinstance(child.tag, str) and child.tag.startswith(f"{{{WSDL}}}")
+                else ""
+            )
             name = f"{{{space}}}{child.get('name')}"
             if kind in ("message", "portType", "binding"):
                 self.parts.setdefault((kind, name), top.at(child))
@@ -143,7 +151,9 @@ class _Wsdl:
     # --- one operation ------------------------------------------------------------------------------------------------------
 
     def _call(self, name: str, bound: _Bound) -> Call | None:
-        port = next((op for op in bound.port_type.node.iterfind(f"{{{WSDL}}}operation") if op.get("name") == name), None)
+        port = next(
+            (op for op in bound.port_type.node.iterfind(f"{{{WSDL}}}operation") if op.get("name") == name), None
+        )
         if port is None:
             self.notes.append(Note("missing", bound.at.place(), name))
             return None
@@ -253,5 +263,9 @@ class _Wsdl:
         if root is None or root.content is None:
             self.notes.append(Note("open-root", element.place(), str(element.node.get("name"))))
             return None
-        body = root.content if isinstance(root.content, Group) else Group(root.name, [Part("value", "text()", root.content)])
+        body = (
+            root.content
+            if isinstance(root.content, Group)
+            else Group(root.name, [Part("value", "text()", root.content)])
+        )
         return Message(root.name, root.step, body)

@@ -58,7 +58,13 @@ class Reader:
         if space in self._prefixes:
             return f"{self._prefixes[space]}:{local}"
         wanted = self.schemas.prefixes.get(space, "")
-        if not wanted or wanted in self.namespaces or wanted.lower().startswith("xml") or wanted == "xsi" or not wanted.isascii():
+        if (
+            not wanted
+            or wanted in self.namespaces
+            or wanted.lower().startswith("xml")
+            or wanted == "xsi"
+            or not wanted.isascii()
+        ):
             wanted = next(each for number in self._numbers if (each := f"n{number}") not in self.namespaces)
         self.namespaces[wanted], self._prefixes[space] = space, wanted
         return f"{wanted}:{local}"
@@ -75,7 +81,15 @@ class Reader:
         if not self.can_be_named(made, local) or not self._spend(made):
             return None
         nil = made.node.get("nillable") in ("true", "1")
-        part = Part(local, self.qualified(step), self.type_of(made, local, most is None or most > 1), least, most, _words(made), nil=nil)
+        part = Part(
+            local,
+            self.qualified(step),
+            self.type_of(made, local, most is None or most > 1),
+            least,
+            most,
+            _words(made),
+            nil=nil,
+        )
         if nil and part.many:  # it is the items that may be nil
             part.nil, part.least = False, 0
             self.note("nil-items", made, local)
@@ -111,11 +125,15 @@ class Reader:
             above = inner.node.getparent()
             made.look(0 if above is None else len(above) // 100)  # the path counts those before it
             return self._guarded(f"{made.file} {inner.node.getroottree().getpath(inner.node)}", inner, name)
-        if (head := made.node.get("substitutionGroup")) and (found := self.schemas.get("element", made.name_of(head))) is not None:
+        if (head := made.node.get("substitutionGroup")) and (
+            found := self.schemas.get("element", made.name_of(head))
+        ) is not None:
             return self.type_of(found, name, many) if f"head {head}" not in self._open else None
         return None
 
-    def named_type(self, type_name: str, asked_at: Component, name: str, many: bool = False) -> Value | Group | Items | None:
+    def named_type(
+        self, type_name: str, asked_at: Component, name: str, many: bool = False
+    ) -> Value | Group | Items | None:
         if type_name in _ANY:
             return None
         found = self.schemas.get("type", type_name)
@@ -188,7 +206,9 @@ class Reader:
         if simple and derived.kind == "restriction":
             text = self._simple.restricted(text or TEXT, derived)
         if derived.kind == "restriction":
-            named = {each.step for each in own} | {f"@{each.node.get('name')}" for each in derived.children("attribute")}
+            named = {each.step for each in own} | {
+                f"@{each.node.get('name')}" for each in derived.children("attribute")
+            }
             inherited = [each for each in inherited if each.step.startswith("@") and each.step not in named]
         return [*inherited, *own, *self._particles(derived, True, False)], text
 
@@ -241,7 +261,9 @@ class Reader:
         value = self._attribute_value(made)
         if fixed is not None and value.schema["type"] == "string" and not required:
             value = replace(value, schema={"type": "string", "enum": [fixed]})
-        return Part(local, "@" + self.qualified(step), value, int(required), 1, _words(made), fixed if required else None)
+        return Part(
+            local, "@" + self.qualified(step), value, int(required), 1, _words(made), fixed if required else None
+        )
 
     def _attribute_value(self, made: Component) -> Value:
         written = made.node.get("type")
@@ -283,7 +305,10 @@ class Reader:
             parts = self._particles(found, required, many)
             self._open.pop()
             return parts
-        is_choice = child.kind == "choice" and sum(1 for _ in child.children("element", "sequence", "choice", "group", "any")) > 1
+        is_choice = (
+            child.kind == "choice"
+            and sum(1 for _ in child.children("element", "sequence", "choice", "group", "any")) > 1
+        )
         parts = self._particles(inner, required and not is_choice, many)
         names = ", ".join(each.name for each in parts)[:120]
         if is_choice and parts:
@@ -340,7 +365,9 @@ def _once_each(parts: list[Part], notes: list[Note], at: Component) -> list[Part
     kept: dict[str, Part] = {}
     for part in parts:
         before = kept.setdefault(part.step, part)
-        if before is not part and not part.step.startswith("@"):  # an attribute twice is a mistake of the schema: the first stands
+        if before is not part and not part.step.startswith(
+            "@"
+        ):  # an attribute twice is a mistake of the schema: the first stands
             notes.append(Note("repeated-name", at.place(), part.name))
             kept[part.step] = replace(before, least=min(before.least, part.least), most=None)
     return list(kept.values())

@@ -98,8 +98,16 @@ class Builder:
         if condition is not None:
             special = special or plain(leaf)
         last = str(row["here"]).rpartition("/")[2]
-        if None in leaf.words and (special is not None and None in leaf.tokens.values() or last.startswith("@") or last == "text()"):
-            self.bad(at, canonical, "null for a value that cannot be null there", "absent", "a word, or an element or member of its own")
+        if None in leaf.words and (
+            special is not None and None in leaf.tokens.values() or last.startswith("@") or last == "text()"
+        ):
+            self.bad(
+                at,
+                canonical,
+                "null for a value that cannot be null there",
+                "absent",
+                "a word, or an element or member of its own",
+            )
         placed = leaf if special is None else _special(special, canonical, str(row["here"]), row, leaf.keys or ())
         frame = self.tree.place(str(row["here"]), canonical, placed, at, condition)
         if frame is not None and "default" in row:
@@ -113,7 +121,13 @@ class Builder:
             or not isinstance(here, str)
             or set(row) - {"canonical", "here", "split", "when"}
         ):
-            self.bad(at, str(here), "a split out of form", "table", 'canonical: [a, b], here: one place, split: ", "; nothing beside')
+            self.bad(
+                at,
+                str(here),
+                "a split out of form",
+                "table",
+                'canonical: [a, b], here: one place, split: ", "; nothing beside',
+            )
             return
         leaves, optional = [], []
         for canonical in map(str, canonicals):
@@ -122,33 +136,62 @@ class Builder:
                 return
             place, scalar = found
             if place.field.required and place.field.absentable:
-                self.bad(at, canonical, "a part whose absence cannot be said", "absent", "an optional field, or a place of its own")
+                self.bad(
+                    at,
+                    canonical,
+                    "a part whose absence cannot be said",
+                    "absent",
+                    "an optional field, or a place of its own",
+                )
             elif place.field.absentable:
                 self.values.losses.append(f"{canonical}: the reason for an absence is lost")
-            leaves.append(Leaf(keys_of(canonical), value_formats.scalar_form(scalar, "xml", strict=True), canonical, here, scalar))
+            leaves.append(
+                Leaf(keys_of(canonical), value_formats.scalar_form(scalar, "xml", strict=True), canonical, here, scalar)
+            )
             optional.append(not place.field.required)
         of_list = len(leaves) == 1 and leaves[0].canonical.endswith("[]")
         if not of_list and (
-            len(leaves) < 2 or len({frame_of(leaf.canonical) for leaf in leaves}) > 1 or not all(leaf.keys for leaf in leaves)
+            len(leaves) < 2
+            or len({frame_of(leaf.canonical) for leaf in leaves}) > 1
+            or not all(leaf.keys for leaf in leaves)
         ):
             self.bad(
-                at, here, "parts that do not belong together", "table", "two or more fields of one group, or one list of single values"
+                at,
+                here,
+                "parts that do not belong together",
+                "table",
+                "two or more fields of one group, or one list of single values",
             )
             return
         target = leaves[0].canonical.removesuffix("[]") if of_list else leaves[0].canonical
         special = split_list(leaves[0], keys_of(target), separator) if of_list else split(leaves, optional, separator)
         self.tree.place(here, target, _special(special, leaves[0].canonical, here, row), at, condition)
 
-    def _join(self, row: Mapping[str, Any], canonical: str, here: list[Any], condition: Condition | None, at: Path) -> None:
+    def _join(
+        self, row: Mapping[str, Any], canonical: str, here: list[Any], condition: Condition | None, at: Path
+    ) -> None:
         separator, found = row.get("join"), self._field(canonical, condition, at)
         if found is None:
             return
         place, scalar = found
-        if not isinstance(separator, str) or not separator or len(here) < 2 or canonical.endswith("[]") or "absent" in row or "unit" in row:
+        if (
+            not isinstance(separator, str)
+            or not separator
+            or len(here) < 2
+            or canonical.endswith("[]")
+            or "absent" in row
+            or "unit" in row
+        ):
             self.bad(at, canonical, "a join out of form", "table", 'canonical: one field, here: [a, b], join: " "')
             return
         if place.field.required and place.field.absentable:
-            self.bad(at, canonical, "a joined field whose absence cannot be said", "absent", "an optional field, or a place of its own")
+            self.bad(
+                at,
+                canonical,
+                "a joined field whose absence cannot be said",
+                "absent",
+                "an optional field, or a place of its own",
+            )
         shape = dict(row) if "as" in row or "codes" in row or scalar.kind == "string" else {**row, "as": "text"}
         leaf = self._leaf({**shape, "here": str(here[0])}, canonical, place, scalar, at)
         if leaf is None:
@@ -159,7 +202,9 @@ class Builder:
         root = f"{self.tree.root.here}/" if self.reader.media == "xml" else ""
         paths = [f"{root}{each}" for each in here]
         whole = self._dated(row, leaf) or plain(leaf)
-        for path, special in zip(here, join(leaf, whole, paths, separator, int(self.reader.media == "xml")), strict=True):
+        for path, special in zip(
+            here, join(leaf, whole, paths, separator, int(self.reader.media == "xml")), strict=True
+        ):
             self.tree.place(str(path), canonical, _special(special, canonical, str(path), row), at, condition)
         if "default" in row:
             self._fill(row, canonical, scalar, condition, at, constant=False)
@@ -167,8 +212,19 @@ class Builder:
     def _expression(self, row: Mapping[str, Any], at: Path) -> None:
         expression = row["jsonata"]
         target = "canonical" if "canonical" in row else "here"
-        if set(row) != {target, "jsonata"} or not isinstance(expression, str) or not isinstance(row[target], str) or "[]" in row[target]:
-            self.bad(at, str(row.get(target)), "a one-way row out of form", "table", "canonical or here, outside lists, and jsonata")
+        if (
+            set(row) != {target, "jsonata"}
+            or not isinstance(expression, str)
+            or not isinstance(row[target], str)
+            or "[]" in row[target]
+        ):
+            self.bad(
+                at,
+                str(row.get(target)),
+                "a one-way row out of form",
+                "table",
+                "canonical or here, outside lists, and jsonata",
+            )
             return
         try:
             if target == "here":
@@ -177,9 +233,13 @@ class Builder:
                 return
             found = self._field(row["canonical"], None, at)
             if found is not None:
-                made = expressions.into_field(expression, found[1], row["canonical"], self.reader.media, self.reader.namespaces)
+                made = expressions.into_field(
+                    expression, found[1], row["canonical"], self.reader.media, self.reader.namespaces
+                )
                 self.derived.append(made)
-                self.values.losses.append(f"{row['canonical']}: one-way: made by an expression when it is read, not written")
+                self.values.losses.append(
+                    f"{row['canonical']}: one-way: made by an expression when it is read, not written"
+                )
         except expressions.Wrong as wrong:
             self.bad((*at, "jsonata"), str(row[target]), "an expression that cannot be used", "expression", str(wrong))
 
@@ -187,12 +247,27 @@ class Builder:
         """A row for a list that leads back to a type above it."""
         place, target = self.known.get(canonical), self.known.get(str(row["again"]))
         inner, above = (
-            None if each is None or not isinstance(each.field.type, Array) else each.field.type.items for each in (place, target)
+            None if each is None or not isinstance(each.field.type, Array) else each.field.type.items
+            for each in (place, target)
         )
-        same = isinstance(inner, RecursiveRef) and not isinstance(above, Scalar) and above is not None and inner.name == above.name
-        if set(row) != {"canonical", "here", "again"} or not same or not canonical.startswith(str(row["again"])) or canonical in self.lines:
+        same = (
+            isinstance(inner, RecursiveRef)
+            and not isinstance(above, Scalar)
+            and above is not None
+            and inner.name == above.name
+        )
+        if (
+            set(row) != {"canonical", "here", "again"}
+            or not same
+            or not canonical.startswith(str(row["again"]))
+            or canonical in self.lines
+        ):
             self.bad(
-                at, canonical, "a list that does not lead back so", "table", "canonical, here and again: the list above it of the same type"
+                at,
+                canonical,
+                "a list that does not lead back so",
+                "table",
+                "canonical, here and again: the list above it of the same type",
             )
             return
         self.lines[canonical] = at
@@ -224,7 +299,9 @@ class Builder:
         elif isinstance(value, float) or not isinstance(value, (str, int, bool)):
             self.bad(at, here, "a constant of another kind", "table", "a text, a whole number, true or false")
             return
-        leaf = Leaf(None, TEXT, "", here, constant=value) if condition is None else _special(fixed(value), "", here, row)
+        leaf = (
+            Leaf(None, TEXT, "", here, constant=value) if condition is None else _special(fixed(value), "", here, row)
+        )
         self.tree.place(here, "", leaf, at, condition)
 
     # --- the parts of a row -------------------------------------------------------------------------------------------
@@ -238,8 +315,16 @@ class Builder:
             self.bad(at, canonical, what, "table", "the path of one value, arrays with []")
             return None
         others = self.bound.setdefault(canonical, [])
-        if others and (condition is None or not all(other is not None and condition.excludes(other) for other in others)):
-            self.bad(at, canonical, "a second row for the field", "overlap", "one row a field, or rows whose conditions exclude each other")
+        if others and (
+            condition is None or not all(other is not None and condition.excludes(other) for other in others)
+        ):
+            self.bad(
+                at,
+                canonical,
+                "a second row for the field",
+                "overlap",
+                "one row a field, or rows whose conditions exclude each other",
+            )
             return None
         others.append(condition)
         self.lines[canonical] = at
@@ -277,7 +362,12 @@ class Builder:
             self.carried.append((source, target))
 
     def _condition(self, said: Any, frame: str, at: Path) -> Condition | None:
-        if not isinstance(said, dict) or set(said) != {"canonical", "is"} or not isinstance(said["is"], list) or not said["is"]:
+        if (
+            not isinstance(said, dict)
+            or set(said) != {"canonical", "is"}
+            or not isinstance(said["is"], list)
+            or not said["is"]
+        ):
             self.bad(at, "", "a condition out of form", "when", "when: {canonical: a path, is: [a, b]}")
             return None
         path = str(said["canonical"])
@@ -285,7 +375,11 @@ class Builder:
         scalar = None if place is None else scalar_at(place, path)
         if scalar is None or scalar.kind == "number" or path.endswith("[]") or not frame.startswith(frame_of(path)):
             self.bad(
-                at, path, "a condition on what the row cannot see", "when", "one text, whole number or yes/no of the same or an outer group"
+                at,
+                path,
+                "a condition on what the row cannot see",
+                "when",
+                "one text, whole number or yes/no of the same or an outer group",
             )
             return None
         for value in said["is"]:
@@ -300,7 +394,14 @@ class Builder:
         return made
 
     def _fill(
-        self, row: Mapping[str, Any], canonical: str, scalar: Scalar, condition: Condition | None, at: Path, *, constant: bool
+        self,
+        row: Mapping[str, Any],
+        canonical: str,
+        scalar: Scalar,
+        condition: Condition | None,
+        at: Path,
+        *,
+        constant: bool,
     ) -> None:
         word = "constant" if constant else "default"
         if word not in row:
@@ -317,7 +418,9 @@ class Builder:
         met, seen = (None, None) if condition is None else (condition.met(), condition.seen())
         above = [canonical[: -len(keys[-1]) - 1].rsplit(".", number)[0] for number in range(len(keys) - 1)]
         sure = all(self.known[path].field.required and not self.known[path].field.absentable for path in above)
-        frame.fills.append(Fill(keys, value, constant, canonical, condition is not None or "join" in row, sure, met, seen))
+        frame.fills.append(
+            Fill(keys, value, constant, canonical, condition is not None or "join" in row, sure, met, seen)
+        )
         if not constant:
             self.values.losses.append(f"{canonical}: a missing value becomes {value!r}")
 
@@ -337,7 +440,9 @@ class Builder:
                     "table",
                     "none that ask for a value of another group",
                 )
-        Coverage(self.reader, self.tree, self.known, self.bound, self.lines, self.drops, self.values.losses).look(at, self.asked)
+        Coverage(self.reader, self.tree, self.known, self.bound, self.lines, self.drops, self.values.losses).look(
+            at, self.asked
+        )
         for group, check in self.lists:
             if (frame := self.tree.frame(group)) is not None:
                 frame.checks.append(check)
@@ -347,5 +452,7 @@ class Builder:
         )  # fmt: skip
 
 
-def _special(special: CustomBinding, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)) -> Leaf:
+def _special(
+    special: CustomBinding, canonical: str, here: str, row: Mapping[str, Any], keys: tuple[str, ...] = ("\0",)
+) -> Leaf:
     return Leaf(keys, TEXT, canonical, here, special=special, row=row)

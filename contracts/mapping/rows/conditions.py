@@ -88,14 +88,20 @@ def conditional(cases: Sequence[tuple[Condition, CustomBinding]]) -> CustomBindi
     return CustomBinding(take, give, tuple(leaf for _, special in cases for leaf in special.leaves))
 
 
-def only_where(canonical: str, keys: tuple[str, ...], conditions: Sequence[Condition], words: set[str]) -> Callable[[Any], None]:
+def only_where(
+    canonical: str, keys: tuple[str, ...], conditions: Sequence[Condition], words: set[str]
+) -> Callable[[Any], None]:
     """A check on what is written: a field whose rows all have conditions is there only where one of them holds."""
     get, tests = getter(keys), [condition.seen() for condition in conditions]
     expected = "; or ".join(condition.words for condition in conditions)
 
     def check(frame: Any) -> None:
         found = get(frame)
-        if found is not None and not (isinstance(found, dict) and found["absent"] not in words) and not any(seen(frame) for seen in tests):
+        if (
+            found is not None
+            and not (isinstance(found, dict) and found["absent"] not in words)
+            and not any(seen(frame) for seen in tests)
+        ):
             raise NotExpressible("", canonical, kind_of(found), "condition", f"nothing, or {expected}")
 
     return check

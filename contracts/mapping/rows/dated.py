@@ -71,14 +71,18 @@ def dated(leaf: Leaf, table: CodeTable, codes_at: str | None, in_root: bool) -> 
             return simple.write(frame)
         row = next((each for each in of.get(value, ()) if not_in_force(each, day[:10]) is None), None)
         if row is None:
-            raise NotExpressible(leaf.here, canonical, kind_of(value), "code", f"a value that {table.name} has a code for on that day")
+            raise NotExpressible(
+                leaf.here, canonical, kind_of(value), "code", f"a value that {table.name} has a code for on that day"
+            )
         code: Any = int(row.code) if number else row.code
         return code if raw is not None else value
 
     return CustomBinding(take, give, (leaf,))
 
 
-def check_list(keys: tuple[str, ...], leaf: Leaf, table: CodeTable, codes_at: str, in_root: bool) -> Callable[[Any], None]:
+def check_list(
+    keys: tuple[str, ...], leaf: Leaf, table: CodeTable, codes_at: str, in_root: bool
+) -> Callable[[Any], None]:
     """A check on the codes that are written for a list of single values: they know no day, but the group that holds the list does."""
     of, get = _codes(table), getter(keys)
     get_day = getter(tuple(codes_at.split(".")) if in_root else (carried_name(codes_at),))
@@ -89,7 +93,11 @@ def check_list(keys: tuple[str, ...], leaf: Leaf, table: CodeTable, codes_at: st
             for value in items:
                 if value in of and not_in_force(of[value][0], day[:10]) is not None:
                     raise NotExpressible(
-                        leaf.here, leaf.canonical, kind_of(value), "code", f"a value that {table.name} has a code for on that day"
+                        leaf.here,
+                        leaf.canonical,
+                        kind_of(value),
+                        "code",
+                        f"a value that {table.name} has a code for on that day",
                     )
 
     return check

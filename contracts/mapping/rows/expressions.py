@@ -48,7 +48,16 @@ def compiled(expression: str) -> Callable[[Any], Any]:
         frame.set_runtime_bounds(_MILLISECONDS, _DEPTH)
         try:
             return parsed.evaluate(message, frame)
-        except (JException, ArithmeticError, ValueError, TypeError, LookupError, RecursionError, AttributeError, MemoryError):
+        except (
+            JException,
+            ArithmeticError,
+            ValueError,
+            TypeError,
+            LookupError,
+            RecursionError,
+            AttributeError,
+            MemoryError,
+        ):
             raise Wrong("a message that the expression can be evaluated on") from None
 
     return evaluate
@@ -180,7 +189,9 @@ def _plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    return {name: _plain(each) for name, each in value.items() if name[:1] != "\0"} if isinstance(value, dict) else value
+    return (
+        {name: _plain(each) for name, each in value.items() if name[:1] != "\0"} if isinstance(value, dict) else value
+    )
 
 
 def _of_element(element: Any, prefixes: Mapping[str, str]) -> Any:

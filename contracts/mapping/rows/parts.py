@@ -61,12 +61,18 @@ def split(leaves: Sequence[Leaf], optional: Sequence[bool], separator: str) -> C
         for raw, leaf, may_miss in zip(raws, leaves, optional, strict=True):
             if raw == "" and may_miss:
                 raise NotExpressible(
-                    leaf.here, leaf.canonical, "empty text", "length", "one character or more: an empty part means missing"
+                    leaf.here,
+                    leaf.canonical,
+                    "empty text",
+                    "length",
+                    "one character or more: an empty part means missing",
                 )
         pieces = ["" if raw is None else str(raw) for raw in raws]
         text = separator.join(pieces)
         if text.split(separator) != pieces:
-            raise NotExpressible(first.here, first.canonical, kind_of(pieces[0]), "format", f"values without {separator!r}")
+            raise NotExpressible(
+                first.here, first.canonical, kind_of(pieces[0]), "format", f"values without {separator!r}"
+            )
         return text
 
     return CustomBinding(take, give, tuple(leaves))
@@ -79,7 +85,13 @@ def split_list(leaf: Leaf, keys: tuple[str, ...], separator: str) -> CustomBindi
 
     def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
         if not isinstance(found, str):
-            problems.add(where(), filled(canonical, index, 0), kind_of(found), "type", f"a text with {separator!r} between the values")
+            problems.add(
+                where(),
+                filled(canonical, index, 0),
+                kind_of(found),
+                "type",
+                f"a text with {separator!r} between the values",
+            )
             return
         made = []
         for number, piece in enumerate(found.split(separator)):
@@ -110,7 +122,9 @@ def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str
     def special(at: int) -> CustomBinding:
         def take(found: Any, into: Any, index: Index, problems: Problems, where: Where) -> None:
             if not isinstance(found, str) or separator in found:
-                problems.add(where(), filled(canonical, index, 0), kind_of(found), "format", f"text without {separator!r}")
+                problems.add(
+                    where(), filled(canonical, index, 0), kind_of(found), "format", f"text without {separator!r}"
+                )
                 return
             cells = into.get(name)
             if cells is None:
@@ -133,7 +147,13 @@ def join(leaf: Leaf, whole: CustomBinding, places: Sequence[str], separator: str
         cells = into.pop(name)
         for cell, place in zip(cells, places, strict=True):
             if cell is None:
-                problems.add(filled(place, index, first), filled(canonical, index, 0), "nothing", "required", "all parts, or none")
+                problems.add(
+                    filled(place, index, first),
+                    filled(canonical, index, 0),
+                    "nothing",
+                    "required",
+                    "all parts, or none",
+                )
                 return
         whole.read(separator.join(cells), into, index, problems, where)
 

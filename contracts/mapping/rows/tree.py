@@ -65,7 +65,9 @@ class Tree:
         arrays = canonical.split("[]")
         wanted = len(arrays) - 1
         if sum(step.many for step in steps) != (wanted if leaf.keys is not None else 0):
-            self.reader.bad(at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path")
+            self.reader.bad(
+                at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path"
+            )
             return None
         walked = self._walk(steps, arrays, here, at)
         if walked is None:
@@ -78,7 +80,9 @@ class Tree:
         last = steps[-1]
         stands = node.attributes.get(last.name) if last.attribute else node.text
         if condition is not None and leaf.special is not None:
-            if stands is not None and all(condition.excludes(other) for other, _ in self.cases.get(id(stands), ((condition, None),))):
+            if stands is not None and all(
+                condition.excludes(other) for other, _ in self.cases.get(id(stands), ((condition, None),))
+            ):
                 self.cases[id(stands)].append((condition, leaf.special))
                 return node
             self.cases[id(leaf)] = [(condition, leaf.special)]
@@ -86,13 +90,23 @@ class Tree:
         if last.attribute:
             if stands is not None or node.key_name == "@" + last.name:
                 self.reader.bad(
-                    at, here, "an attribute bound twice", "overlap", "one row a place, or rows whose conditions exclude each other"
+                    at,
+                    here,
+                    "an attribute bound twice",
+                    "overlap",
+                    "one row a place, or rows whose conditions exclude each other",
                 )
             node.attributes[last.name] = leaf
         elif last.entry and node.entry is None and node.text is None:
             node.entry = leaf
         elif node.text is not None or node.children and not (last.text and node.key_name):
-            self.reader.bad(at, here, "a place bound twice", "overlap", "one row a place, or rows whose conditions exclude each other")
+            self.reader.bad(
+                at,
+                here,
+                "a place bound twice",
+                "overlap",
+                "one row a place, or rows whose conditions exclude each other",
+            )
         else:
             node.text = leaf
         return node
@@ -108,7 +122,13 @@ class Tree:
                 return None
             node = self._child(node, step)
             if node.again is not None:
-                self.reader.bad(at, here, f"a row inside what is as {node.again.canonical}", "overlap", "rows for the list above it only")
+                self.reader.bad(
+                    at,
+                    here,
+                    f"a row inside what is as {node.again.canonical}",
+                    "overlap",
+                    "rows for the list above it only",
+                )
                 return None
             if step.many:
                 keys = tuple(arrays[passed].lstrip(".").split("."))
@@ -131,13 +151,24 @@ class Tree:
         if steps is None:
             return
         arrays = canonical.split("[]")
-        if above is None or above.again is not None or above.entry is not None or sum(step.many for step in steps) != len(arrays) - 1:
+        if (
+            above is None
+            or above.again is not None
+            or above.entry is not None
+            or sum(step.many for step in steps) != len(arrays) - 1
+        ):
             self.reader.bad(
-                at, here, f"nothing to be as {target}", "table", "the rows of that list before it, and a [] here for each [] of the path"
+                at,
+                here,
+                f"nothing to be as {target}",
+                "table",
+                "the rows of that list before it, and a [] here for each [] of the path",
             )
             return
         node = self._walk(steps, arrays, here, at)
-        if node is not None and (node.kind != "many" or node.children or node.text or node.attributes or node.again or not steps[-1].many):
+        if node is not None and (
+            node.kind != "many" or node.children or node.text or node.attributes or node.again or not steps[-1].many
+        ):
             self.reader.bad(at, here, "a place bound twice", "overlap", "a list of its own")
         elif node is not None:
             node.again, node.attributes, above.led_to = above, above.attributes, True

@@ -33,18 +33,34 @@ class Values:
         if "codes" in row:
             table = self.reader.tables.get(str(row["codes"]))
             if table is None or scalar.kind != "string":
-                self.reader.bad(at, str(row["canonical"]), f"the table {row['codes']!r}", "code", "a file codes/<name>.csv, for a text")
+                self.reader.bad(
+                    at,
+                    str(row["canonical"]),
+                    f"the table {row['codes']!r}",
+                    "code",
+                    "a file codes/<name>.csv, for a text",
+                )
                 return None
             self._covered(table, scalar, str(row["canonical"]), at)
             if shape == "integer" and any(str(int(code)) != code for code in table.codes if _is_number(code)):
                 self.reader.bad(at, table.name, "codes with leading zeros as integers", "code", "codes as text")
-            if shape not in (None, "integer") or shape == "integer" and not all(_is_number(code) for code in table.codes):
-                self.reader.bad(at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing")
+            if (
+                shape not in (None, "integer")
+                or shape == "integer"
+                and not all(_is_number(code) for code in table.codes)
+            ):
+                self.reader.bad(
+                    at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing"
+                )
                 return None
             return value_formats.codes_form(table, as_integer=shape == "integer", media=media)
-        timed = shape == "datetime" or isinstance(shape, str) and times.is_time_pattern(shape) and times.has_clock(shape)
+        timed = (
+            shape == "datetime" or isinstance(shape, str) and times.is_time_pattern(shape) and times.has_clock(shape)
+        )
         if "zone" in row and not timed:
-            self.reader.bad(at, str(row["canonical"]), "a zone", "table", "only with a time, as datetime or yyyyMMddHHmmss")
+            self.reader.bad(
+                at, str(row["canonical"]), "a zone", "table", "only with a time, as datetime or yyyyMMddHHmmss"
+            )
         if shape is None:
             return value_formats.scalar_form(scalar, media, strict=False)
         if shape == "decimal-comma" and scalar.kind == "number":
@@ -65,7 +81,9 @@ class Values:
                 return times.date_form(shape)
             if scalar.format == "date-time" and times.has_clock(shape):
                 if times.zone_offset(str(row.get("zone"))) is None:
-                    self.reader.bad(at, str(row["canonical"]), "no zone", "table", 'zone: "+07:00", what a time without zone means')
+                    self.reader.bad(
+                        at, str(row["canonical"]), "no zone", "table", 'zone: "+07:00", what a time without zone means'
+                    )
                     return None
                 return times.time_form(shape, str(row["zone"]))
         self.reader.bad(
@@ -83,11 +101,21 @@ class Values:
         factor, offset = given.get("factor", Decimal(1)), given.get("offset", Decimal(0))
         if not given or not set(given) <= {"factor", "offset"} or factor is None or offset is None:
             self.reader.bad(
-                (*at, "unit"), canonical, f"unit: {unit}", "unit", 'factor: "0.01", offset: "0", decimal numbers between quotes'
+                (*at, "unit"),
+                canonical,
+                f"unit: {unit}",
+                "unit",
+                'factor: "0.01", offset: "0", decimal numbers between quotes',
             )
             return None
         if value_formats.inverse(factor) is None:
-            self.reader.bad((*at, "unit"), canonical, f"the factor {factor}", "unit", "a factor whose way back is exact: 1 / factor ends")
+            self.reader.bad(
+                (*at, "unit"),
+                canonical,
+                f"the factor {factor}",
+                "unit",
+                "a factor whose way back is exact: 1 / factor ends",
+            )
             return None
         if scalar.kind not in ("integer", "number") or "codes" in row:
             self.reader.bad((*at, "unit"), canonical, "a unit for another value", "unit", "a number")
@@ -100,12 +128,23 @@ class Values:
         if scalar.values:
             for needed in scalar.values:
                 if needed not in means:
-                    self.reader.bad(at, canonical, f"{needed} without a code in {table.name}", "code", "a code for every canonical value")
+                    self.reader.bad(
+                        at,
+                        canonical,
+                        f"{needed} without a code in {table.name}",
+                        "code",
+                        "a code for every canonical value",
+                    )
             for row in table.rows:
                 value = row.canonical if row.canonical is not None else row.code
                 if value not in scalar.values:
                     self.reader.findings.add(
-                        f"codes/{table.name}.csv", row.line, row.code, f"the canonical value {value}", "code", f"a value of {canonical}"
+                        f"codes/{table.name}.csv",
+                        row.line,
+                        row.code,
+                        f"the canonical value {value}",
+                        "code",
+                        f"a value of {canonical}",
                     )
         else:
             self.losses.append(f"{canonical}: only what {table.name} has a code for can be written")
@@ -113,17 +152,29 @@ class Values:
     def tokens(self, row: Mapping[str, Any], place: Place, scalar: Scalar | None, leaf: Leaf, at: Path) -> None:
         tokens = row.get("absent", {})
         if not isinstance(tokens, dict) or not set(tokens) <= set(REASONS) or not _words(tokens.values()):
-            self.reader.bad(at, leaf.canonical, "words for absence", "absent", "a different word for each of " + ", ".join(REASONS))
+            self.reader.bad(
+                at, leaf.canonical, "words for absence", "absent", "a different word for each of " + ", ".join(REASONS)
+            )
             return
         for reason, token in tokens.items():
-            if not (self._is_word(token, scalar, leaf.form) if scalar is not None else self._stands_for_group(token, place)):
+            if not (
+                self._is_word(token, scalar, leaf.form) if scalar is not None else self._stands_for_group(token, place)
+            ):
                 self.reader.bad(
-                    at, leaf.canonical, f"the word {token!r} for {reason}", "absent", "a text that cannot be a value of the field, or null"
+                    at,
+                    leaf.canonical,
+                    f"the word {token!r} for {reason}",
+                    "absent",
+                    "a text that cannot be a value of the field, or null",
                 )
         missing = [reason for reason in REASONS if reason not in tokens]
         if missing and place.field.required:
             self.reader.bad(
-                at, leaf.canonical, "a required field whose absence cannot be said", "absent", "absent: a word for " + ", ".join(missing)
+                at,
+                leaf.canonical,
+                "a required field whose absence cannot be said",
+                "absent",
+                "absent: a word for " + ", ".join(missing),
             )
         elif missing:
             self.losses.append(f"{leaf.canonical}: the reason for an absence ({', '.join(missing)}) is lost")
@@ -132,13 +183,29 @@ class Values:
     def missing(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
         """Words of the format for a value that is not there."""
         words = row["missing"]
-        if not isinstance(words, list) or not words or not _words([*words, *leaf.tokens.values()]) or place.field.required or not leaf.keys:
-            self.reader.bad((*at, "missing"), leaf.canonical, "words for nothing", "missing", 'missing: [null, ""], of an optional field')
+        if (
+            not isinstance(words, list)
+            or not words
+            or not _words([*words, *leaf.tokens.values()])
+            or place.field.required
+            or not leaf.keys
+        ):
+            self.reader.bad(
+                (*at, "missing"),
+                leaf.canonical,
+                "words for nothing",
+                "missing",
+                'missing: [null, ""], of an optional field',
+            )
             return
         for word in words:
             if not self._is_word(word, scalar, leaf.form):
                 self.reader.bad(
-                    (*at, "missing"), leaf.canonical, f"the word {word!r}", "missing", "a text that cannot be a value of the field, or null"
+                    (*at, "missing"),
+                    leaf.canonical,
+                    f"the word {word!r}",
+                    "missing",
+                    "a text that cannot be a value of the field, or null",
                 )
         leaf.missing = tuple(words)
 
@@ -152,7 +219,11 @@ class Values:
     def _is_word(self, word: Any, scalar: Scalar, form: Form) -> bool:
         if word is None:
             return True
-        return isinstance(word, str) and _XSD_TOKEN.fullmatch(word) is not None and not self._could_be_value(word, scalar, form)
+        return (
+            isinstance(word, str)
+            and _XSD_TOKEN.fullmatch(word) is not None
+            and not self._could_be_value(word, scalar, form)
+        )
 
     def _could_be_value(self, token: str, scalar: Scalar, form: Form) -> bool:
         value: Any = token

@@ -40,7 +40,10 @@ _DIGESTED: Final = {"in": "request", "sent": "forwarded", "back": "provider-answ
 _VERIFIER: Final = (
     *("__init__", "audit/__init__"),
     *(f"audit/verifier/{name}" for name in ("__init__", "certificates", "check", "findings", "messages")),
-    *(f"sample_client/{name}" for name in ("__init__", "audit", "errors", "fields", "httpsig", "jsontext", "signing", "wssec")),
+    *(
+        f"sample_client/{name}"
+        for name in ("__init__", "audit", "errors", "fields", "httpsig", "jsontext", "signing", "wssec")
+    ),
 )
 
 
@@ -84,7 +87,15 @@ def make(connection: Connection, vault: Vault, keyring: Keyring, transfer: str, 
     files["by-hand.sh"] = resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_bytes()
     body = bool(files.get("messages/request.http", b"").partition(b"\r\n\r\n")[2])
     facts = page.Facts(
-        transfer, found[0].note, tuple(sorted(files)), missing, asked.actor, asked.reason, rfc3339(asked.at), entries[0]["at"], body
+        transfer,
+        found[0].note,
+        tuple(sorted(files)),
+        missing,
+        asked.actor,
+        asked.reason,
+        rfc3339(asked.at),
+        entries[0]["at"],
+        body,
     )
     files |= {"README.md": page.english(facts).encode(), "README.vi.md": page.vietnamese(facts).encode()}
     manifest = {
@@ -115,21 +126,34 @@ def checker() -> bytes:
     root = resources.files("gateway")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name in _VERIFIER:
-            file.writestr(zipfile.ZipInfo(f"gateway/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED)
-        file.writestr(zipfile.ZipInfo("__main__.py"), "import sys\n\nfrom gateway.audit.verifier.check import main\n\nsys.exit(main())\n")
+            file.writestr(
+                zipfile.ZipInfo(f"gateway/{name}.py"), root.joinpath(f"{name}.py").read_bytes(), zipfile.ZIP_DEFLATED
+            )
+        file.writestr(
+            zipfile.ZipInfo("__main__.py"),
+            "import sys\n\nfrom gateway.audit.verifier.check import main\n\nsys.exit(main())\n",
+        )
     return out.getvalue()
 
 
 def _stamped(connection: Connection, found: Sequence[Inclusion]) -> Any:
     """The row of the first time-stamp of this log that covers these entries; None if there is none."""
     table, origin = tables.stamp.c, found[0].note.partition("\n")[0]
-    query = select(table.size, table.note, table.question, table.answer).where(table.size > found[-1].index).order_by(table.size, table.id)
+    query = (
+        select(table.size, table.note, table.question, table.answer)
+        .where(table.size > found[-1].index)
+        .order_by(table.size, table.id)
+    )
     return next((row for row in connection.execute(query.limit(16)) if row.note.partition("\n")[0] == origin), None)
 
 
 def _entry(of: Inclusion) -> dict[str, bytes]:
     name = f"entries/{of.index:09d}-{of.phase.replace('#', '-')}"
-    return {f"{name}.json": of.entry, f"{name}.tlog-proof": of.text().encode(), f"{name}.json.spicy": of.text(header=False).encode()}
+    return {
+        f"{name}.json": of.entry,
+        f"{name}.tlog-proof": of.text().encode(),
+        f"{name}.json.spicy": of.text(header=False).encode(),
+    }
 
 
 def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -137,7 +161,9 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
     table = tables.vault.c
     prefix = f"{transfer}/"
     ids: Sequence[str] = (
-        connection.execute(select(table.id).where(table.id >= prefix, table.id < f"{transfer}0").order_by(table.id)).scalars().all()
+        connection.execute(select(table.id).where(table.id >= prefix, table.id < f"{transfer}0").order_by(table.id))
+        .scalars()
+        .all()
     )
     found: dict[str, bytes] = {}
     missing: dict[str, str] = {}
@@ -190,7 +216,9 @@ def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Ma
         key.revoked,
         key.reason,
     )
-    for row in connection.execute(select(*columns).where(key.system.in_(systems), key.use != "encrypt").order_by(key.key_id)):
+    for row in connection.execute(
+        select(*columns).where(key.system.in_(systems), key.use != "encrypt").order_by(key.key_id)
+    ):
         found[f"{row.key_id}.crt"] = row.certificate.encode()
         marks.append(row.thumbprint)
         status.append({
@@ -209,7 +237,9 @@ def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Ma
     found["authorities.pem"] = keyring.trust_anchors.read_bytes() + "".join(outside).encode() + _above(keyring)
     for issuer, crl in connection.execute(select(tables.revocation_list.c.issuer, tables.revocation_list.c.crl)):
         found[f"{issuer}.crl"] = bytes(crl)
-    found["status.json"] = json.dumps({"registry": status, "authorities_said": words}, ensure_ascii=False, indent=1).encode() + b"\n"
+    found["status.json"] = (
+        json.dumps({"registry": status, "authorities_said": words}, ensure_ascii=False, indent=1).encode() + b"\n"
+    )
     return found
 
 

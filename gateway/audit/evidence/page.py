@@ -49,7 +49,11 @@ class Facts:
     @property
     def digests(self) -> str:
         """How the digest of each message that is here is made from it; `salted` is a word of the shell, set before."""
-        said = [(part, f"salted {file}") for part, file in DIGESTED.items() if file in self.files and "messages/salt" in self.files]
+        said = [
+            (part, f"salted {file}")
+            for part, file in DIGESTED.items()
+            if file in self.files and "messages/salt" in self.files
+        ]
         if said and said[0][0] == "in":
             said[0] = "in", _BODY if self.body else _QUESTION
         return "\n".join([_SALTED, *(f"{command:<82} # {part}" for part, command in said)])
@@ -122,7 +126,9 @@ That the gateway handed the answer to the caller (the caller holds that: a signe
 
 
 def vietnamese(facts: Facts) -> str:
-    missing = "".join(f"- `{part}` không có ở đây: {why}\n" for part, why in facts.missing.items()) or "- không thiếu gì\n"
+    missing = (
+        "".join(f"- `{part}` không có ở đây: {why}\n" for part, why in facts.missing.items()) or "- không thiếu gì\n"
+    )
     stamp = (
         "\n**Điểm kiểm tra có muộn nhất vào lúc nào**, theo một tổ chức cấp dấu thời gian mà anh/chị tin:\n\n"
         "```sh\nopenssl ts -verify -data log/checkpoint -in log/checkpoint.tsr -CAfile ../tsa-authorities.pem\n```\n"

@@ -95,4 +95,12 @@ def _no_part(connection: Connection, transfer: str, part: str) -> Theirs:
 
 
 _SENT: Final = ("forwarded", "provider-answer", "forwarded-opened", "provider-answer-opened")
-PARTS: Final = ("request", "request-opened", "canonical", *_SENT, "answer", "salt", *(f"in-doubt-{each}" for each in _SENT))
+PARTS: Final = (
+    "request",
+    "request-opened",
+    "canonical",
+    *_SENT,
+    "answer",
+    "salt",
+    *(f"in-doubt-{each}" for each in _SENT),
+)

@@ -62,7 +62,11 @@ class Alterations:
             return
         for each in (*objects, *rows):
             _logger.critical("the database was altered: %s", each)
-        facts: dict[str, form.Json] = {"schema": objects[:_MOST], "registry": rows[:_MOST], "count": len(objects) + len(rows)}
+        facts: dict[str, form.Json] = {
+            "schema": objects[:_MOST],
+            "registry": rows[:_MOST],
+            "count": len(objects) + len(rows),
+        }
         what, now = NOTE if objects or rows else ENDED, self.clock()
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)

@@ -36,10 +36,16 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
     text = connection.scalar(select(table.c.value).where(table.c.key == key))
     before: dict[str, Any] = {} if text is None else json.loads(text)
     salt = str(before.get("salt") or secrets.token_hex(16))
-    present = {each.name: _kept(each.name, getattr(settings, each.name), salt) for each in fields(Settings) if each.name != "data"}
+    present = {
+        each.name: _kept(each.name, getattr(settings, each.name), salt)
+        for each in fields(Settings)
+        if each.name != "data"
+    }
     seen: dict[str, Any] = before.get("values", {})
     plain = {
-        each.name: _kept(each.name, getattr(Settings(settings.data), each.name), salt) for each in fields(Settings) if each.name != "data"
+        each.name: _kept(each.name, getattr(Settings(settings.data), each.name), salt)
+        for each in fields(Settings)
+        if each.name != "data"
     }
     changed = [
         name for name, value in present.items() if value != seen.get(name, plain[name])

@@ -64,7 +64,9 @@ class LogKey:
         try:
             found = checkpoint.verify(note, self._public, origin=self.origin)
         except NoteError as error:
-            raise Ours("audit.inconsistent", reason=f"the checkpoint outside the database is not ours: {error}") from error
+            raise Ours(
+                "audit.inconsistent", reason=f"the checkpoint outside the database is not ours: {error}"
+            ) from error
         return found.size, found.root
 
 

@@ -58,7 +58,9 @@ def ended(connection: Connection) -> tuple[Ended, ...]:
     """The logs that ended, oldest first."""
     table = tables.log_origin.c
     query = select(table.origin, table.number, table.vkey, table.size, table.note, table.ended).order_by(table.number)
-    return tuple(Ended(row[0], int(row[1]), row[2], int(row[3]), row[4], float(row[5])) for row in connection.execute(query))
+    return tuple(
+        Ended(row[0], int(row[1]), row[2], int(row[3]), row[4], float(row[5])) for row in connection.execute(query)
+    )
 
 
 def ended_as(connection: Connection, origin: str | None) -> Ended | None:
@@ -85,7 +87,9 @@ def end(connection: Connection, origin: str, vkey: str, now: float) -> Ended:
     ).first()
     size, note = (int(newest[0]), str(newest[1])) if newest is not None else (0, None)
     made = Ended(origin, count + 1, vkey, size, note, now)
-    connection.execute(tables.log_origin.insert().values(origin=origin, number=made.number, vkey=vkey, size=size, note=note, ended=now))
+    connection.execute(
+        tables.log_origin.insert().values(origin=origin, number=made.number, vkey=vkey, size=size, note=note, ended=now)
+    )
     for present, past in _MOVED:
         source, columns = tables.metadata.tables[present], _COLUMNS[present]
         moved = select(literal(origin, Text), *(source.c[name] for name in columns))
@@ -139,8 +143,12 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
         doubled = "%" if connection.dialect.name == "sqlite" else "%%"
         # A temporary view hides the table of its name in both databases. It is committed, since readers end their transactions page by page.
         quoted = "'" + origin.replace("'", "''").replace("%", doubled) + "'"
-        hidden = [(name, f"SELECT {', '.join(_COLUMNS[name])} FROM {past} WHERE origin = {quoted}") for name, past in _MOVED]
-        hidden.append(("log_pending", f"SELECT {', '.join(('0 AS id', *_COLUMNS['log_entry'][1:5]))} FROM past_entry WHERE 1 = 0"))
+        hidden = [
+            (name, f"SELECT {', '.join(_COLUMNS[name])} FROM {past} WHERE origin = {quoted}") for name, past in _MOVED
+        ]
+        hidden.append(
+            ("log_pending", f"SELECT {', '.join(('0 AS id', *_COLUMNS['log_entry'][1:5]))} FROM past_entry WHERE 1 = 0")
+        )
         schema = "temp" if connection.dialect.name == "sqlite" else "pg_temp"
         try:
             for name, query in hidden:
@@ -185,7 +193,11 @@ def _before(entry: bytes) -> Before | None:
         facts = value["facts"]
         held, note = int(facts["held"]), str(facts["checkpoint"])
         return Before(
-            str(facts["origin"]), str(facts["vkey"]), held, base64.b64decode(facts["root"]), note if int(facts["signed"]) <= held else None
+            str(facts["origin"]),
+            str(facts["vkey"]),
+            held,
+            base64.b64decode(facts["root"]),
+            note if int(facts["signed"]) <= held else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -196,7 +208,9 @@ def lost_since(connection: Connection) -> Iterator[str]:
     known = {each.origin: each for each in ended(connection)}
     past = tables.past_entry.c
     for told in before(connection):
-        there = connection.execute(select(func.count()).select_from(tables.past_entry).where(past.origin == told.origin)).scalar_one()
+        there = connection.execute(
+            select(func.count()).select_from(tables.past_entry).where(past.origin == told.origin)
+        ).scalar_one()
         if there != told.held:
             yield f"the log {told.origin}, which ended: entry 0 of the next one says that {told.held} of its entries are here; there are {there}"
         stands = known.get(told.origin)
@@ -209,8 +223,15 @@ def unseen(connection: Connection, since: float | None = None, until: float | No
     table, notes = tables.past_entry.c, list[str]()
     for each in ended(connection):
         own = select(table.sequenced).where(table.origin == each.origin)
-        first, last = (connection.execute(own.order_by(order).limit(1)).scalar() for order in (table.idx, table.idx.desc()))
-        if first is None or last is None or (until is not None and first >= until) or (since is not None and last < since):
+        first, last = (
+            connection.execute(own.order_by(order).limit(1)).scalar() for order in (table.idx, table.idx.desc())
+        )
+        if (
+            first is None
+            or last is None
+            or (until is not None and first >= until)
+            or (since is not None and last < since)
+        ):
             continue
         span = f"{civil(first)} – {civil(last)}"
         notes.append(
@@ -224,7 +245,9 @@ def unseen(connection: Connection, since: float | None = None, until: float | No
 def elsewhere(connection: Connection, transfer: str) -> Iterator[str]:
     """In words, the logs that ended and hold entries of this transfer."""
     past = tables.past_entry.c
-    query = select(past.origin, func.count()).where(past.transfer == transfer).group_by(past.origin).order_by(past.origin)
+    query = (
+        select(past.origin, func.count()).where(past.transfer == transfer).group_by(past.origin).order_by(past.origin)
+    )
     for origin, count in connection.execute(query):
         yield (
             f"{count} entries of transfer {transfer} stand in the log {origin}, which ended by a restore: `lgsp audit show {transfer}`"
@@ -245,7 +268,9 @@ def beginning(connection: Connection, origin: str, top: int) -> Beginning | None
     """None for a log that follows no other. `connection` is within it; `top` is the size of its newest checkpoint."""
     table = tables.log_entry.c
     row = connection.execute(select(table.phase, table.entry).where(table.idx == 0)).first()
-    began = connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == f"{BEGAN}{origin}")).scalar()
+    began = connection.execute(
+        select(tables.instance.c.value).where(tables.instance.c.key == f"{BEGAN}{origin}")
+    ).scalar()
     if row is None or row[0] != NEW_LOG or began is None:
         return None
     return Beginning(bytes(row[1]), tuple(inclusion_proof(0, top, hashes_at(top, tile_reader(connection)))), str(began))

@@ -144,7 +144,10 @@ class Sequencer:
         rows: list[Row] = []
         for at, (_id, transfer, phase, entry, leaf) in enumerate(pending):
             if leaf_hash(entry) != leaf:
-                raise Ours("audit.inconsistent", reason=f"pending entry of transfer {transfer}, {phase}, is not what was committed")
+                raise Ours(
+                    "audit.inconsistent",
+                    reason=f"pending entry of transfer {transfer}, {phase}, is not what was committed",
+                )
             rows.append((start + at, transfer, phase, entry, leaf, now))
         try:
             with connection.begin_nested():
@@ -167,7 +170,9 @@ class Sequencer:
     def _apart(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
         """A second entry of the same transfer and phase is a fault of ours; it was acknowledged, so it is logged, under a phase of its own."""
         table = tables.log_entry.c
-        found = connection.execute(select(table.transfer, table.phase).where(table.transfer.in_({row[1] for row in rows})))
+        found = connection.execute(
+            select(table.transfer, table.phase).where(table.transfer.in_({row[1] for row in rows}))
+        )
         standing = {(transfer, phase) for transfer, phase in found}
         apart: list[Row] = []
         for idx, transfer, phase, entry, leaf, now in rows:
@@ -184,7 +189,9 @@ class Sequencer:
     def _events(self, connection: Connection, cursor: Cursor, held: _Held, now: float) -> int:
         table = tables.feed_pending.c
         pending = connection.execute(
-            select(table.id, table.contract, table.transfer, table.event, table.body_ref).order_by(table.id).limit(self._limit)
+            select(table.id, table.contract, table.transfer, table.event, table.body_ref)
+            .order_by(table.id)
+            .limit(self._limit)
         ).all()
         if not pending:
             return 0
@@ -229,14 +236,28 @@ class Sequencer:
         table = tables.feed_event.c
         offsets = {
             contract: int(top)
-            for contract, top in connection.execute(select(table.contract, func.max(table.offset)).group_by(table.contract))
+            for contract, top in connection.execute(
+                select(table.contract, func.max(table.offset)).group_by(table.contract)
+            )
         }
         times = [
-            connection.execute(select(table.sequenced).where(table.contract == contract, table.offset == top)).scalar_one()
+            connection.execute(
+                select(table.sequenced).where(table.contract == contract, table.offset == top)
+            ).scalar_one()
             for contract, top in offsets.items()
         ]
-        signed = connection.execute(select(tables.checkpoint.c.signed).order_by(tables.checkpoint.c.size.desc()).limit(1)).scalar()
-        return _Held(epoch, edge, root_of_edge(edge), signed or 0.0, max([signed or 0.0, *times]), offsets, epochs.base(connection))
+        signed = connection.execute(
+            select(tables.checkpoint.c.signed).order_by(tables.checkpoint.c.size.desc()).limit(1)
+        ).scalar()
+        return _Held(
+            epoch,
+            edge,
+            root_of_edge(edge),
+            signed or 0.0,
+            max([signed or 0.0, *times]),
+            offsets,
+            epochs.base(connection),
+        )
 
     def _check_inside(self, connection: Connection, held: _Held) -> None:
         table = tables.checkpoint.c
@@ -245,7 +266,8 @@ class Sequencer:
         signed_size, signed_root = (int(newest[0]), bytes(newest[1])) if newest is not None else (0, held.root)
         if not (size == held.edge.size == signed_size):
             raise Ours(
-                "audit.inconsistent", reason=f"the log holds {size} entries, its tiles {held.edge.size}, its checkpoint {signed_size}"
+                "audit.inconsistent",
+                reason=f"the log holds {size} entries, its tiles {held.edge.size}, its checkpoint {signed_size}",
             )
         if signed_root != held.root:
             raise Ours("audit.inconsistent", reason=f"the tiles of {size} entries do not give the root that was signed")
@@ -255,13 +277,18 @@ class Sequencer:
         note = self._file.read()
         if note is None:
             if held.edge.size:
-                raise Ours("audit.inconsistent", reason=f"the log holds {held.edge.size} entries, and {self._file.path} is missing")
+                raise Ours(
+                    "audit.inconsistent",
+                    reason=f"the log holds {held.edge.size} entries, and {self._file.path} is missing",
+                )
             return True
         if note == held.outside:
             return False
         size, root = self._key.verify(note)
         if size > held.edge.size:
-            raise Ours("audit.inconsistent", reason=f"{size} entries were signed, and the database holds {held.edge.size}")
+            raise Ours(
+                "audit.inconsistent", reason=f"{size} entries were signed, and the database holds {held.edge.size}"
+            )
         try:
             ours = held.root if size == held.edge.size else root_at(connection, size)
         except BrokenTile as error:

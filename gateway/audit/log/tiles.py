@@ -31,7 +31,9 @@ def tile_reader(connection: Connection) -> ReadTile:
     def read(level: int, number: int, width: int) -> bytes:
         hashes = bytes(connection.execute(wanted.where(table.level == level, table.number == number)).scalar() or b"")
         if len(hashes) < width * HASH:
-            raise BrokenTile(f"tile {form.tile_path(level, number, width)} holds {len(hashes) // HASH} hashes of {width}")
+            raise BrokenTile(
+                f"tile {form.tile_path(level, number, width)} holds {len(hashes) // HASH} hashes of {width}"
+            )
         return hashes[: width * HASH]
 
     return read
@@ -60,5 +62,7 @@ def read_path(connection: Connection, path: str) -> bytes:
         return tile_reader(connection)(level, number, width)
     table = tables.log_entry.c
     start = number * WIDTH
-    rows = connection.execute(select(table.entry).where(table.idx >= start, table.idx < start + width).order_by(table.idx))
+    rows = connection.execute(
+        select(table.entry).where(table.idx >= start, table.idx < start + width).order_by(table.idx)
+    )
     return form.entry_bundle(bytes(row[0]) for row in rows)

@@ -68,7 +68,11 @@ def read(connection: Connection, rows: Iterable[Row]) -> list[Logged]:
     """The facts of entries, in the order given; intents that are not among them are looked up."""
     parsed = [(int(row[0]), str(row[1]), str(row[2]), bytes(row[3]), float(row[4])) for row in rows]
     values = [parse(raw) for _, _, _, raw, _ in parsed]
-    intents = {transfer: (idx, value) for (idx, transfer, phase, _, _), value in zip(parsed, values, strict=True) if phase == "intent"}
+    intents = {
+        transfer: (idx, value)
+        for (idx, transfer, phase, _, _), value in zip(parsed, values, strict=True)
+        if phase == "intent"
+    }
     abouts = {_about(value, row[1]) for row, value in zip(parsed, values, strict=True) if _looks_back(value)}
     intents |= _intents(connection, abouts - intents.keys())
     made = []
@@ -85,7 +89,11 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping
     actor = _text(value, "actor")
     acting = _PARTY.fullmatch(actor) if actor is not None and not value.get("caller") else None
     reason = _text(value, "reason") if kind == "in-doubt" else None
-    failure = _text(value, "failure") or _text(told, "failure") or (reason if reason is not None and _CODE.fullmatch(reason) else None)
+    failure = (
+        _text(value, "failure")
+        or _text(told, "failure")
+        or (reason if reason is not None and _CODE.fullmatch(reason) else None)
+    )
     status, count = value.get("status"), value.get("count")
     return Facts(
         transfer,
@@ -113,7 +121,13 @@ def facts_of(value: Mapping[str, Any], transfer: str, phase: str, party: Mapping
 def _outcome(kind: str | None, failure: str | None) -> str | None:
     if kind == "outcome":
         return "ok" if failure is None else "failed"
-    return {"taken-up": "failed", "refusal": "refused", "repeat": "repeated", "in-doubt": "in-doubt", "queued": "queued"}.get(kind or "")
+    return {
+        "taken-up": "failed",
+        "refusal": "refused",
+        "repeat": "repeated",
+        "in-doubt": "in-doubt",
+        "queued": "queued",
+    }.get(kind or "")
 
 
 def _detail(told: Mapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ register(
             Branch.THEIRS,
             400,
             Words("Con trỏ tìm kiếm không hợp lệ", "The cursor of the search is not valid"),
-            Words("Con trỏ không thuộc về tìm kiếm này: {reason}.", "The cursor does not belong to this search: {reason}."),
+            Words(
+                "Con trỏ không thuộc về tìm kiếm này: {reason}.", "The cursor does not belong to this search: {reason}."
+            ),
             Words(
                 "Dùng đúng con trỏ mà trang trước trả về, với đúng các điều kiện đó, hoặc tìm lại từ đầu.",
                 "Use the cursor of the page before with the very same conditions, or search from the start.",
@@ -36,7 +38,10 @@ register(
             Branch.OURS,
             503,
             Words("Đối soát quá lâu", "The comparison took too long"),
-            Words("Chưa so xong sau {seconds} giây nên dừng lại.", "It was not done after {seconds} seconds, and was ended."),
+            Words(
+                "Chưa so xong sau {seconds} giây nên dừng lại.",
+                "It was not done after {seconds} seconds, and was ended.",
+            ),
             Words(
                 "Gửi ít danh sách thông điệp hơn, hoặc nhờ người vận hành chạy `lgsp audit reconcile`.",
                 "List fewer messages, or ask the gateway's operators to run `lgsp audit reconcile`.",
@@ -55,8 +60,13 @@ register(
             Branch.THEIRS,
             400,
             Words("Bảng số liệu không rõ ràng", "The statement of counts is not clear"),
-            Words("Có {count} chỗ trong bảng số liệu không đọc được.", "{count} places of the statement cannot be read."),
-            Words("Sửa các chỗ nêu trong findings; xem docs/audit-log.md.", "Mend what `findings` name; see docs/audit-log.md."),
+            Words(
+                "Có {count} chỗ trong bảng số liệu không đọc được.", "{count} places of the statement cannot be read."
+            ),
+            Words(
+                "Sửa các chỗ nêu trong findings; xem docs/audit-log.md.",
+                "Mend what `findings` name; see docs/audit-log.md.",
+            ),
         ),
         Kind(
             "reconciliation.not-yours",
@@ -67,7 +77,10 @@ register(
                 "Cơ quan {agency} chỉ được đối soát hệ thống của mình, không phải {named}.",
                 "Agency {agency} may compare the counts of its own systems only, not of {named}.",
             ),
-            Words("Để cơ quan có hệ thống đó gửi số liệu của mình.", "Have the agency whose system it is send its own numbers."),
+            Words(
+                "Để cơ quan có hệ thống đó gửi số liệu của mình.",
+                "Have the agency whose system it is send its own numbers.",
+            ),
         ),
     ]
 )

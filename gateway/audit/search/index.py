@@ -122,7 +122,9 @@ class Indexer:
                 start = None  # there is none yet, or it is of another log
             else:
                 start = at.upto
-                rows = connection.execute(select(*facts.COLUMNS).where(table.idx >= start).order_by(table.idx).limit(self._limit)).all()
+                rows = connection.execute(
+                    select(*facts.COLUMNS).where(table.idx >= start).order_by(table.idx).limit(self._limit)
+                ).all()
                 logged = facts.read(connection, rows)
                 leaf = connection.scalar(select(table.leaf).where(table.idx == logged[-1].idx)) if logged else None
         if start is None:
@@ -133,7 +135,9 @@ class Indexer:
         values = [(each.idx, *keys_of(each.facts).values()) for each in logged]
         with writing(self._engine, self._lock) as connection:
             moved = connection.execute(
-                update(state).where(state.c.name == NAME, state.c.upto == start).values(upto=logged[-1].idx + 1, leaf=leaf)
+                update(state)
+                .where(state.c.name == NAME, state.c.upto == start)
+                .values(upto=logged[-1].idx + 1, leaf=leaf)
             )
             if moved.rowcount != 1:  # somebody else was faster
                 return 0
@@ -148,7 +152,9 @@ class Indexer:
         put: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
         with writing(self._engine, self._lock) as connection:
             start = {"upto": 0, "leaf": None}
-            connection.execute(put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start))
+            connection.execute(
+                put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start)
+            )
             connection.execute(delete(tables.log_index))
             if held is not None:
                 lease.check(connection, held)

@@ -61,7 +61,9 @@ def of_transfer(connection: Connection, id: str) -> Journey:
     if transfer != id:
         found = _all(connection, Query(transfer=transfer, oldest_first=True))
     intent = next((each.facts for each in found if each.facts.kind == "intent"), None)
-    if intent is not None and intent.message is not None:  # what was refused under the same message id belongs to the story
+    if (
+        intent is not None and intent.message is not None
+    ):  # what was refused under the same message id belongs to the story
         refused = Query(message=intent.message, system=intent.system, kind="refusal", oldest_first=True)
         found = sorted({each.idx: each for each in (*found, *_all(connection, refused))}.values())
     steps = [_step(each) for each in found]
@@ -69,7 +71,9 @@ def of_transfer(connection: Connection, id: str) -> Journey:
     row, queue, feed, vault = tables.transfer, tables.queue, tables.feed_event, tables.vault
     stands = connection.execute(select(row).where(row.c.id == transfer)).mappings().first()
     queued = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
-    events = connection.execute(select(feed.c.contract, feed.c.offset, feed.c.sequenced).where(feed.c.transfer == transfer)).mappings()
+    events = connection.execute(
+        select(feed.c.contract, feed.c.offset, feed.c.sequenced).where(feed.c.transfer == transfer)
+    ).mappings()
     parts = connection.execute(
         select(vault.c.id, vault.c.size, vault.c.key_id)
         .where(vault.c.id >= f"{transfer}/", vault.c.id < f"{transfer}0")
@@ -107,7 +111,9 @@ def _all(connection: Connection, query: Query) -> list[Logged]:
 def _waiting(connection: Connection, transfer: str, logged: set[str]) -> list[Step]:
     """Entries that were committed and have no index yet: for a second at most, unless no keeper runs."""
     table = tables.log_pending.c
-    rows = connection.execute(select(table.transfer, table.phase, table.entry).order_by(table.id.desc()).limit(_PENDING))
+    rows = connection.execute(
+        select(table.transfer, table.phase, table.entry).order_by(table.id.desc()).limit(_PENDING)
+    )
     found = []
     for own, phase, raw in reversed(rows.all()):
         value = parse(bytes(raw))

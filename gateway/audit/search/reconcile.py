@@ -41,7 +41,9 @@ _NAMED_LISTS: Final = ("waiting", "given_up", "in_doubt", "failed", "over_midnig
 EQUAL, EXPLAINED, DIFFERS = "equal", "explained", "differs"
 
 
-Pace = Callable[[Connection], object]  # called between two pieces of the work: may rest, end the transaction of reading, or raise
+Pace = Callable[
+    [Connection], object
+]  # called between two pieces of the work: may rest, end the transaction of reading, or raise
 
 
 def unhurried(_connection: Connection) -> None:
@@ -80,11 +82,22 @@ class Line:
 
     def to_json(self) -> dict[str, Any]:
         """Lists are cut short, with their whole number beside them."""
-        found: dict[str, Any] = {**self.key._asdict(), "theirs": self.theirs, "ours": self.ours, "difference": self.theirs - self.ours}
-        found |= {"verdict": self.verdict, "repeats": self.counted.repeats, "refused": dict(sorted(self.counted.refused.items()))}
+        found: dict[str, Any] = {
+            **self.key._asdict(),
+            "theirs": self.theirs,
+            "ours": self.ours,
+            "difference": self.theirs - self.ours,
+        }
+        found |= {
+            "verdict": self.verdict,
+            "repeats": self.counted.repeats,
+            "refused": dict(sorted(self.counted.refused.items())),
+        }
         name = "message" if self.key.direction == SENT else "transfer"
         found["not_here"] = [{name: each, "reason": reason} for each, reason in self.not_here[:NAMED]]
-        found["not_there"] = [{"transfer": transfer, "message": message} for transfer, message in self.not_there[:NAMED]]
+        found["not_there"] = [
+            {"transfer": transfer, "message": message} for transfer, message in self.not_there[:NAMED]
+        ]
         lists: dict[str, list[str]] = {name: getattr(self.counted, name) for name in _NAMED_LISTS}
         found |= {name: value[:NAMED] for name, value in lists.items()}
         numbers = {"not_here": len(self.not_here), "not_there": len(self.not_there)}
@@ -115,7 +128,14 @@ class Comparison:
         """For the log: numbers alone."""
         verdicts = Counter(line.verdict for line in self.lines)
         theirs, ours = (sum(getattr(line, side) for line in self.lines) for side in ("theirs", "ours"))
-        return {"agency": self.agency, "day": self.day, "lines": len(self.lines), "theirs": theirs, "ours": ours, **verdicts}
+        return {
+            "agency": self.agency,
+            "day": self.day,
+            "lines": len(self.lines),
+            "theirs": theirs,
+            "ours": ours,
+            **verdicts,
+        }
 
 
 def compare(
@@ -151,7 +171,9 @@ def count(
         return found.setdefault(Key(system or "", told.contract or "", told.operation or "", direction), Counted())
 
     def of(**terms: Any) -> Iterator[Facts]:
-        return _of_day(connection, Query(**terms, since=begin - _BEFORE, until=end + _AFTER, oldest_first=True), begin, end, pace)
+        return _of_day(
+            connection, Query(**terms, since=begin - _BEFORE, until=end + _AFTER, oldest_first=True), begin, end, pace
+        )
 
     intents = list(of(agency=agency, kind="intent"))
     fates = _fates(connection, [told.transfer for told in intents], pace)
@@ -216,7 +238,9 @@ def _fates(connection: Connection, transfers: Iterable[str], pace: Pace) -> dict
         pace(connection)
         for table in (tables.log_entry, tables.log_pending):
             rows = connection.execute(
-                select(table.c.transfer, table.c.phase, table.c.entry).where(table.c.transfer.in_(some), table.c.phase != "intent")
+                select(table.c.transfer, table.c.phase, table.c.entry).where(
+                    table.c.transfer.in_(some), table.c.phase != "intent"
+                )
             )
             for transfer, phase, raw in rows:
                 told = facts.facts_of(parse(bytes(raw)), transfer, phase, {})
@@ -271,7 +295,11 @@ def _line(reasons: _Reasons, key: Key, claim: Claim, ours: Counted, hash_id: Cal
         for digest in absent:
             reason = reasons.why(key, digest, ours) if len(not_here) < NAMED else "–"
             not_here.append((listed[digest], reason))
-        left = [transfer for transfer, message in ours.accepted.items() if (message if key.direction == SENT else transfer) not in listed]
+        left = [
+            transfer
+            for transfer, message in ours.accepted.items()
+            if (message if key.direction == SENT else transfer) not in listed
+        ]
         names = _names(reasons.connection, left[:NAMED])
         not_there = [(transfer, names.get(transfer, "")) for transfer in left]
     verdict = _verdict(claim, ours, None if listed is None else not_here, [transfer for transfer, _ in not_there])
@@ -330,7 +358,9 @@ def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tupl
     found = [hit.facts for hit in search(connection, query, limit=_PAGE).hits]
     same = [told for told in found if (told.contract, told.operation) == (key.contract, key.operation)]
     if not same:
-        return "unknown" if not found or key.direction == RECEIVED else f"under {found[0].contract} {found[0].operation}"
+        return (
+            "unknown" if not found or key.direction == RECEIVED else f"under {found[0].contract} {found[0].operation}"
+        )
     if key.direction == RECEIVED and not any(told.provider == key.system for told in same):
         return "unknown"  # of others: nothing is told of it
     counted = "intent" if key.direction == SENT else "outcome"
@@ -347,4 +377,6 @@ def _why(connection: Connection, key: Key, digest: str, ours: Counted, day: tupl
 
 def _names(connection: Connection, transfers: list[str]) -> dict[str, str]:
     table = tables.transfer.c
-    return {row[0]: row[1] for row in connection.execute(select(table.id, table.message_id).where(table.id.in_(transfers)))}
+    return {
+        row[0]: row[1] for row in connection.execute(select(table.id, table.message_id).where(table.id.in_(transfers)))
+    }

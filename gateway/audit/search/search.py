@@ -37,7 +37,9 @@ _PROBE: Final = 1_000
 _WIDEST: Final = 4_000
 _index: Final = tables.log_index.c
 # PostgreSQL is bad at guessing how many rows a range over two columns holds, and might gather and sort them all: it is to walk along an index, always.
-_IN_ORDER: Final = select(*[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")])
+_IN_ORDER: Final = select(
+    *[func.set_config(f"enable_{name}", "off", True) for name in ("sort", "bitmapscan", "seqscan")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,13 @@ class Query:
             wanted = getattr(self, name)
             if wanted is not None:
                 column = "access_grant" if name == "grant" else name
-                found[column] = OUTCOMES.get(wanted, 0) if name == "outcome" else wide(wanted) if name == "message" else word(wanted)
+                found[column] = (
+                    OUTCOMES.get(wanted, 0)
+                    if name == "outcome"
+                    else wide(wanted)
+                    if name == "message"
+                    else word(wanted)
+                )
         if self.trouble is not None:
             found["trouble"] = int(self.trouble)
         return found
@@ -90,7 +98,19 @@ class Query:
         return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:16]
 
 
-WORDS: Final = ("message", "failure", "grant", "actor", "system", "provider", "operation", "agency", "contract", "kind", "outcome")
+WORDS: Final = (
+    "message",
+    "failure",
+    "grant",
+    "actor",
+    "system",
+    "provider",
+    "operation",
+    "agency",
+    "contract",
+    "kind",
+    "outcome",
+)
 assert {*WORDS} < {each.name for each in fields(Query)} & {*Facts._fields}
 
 
@@ -129,7 +149,9 @@ def renew(connection: Connection) -> None:
         connection.execute(_IN_ORDER)
 
 
-def search(connection: Connection, query: Query, *, limit: int = 50, cursor: str | None = None, indexed: bool = True) -> Page:
+def search(
+    connection: Connection, query: Query, *, limit: int = 50, cursor: str | None = None, indexed: bool = True
+) -> Page:
     """One page. `audit.bad-cursor` for a cursor of another search."""
     table = tables.log_entry.c
     top = connection.scalar(select(func.max(table.idx)))
@@ -209,7 +231,9 @@ class _Walk:
         table = tables.log_entry.c
         wanted = select(*facts.COLUMNS).where(table.idx >= low, table.idx < high)
         number = min(_RAW, need) if not query.keys() else _RAW
-        rows = self._connection.execute(wanted.order_by(table.idx if self._up else table.idx.desc()).limit(number)).all()
+        rows = self._connection.execute(
+            wanted.order_by(table.idx if self._up else table.idx.desc()).limit(number)
+        ).all()
         self._raw += len(rows)
         self.looked += len(rows)
         hits: list[Logged] = []
@@ -230,8 +254,14 @@ class _Walk:
             reach = {name: self._reach(name, key, low, high) for name, key in keys.items()}
             leader, place = (max if self._up else min)(reach.items(), key=lambda each: each[1])
         span = (low, place) if self._up else (place, high)
-        others = [_index[name] + 0 == key for name, key in keys.items() if name != leader]  # so that no other index is chosen
-        found = self._connection.execute(self._walked(leader, keys[leader], *span).where(*others).limit(need)).scalars().all()
+        others = [
+            _index[name] + 0 == key for name, key in keys.items() if name != leader
+        ]  # so that no other index is chosen
+        found = (
+            self._connection.execute(self._walked(leader, keys[leader], *span).where(*others).limit(need))
+            .scalars()
+            .all()
+        )
         if len(found) == need:
             place = found[-1] + self._up
         self.looked += self._probe if others else len(found)

@@ -29,14 +29,18 @@ class Known:
         return next((each for each in self.by_id.values() if each.thumbprint == mark), None)
 
 
-def certificates_of(found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]) -> Known:
+def certificates_of(
+    found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
+) -> Known:
     moment = min((datetime.fromisoformat(entry["at"]).timestamp() for entry in entries), default=0.0)
     own = files.get("certificates/authorities.pem", b"")
     trusted = x509.load_pem_x509_certificates(authorities if authorities is not None else own)
     between = x509.load_pem_x509_certificates(own) if own else []
     # An authority counts if somebody trusted vouches for it, wherever its certificate lies.
     issuers = [
-        each for each in dict.fromkeys([*trusted, *between]) if not _why_not(each, trusted, between, moment, {}) and _signs_lists(each)
+        each
+        for each in dict.fromkeys([*trusted, *between])
+        if not _why_not(each, trusted, between, moment, {}) and _signs_lists(each)
     ]
     revoked, known_at = _revoked(found, files, issuers)
     good: dict[
@@ -76,9 +80,13 @@ def _revoked(
     known_at: dict[x509.Name, float] = {}
     for name in sorted(each for each in files if each.endswith(".crl")):
         crl = x509.load_der_x509_crl(files[name])
-        issuer = next((each for each in issuers if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None)  # type: ignore[arg-type]
+        issuer = next(
+            (each for each in issuers if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None
+        )  # type: ignore[arg-type]
         if not found.add(
-            name, issuer is not None, f"of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC" if issuer else "not of a trusted authority"
+            name,
+            issuer is not None,
+            f"of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC" if issuer else "not of a trusted authority",
         ):
             continue
         known_at[crl.issuer] = max(known_at.get(crl.issuer, 0.0), crl.last_update_utc.timestamp())
@@ -103,7 +111,9 @@ def _why_not(
             return f"{here.subject.rfc4514_string()} was revoked before"
         if here in trusted:
             return ""
-        issuer = next((each for each in (*trusted, *between) if each.subject == here.issuer and _issued(each, here)), None)
+        issuer = next(
+            (each for each in (*trusted, *between) if each.subject == here.issuer and _issued(each, here)), None
+        )
         if issuer is None or issuer == here:
             return f"{here.subject.rfc4514_string()} leads to no trusted authority"
         here = issuer

@@ -60,12 +60,20 @@ def read_package(path: Path) -> dict[str, bytes]:
         links = [each.name for each in path.rglob("*") if each.is_symlink()]
         if links:
             raise Unreadable(f"links in the package: {', '.join(links[:5])}")
-        return {str(each.relative_to(path).as_posix()): each.read_bytes() for each in sorted(path.rglob("*")) if each.is_file()}
+        return {
+            str(each.relative_to(path).as_posix()): each.read_bytes()
+            for each in sorted(path.rglob("*"))
+            if each.is_file()
+        }
     with zipfile.ZipFile(path) as file:
         members = [each for each in file.infolist() if not each.is_dir()]
         names = [each.filename for each in members]
         odd = [name for name in names if "\\" in name or any(part in ("", ".", "..") for part in name.split("/"))]
-        if odd or len({name.casefold() for name in names}) < len(names) or len({name.partition("/")[0] for name in names}) != 1:
+        if (
+            odd
+            or len({name.casefold() for name in names}) < len(names)
+            or len({name.partition("/")[0] for name in names}) != 1
+        ):
             raise Unreadable("names of the zip file could be taken for others, or it does not unpack into one folder")
         return {each.filename.partition("/")[2]: file.read(each) for each in members}
 
@@ -90,9 +98,13 @@ def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, author
         found.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
         return
     if vkey is None:
-        found.notes.append("the log's key was taken from the package itself: that proves only that the package agrees with itself")
+        found.notes.append(
+            "the log's key was taken from the package itself: that proves only that the package agrees with itself"
+        )
     if authorities is None:
-        found.notes.append("the authorities were taken from the package itself: ask the gateway's operator for theirs by another way")
+        found.notes.append(
+            "the authorities were taken from the package itself: ask the gateway's operator for theirs by another way"
+        )
     try:
         checkpoint = read_checkpoint(_text(files, "log/checkpoint"), LogKey.parse(vkey or _text(files, "log/log.vkey")))
     except (ClientError, KeyError, ValueError) as wrong:
@@ -101,7 +113,11 @@ def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, author
     found.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
     entries = list(_entries(found, files, checkpoint, str(manifest["transfer"])))
     kinds = [entry["kind"] for entry in entries]
-    found.add("entries", "intent" in kinds or "refusal" in kinds, f"of transfer {manifest['transfer']}: {', '.join(kinds) or 'none'}")
+    found.add(
+        "entries",
+        "intent" in kinds or "refusal" in kinds,
+        f"of transfer {manifest['transfer']}: {', '.join(kinds) or 'none'}",
+    )
     if "intent" in kinds and "outcome" not in kinds:
         found.notes.append(
             "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's log knows"
@@ -117,10 +133,14 @@ def _text(files: Mapping[str, bytes], name: str) -> str:
 
 def _files(found: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
     named = manifest["files"]
-    wrong = [name for name, digest in named.items() if name not in files or hashlib.sha256(files[name]).hexdigest() != digest]
+    wrong = [
+        name for name, digest in named.items() if name not in files or hashlib.sha256(files[name]).hexdigest() != digest
+    ]
     extra = sorted(set(files) - set(named) - {"manifest.json"})
     found.add(
-        "manifest", not wrong and not extra, f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files"
+        "manifest",
+        not wrong and not extra,
+        f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files",
     )
 
 
@@ -132,10 +152,14 @@ def _names(found: Findings, files: Mapping[str, bytes]) -> None:
     for name in sorted(each for each in files if each.startswith("unproven/")):
         found.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
     if "log/checkpoint.tsr" in files:
-        found.notes.append("log/checkpoint.tsr: a time-stamp, which is not looked at here: openssl ts -verify (README.md)")
+        found.notes.append(
+            "log/checkpoint.tsr: a time-stamp, which is not looked at here: openssl ts -verify (README.md)"
+        )
 
 
-def _entries(found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str) -> Iterator[dict[str, Any]]:
+def _entries(
+    found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str
+) -> Iterator[dict[str, Any]]:
     for name in sorted(each for each in files if each.startswith("entries/") and each.endswith(".json")):
         try:
             index, proof = _proof(_text(files, name.removesuffix(".json") + ".tlog-proof"), checkpoint)
@@ -145,7 +169,11 @@ def _entries(found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint
         except (ClientError, KeyError, TypeError, ValueError) as wrong:
             found.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
             continue
-        if found.add(name, held and ours, f"entry {index}" if held and ours else "it is not in the log" if ours else "of another transfer"):
+        if found.add(
+            name,
+            held and ours,
+            f"entry {index}" if held and ours else "it is not in the log" if ours else "of another transfer",
+        ):
             yield entry
 
 
@@ -159,7 +187,9 @@ def _proof(text: str, checkpoint: Checkpoint) -> tuple[int, Sequence[bytes]]:
     return int(lines[0][6:]), [base64.b64decode(line, validate=True) for line in lines[1:]]
 
 
-def _digests(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]) -> None:
+def _digests(
+    found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
+) -> None:
     """SHA-256(salt, bytes), as the entries of intent and outcome state it. A message of which no entry states one is nothing that the log knows."""
     stated_of = {file for entry in entries for name, (file, _) in DIGESTS.items() if name in entry}
     for file, _ in DIGESTS.values():
@@ -174,16 +204,24 @@ def _digests(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict
             if data is None:
                 why = missing.get(file.rpartition(".")[0])
                 if why:
-                    found.notes.append(f"{file} is not in the package, which says why: {why}; only its digest is in the log")
+                    found.notes.append(
+                        f"{file} is not in the package, which says why: {why}; only its digest is in the log"
+                    )
                 else:
-                    found.add(f"messages/{file}", False, "the log names it, and the package lacks it without saying why")
+                    found.add(
+                        f"messages/{file}", False, "the log names it, and the package lacks it without saying why"
+                    )
                 continue
             if part == "body":
                 http = read_http(data)
                 data = http.body or http.target.partition("?")[2].encode()
             salt = bytes.fromhex(_text(files, "messages/salt").strip())
             fits = hashlib.sha256(salt + data).hexdigest() == stated["sha256"] and len(data) == stated["size"]
-            found.add(f"messages/{file}", fits, f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states")
+            found.add(
+                f"messages/{file}",
+                fits,
+                f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states",
+            )
 
 
 # --- signatures -----------------------------------------------------------------------------------------------------------
@@ -196,7 +234,9 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
     if (mark := caller.get("certificate")) is not None:
         channel = known.by_thumbprint(unmark(mark))
         found.add(
-            "the caller's TLS certificate", channel is not None, channel.key_id if channel is not None else "not here, or it does not hold"
+            "the caller's TLS certificate",
+            channel is not None,
+            channel.key_id if channel is not None else "not here, or it does not hold",
         )
     senders = {"request": caller.get("system"), "forwarded": "gateway", "provider-answer": provider}
     forwarded: Http | None = None
@@ -231,7 +271,8 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
         found.add(
             f"{name}, signature",
             not why_not,
-            why_not or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority and was in force",
+            why_not
+            or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority and was in force",
         )
 
 
@@ -279,7 +320,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = check(files, vkey, authorities)
     whole = found.ok and not found.unseen
     if asked.json:
-        print(json.dumps({"ok": whole, "checks": found.checks, "notes": found.notes, "unseen": found.unseen}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"ok": whole, "checks": found.checks, "notes": found.notes, "unseen": found.unseen}, ensure_ascii=False
+            )
+        )
     else:
         for each in found.checks:
             print(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}")

@@ -79,7 +79,9 @@ def signer_of(
     if message.method:
         proof = httpsig.verify_request(message.message(), message.body, find, moment)
     else:
-        proof = httpsig.verify_answer(message.message(request.message() if request is not None else None), message.body, find, moment)
+        proof = httpsig.verify_answer(
+            message.message(request.message() if request is not None else None), message.body, find, moment
+        )
     if opened is not None:
         _inside(opened, proof.key)
     return proof.key
@@ -97,7 +99,11 @@ def _inside(jws: bytes, key: Verifier) -> None:
     """Of an encrypted body: what was signed within it, by the same key."""
     signed, _, signature = jws.rpartition(b".")
     head = json.loads(_decode(signed.partition(b".")[0]))
-    if head.get("kid") != key.key_id or head.get("alg") != _JWS.get(key.algorithm) or not key.verify(signed, _decode(signature)):
+    if (
+        head.get("kid") != key.key_id
+        or head.get("alg") != _JWS.get(key.algorithm)
+        or not key.verify(signed, _decode(signature))
+    ):
         raise ClientError("the signature inside the encrypted body does not hold")
 
 

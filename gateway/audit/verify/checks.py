@@ -22,7 +22,9 @@ NEW_LOG: Final = "new-log"  # the first entry of a log that goes on from another
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # doubts and notes of one transfer may come again
 _AGAIN: Final = re.compile(r"[0-9a-z-]{1,40}")
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
-_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 def _no_number(text: str) -> Any:
@@ -226,7 +228,11 @@ class Lives(Unique):
         for idx, transfer in self._ends:
             mark = digest(transfer, "intent")
             raw = self.read(mark[0] % _BUCKETS)
-            begun = [int.from_bytes(raw[at + 16 : at + 24], "big") for at in range(0, len(raw), 24) if raw[at : at + 16] == mark]
+            begun = [
+                int.from_bytes(raw[at + 16 : at + 24], "big")
+                for at in range(0, len(raw), 24)
+                if raw[at : at + 16] == mark
+            ]
             if not begun or min(begun) > idx:
                 yield idx, "is an outcome without an intent before it"
 
@@ -253,7 +259,9 @@ class Minutes:
         self._last = at
         if at is None or last is None or at // KEEP_SECONDS == last // KEEP_SECONDS or record.idx in self._sizes:
             return
-        self.missing.append(f"checkpoint {record.idx} of the database: missing; entry {record.idx - 1} was the last one of its minute")
+        self.missing.append(
+            f"checkpoint {record.idx} of the database: missing; entry {record.idx - 1} was the last one of its minute"
+        )
 
 
 def digest(transfer: str, phase: str) -> bytes:

@@ -29,9 +29,15 @@ from gateway.journal.schema import tables
 
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
-_PLACES: Final = {"queued": {"waiting"}, "forwarding": {"leased"}, "in-doubt": {"dead"}}  # written in one transaction, always
+_PLACES: Final = {
+    "queued": {"waiting"},
+    "forwarding": {"leased"},
+    "in-doubt": {"dead"},
+}  # written in one transaction, always
 _OVER: Final = frozenset({"done", "dead"})
-_RUN: Final = 10**12  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
+_RUN: Final = (
+    10**12
+)  # offsets of a feed go on without a gap within each of these runs; a feed that was restored begins the next one
 _APART: Final = 3600.0  # seconds; both are moved by the same runs, events earlier by as much as entries lag behind
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})
 HashId = Callable[[str], str]
@@ -58,7 +64,9 @@ class _Findings:
             self.found.append(text)
 
 
-def check_complete(connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None) -> Completeness:
+def check_complete(
+    connection: Connection, *, on_progress: Progress | None = None, hash_id: HashId | None = None
+) -> Completeness:
     """Hold rows and log against each other. `on_progress` is called with the number of rows done, `hash_id` gives the log's hash of a message id."""
     wrong, terms = _Findings(), transfer_checks.Terms(connection)
     checked = {"transfers": 0, "entries": 0, "feed events": 0, "queued messages": 0}
@@ -93,7 +101,9 @@ def _transfers() -> Select[Any]:
         columns.append(func.coalesce(*(side.c.leaf for side in sides)).label(f"{phase}_leaf"))
     for phase in ("in-doubt", "queued"):  # there may be several: the second is in-doubt#2
         stands = [
-            exists().where(table.c.transfer == transfer.c.id, or_(table.c.phase == phase, table.c.phase.like(f"{phase}#%")))
+            exists().where(
+                table.c.transfer == transfer.c.id, or_(table.c.phase == phase, table.c.phase.like(f"{phase}#%"))
+            )
             for table in tables.LOGS
         ]
         columns.append(or_(*stands).label(f"{phase.replace('-', '_')}_told"))
@@ -140,11 +150,15 @@ def _judge_transfer(row: Row[Any], wrong: _Findings, hash_id: HashId | None, ter
         transfer_checks.judge(name, row, intent, outcome, terms, wrong.add)
 
 
-def _judge_state(name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: _Findings) -> None:
+def _judge_state(
+    name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: _Findings
+) -> None:
     """What the entries tell of the state: who hands in asks no provider, and is done at once; everything else ends as its outcome says."""
     hands_in = intent.get("provider") is None
     if hands_in != (row.pattern == "submit"):
-        wrong.add(f"{name}: its row says that it is a {row.pattern}, its intent in the log names {'no' if hands_in else 'a'} provider")
+        wrong.add(
+            f"{name}: its row says that it is a {row.pattern}, its intent in the log names {'no' if hands_in else 'a'} provider"
+        )
     if hands_in and outcome is None:
         wrong.add(f"{name}: it was handed in, and the log has no outcome of it")
     if outcome is None:
@@ -170,7 +184,9 @@ def _judge_receipt(name: str, row: Row[Any], outcome: transfer_checks.Entry | No
     if outcome is None:
         return
     needed = {"outcome"}
-    if row.in_queue is None or outcome.get("failure") is None:  # of a queued message whose body is lost the intent is not looked up
+    if (
+        row.in_queue is None or outcome.get("failure") is None
+    ):  # of a queued message whose body is lost the intent is not looked up
         needed.add("intent")
     for phase in sorted(needed - leaves.keys()):
         wrong.add(f"{name}: it has ended, and its receipt lacks the leaf of its {phase}")
@@ -229,7 +245,9 @@ def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
         astray = (
             select(table.c.contract, table.c.transfer, transfer.c.state)
             .select_from(table.outerjoin(transfer, transfer.c.id == table.c.transfer))
-            .where(transfer.c.id.is_(None) | (transfer.c.state != "accepted") | (transfer.c.contract != table.c.contract))
+            .where(
+                transfer.c.id.is_(None) | (transfer.c.state != "accepted") | (transfer.c.contract != table.c.contract)
+            )
         )
         for row in connection.execute(astray.limit(wrong.most)):
             wrong.add(
@@ -237,7 +255,9 @@ def _judge_feeds(connection: Connection, wrong: _Findings) -> int:
             )
     events = tables.feed_event.c
     run = (events.offset - 1) // _RUN
-    ends = select(events.contract, func.min(events.offset), func.max(events.offset), func.count()).group_by(events.contract, run)
+    ends = select(events.contract, func.min(events.offset), func.max(events.offset), func.count()).group_by(
+        events.contract, run
+    )
     for contract, first, last, there in connection.execute(ends):
         if last - first + 1 != there or first % _RUN != 1:
             wrong.add(f"the feed {contract}: {there} events at the offsets {first} to {last}; some are missing")
@@ -254,7 +274,12 @@ def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> Non
         entry, and_(entry.c.transfer == event.c.transfer, entry.c.phase == "intent")
     )
     rows = select(
-        event.c.offset, event.c.transfer, event.c.sequenced, transfer.c.process, entry.c.idx, entry.c.sequenced.label("logged")
+        event.c.offset,
+        event.c.transfer,
+        event.c.sequenced,
+        transfer.c.process,
+        entry.c.idx,
+        entry.c.sequenced.label("logged"),
     ).select_from(intents)
     time, newest = float("-inf"), dict[str | None, int]()
     for row in _paged(connection, rows.where(event.c.contract == contract), "offset"):
@@ -276,7 +301,9 @@ def _judge_order(connection: Connection, contract: str, wrong: _Findings) -> Non
 def _judge_queue(connection: Connection, wrong: _Findings) -> int:
     queue, transfer = tables.queue, tables.transfer
     astray = (
-        select(queue.c.transfer).select_from(queue.outerjoin(transfer, transfer.c.id == queue.c.transfer)).where(transfer.c.id.is_(None))
+        select(queue.c.transfer)
+        .select_from(queue.outerjoin(transfer, transfer.c.id == queue.c.transfer))
+        .where(transfer.c.id.is_(None))
     )
     for (id,) in connection.execute(astray.limit(wrong.most)):
         wrong.add(f"a message of the queue (transfer {id}): there is no such transfer")

@@ -55,7 +55,12 @@ class Wanted:
 
 
 def export(
-    connection: Connection, folder: Path, top: tuple[int, str], vkey: str, wanted: Wanted, on_progress: Callable[[int], object]
+    connection: Connection,
+    folder: Path,
+    top: tuple[int, str],
+    vkey: str,
+    wanted: Wanted,
+    on_progress: Callable[[int], object],
 ) -> dict[str, Any]:
     """Write the log under the checkpoint `top` (size and note) into an empty folder; the manifest. Whatever stops it leaves the folder empty."""
     try:
@@ -67,7 +72,12 @@ def export(
 
 
 def _write(
-    connection: Connection, folder: Path, top: tuple[int, str], vkey: str, wanted: Wanted, on_progress: Callable[[int], object]
+    connection: Connection,
+    folder: Path,
+    top: tuple[int, str],
+    vkey: str,
+    wanted: Wanted,
+    on_progress: Callable[[int], object],
 ) -> dict[str, Any]:
     size, note = top
     turn = paged(connection)
@@ -113,7 +123,11 @@ def _entries(connection: Connection, folder: Path, lines: BinaryIO, first: int, 
     table, turn = tables.log_entry.c, paged(connection)
     for start in range(first, stop, WIDTH * _BUNDLES):
         end = min(stop, start + WIDTH * _BUNDLES)
-        rows = connection.execute(select(table.entry).where(table.idx >= start, table.idx < end).order_by(table.idx)).scalars().all()
+        rows = (
+            connection.execute(select(table.entry).where(table.idx >= start, table.idx < end).order_by(table.idx))
+            .scalars()
+            .all()
+        )
         turn()
         for at in range(0, len(rows), WIDTH):
             bundle = [bytes(entry) for entry in rows[at : at + WIDTH]]
@@ -150,7 +164,9 @@ class FolderSource:
             raise NoSource(f"{self.folder / 'checkpoint'}: {error}") from None
         signed = (Signed("the checkpoint of the export", note),)
         wrong = (
-            (f"the manifest is of {manifest['size']} entries, the checkpoint of {self._size}",) if manifest["size"] != self._size else ()
+            (f"the manifest is of {manifest['size']} entries, the checkpoint of {self._size}",)
+            if manifest["size"] != self._size
+            else ()
         )
         return Opening(
             self._size,

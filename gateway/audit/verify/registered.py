@@ -63,7 +63,11 @@ def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tup
     told: list[_Told] = []
     parts: dict[str, list[Any]] = {}
     for table, key in ((tables.log_entry, tables.log_entry.c.idx), (tables.log_pending, tables.log_pending.c.id)):
-        query = select(key, table.c.transfer, table.c.phase, table.c.entry).where(table.c.phase.in_((*PHASES, PART))).order_by(key)
+        query = (
+            select(key, table.c.transfer, table.c.phase, table.c.entry)
+            .where(table.c.phase.in_((*PHASES, PART)))
+            .order_by(key)
+        )
         for number, transfer, phase, raw in connection.execute(query):
             name = f"entry {number}" if table is tables.log_entry else "a pending entry"
             name = f"{name} (transfer {transfer}, {phase})"
@@ -75,7 +79,11 @@ def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tup
             facts = borne(bytes(raw))
             if facts is None:
                 continue
-            if not _well_made(facts) or seal is not None and not seal.proves(facts["revision"], facts["digest"], transfer, facts["seal"]):
+            if (
+                not _well_made(facts)
+                or seal is not None
+                and not seal.proves(facts["revision"], facts["digest"], transfer, facts["seal"])
+            ):
                 wrong.append(f"{name}: says what the registry is, and its seal is not this instance's")
                 continue
             told.append(_Told(name, transfer, facts))
@@ -84,7 +92,11 @@ def _entries(connection: Connection, seal: Seal | None, wrong: list[str]) -> tup
 
 
 def _replay(
-    connection: Connection, told: list[_Told], parts: Mapping[str, list[Any]], actual: Mapping[str, Mapping[str, str]], wrong: list[str]
+    connection: Connection,
+    told: list[_Told],
+    parts: Mapping[str, list[Any]],
+    actual: Mapping[str, Mapping[str, str]],
+    wrong: list[str],
 ) -> _Told:
     expected: dict[str, dict[str, str]] = {}
     before: int | None = None
@@ -96,7 +108,9 @@ def _replay(
             expected = {}
         mine = parts.get(each.entry, [])
         if len(mine) != each.facts.get("parts"):
-            wrong.append(f"{each.name}: {each.facts.get('parts')} entries with its rows belong to it, there are {len(mine)}")
+            wrong.append(
+                f"{each.name}: {each.facts.get('parts')} entries with its rows belong to it, there are {len(mine)}"
+            )
         for part in (*mine, each.facts["rows"]):
             expected = apply(expected, part)
     last = told[-1]
@@ -117,7 +131,11 @@ def _judge_newest(connection: Connection, last: _Told, wrong: list[str]) -> None
         sealed = Sealed.read(connection)
     except ValueError:
         sealed = None
-    if sealed is None or (sealed.revision, sealed.digest, sealed.entry) != (last.number, last.facts["digest"], last.entry):
+    if sealed is None or (sealed.revision, sealed.digest, sealed.entry) != (
+        last.number,
+        last.facts["digest"],
+        last.entry,
+    ):
         wrong.append("the registry: its newest seal in `instance` is not that of the newest entry about it")
 
 

@@ -38,7 +38,9 @@ class Remote:
     def __enter__(self) -> Remote:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, trouble: BaseException | None, trace: TracebackType | None
+    ) -> None:
         async def close() -> None:
             await self._transport.close()
             if self._client is not None:
@@ -115,13 +117,17 @@ class RemoteSource:
             self._size = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
         except notes.NoteError as error:
             raise NoSource(f"{self._remote.base}/audit/checkpoint: {error}") from None
-        return Opening(self._size, (Signed("the checkpoint that is served", note),), claims=True, readable=self._remote.proven)
+        return Opening(
+            self._size, (Signed("the checkpoint that is served", note),), claims=True, readable=self._remote.proven
+        )
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
         numbers = range(start // WIDTH, -(-stop // WIDTH))
         for at in range(0, len(numbers), _BUNDLES):
             part = numbers[at : at + _BUNDLES]
-            bundles = self._remote.entries([f"/audit/{entries_path(number, self._width(0, number))}" for number in part])
+            bundles = self._remote.entries(
+                [f"/audit/{entries_path(number, self._width(0, number))}" for number in part]
+            )
             for number, raw in zip(part, bundles, strict=True):
                 try:
                     entries = parse_bundle(raw or b"")
@@ -140,7 +146,9 @@ class RemoteSource:
             if len(self._tiles) > 8 * _AHEAD:
                 self._tiles.clear()
             paths = [tile_path(level, each, self._width(level, each)) for each in wanted]
-            for each, path, answer in zip(wanted, paths, self._remote.get_all([f"/audit/{path}" for path in paths]), strict=True):
+            for each, path, answer in zip(
+                wanted, paths, self._remote.get_all([f"/audit/{path}" for path in paths]), strict=True
+            ):
                 if answer.status == 404 and ".p/" in path:  # a partial tile may be gone once the full one stands
                     answer = self._remote.get_all([f"/audit/{tile_path(level, each)}"])[0]
                 if answer.status not in (200, 404):

@@ -154,19 +154,28 @@ class DatabaseSource:
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
         table = tables.log_entry.c
         after = start - 1 if start else -(1 << 62)  # an index below zero is found too
-        wanted = select(table.idx, table.entry, table.transfer, table.phase, table.leaf, table.sequenced).order_by(table.idx).limit(PAGE)
+        wanted = (
+            select(table.idx, table.entry, table.transfer, table.phase, table.leaf, table.sequenced)
+            .order_by(table.idx)
+            .limit(PAGE)
+        )
         while True:
             rows = self._connection.execute(wanted.where(table.idx > after, table.idx < stop)).all()
             self._turn()
             if not rows:
                 return
-            page = [Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at) for idx, entry, transfer, phase, leaf, at in rows]
+            page = [
+                Record(int(idx), bytes(entry), transfer, phase, bytes(leaf), at)
+                for idx, entry, transfer, phase, leaf, at in rows
+            ]
             yield page
             after = page[-1].idx
 
     def tile(self, level: int, number: int, width: int) -> bytes:
         table = tables.log_tile.c
-        found = self._connection.execute(select(table.hashes).where(table.level == level, table.number == number)).scalar()
+        found = self._connection.execute(
+            select(table.hashes).where(table.level == level, table.number == number)
+        ).scalar()
         return bytes(found or b"")[: width * HASH]
 
     def rest(self, size: int) -> Iterator[str]:

@@ -32,7 +32,9 @@ ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_AT_FIRST: Final = frozenset({"request", "canonical", SALT_PART})  # sealed when the transfer is committed; the others when it ends
+_AT_FIRST: Final = frozenset(
+    {"request", "canonical", SALT_PART}
+)  # sealed when the transfer is committed; the others when it ends
 _CLOCKS: Final = 3600.0  # by which clocks of different machines may differ
 LONGEST: Final = 300.0 + _CLOCKS  # no message waits longer for its next try (`delivery.policy`)
 _PARTS: Final = ("request", "canonical", "answer", SALT_PART, "forwarded", "provider-answer")
@@ -91,7 +93,11 @@ class Terms:
     def end(self) -> Iterator[str]:
         """What is gone although its key was not destroyed. Asked last: a key that is destroyed meanwhile is told of before its bodies go."""
         told = set(self.connection.scalars(select(tables.vault_destroyed.c.key_id)))
-        yield from (f"{what} is gone from the vault, and its key {key} was not destroyed" for what, key in self.removed if key not in told)
+        yield from (
+            f"{what} is gone from the vault, and its key {key} was not destroyed"
+            for what, key in self.removed
+            if key not in told
+        )
 
 
 def _terms(content: bytes, digest: str) -> Mapping[str, Term]:

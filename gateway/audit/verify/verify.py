@@ -28,7 +28,9 @@ Progress = Callable[[int], object]
 Marks = dict[int, list[tuple[str, bytes]]]
 
 
-NO_ENTRIES: Final = "the entries themselves were not looked at: only hashes and checkpoints / chỉ xem mã băm và điểm kiểm tra"
+NO_ENTRIES: Final = (
+    "the entries themselves were not looked at: only hashes and checkpoints / chỉ xem mã băm và điểm kiểm tra"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ def verify(
     for text in opened.wrong:
         work.wrong.add(text)
     kept = [
-        (name, point) for name, note in outside if (point := note if isinstance(note, Checkpoint) else work.opened(name, note)) is not None
+        (name, point)
+        for name, note in outside
+        if (point := note if isinstance(note, Checkpoint) else work.opened(name, note)) is not None
     ]
     signed, shown = work.signed(opened)
     kept += shown
@@ -127,7 +131,12 @@ class _Work:
         self._notes: list[str] = []
 
     def report(self, signed: int, kept: int, shown: int) -> Report:
-        checked = {"entries": self._entries, "tiles": self._tiles, "checkpoints": signed, "checkpoints from outside": kept}
+        checked = {
+            "entries": self._entries,
+            "tiles": self._tiles,
+            "checkpoints": signed,
+            "checkpoints from outside": kept,
+        }
         if shown:
             checked["checkpoints that were cosigned or stamped"] = shown
         if self._proofs:
@@ -174,14 +183,18 @@ class _Work:
                         self.wrong.add(f"{each.name}: {error}")
                 self._proofs += 1
 
-    def only_proofs(self, opened: Opening, signed: list[tuple[str, Checkpoint]], kept: list[tuple[str, Checkpoint]]) -> None:
+    def only_proofs(
+        self, opened: Opening, signed: list[tuple[str, Checkpoint]], kept: list[tuple[str, Checkpoint]]
+    ) -> None:
         """An export of single transfers: there is no tree to go through."""
         if signed:
             top = max((point for _name, point in signed), key=lambda point: point.size)
             self._size, self._root = top.size, top.root
         for name, point in kept:
             if (point.size, point.root) != (self._size, self._root):
-                self.wrong.add(f"{name}: {self._source.what} holds no tiles, so that it goes on from size {point.size} cannot be proved")
+                self.wrong.add(
+                    f"{name}: {self._source.what} holds no tiles, so that it goes on from size {point.size} cannot be proved"
+                )
         self._notes.append(
             f"only the {len(opened.proofs)} entries with proofs of their own were looked at / chỉ xem {len(opened.proofs)} mục có bằng chứng riêng"
         )
@@ -243,11 +256,18 @@ class _Work:
 
     # --- under the signed root, by its tiles --------------------------------------------------------------------------
     def under(
-        self, opened: Opening, signed: list[tuple[str, Checkpoint]], kept: list[tuple[str, Checkpoint]], start: int, stop: int
+        self,
+        opened: Opening,
+        signed: list[tuple[str, Checkpoint]],
+        kept: list[tuple[str, Checkpoint]],
+        start: int,
+        stop: int,
     ) -> None:
         """Entries from `start` to before `stop`; all tiles instead, where the entries are not for us."""
         if not signed:
-            self.wrong.add(f"{self._source.what} holds no checkpoint that the trusted key signed: a range cannot be proved under it")
+            self.wrong.add(
+                f"{self._source.what} holds no checkpoint that the trusted key signed: a range cannot be proved under it"
+            )
             return
         top = max((point for _name, point in signed), key=lambda point: point.size)
         self._size, self._root = top.size, top.root
@@ -292,7 +312,9 @@ class _Work:
             if computed == in_tile and record.leaf in (None, computed):
                 checks.entry(record)
             elif computed == in_tile:
-                self.wrong.add(f"{checks.name(record)}: its stored leaf hash was changed; its bytes and the signed tree agree")
+                self.wrong.add(
+                    f"{checks.name(record)}: its stored leaf hash was changed; its bytes and the signed tree agree"
+                )
             else:
                 self.wrong.add(f"{checks.name(record)}: its bytes are not those that were signed")
             expected += 1
@@ -302,11 +324,15 @@ class _Work:
         if expected < stop:
             self.wrong.add(f"entry {expected}: missing")
         self._notes += checks.end()
-        self._notes.append(f"only entries {start} to {stop - 1} of {proved.size} were looked at / chỉ xem mục {start} đến {stop - 1}")
+        self._notes.append(
+            f"only entries {start} to {stop - 1} of {proved.size} were looked at / chỉ xem mục {start} đến {stop - 1}"
+        )
         self._progress(self._entries)
 
     def _all_tiles(self, proved: ProvedTiles) -> None:
-        for at, (level, number, width) in enumerate(sorted(tiles_of(proved.size), key=lambda tile: (-tile[0], tile[1]))):
+        for at, (level, number, width) in enumerate(
+            sorted(tiles_of(proved.size), key=lambda tile: (-tile[0], tile[1]))
+        ):
             proved.tile(level, number, width)
             if at % WIDTH == 0:
                 self._progress(at)

@@ -74,7 +74,11 @@ class DatabaseLog:
     def entries(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
         table = tables.log_entry.c
         for first in range(start, stop, _PAGE):
-            wanted = select(table.idx, table.entry).where(table.idx >= first, table.idx < min(stop, first + _PAGE)).order_by(table.idx)
+            wanted = (
+                select(table.idx, table.entry)
+                .where(table.idx >= first, table.idx < min(stop, first + _PAGE))
+                .order_by(table.idx)
+            )
             rows = self._connection.execute(wanted).all()
             self._connection.rollback()
             for idx, entry in rows:

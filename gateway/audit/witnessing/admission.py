@@ -86,7 +86,9 @@ class Gate:
             self._looked = now
             self._until = self._read()
         moment = self._clock()
-        if self._until > moment + self._longest + SKEW:  # the keeper's clock may be as far from the door's as a sender's
+        if (
+            self._until > moment + self._longest + SKEW
+        ):  # the keeper's clock may be as far from the door's as a sender's
             self._false = self._until  # when that time comes, it is no truer
         if moment > self._until or self._until == self._false:
             raise Ours("audit.unwitnessed", retry_after=_RETRY_SECONDS)

@@ -58,7 +58,9 @@ def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
             continue
         url, _, vkey = line.partition(" ")
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname or urlsplit(url).query:
-            raise BadSetting(f"{where}: {url[:80]!r} is not the http or https address of a witness; a line is `address vkey`")
+            raise BadSetting(
+                f"{where}: {url[:80]!r} is not the http or https address of a witness; a line is `address vkey`"
+            )
         try:
             found.append(Witness(url.rstrip("/"), CosignerKey.from_text(vkey)))
         except NoteError as trouble:
@@ -67,7 +69,9 @@ def witnesses_of(settings: Settings) -> tuple[Witness, ...]:
     if len(keys) < len(found) or len({each.key.name for each in found}) < len(found):
         raise BadSetting(f"{where}: two witnesses share a key or a name: that is one witness")
     if not 1 <= settings.witness_quorum <= len(found):
-        raise BadSetting(f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}")
+        raise BadSetting(
+            f"witness_quorum is {settings.witness_quorum}, and {len(found)} witnesses are named in {where}"
+        )
     if settings.witness_seconds <= 0:
         raise BadSetting("witness_seconds must be more than 0")
     return tuple(found)
@@ -78,7 +82,9 @@ def anchors_of(settings: Settings) -> tuple[x509.Certificate, ...]:
     if settings.stamp_policy == "off":
         return ()
     if urlsplit(settings.stamp_url).scheme not in ("http", "https") or not urlsplit(settings.stamp_url).hostname:
-        raise BadSetting(f"stamp_url is {settings.stamp_url!r}; the http or https address of a time-stamp authority is expected")
+        raise BadSetting(
+            f"stamp_url is {settings.stamp_url!r}; the http or https address of a time-stamp authority is expected"
+        )
     if settings.stamp_seconds <= 0:
         raise BadSetting("stamp_seconds must be more than 0")
     return read_anchors(Path(settings.stamp_anchors), "stamp_anchors")
@@ -137,10 +143,14 @@ def _lines(settings: Settings) -> tuple[str, str]:
     try:
         return str(path), path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
-        raise BadSetting(f"witnesses: {path} cannot be read ({getattr(trouble, 'strerror', None) or trouble})") from None
+        raise BadSetting(
+            f"witnesses: {path} cannot be read ({getattr(trouble, 'strerror', None) or trouble})"
+        ) from None
 
 
-def public_checkpoint(settings: Settings, newest: NewestCheckpoint, clock: Callable[[], float]) -> NewestCheckpoint | PublicCheckpoint:
+def public_checkpoint(
+    settings: Settings, newest: NewestCheckpoint, clock: Callable[[], float]
+) -> NewestCheckpoint | PublicCheckpoint:
     """What readers of the log are shown: the newest checkpoint, or with witnesses the newest that they cosigned."""
     if settings.witness_policy == "off":
         return newest

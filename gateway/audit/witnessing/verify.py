@@ -75,7 +75,10 @@ def verify_outside(
                 on_progress(seen)
         if not checked[kind] and not wrong:
             wrong.append(f"there are no {kind}")
-        claimed = connection.execute(select(tables.vouching.c.size).where(tables.vouching.c.kind == _ROWS[kind])).scalar() or 0
+        claimed = (
+            connection.execute(select(tables.vouching.c.size).where(tables.vouching.c.kind == _ROWS[kind])).scalar()
+            or 0
+        )
         if checked[kind] and claimed > newest[kind]:
             wrong.append(
                 f"{kind}: {claimed} entries were vouched for, and what is here proves {newest[kind]}: rows were deleted, or that one was changed"
@@ -87,8 +90,12 @@ def verify_outside(
         take("cosigned checkpoints", rows, lambda row: _cosigned(row, witnesses, needed))
     if anchors:
         stamps = tables.stamp.c
-        query = select(stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id, stamps.received)
-        query = query.where(stamps.note.startswith(f"{origin}\n", autoescape=True))  # those of a log that ended stay in the table
+        query = select(
+            stamps.size, stamps.note, stamps.digest, stamps.question, stamps.answer, stamps.id, stamps.received
+        )
+        query = query.where(
+            stamps.note.startswith(f"{origin}\n", autoescape=True)
+        )  # those of a log that ended stay in the table
         take("time-stamps", _rows(connection, query, stamps.id), lambda row: _stamped(row, anchors, said))
     return Outside(not wrong, checked, newest, tuple(wrong), tuple(said[:_MOST]))
 
@@ -107,7 +114,9 @@ def newest_cosigned(
     return 0, 0.0
 
 
-def newest_stamped(connection: Connection, key: NoteKey, top: int, now: float, anchors: Sequence[x509.Certificate]) -> tuple[int, float]:
+def newest_stamped(
+    connection: Connection, key: NoteKey, top: int, now: float, anchors: Sequence[x509.Certificate]
+) -> tuple[int, float]:
     """The same of time-stamps."""
     table = tables.stamp.c
     query = select(table.size, table.note, table.digest, table.question, table.answer, table.id)
@@ -173,7 +182,11 @@ def _stamped(row: Any, anchors: Sequence[x509.Certificate], said: list[str] | No
 
 def write_stamp(folder: Path, row: Any) -> dict[str, Path]:
     """One stamp as files that `openssl ts -verify` takes: what was stamped, the question, the answer."""
-    files = {"checkpoint": row.note.encode(), "checkpoint.tsq": bytes(row.question), "checkpoint.tsr": bytes(row.answer)}
+    files = {
+        "checkpoint": row.note.encode(),
+        "checkpoint.tsq": bytes(row.question),
+        "checkpoint.tsr": bytes(row.answer),
+    }
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return {name: folder / name for name in files}

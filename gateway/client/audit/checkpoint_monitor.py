@@ -103,7 +103,9 @@ class CheckpointMonitor:
 
     async def _proved(self, note: str, fetch: Fetch) -> bool:
         """True if this note and the kept one are of one log; False if that cannot be told yet."""
-        while (said := await self._compared(note, fetch)) and self._open(note).size > (self.kept.size if self.kept else -1):
+        while (said := await self._compared(note, fetch)) and self._open(note).size > (
+            self.kept.size if self.kept else -1
+        ):
             if self._keep(note):
                 break  # else another process has moved on: proved anew, from where that is
         return said

@@ -68,9 +68,16 @@ class Statement:
         for key, claim in self.claims.items():
             lists = {"messages": claim.messages, "digests": claim.digests}
             counts.append(
-                {**key._asdict(), "accepted": claim.accepted, **{name: list(each) for name, each in lists.items() if each is not None}}
+                {
+                    **key._asdict(),
+                    "accepted": claim.accepted,
+                    **{name: list(each) for name, each in lists.items() if each is not None},
+                }
             )
-        return ({} if self.agency is None else {"agency": self.agency}) | {"day": self.day.isoformat(), "counts": counts}
+        return ({} if self.agency is None else {"agency": self.agency}) | {
+            "day": self.day.isoformat(),
+            "counts": counts,
+        }
 
 
 def from_json(value: Any) -> Statement:
@@ -141,19 +148,32 @@ def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
             continue
         here = f"line {reader.line_num}"
         if len(row) > len(names) and any(row[len(names) :]):
-            findings.append(Finding(here, "", f"{len(row)} cells", "columns", f"{len(names)} cells, as in the first line"))
+            findings.append(
+                Finding(here, "", f"{len(row)} cells", "columns", f"{len(names)} cells, as in the first line")
+            )
             continue
         cells = dict.fromkeys((*_FIELDS, counted[0]), "") | dict(zip(names, row, strict=False))
         if counted == ["accepted"]:
             number = cells["accepted"]
-            _read(here, cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else number or None}, claims, findings)
+            _read(
+                here,
+                cells | {"accepted": int(number) if _NUMBER.fullmatch(number) else number or None},
+                claims,
+                findings,
+            )
         elif (key := _key(here, cells, findings)) is not None:
             said = cells[counted[0]]
             if counted == ["digest"] and _DIGEST.fullmatch(said) is None:
                 findings.append(Finding(_at(here, "digest"), "", _kind(said), "format", "64 hexadecimal digits"))
             elif not 0 < len(said) <= _LONGEST:
                 findings.append(
-                    Finding(_at(here, "message"), "", _kind(said), "required", f"the id of a message, at most {_LONGEST} characters")
+                    Finding(
+                        _at(here, "message"),
+                        "",
+                        _kind(said),
+                        "required",
+                        f"the id of a message, at most {_LONGEST} characters",
+                    )
                 )
             listed.setdefault(key, {})[said] = None
     for key, ids in listed.items():
@@ -164,7 +184,11 @@ def _table(reader: Any) -> tuple[dict[Key, Claim], list[Finding]]:
 def comparison(answer: Answer) -> dict[str, Any]:
     """What the gateway answered; ValueError for anything but a comparison."""
     content = answer.json()
-    if not isinstance(content, dict) or not isinstance(content.get("differences"), int) or not isinstance(content.get("lines"), list):
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("differences"), int)
+        or not isinstance(content.get("lines"), list)
+    ):
         raise ValueError("no comparison")
     return content
 
@@ -180,11 +204,15 @@ def _read(here: str, item: Any, claims: dict[Key, Claim], findings: list[Finding
     if isinstance(accepted, bool) or not isinstance(accepted, int) or not 0 <= accepted <= _MOST:
         findings.append(Finding(_at(here, "accepted"), "", _kind(accepted), "type", f"a whole number, 0 to {_MOST}"))
     elif len(given) > 1 or given and len(given[0]) != accepted:
-        findings.append(Finding(_at(here, "accepted"), "", str(accepted), "agrees", "as many as the one list holds, each once"))
+        findings.append(
+            Finding(_at(here, "accepted"), "", str(accepted), "agrees", "as many as the one list holds, each once")
+        )
     elif lists["digests"] is not None and not all(map(_DIGEST.fullmatch, lists["digests"])):
         findings.append(Finding(_at(here, "digests"), "", "text", "format", "64 hexadecimal digits each"))
     elif key is not None and key in claims:
-        findings.append(Finding(here, "", " ".join(key), "unique", "one item of each system, contract, operation and direction"))
+        findings.append(
+            Finding(here, "", " ".join(key), "unique", "one item of each system, contract, operation and direction")
+        )
     elif key is not None:
         claims[key] = Claim(accepted, lists["messages"], lists["digests"])
 
@@ -213,7 +241,9 @@ def _list(here: str, value: Any, findings: list[Finding]) -> tuple[str, ...] | N
 
 def _day(value: Any, findings: list[Finding]) -> date | None:
     try:
-        if isinstance(value, str) and len(value) == 10 and value >= "1970-01-02":  # before it there is no time in Unix seconds
+        if (
+            isinstance(value, str) and len(value) == 10 and value >= "1970-01-02"
+        ):  # before it there is no time in Unix seconds
             return date.fromisoformat(value)
     except ValueError:
         pass

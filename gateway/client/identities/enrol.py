@@ -90,14 +90,23 @@ def install(
         if use is None:
             held = ", ".join(f"{each}.key" for each in keys) or "*.key"
             raise bad(
-                folder, Words(f"{file.name} không thuộc khóa nào ở đây ({held})", f"{file.name} belongs to none of the keys here ({held})")
+                folder,
+                Words(
+                    f"{file.name} không thuộc khóa nào ở đây ({held})",
+                    f"{file.name} belongs to none of the keys here ({held})",
+                ),
             )
         if (system := named(folder, file.name, leaf)) not in (None, about["system"]):
             ours = about["system"]
-            raise bad(folder, Words(f"{file.name} mang tên {system}, không phải {ours}", f"{file.name} names {system}, not {ours}"))
+            raise bad(
+                folder,
+                Words(f"{file.name} mang tên {system}, không phải {ours}", f"{file.name} names {system}, not {ours}"),
+            )
         start, end = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         if not start <= now <= end:
-            raise BadIdentity("client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
+            raise BadIdentity(
+                "client.identity-expired", file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now)
+            )
         found.append((use, pem))
         put[use] = rfc3339(end)
         if f"{use}_key_id" not in about | facts:
@@ -113,7 +122,9 @@ def install(
     about |= {f"{use}_key_id": key_id for use, key_id in assumed.items()} | _handed(trust) | facts
     _save(folder, about)
     missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
-    missing += [f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about]
+    missing += [
+        f"{ABOUT}: {name}" for name in ("agency", "sign_key_id", "gateway", "gateway_key_id") if name not in about
+    ]
     if not missing:
         Identity.load(folder, passphrase=passphrase).check_time(now)
     return Installed(put, tuple(missing), assumed)
@@ -135,7 +146,12 @@ def _told_by(folder: Path, certificates: Sequence[Path]) -> dict[str, str]:
         raise unread(folder, ABOUT, FileNotFoundError())
     if len(systems) > 1:
         several = ", ".join(sorted(map(str, systems)))
-        raise bad(folder, Words(f"các chứng thư mang tên nhiều hệ thống: {several}", f"the certificates name several systems: {several}"))
+        raise bad(
+            folder,
+            Words(
+                f"các chứng thư mang tên nhiều hệ thống: {several}", f"the certificates name several systems: {several}"
+            ),
+        )
     return {"system": str(systems.pop())}
 
 

@@ -63,7 +63,13 @@ class Identity:
         encrypts = (place / "encrypt.crt").exists()
         for name in ("tls.key", "sign.key", *(["encrypt.key"] if encrypts else [])):
             check_mode(place / name, 0o077, "600")
-        for name in ("", ABOUT, "ca.crt", "gateway-sign.crt", "log.vkey"):  # who can write these chooses whom we believe
+        for name in (
+            "",
+            ABOUT,
+            "ca.crt",
+            "gateway-sign.crt",
+            "log.vkey",
+        ):  # who can write these chooses whom we believe
             check_mode(place / name, 0o022, "go-w")
         about = _about(place)
         gateway_key, issuer = _gateway(place, about["gateway_key_id"])
@@ -121,7 +127,9 @@ class Identity:
             return None
         return key
 
-    def vouched_for_encryption(self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float) -> EncryptKey | None:
+    def vouched_for_encryption(
+        self, certificate: bytes, chain: Sequence[bytes], key_id: str, now: float
+    ) -> EncryptKey | None:
         """The same of a key that bodies to the gateway are encrypted for."""
         try:
             self._of_gateway(certificate, chain)
@@ -144,7 +152,11 @@ class Identity:
 
     def _renewed(self, issuer: x509.Certificate) -> bool:
         above = [each for each in _certificates(self.folder, "ca.crt") if _issued(self.issuer, each)]
-        return _name(issuer) == _name(self.issuer) and _is_authority(issuer) and any(_issued(issuer, each) for each in above)
+        return (
+            _name(issuer) == _name(self.issuer)
+            and _is_authority(issuer)
+            and any(_issued(issuer, each) for each in above)
+        )
 
 
 def named(folder: Path, file: str, certificate: x509.Certificate) -> str | None:
@@ -211,7 +223,11 @@ def _about(place: Path) -> dict[str, str]:
 def _signing_key(place: Path, about: dict[str, str], passphrase: bytes | None) -> SigningKey:
     try:
         return SigningKey.from_pem(
-            about["sign_key_id"], _read(place, "sign.key"), _read(place, "sign.crt"), system=about["system"], password=passphrase
+            about["sign_key_id"],
+            _read(place, "sign.key"),
+            _read(place, "sign.crt"),
+            system=about["system"],
+            password=passphrase,
         )
     except Failure as failure:
         raise bad(place, f"sign.key, sign.crt: {failure.facts.get('rule', failure.code)}") from None
@@ -224,7 +240,9 @@ def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
     if not key_id:
         raise bad(place, f"{ABOUT}: encrypt_key_id")
     try:
-        return DecryptKey.from_pem(key_id, _read(place, "encrypt.key"), _read(place, "encrypt.crt"), password=passphrase)
+        return DecryptKey.from_pem(
+            key_id, _read(place, "encrypt.key"), _read(place, "encrypt.crt"), password=passphrase
+        )
     except Failure as failure:
         raise bad(place, f"encrypt.key, encrypt.crt: {failure.facts.get('rule', failure.code)}") from None
     except (ValueError, TypeError) as wrong:
@@ -294,7 +312,11 @@ def bad(place: Path, reason: str | Words) -> BadIdentity:
 
 def unread(place: Path, name: object, wrong: Exception) -> BadIdentity:
     """A file that cannot be read; that it is not there is what happens most, and is said in both languages."""
-    said = Words("không có tệp này", "no such file") if isinstance(wrong, FileNotFoundError) else Words(short(wrong), short(wrong))
+    said = (
+        Words("không có tệp này", "no such file")
+        if isinstance(wrong, FileNotFoundError)
+        else Words(short(wrong), short(wrong))
+    )
     return bad(place, Words(f"{name}: {said.vi}", f"{name}: {said.en}"))
 
 

@@ -124,7 +124,9 @@ async def _compare(client: AsyncClient, first: Succession) -> None:
     if kept is None:
         return
     if first.admitted is not None and first.admitted.size == kept.size and first.admitted.root != kept.root:
-        raise _objection(client, first.key.name, f"it admits another tree of {kept.size} entries than the one that is kept here")
+        raise _objection(
+            client, first.key.name, f"it admits another tree of {kept.size} entries than the one that is kept here"
+        )
     if kept.size > first.held:
         return  # of these entries nobody can prove anything any more
     try:
@@ -134,7 +136,9 @@ async def _compare(client: AsyncClient, first: Succession) -> None:
             hashes = hashes_of(read_json(await client.document(f"/audit/consistency?{query}")).get("proof"), "proof")
         verify_consistency(kept.size, first.held, kept.root, first.root, hashes)
     except (ClientError, ProofError, ValueError, TypeError, AttributeError) as wrong:
-        raise _objection(client, first.key.name, f"the old entries that it holds do not go on from the kept checkpoint: {wrong}") from None
+        raise _objection(
+            client, first.key.name, f"the old entries that it holds do not go on from the kept checkpoint: {wrong}"
+        ) from None
 
 
 def accept(client: AsyncClient, state: Path | None, chain: Sequence[Succession]) -> Path:
@@ -161,4 +165,6 @@ def _put(path: Path, text: str) -> None:
 
 def _objection(client: AsyncClient, shown: str, reason: str) -> LogObjection:
     facts: dict[str, Any] = {"origin": client.identity.log_key.name, "shown": shown, "reason": reason[:300]}
-    return LogObjection("client.log-succession", older=client.witness.note or "", newer="", kept=client.identity.folder, **facts)
+    return LogObjection(
+        "client.log-succession", older=client.witness.note or "", newer="", kept=client.identity.folder, **facts
+    )

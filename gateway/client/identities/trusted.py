@@ -41,7 +41,11 @@ class TrustedKeys:
             for key_id, certificate, chain in _offered(raw, use):
                 if use == "sign":
                     key = self._identity.vouched(certificate, chain, key_id, now)
-                    if key is not None and key.thumbprint not in self._by_thumbprint and key_id != self._identity.gateway_key.key_id:
+                    if (
+                        key is not None
+                        and key.thumbprint not in self._by_thumbprint
+                        and key_id != self._identity.gateway_key.key_id
+                    ):
                         self._add(key)
                         learnt = True
                 else:
@@ -61,6 +65,9 @@ def _offered(raw: bytes, use: str) -> list[tuple[str, bytes, list[bytes]]]:
     try:
         listed: list[dict[str, Any]] = read_json(raw)[use]
         current = [each for each in listed if use == "sign" or each.get("current") is True]
-        return [(str(each["id"]), str(each["certificate"]).encode(), [str(pem).encode() for pem in each["chain"]]) for each in current]
+        return [
+            (str(each["id"]), str(each["certificate"]).encode(), [str(pem).encode() for pem in each["chain"]])
+            for each in current
+        ]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []

@@ -51,7 +51,9 @@ from gateway.exchange.stages import Face, Received
 from gateway.registry.snapshot import Snapshot
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[3] / "openapi"
-BODY_LIMIT: Final = 65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
+BODY_LIMIT: Final = (
+    65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`
+)
 EXCHANGE, PEOPLE = "exchange", "people"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _CALLER, _SNAPSHOT, _ROUTING = "lgsp.caller", "lgsp.snapshot", "connexion_routing"
@@ -86,11 +88,20 @@ def build_apis(services: Services) -> Health:
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
     """One document of those operations that this listener serves."""
-    merged: dict[str, Any] = {"openapi": "3.0.3", "info": {"title": "LGSP", "version": "1.0.0"}, "paths": {}, "components": {}}
+    merged: dict[str, Any] = {
+        "openapi": "3.0.3",
+        "info": {"title": "LGSP", "version": "1.0.0"},
+        "paths": {},
+        "components": {},
+    }
     for path in documents:
         raw = safeyaml.load(path.read_text("utf-8"))
         for address, item in raw["paths"].items():
-            kept = {name: value for name, value in item.items() if name not in _METHODS or listener in value.get("x-lgsp-listeners", ())}
+            kept = {
+                name: value
+                for name, value in item.items()
+                if name not in _METHODS or listener in value.get("x-lgsp-listeners", ())
+            }
             if not _METHODS & set(kept):
                 continue
             if address in merged["paths"]:
@@ -110,7 +121,9 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
 
     def resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:
         reference = schema.get("$ref")
-        found: Mapping[str, Any] = document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
+        found: Mapping[str, Any] = (
+            document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
+        )
         return found
 
     checks: dict[str, Checks] = {}
@@ -119,7 +132,9 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
             checks[name] = Checks.compile(operation, resolve)
         except ValueError as wrong:
             raise BadDocument(f"{name}: {wrong}") from None
-    inner = _Inner(services, handlers, frozenset(name for name, operation in operations.items() if operation["security"]))
+    inner = _Inner(
+        services, handlers, frozenset(name for name, operation in operations.items() if operation["security"])
+    )
     middleware = ConnexionMiddleware(
         inner,
         middlewares=[RoutingMiddleware, SecurityMiddleware, RequestValidationMiddleware],
@@ -135,7 +150,10 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         if isinstance(layer, RoutingMiddleware):
             _without_redirects(layer.router)
     oauth = frozenset(
-        path for path, item in document["paths"].items() for method in _METHODS & set(item) if item[method].get("x-lgsp-errors") == "oauth"
+        path
+        for path, item in document["paths"].items()
+        for method in _METHODS & set(item)
+        if item[method].get("x-lgsp-errors") == "oauth"
     )
     limits = {
         path: int(item[method]["x-lgsp-body-limit"])
@@ -206,12 +224,17 @@ class _Inner:
         handler = self._handlers.get(name) if name else None
         if handler is None:
             raise Theirs(
-                "address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
+                "address.unknown",
+                method=received.method,
+                path=received.path,
+                catalogue=f"{self._services.settings.base}/contracts",
             )
         caller: Caller | None = next(iter(scope[_CALLER]), None)
         if caller is None and name in self._proven:
             raise Ours("gateway.fault", transfer=received.transfer)
-        request = ApiRequest(received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller, scope.get(JSON_DATA))
+        request = ApiRequest(
+            received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller, scope.get(JSON_DATA)
+        )
         reply = await handler(self._services, request)
         for header, value in _SHOWN.items():
             reply.headers.setdefault(header, value)
@@ -235,7 +258,9 @@ class ApiGate:
         services = self._services
         inner = dict(scope)
         # A copy of ours: connexion writes into it, and a server may keep one for all requests of a connection.
-        inner["extensions"] = {name: value for name, value in scope.get("extensions", {}).items() if not name.startswith("connexion")}
+        inner["extensions"] = {
+            name: value for name, value in scope.get("extensions", {}).items() if not name.startswith("connexion")
+        }
         inner["path_params"] = {}
         proven: list[Caller] = []  # filled by the security handler, whose scope is a copy of this one
         inner[_CALLER] = proven
@@ -300,10 +325,17 @@ class ApiGate:
         if isinstance(trouble, HTTPException | ProblemException):
             status = trouble.status_code if isinstance(trouble, HTTPException) else trouble.status
             if status == 415:
-                return Theirs("body.media-type", got=received.headers.get("content-type", "—")[:80], expected="as the API document says")
+                return Theirs(
+                    "body.media-type",
+                    got=received.headers.get("content-type", "—")[:80],
+                    expected="as the API document says",
+                )
             if 400 <= status < 500:
                 return Theirs(
-                    "address.unknown", method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
+                    "address.unknown",
+                    method=received.method,
+                    path=received.path,
+                    catalogue=f"{self._services.settings.base}/contracts",
                 )
         _log.error("request %s: unexpected fault", received.transfer, exc_info=trouble)
         return Ours("gateway.fault", transfer=received.transfer)

@@ -51,7 +51,12 @@ async def read_tile(services: Common, request: ApiRequest) -> Reply:
 
 async def read_consistency(services: Common, request: ApiRequest) -> Reply:
     found = await services.readers.run(
-        request.who, _consistency, services.engine, request.params["from"], request.params.get("to"), request.params.get("origin")
+        request.who,
+        _consistency,
+        services.engine,
+        request.params["from"],
+        request.params.get("to"),
+        request.params.get("origin"),
     )
     return _json({"from": found.old, "to": found.new, "proof": _texts(found.hashes), "checkpoint": found.note})
 
@@ -59,7 +64,9 @@ async def read_consistency(services: Common, request: ApiRequest) -> Reply:
 async def read_origin(services: Common, request: ApiRequest) -> Reply:
     vkey = (services.settings.data / "log" / "log.vkey").read_text("ascii").strip()
     return _json(
-        await services.readers.run(request.who, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey)
+        await services.readers.run(
+            request.who, _origin, services.engine, request.params.get("origin"), services.settings.origin, vkey
+        )
     )
 
 
@@ -89,7 +96,13 @@ async def read_proof(services: Services, request: ApiRequest) -> Reply:
         raise Theirs("transfer.unknown", transfer=transfer)
     found = await services.readers.run(request.who, _inclusions, services.engine, transfer)
     items = [
-        {"phase": each.phase, "index": each.index, "leaf": _text(each.leaf), "proof": _texts(each.hashes), "text": each.text()}
+        {
+            "phase": each.phase,
+            "index": each.index,
+            "leaf": _text(each.leaf),
+            "proof": _texts(each.hashes),
+            "text": each.text(),
+        }
         for each in found
     ]
     return _json({"transfer": transfer, "checkpoint": found[0].note, "entries": items})
@@ -126,7 +139,9 @@ def _origin(engine: Engine, origin: str | None, present: str, vkey: str) -> dict
     with origins.within(engine, origin if origin != present else None) as connection:
         past = origins.ended_as(connection, origin)
         top = proofs.newest(connection)
-        said: dict[str, Any] = {"origin": present, "vkey": vkey} if past is None else {"origin": past.origin, "vkey": past.vkey}
+        said: dict[str, Any] = (
+            {"origin": present, "vkey": vkey} if past is None else {"origin": past.origin, "vkey": past.vkey}
+        )
         if top is not None:
             said["checkpoint"] = top[1]
             before = origins.beginning(connection, said["origin"], top[0])

@@ -15,7 +15,9 @@ _MEDIA = {"content-type": "application/pkix-crl", "cache-control": "public, max-
 async def read_revocation_list(services: Services, request: ApiRequest) -> Reply:
     found = await services.readers.run(request.who, _stored, services.engine, request.params["issuer"])
     if found is None:
-        raise Theirs("address.unknown", method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts")
+        raise Theirs(
+            "address.unknown", method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts"
+        )
     return Reply(200, dict(_MEDIA), found)
 
 

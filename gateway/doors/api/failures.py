@@ -31,7 +31,10 @@ register(
                 "Không có giao dịch {transfer} mà hệ thống của bạn là bên gửi hoặc bên nhận.",
                 "There is no transfer {transfer} of which your system is the sender or the receiver.",
             ),
-            Words("Kiểm tra mã trong tiêu đề Lgsp-Transfer của câu trả lời.", "Check the id in the answer's Lgsp-Transfer header."),
+            Words(
+                "Kiểm tra mã trong tiêu đề Lgsp-Transfer của câu trả lời.",
+                "Check the id in the answer's Lgsp-Transfer header.",
+            ),
         ),
         Kind(
             "feed.unknown",
@@ -89,12 +92,17 @@ register(
             "token.other-system",
             Branch.POLICY,
             403,
-            Words("Chứng thư và khẳng định không cùng một hệ thống", "Certificate and assertion name different systems"),
+            Words(
+                "Chứng thư và khẳng định không cùng một hệ thống", "Certificate and assertion name different systems"
+            ),
             Words(
                 "Chứng thư TLS thuộc {channel}, còn khẳng định thuộc {other}.",
                 "The TLS certificate belongs to {channel}, but the assertion belongs to {other}.",
             ),
-            Words("Dùng khóa ký và chứng thư của cùng một hệ thống.", "Use signing key and certificate of one and the same system."),
+            Words(
+                "Dùng khóa ký và chứng thư của cùng một hệ thống.",
+                "Use signing key and certificate of one and the same system.",
+            ),
         ),
         Kind(
             "token.assertion-used",
@@ -102,7 +110,10 @@ register(
             400,
             Words("Khẳng định đã được dùng", "The assertion was used before"),
             Words("Khẳng định có jti này đã được dùng một lần.", "An assertion with this jti has served already."),
-            Words("Tạo khẳng định mới với jti mới cho mỗi lần xin mã.", "Make a new assertion with a new jti for each token."),
+            Words(
+                "Tạo khẳng định mới với jti mới cho mỗi lần xin mã.",
+                "Make a new assertion with a new jti for each token.",
+            ),
         ),
     ]
 )

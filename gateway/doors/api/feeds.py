@@ -31,7 +31,11 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     received, caller, snapshot = request.received, request.proven, request.snapshot
     name = f"{request.params['contract']}/v{request.params['major']}"
     contract = snapshot.contract(name)
-    submitted = [] if contract is None else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
+    submitted = (
+        []
+        if contract is None
+        else [each for each in contract.contract.operations.values() if each.pattern is Pattern.SUBMIT]
+    )
     if contract is None or not submitted:
         raise Theirs("feed.unknown", contract=name)
     agency = caller.system.agency
@@ -46,7 +50,9 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
             break
         except UsedUp as full:  # once a grant at most: what it alone shows is masked, and the page written anew
             decision = quotas.narrowed(asked, decision, full)
-    head = f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
+    head = (
+        f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
+    )
     page, media = head.encode() + b",".join(events) + b"]}", "application/json"
     if receiver is not None:
         sealed = await services.readers.run(request.who, jose.seal, page, media, services.rest.signing_key, receiver)
@@ -64,8 +70,16 @@ async def _counted(
     codec = snapshot.codec(caller.system, contract)
     if isinstance(codec, PinnedCodec):
         masks = {each.name: _brought_down(codec, each, masks[each.name]) for each in submitted}
-    events, cursor, more, tampered = await services.readers.run(request.who, _page, services, contract, name, request.params, masks)
-    facts = {"contract": name, "grant": decision.grant.id, "events": len(events), "after": request.params["after"] or "", "next": cursor}
+    events, cursor, more, tampered = await services.readers.run(
+        request.who, _page, services, contract, name, request.params, masks
+    )
+    facts = {
+        "contract": name,
+        "grant": decision.grant.id,
+        "events": len(events),
+        "after": request.params["after"] or "",
+        "next": cursor,
+    }
     if tampered:
         facts["tampered"] = list(tampered)
     if len(decision.through) > 1:

@@ -23,7 +23,9 @@ _USES: Final = ("sign", "encrypt", "tls")
 async def read_keys(services: Services, request: ApiRequest) -> Reply:
     found = services.keyring.published(request.received.at)
     document = {use: [key_json(each) for each in found if each.use == use] for use in _USES}
-    return Reply(200, {"content-type": "application/json", "cache-control": "public, max-age=60"}, json.dumps(document).encode())
+    return Reply(
+        200, {"content-type": "application/json", "cache-control": "public, max-age=60"}, json.dumps(document).encode()
+    )
 
 
 def key_json(key: Published) -> dict[str, Any]:

@@ -39,7 +39,10 @@ class Unhurried:
     """The pace of one comparison: as much rest as work, and an end."""
 
     def __init__(
-        self, seconds: float = WORK_SECONDS, clock: Callable[[], float] = time.monotonic, rest: Callable[[float], object] = time.sleep
+        self,
+        seconds: float = WORK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], object] = time.sleep,
     ) -> None:
         self._clock: Final = clock
         self._rest: Final = rest
@@ -89,7 +92,11 @@ def _soon(loop: asyncio.AbstractEventLoop, agency: str) -> None:
 def own_systems(snapshot: Snapshot, agency: str, said: Statement) -> list[str]:
     """The agency's systems; a statement that names another agency, or a system of one, is refused as a whole."""
     own = sorted(name for name, system in snapshot.systems.items() if system.agency == agency)
-    named = [said.agency] if said.agency not in (None, agency) else [key.system for key in said.claims if key.system not in own]
+    named = (
+        [said.agency]
+        if said.agency not in (None, agency)
+        else [key.system for key in said.claims if key.system not in own]
+    )
     if named:
         findings = [Finding("counts", "", str(each)[:80], "own", agency) for each in dict.fromkeys(named)]
         raise Policy("reconciliation.not-yours", agency=agency, named=str(named[0])[:80], findings=findings[:20])

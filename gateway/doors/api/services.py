@@ -59,7 +59,11 @@ class ApiRequest:
     @property
     def who(self) -> tuple[str, str]:
         """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no proof."""
-        return ("agency", self.caller.system.agency) if self.caller is not None else ("source", block_of(self.received.source))
+        return (
+            ("agency", self.caller.system.agency)
+            if self.caller is not None
+            else ("source", block_of(self.received.source))
+        )
 
 
 class Newest(Protocol):
@@ -84,7 +88,9 @@ class Common(Protocol):
         ...
 
     async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller: ...
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply: ...
+    async def refuse(
+        self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None
+    ) -> Reply: ...
     def sign(self, received: Received, reply: Reply) -> Reply: ...
 
 
@@ -115,7 +121,10 @@ class Services:
         proof = self.rest.prove(received, snapshot)
         signature = proof.signature
         return Caller(
-            proof.channel.system, signature.key.key_id, proof.channel.thumbprint, ReplayKey(signature.replay_key, signature.expires)
+            proof.channel.system,
+            signature.key.key_id,
+            proof.channel.thumbprint,
+            ReplayKey(signature.replay_key, signature.expires),
         )
 
     async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply:

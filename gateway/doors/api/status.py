@@ -21,7 +21,9 @@ from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
 
 RECENT: Final = 20
-_LOOK_BACK: Final = 5000  # entries of the log in which recent refusals are looked for: the page costs the same however long the log is
+_LOOK_BACK: Final = (
+    5000  # entries of the log in which recent refusals are looked for: the page costs the same however long the log is
+)
 
 
 def handlers(vitals: Vitals) -> dict[str, Handler]:
@@ -48,7 +50,11 @@ async def gather(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> 
                 "agencyName": {"vi": agency.name.vi, "en": agency.name.en} if agency is not None else None,
                 "title": {"vi": system.title.vi, "en": system.title.en},
                 "active": system.active,
-                "endpoint": system.endpoint.kind if system.endpoint is not None else "files" if system.drop is not None else None,
+                "endpoint": system.endpoint.kind
+                if system.endpoint is not None
+                else "files"
+                if system.drop is not None
+                else None,
                 "formats": dict(system.formats),
             }
             for system in snapshot.systems.values()
@@ -93,7 +99,10 @@ def _entries(connection: Connection) -> list[bytes]:
     table = tables.log_entry
     size = connection.execute(select(func.max(table.c.idx))).scalar() or 0
     rows = connection.execute(
-        select(table.c.entry).where(table.c.idx > size - _LOOK_BACK, table.c.phase == "refusal").order_by(table.c.idx.desc()).limit(RECENT)
+        select(table.c.entry)
+        .where(table.c.idx > size - _LOOK_BACK, table.c.phase == "refusal")
+        .order_by(table.c.idx.desc())
+        .limit(RECENT)
     )
     return [bytes(row.entry) for row in rows]
 

@@ -42,7 +42,9 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     if assertion.system != channel.system.id:
         raise Policy("token.other-system", channel=channel.system.id, other=assertion.system)
     used = hashlib.sha256(f"{assertion.key.key_id}\njti\n{assertion.jti}".encode()).digest()
-    entry = entries.note("token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name)
+    entry = entries.note(
+        "token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name
+    )
     written = await services.journal.commit(Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,)))
     if written.verdict is Verdict.REPLAYED:
         raise Theirs("token.assertion-used")
@@ -74,7 +76,9 @@ async def read_metadata(services: Services, request: ApiRequest) -> Reply:
         "tls_client_certificate_bound_access_tokens": True,
         "service_documentation": f"{base}/contracts",
     }
-    return Reply(200, {"content-type": "application/json", "cache-control": "max-age=300"}, json.dumps(metadata).encode())
+    return Reply(
+        200, {"content-type": "application/json", "cache-control": "max-age=300"}, json.dumps(metadata).encode()
+    )
 
 
 def as_oauth(failure: Failure, reply: Reply) -> Reply:

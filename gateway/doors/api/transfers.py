@@ -23,7 +23,9 @@ from gateway.vault.integrity import intent_of
 
 async def read_transfer(services: Services, request: ApiRequest) -> Reply:
     transfer = request.params["transfer"]
-    status = await services.readers.run(request.who, transfer_status, services.engine, transfer, request.proven.system.id)
+    status = await services.readers.run(
+        request.who, transfer_status, services.engine, transfer, request.proven.system.id
+    )
     if status is None:
         raise Theirs("transfer.unknown", transfer=transfer)
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())

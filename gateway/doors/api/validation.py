@@ -69,11 +69,17 @@ class Checks:
         for raw in operation.get("parameters", ()):
             schema = resolve(raw["schema"])
             if raw["in"] not in ("path", "query", "header") or schema.get("type") not in ("string", "integer"):
-                raise ValueError(f"parameter {raw['name']}: only strings and integers in path, query and header are checked")
-            parameters.append(Parameter(raw["name"], raw["in"], raw.get("required", False), schema, draft4(dict(schema))))
+                raise ValueError(
+                    f"parameter {raw['name']}: only strings and integers in path, query and header are checked"
+                )
+            parameters.append(
+                Parameter(raw["name"], raw["in"], raw.get("required", False), schema, draft4(dict(schema)))
+            )
         content = operation.get("requestBody", {}).get("content", {})
         if len(content) > 1 or set(content) - {FORM, JSON}:
-            raise ValueError(f"a body of {', '.join(sorted(content))} would not be checked: one form, or one JSON value")
+            raise ValueError(
+                f"a body of {', '.join(sorted(content))} would not be checked: one form, or one JSON value"
+            )
         if not content:
             return cls(tuple(parameters), None, frozenset())
         if JSON in content:
@@ -88,7 +94,9 @@ class Checks:
         known = {parameter.name for parameter in self.parameters if parameter.place == "query"}
         for name, value in _pairs(received.query, "query", findings):
             if name not in known:
-                findings.append(Finding(f"query {name[:40]}", "", "a value", "unknown", ", ".join(sorted(known)) or "no parameters"))
+                findings.append(
+                    Finding(f"query {name[:40]}", "", "a value", "unknown", ", ".join(sorted(known)) or "no parameters")
+                )
             elif name in given:
                 findings.append(Finding(f"query {name}", "", "two values", "unique", "one value"))
             given[name] = value
@@ -141,10 +149,18 @@ def _pairs(text: str, place: str, findings: list[Finding]) -> list[tuple[str, st
     if not text:
         return []
     try:
-        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        return parse_qsl(
+            text, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FIELDS, errors="strict"
+        )
     except ValueError:  # UnicodeDecodeError is one too
         findings.append(
-            Finding(place, "", f"{len(text)} characters", "format", f"at most {_MOST_FIELDS} of name=value, percent-encoded UTF-8")
+            Finding(
+                place,
+                "",
+                f"{len(text)} characters",
+                "format",
+                f"at most {_MOST_FIELDS} of name=value, percent-encoded UTF-8",
+            )
         )
         return []
 
@@ -154,7 +170,13 @@ def _findings(check: Any, value: Any, here: str) -> Iterable[Finding]:
         steps = ".".join(str(step) for step in error.instance_path)
         kind = error.kind
         # `kind.value` is what the schema asks for, never what was given.
-        yield Finding(f"{here} {steps}".rstrip(), "", _kind(error.instance), str(kind.name), str(getattr(kind, "value", kind.name))[:200])
+        yield Finding(
+            f"{here} {steps}".rstrip(),
+            "",
+            _kind(error.instance),
+            str(kind.name),
+            str(getattr(kind, "value", kind.name))[:200],
+        )
 
 
 def _kind(value: Any) -> str:
@@ -195,7 +217,9 @@ def validators(checks: Mapping[str, Checks]) -> dict[str, Any]:
 
         async def wrap_receive(self, receive: Any, *, scope: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             large = len(scope[RECEIVED].body) > _LARGE
-            scope[JSON_DATA] = await asyncio.to_thread(of(scope).read_json, scope) if large else of(scope).read_json(scope)
+            scope[JSON_DATA] = (
+                await asyncio.to_thread(of(scope).read_json, scope) if large else of(scope).read_json(scope)
+            )
             return receive, scope
 
     return {"parameter": ParameterValidator, "body": {FORM: FormValidator, JSON: JsonValidator}}

@@ -29,7 +29,9 @@ def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes)
         "content-type": MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream"),
     }
     path = f"/{drop.folder}/{name}"
-    return Received(transfer, at, Face.FILES, "PUT", path, f"file:{path}", "", headers, body, None, f"folder {drop.folder}")
+    return Received(
+        transfer, at, Face.FILES, "PUT", path, f"file:{path}", "", headers, body, None, f"folder {drop.folder}"
+    )
 
 
 def rule_for(drop: DropFolder, name: str) -> DropRule:
@@ -74,7 +76,11 @@ class FileDoor:
         operation = addressed.operation
         codec = addressed.contract.formats.get(self.rule.format)
         if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
-            raise Ours("file.no-operation", contract=self.rule.contract, operation=f"{self.rule.operation} ({self.rule.format})")
+            raise Ours(
+                "file.no-operation",
+                contract=self.rule.contract,
+                operation=f"{self.rule.operation} ({self.rule.format})",
+            )
         return codec.is_list(operation.request)
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
@@ -85,7 +91,9 @@ class FileDoor:
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation
         assert operation is not None
-        return Requested(authenticated, self.message_id, operation, operation.request, authenticated.received.body, self.rule.format)
+        return Requested(
+            authenticated, self.message_id, operation, operation.request, authenticated.received.body, self.rule.format
+        )
 
     def decode(self, authorised: Authorised) -> Message:
         """The one message of all good lines."""
@@ -113,7 +121,9 @@ class LineDoor:
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         proven = self.file.authenticate(addressed)
-        return proven._replace(payload_digest=hashlib.sha256(self.file.digest + f":{self.line.number}".encode()).digest())
+        return proven._replace(
+            payload_digest=hashlib.sha256(self.file.digest + f":{self.line.number}".encode()).digest()
+        )
 
     def request(self, authenticated: Authenticated) -> Requested:
         asked = self.file.request(authenticated)

@@ -71,7 +71,10 @@ class Stood:
             if said.get("what", _NOTE) != _NOTE:  # who read its body has no part in what it is
                 continue
             who = said["caller"]["system"] if said.get("caller") else said.get("actor", system.name)
-            if who not in (system.id, system.name) or (said.get("message") or said.get("facts", {}).get("message") or message) != message:
+            if (
+                who not in (system.id, system.name)
+                or (said.get("message") or said.get("facts", {}).get("message") or message) != message
+            ):
                 return False
         return True
 
@@ -126,9 +129,20 @@ class OneFile:
             self.claimed, stood = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000))), Stood()
         told = await self.bring(failure, stood)
         if _ASIDE not in stood.phases:
-            facts: dict[str, Json] = {"system": self.system.id, "file": self.claimed.name, "size": len(self.raw), "deaths": deaths}
+            facts: dict[str, Json] = {
+                "system": self.system.id,
+                "file": self.claimed.name,
+                "size": len(self.raw),
+                "deaths": deaths,
+            }
             written = await self.exchange.journal.commit(
-                Write(log=(entries.note(_ASIDE, facts, self.exchange.clock(), actor=self.system.name, about=self.claimed.mark),))
+                Write(
+                    log=(
+                        entries.note(
+                            _ASIDE, facts, self.exchange.clock(), actor=self.system.name, about=self.claimed.mark
+                        ),
+                    )
+                )
             )
             if written.verdict is not Verdict.COMMITTED:
                 raise NotNow("journal.fenced")
@@ -170,10 +184,16 @@ class OneFile:
             self._check_open(stood.row)
             failure = again(str(stood.row["failure"]), self.claimed.mark) if stood.row["failure"] else None
             receipt = receipt_of(self.claimed.mark, stood.row["receipt"])
-            return told(taken=len(file.good), failure=failure, receipt=receipt, queued=stood.row["state"] == State.QUEUED)
+            return told(
+                taken=len(file.good), failure=failure, receipt=receipt, queued=stood.row["state"] == State.QUEUED
+            )
         if "repeat" in stood.phases:
             return told(taken=len(file.good), first=stood.first)
-        return told(failure=failure, receipt=stood.refused(self.claimed.mark)) if failure is not None else await self._anew()
+        return (
+            told(failure=failure, receipt=stood.refused(self.claimed.mark))
+            if failure is not None
+            else await self._anew()
+        )
 
     async def _lines(self, told: Tell, addressed: Addressed, file: door.FileDoor, stood: Stood) -> Told:
         """Each good line is a message of its own; the file itself is kept once, with a note in the log that the lines refer to."""
@@ -205,7 +225,9 @@ class OneFile:
         told = partial(told, taken=len(transfers), bad=sorted(bad, key=lambda line: line.number), transfers=transfers)
         return told(first=transfers[0] if transfers and again_taken == len(transfers) else None)
 
-    async def _line(self, addressed: Addressed, file: door.FileDoor, line: Line, id: str, stood: Stood | None) -> str | Finding:
+    async def _line(
+        self, addressed: Addressed, file: door.FileDoor, line: Line, id: str, stood: Stood | None
+    ) -> str | Finding:
         """The transfer that took the line, now or before; or why none did."""
         if stood is not None:
             if stood.row is not None:
@@ -265,10 +287,16 @@ class OneFile:
         received, contract = addressed.received, addressed.contract.contract
         assert addressed.operation is not None
         now, salt = self.exchange.clock(), random_bytes(SALT)
-        facts: dict[str, Json] = {"message": self.exchange.hash_id(file.message_id), "lines": len(file.good), "refused": len(file.bad)}
+        facts: dict[str, Json] = {
+            "message": self.exchange.hash_id(file.message_id),
+            "lines": len(file.good),
+            "refused": len(file.bad),
+        }
         entry = entries.note(_NOTE, facts, now, actor=self.system.name, about=received.transfer)
         keep = keeping(contract.evidence, contract.retention_months, addressed.operation.pattern)
-        sealed = self.exchange.vault.seal_kept(keep, received.transfer, [("request", pack(salt, request_bytes(received)))], now)
+        sealed = self.exchange.vault.seal_kept(
+            keep, received.transfer, [("request", pack(salt, request_bytes(received)))], now
+        )
         written = await self.exchange.journal.commit(Write(log=(entry,), vault=sealed))
         if written.verdict is not Verdict.COMMITTED:
             raise NotNow("journal.fenced")

@@ -72,7 +72,12 @@ class InHand:
             current, deaths, folders = found["current"], dict(found["deaths"]), dict(found["folders"])
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError) as trouble:  # written half at a loss of power: nothing is known then
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as trouble:  # written half at a loss of power: nothing is known then
             log.error("%s cannot be read, and begins anew: %s", self._path, type(trouble).__name__)
             return
         self._deaths, self._folders = deaths, folders
@@ -84,12 +89,16 @@ class InHand:
         count = self.deaths(digest) + 1
         self._deaths.pop(digest, None)
         self._deaths[digest] = {"count": count, "folder": folder, "file": current["file"]}
-        self._folders[folder] = [*(at for at in self._folders.get(folder, []) if 0 <= now - at < _REMEMBERED), now][-20:]
+        self._folders[folder] = [*(at for at in self._folders.get(folder, []) if 0 <= now - at < _REMEMBERED), now][
+            -20:
+        ]
         for kept in (self._deaths, self._folders):
             while len(kept) > _MOST_KEPT:
                 kept.pop(next(iter(kept)))
         self._write(synced=True)
-        log.error("the process before this one died with a file of %s in hand: %s (death %d)", folder, current["file"], count)
+        log.error(
+            "the process before this one died with a file of %s in hand: %s (death %d)", folder, current["file"], count
+        )
 
     def _write(self, *, synced: bool) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

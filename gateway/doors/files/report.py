@@ -26,7 +26,10 @@ _TITLES: Final = ("Dòng / Line", "Cột / Column", "Lỗi", "Cần", "Có", "Er
 _RESULTS: Final = {
     "accepted": ("đã nhận", "accepted"),
     "partly-accepted": ("đã nhận một phần", "partly accepted"),
-    "repeated": ("tệp này đã được nhận trước đây, không nhận lại", "this very file was taken before and is not taken again"),
+    "repeated": (
+        "tệp này đã được nhận trước đây, không nhận lại",
+        "this very file was taken before and is not taken again",
+    ),
 }
 _MEND: Final = (
     "sửa các dòng nêu dưới đây rồi thả riêng các dòng ấy trong tệp mới",
@@ -85,7 +88,11 @@ def reports(told: Told, checkpoint: str) -> dict[str, bytes]:
 def _findings(told: Told) -> list[tuple[int, str, Finding]]:
     """Line, title and finding; of the file as a whole where no line could be read."""
     found = [(line.number, finding.here, finding) for line in told.bad for finding in line.findings]
-    return found if found or told.failure is None else [(*placed(finding.here), finding) for finding in told.failure.findings]
+    return (
+        found
+        if found or told.failure is None
+        else [(*placed(finding.here), finding) for finding in told.failure.findings]
+    )
 
 
 def _json(told: Told, checkpoint: str) -> bytes:
@@ -127,7 +134,9 @@ def _json(told: Told, checkpoint: str) -> bytes:
     ]
     if told.receipt is not None:
         leaves = {"intent": told.receipt.intent, "outcome": told.receipt.outcome, "refusal": told.receipt.refusal}
-        document["receipt"] = {name: base64.b64encode(leaf).decode("ascii") for name, leaf in leaves.items() if leaf is not None}
+        document["receipt"] = {
+            name: base64.b64encode(leaf).decode("ascii") for name, leaf in leaves.items() if leaf is not None
+        }
     if checkpoint:
         document["checkpoint"] = checkpoint
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
@@ -138,7 +147,9 @@ def _csv(told: Told) -> bytes:
     for number, column, finding in _findings(told)[:MOST]:
         vi, en = _RULES.get(finding.rule, (finding.rule, finding.rule))
         line = str(number) if number else ""
-        rows.append((line, column, vi, vietnamese(finding.expected), vietnamese(finding.got), en, finding.expected, finding.got))
+        rows.append(
+            (line, column, vi, vietnamese(finding.expected), vietnamese(finding.got), en, finding.expected, finding.got)
+        )
     return csvtext.write([[csvtext.guarded(cell) for cell in row] for row in rows], _LAYOUT)
 
 
@@ -147,11 +158,17 @@ def _summary(told: Told) -> tuple[str, ...]:
     if told.failure is not None:
         vi, en = (told.failure.next(language) for language in ("vi", "en"))
         if told.failure.code == "message.invalid":
-            vi, en = "Sửa các chỗ nêu dưới đây rồi thả lại tệp.", "Mend the places named below, then drop the file again."
+            vi, en = (
+                "Sửa các chỗ nêu dưới đây rồi thả lại tệp.",
+                "Mend the places named below, then drop the file again.",
+            )
         return ("", "", told.failure.what("vi"), vi, "", told.failure.what("en"), en, "")
     vi, en = _RESULTS[told.result]
     if told.first is not None:
         return ("", "", vi, "", "", en, "", "")
     next_vi, next_en = _MEND if told.bad else ("", "")
-    counted = f"{vi}: {told.taken} dòng nhận, {len(told.bad)} dòng không nhận", f"{en}: {told.taken} lines taken, {len(told.bad)} not taken"
+    counted = (
+        f"{vi}: {told.taken} dòng nhận, {len(told.bad)} dòng không nhận",
+        f"{en}: {told.taken} lines taken, {len(told.bad)} not taken",
+    )
     return ("", "", counted[0], next_vi, "", counted[1], next_en, "")

@@ -90,7 +90,9 @@ class Acceptor:
             taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         seconds = self._seconds if self._context is not None else None
         try:
-            await self._loop.connect_accepted_socket(self._make, taken, ssl=self._context, ssl_handshake_timeout=seconds)
+            await self._loop.connect_accepted_socket(
+                self._make, taken, ssl=self._context, ssl_handshake_timeout=seconds
+            )
         except (OSError, EOFError):  # no handshake: whoever it was is gone, too slow, or speaks no TLS of ours
             taken.close()
         except BaseException:

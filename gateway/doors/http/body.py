@@ -73,7 +73,9 @@ def brings_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-async def read_body(receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None) -> bytes:
+async def read_body(
+    receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None
+) -> bytes:
     """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away.
 
     `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then; what it raises ends the matter.

@@ -47,5 +47,9 @@ def _refusal(key: Key, now: float) -> Policy:
     if key.state == REVOKED:
         return Policy("channel.revoked", key=key.key_id, since=key.since, reason=key.reason)
     if key.valid_from <= now < key.valid_until:
-        return Policy("channel.status-unknown", key=key.key_id, since=civil(key.known_until) if key.known_until else "—")
-    return Policy("channel.expired", key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until))
+        return Policy(
+            "channel.status-unknown", key=key.key_id, since=civil(key.known_until) if key.known_until else "—"
+        )
+    return Policy(
+        "channel.expired", key=key.key_id, valid_from=civil(key.valid_from), valid_until=civil(key.valid_until)
+    )

@@ -57,7 +57,9 @@ class Reader:
                 log.error("the reader ended over a body of %d bytes", len(job.raw))
                 await self._end()
                 raise Theirs("body.too-costly", seconds=f"{JOB_SECONDS:g}") from None
-            except BaseException:  # cancelled: an answer that nobody waits for must not be taken for that of the next job
+            except (
+                BaseException
+            ):  # cancelled: an answer that nobody waits for must not be taken for that of the next job
                 await self._end()
                 raise
             finally:

@@ -80,7 +80,9 @@ class Proxies:
         names = frozenset(item.removeprefix(_NAME) for item in listed if item.startswith(_NAME))
         thumbprints = frozenset(_thumbprint(item) for item in listed if not item.startswith(_NAME))
         if not listed:
-            raise BadEdge("edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List their thumbprints.")
+            raise BadEdge(
+                "edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List their thumbprints."
+            )
         if names and not settings.edge_anchors:
             raise BadEdge(
                 "edge_proxies names proxies by name, which needs edge_anchors: a file of authorities that issue for proxies alone. "
@@ -93,7 +95,10 @@ class Proxies:
             return False
         if thumbprint(certificate) in self.thumbprints or (self.names and self.names & _dns_names(certificate)):
             return True
-        _log.warning("a peer that is no proxy of this gateway came to the edge listener; its thumbprint is %s", thumbprint(certificate))
+        _log.warning(
+            "a peer that is no proxy of this gateway came to the edge listener; its thumbprint is %s",
+            thumbprint(certificate),
+        )
         return False
 
 
@@ -104,12 +109,18 @@ def _thumbprint(text: str) -> str:
         return base64.urlsafe_b64encode(bytes.fromhex(plain)).rstrip(b"=").decode("ascii")
     if re.fullmatch(r"[A-Za-z0-9_-]{43}", text):
         return text
-    raise BadEdge(f"edge_proxies holds {text!r}: expected a SHA-256 thumbprint (hexadecimal or base64url), or name:<DNS name>")
+    raise BadEdge(
+        f"edge_proxies holds {text!r}: expected a SHA-256 thumbprint (hexadecimal or base64url), or name:<DNS name>"
+    )
 
 
 def _dns_names(certificate: bytes) -> set[str]:
     try:
-        names = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = (
+            x509.load_der_x509_certificate(certificate)
+            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            .value
+        )
     except (ValueError, x509.ExtensionNotFound):
         return set()
     return set(names.get_values_for_type(x509.DNSName))

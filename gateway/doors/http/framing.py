@@ -21,7 +21,9 @@ _FORETASTE: Final = 2_048
 _EMPTY_LINES: Final = 8  # before a request line; each piece that comes is looked at from the first of them on
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD: Final = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n"
-_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")  # 0x23 begins a fragment
+_REQUEST_LINE: Final = re.compile(
+    rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n"
+)  # 0x23 begins a fragment
 _FIELDS: Final = re.compile(rb"(?:" + _FIELD + rb")*+\r\n")
 _ONES: Final = re.compile(rb"\r\n(host|content-length|transfer-encoding):[ \t]*+([^\r]*+)")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._~!$&'()*+;=%]*+)(?::[0-9]*+)?")
@@ -57,7 +59,9 @@ class Framing:
         self._held = bytearray()  # of a head, a line or trailers that are not whole
         self._looked = 0  # so many bytes of these hold no end
         self._left = 0  # bytes of the body, or of the chunk
-        self._data_bytes = self._other_bytes = 0  # of a body in chunks: what they hold, and what they bring along besides
+        self._data_bytes = self._other_bytes = (
+            0  # of a body in chunks: what they hold, and what they bring along besides
+        )
 
     @property
     def in_body(self) -> bool:
@@ -68,7 +72,11 @@ class Framing:
         """Of what has come until now, the part that may be parsed; and what stands behind it, if that cannot be taken."""
         if self._held:
             self._held += data
-            if self._state == _AT_HEAD and len(self._held) <= HEAD_BYTES and self._held.find(b"\r\n\r\n", max(0, self._looked - 3)) < 0:
+            if (
+                self._state == _AT_HEAD
+                and len(self._held) <= HEAD_BYTES
+                and self._held.find(b"\r\n\r\n", max(0, self._looked - 3)) < 0
+            ):
                 return self._still_no_head(data)
             data = bytes(self._held)
             self._held.clear()
@@ -121,7 +129,9 @@ class Framing:
             return end
         self._looked = len(data) - at
         if data.count(b"\n", begin) != data.count(b"\r\n", begin) or not _could_begin(data[begin : begin + _FORETASTE]):
-            raise Malformed(_refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _FORETASTE])
+            raise Malformed(
+                _refused("the line ends, or the beginning, of no request"), head=data[begin : begin + _FORETASTE]
+            )
         return None
 
     def _still_no_head(self, fresh: bytes) -> tuple[bytes, Malformed | None]:
@@ -130,7 +140,9 @@ class Framing:
         after = before - 1 if self._held[before - 1 : before] == b"\r" else before
         bare = self._held.count(b"\n", after) != self._held.count(b"\r\n", after)
         if bare or before < _FORETASTE and not _could_begin(bytes(self._held[:_FORETASTE]).lstrip(b"\r\n")):
-            return b"", Malformed(_refused("the line ends, or the beginning, of no request"), head=bytes(self._held[:_FORETASTE]))
+            return b"", Malformed(
+                _refused("the line ends, or the beginning, of no request"), head=bytes(self._held[:_FORETASTE])
+            )
         return b"", None
 
     def _whole_head(self, head: bytes) -> None:

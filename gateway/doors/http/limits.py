@@ -52,7 +52,13 @@ class Connections:
         for place in places:
             if self._open.get(place, 0) >= limits[place[0]]:
                 count(f"{place[0]}-connections")
-                raise Theirs("limit.connections", kind=_KINDS[place[0]], name=place[1], most=limits[place[0]], retry_after=RETRY_SECONDS)
+                raise Theirs(
+                    "limit.connections",
+                    kind=_KINDS[place[0]],
+                    name=place[1],
+                    most=limits[place[0]],
+                    retry_after=RETRY_SECONDS,
+                )
         for place in places:
             self._open[place] = self._open.get(place, 0) + 1
         return places

@@ -88,7 +88,9 @@ def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
             return Done(0.0, wanted=job.digest)
         value = contract.codec(job.format).read_json(job.message, job.raw, job.at)
     except Failure as failure:
-        facts = {name: fact if isinstance(fact, (str, int, float)) else str(fact) for name, fact in failure.facts.items()}
+        facts = {
+            name: fact if isinstance(fact, (str, int, float)) else str(fact) for name, fact in failure.facts.items()
+        }
         findings = [(each.here, each.canonical, each.got, each.rule, each.expected) for each in failure.findings]
         return Done(time.process_time() - began, failure=(str(failure.branch), failure.code, facts, findings))
     return Done(time.process_time() - began, value)

@@ -47,7 +47,9 @@ _FAREWELL_SECONDS: Final = 2.0  # for a peer who goes on sending to read what it
 # Fields that claim a client's certificate, `_` read as `-` since some servers take one for the other.
 _CLAIMS: Final = frozenset({b"client-cert", b"client-cert-chain", b"x-ssl-client-cert"})
 _CLAIM_LENGTHS: Final = frozenset(map(len, _CLAIMS))
-_ADDRESS: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\x21\x22\x24-\x7e]{0,512})(?=[ \r?])")  # of what is refused
+_ADDRESS: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[\x21\x22\x24-\x7e]{0,512})(?=[ \r?])"
+)  # of what is refused
 _log: Final = logging.getLogger("lgsp.server")
 _ANSWER = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
@@ -105,7 +107,10 @@ class OneWrite:
 def _at_once(full: Failure) -> bytes:
     """An answer to whoever has not asked yet."""
     _, fields, body = problems.render(full, transfer=None, accept_language=None)
-    lines = [f"{name}: {value}" for name, value in {**fields, "content-length": str(len(body)), "connection": "close"}.items()]
+    lines = [
+        f"{name}: {value}"
+        for name, value in {**fields, "content-length": str(len(body)), "connection": "close"}.items()
+    ]
     return "\r\n".join(("HTTP/1.1 429 Too Many Requests", *lines, "", "")).encode("latin-1") + body
 
 
@@ -181,7 +186,11 @@ class PeerProtocol(HttpToolsProtocol):
             super().data_received(taken)
         if trouble is not None and not self.transport.is_closing():
             self._refuse(trouble)
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+        if (
+            self._head_timer is None
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.transport.is_closing()
+        ):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_late)
 
     def on_message_begin(self) -> None:
@@ -318,7 +327,9 @@ class DrainingServer(uvicorn.Server):
         await self._serve([listener])
 
 
-def tls_context(certificate: Path, key: Path, client_authorities: Path, password: bytes | None = None) -> ssl.SSLContext:
+def tls_context(
+    certificate: Path, key: Path, client_authorities: Path, password: bytes | None = None
+) -> ssl.SSLContext:
     """A server's context: `certificate` with its chain, and the authorities whose client certificates are understood."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -370,7 +381,9 @@ def bind_unix(path: Path, group: str) -> socket.socket:
     """A listening Unix socket that its owner alone can open, or with `group` the members of that group too."""
     folder = path.parent.stat()
     if folder.st_mode & 0o002 and not folder.st_mode & stat.S_ISVTX:
-        raise PermissionError(errno.EPERM, f"others may write to {path.parent}, and could put a socket of theirs in this one's place")
+        raise PermissionError(
+            errno.EPERM, f"others may write to {path.parent}, and could put a socket of theirs in this one's place"
+        )
     if path.is_socket():
         path.unlink()  # left by an instance that was killed
     listener = socket.socket(socket.AF_UNIX)

@@ -34,7 +34,18 @@ TOLD: Final = 5  # differences that a failure names
 _SPACES: Final = re.compile(r"\s+")
 _AROUND: Final = re.compile(r" ?([(),]) ?")
 _STATISTICS: Final = frozenset({"table sqlite_stat1", "table sqlite_stat4", "table sqlite_sequence"})  # SQLite's own
-_NEVER_OURS: Final = ("trigger", "event trigger", "view", "rule", "policy", "function", "operator", "type", "inheritance", "path to")
+_NEVER_OURS: Final = (
+    "trigger",
+    "event trigger",
+    "view",
+    "rule",
+    "policy",
+    "function",
+    "operator",
+    "type",
+    "inheritance",
+    "path to",
+)
 _ORDER: Final = (*_NEVER_OURS, "table", "relation", "sequence", "index", "constraint", "column")
 How = Literal["added", "missing", "altered"]
 
@@ -74,22 +85,33 @@ def differences(connection: Connection) -> list[Difference]:
     """What differs: what acts by itself first, then tables, then their parts."""
     try:
         found = described(connection)
-    except DatabaseError as trouble:  # SQLite reads its whole schema before the first statement, and refuses one that makes no sense
+    except (
+        DatabaseError
+    ) as trouble:  # SQLite reads its whole schema before the first statement, and refuses one that makes no sense
         if connection.dialect.name == "sqlite" and "malformed database schema" in str(trouble):
             return [Difference("schema", "altered", str(trouble.orig))]
         raise
     wanted = expected(connection.dialect.name)
     all_of_them = [
-        *(Difference(what, "altered" if what in wanted else "added", now) for what, now in found.items() if wanted.get(what) != now),
+        *(
+            Difference(what, "altered" if what in wanted else "added", now)
+            for what, now in found.items()
+            if wanted.get(what) != now
+        ),
         *(Difference(what, "missing") for what in wanted if what not in found),
     ]
     if all_of_them and _is_newer(connection):
-        tables = () if connection.dialect.name == "sqlite" else ("table ",)  # SQLite's text of a table has its columns in it
+        tables = (
+            () if connection.dialect.name == "sqlite" else ("table ",)
+        )  # SQLite's text of a table has its columns in it
         never = tuple(f"{kind} " for kind in _NEVER_OURS)
         all_of_them = [
             each
             for each in all_of_them
-            if each.how == "missing" or each.what.startswith(never) or each.how == "altered" and each.what.startswith(tables)
+            if each.how == "missing"
+            or each.what.startswith(never)
+            or each.how == "altered"
+            and each.what.startswith(tables)
         ]
     return sorted(all_of_them, key=_gravity)
 
@@ -113,7 +135,10 @@ def described(connection: Connection) -> dict[str, str]:
         return {what: now for what, now in lines.items() if what not in _STATISTICS}
     schema = str(connection.scalar(text("SELECT current_schema()")))
     here = f" {schema}."
-    return {what.replace(here, " "): _plain(str(now).replace(here, " ")) for what, now in connection.execute(text(_POSTGRESQL))}
+    return {
+        what.replace(here, " "): _plain(str(now).replace(here, " "))
+        for what, now in connection.execute(text(_POSTGRESQL))
+    }
 
 
 def _gravity(one: Difference) -> tuple[int, str]:

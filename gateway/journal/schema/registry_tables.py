@@ -96,7 +96,9 @@ access_grant = Table(
     "access_grant",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("body", Text, nullable=False),  # the canonical content of a security.grants.grants.Grant: the very text that officers sign
+    Column(
+        "body", Text, nullable=False
+    ),  # the canonical content of a security.grants.grants.Grant: the very text that officers sign
     Column("state", Text, nullable=False),  # active | suspended | revoked
     Column("source", Text),  # document | proposal: a document takes back only what came by one
 )

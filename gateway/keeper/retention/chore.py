@@ -91,7 +91,9 @@ class Retention:
             await asyncio.to_thread(self.look, lease, now)
         if now < self._next and now >= self._next - 2 * self._seconds:
             return 0
-        self._next = now + self._seconds  # also if it fails: what is wrong is told once each time, not five times a second
+        self._next = (
+            now + self._seconds
+        )  # also if it fails: what is wrong is told once each time, not five times a second
         moved = await asyncio.to_thread(self.run, lease, now)
         if moved:
             self._next = now + min(SOON_SECONDS, self._seconds)
@@ -164,7 +166,12 @@ class Retention:
             facts: dict[str, Json] = {"now": clocks.words(now), "log": log, "keys": count}
             append(connection, [holds.note("retention-held", facts, now, ACTOR)])
         self._held_told = True
-        _logger.error("the clock says %s, the log %s: %d keys wait until that is believed (`lgsp vault status`)", facts["now"], log, count)
+        _logger.error(
+            "the clock says %s, the log %s: %d keys wait until that is believed (`lgsp vault status`)",
+            facts["now"],
+            log,
+            count,
+        )
 
     def _hold_back(self, name: KeyName, check: rows.Check) -> int:
         """What holds cover under a key goes under theirs; how many bodies."""
@@ -172,7 +179,9 @@ class Retention:
             covered = holds.under_key(connection, name, holds.in_force(connection))
         moved = 0
         for hold, ids in covered:
-            moved += rows.reseal(self._engine, self._lock, self._vault, check, ids, partial(holds.key_of, hold=hold.name))
+            moved += rows.reseal(
+                self._engine, self._lock, self._vault, check, ids, partial(holds.key_of, hold=hold.name)
+            )
         return moved
 
     def _carry_on(self, name: KeyName, check: rows.Check, now: float) -> int:
@@ -227,7 +236,11 @@ class Retention:
 
     def _unfinished(self) -> Iterator[KeyName]:
         with self._engine.connect() as connection:
-            found = list(connection.scalars(select(_ended.c.key_id).where(_ended.c.destroyed.is_(None)).order_by(_ended.c.key_id)))
+            found = list(
+                connection.scalars(
+                    select(_ended.c.key_id).where(_ended.c.destroyed.is_(None)).order_by(_ended.c.key_id)
+                )
+            )
         yield from (name for key in found if (name := KeyName.of(key)) is not None)
 
     def _again(self, now: float) -> None:
@@ -272,7 +285,9 @@ def ended_among(engine: Engine, key_ids: set[str]) -> list[str]:
     wanted, found = sorted(key_ids), list[str]()
     with engine.connect() as connection:
         for at in range(0, len(wanted), 500):
-            query = select(_ended.c.key_id).where(_ended.c.destroyed.is_not(None), _ended.c.key_id.in_(wanted[at : at + 500]))
+            query = select(_ended.c.key_id).where(
+                _ended.c.destroyed.is_not(None), _ended.c.key_id.in_(wanted[at : at + 500])
+            )
             found += connection.scalars(query)
     return found
 

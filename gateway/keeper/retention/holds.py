@@ -87,7 +87,9 @@ def check(hold: Hold) -> None:
         raise Theirs("vault.no-reason", length=len(hold.reason.strip()), least=LEAST_REASON)
     others = (hold.agency, hold.contract, hold.begins, hold.ends)
     if hold.transfers is None and all(each is None for each in others):
-        raise Theirs("vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="chưa nêu gì / none is given")
+        raise Theirs(
+            "vault.hold-wrong", what="--transfer, --agency, --contract, --from, --to", why="chưa nêu gì / none is given"
+        )
     if hold.transfers is not None and any(each is not None for each in others):
         raise Theirs("vault.hold-wrong", what="--transfer", why="phải đứng một mình / it stands alone")
     if hold.begins is not None and hold.ends is not None and hold.begins >= hold.ends:
@@ -104,7 +106,11 @@ def add(connection: Connection, hold: Hold) -> int:
         if not rows.parts_of(connection, transfer):
             raise Theirs("vault.nothing-of", transfer=transfer)
     if going := _going(connection, hold):
-        raise Theirs("vault.hold-too-late", count=len(going), bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""))
+        raise Theirs(
+            "vault.hold-too-late",
+            count=len(going),
+            bodies=", ".join(going[:_NAMED]) + (" …" if len(going) > _NAMED else ""),
+        )
     count = int(connection.execute(select(func.count()).select_from(tables.transfer).where(hold.covers())).scalar_one())
     connection.execute(
         insert(_hold).values(
@@ -174,7 +180,11 @@ def release(connection: Connection, name: str, reason: str, actor: str, now: flo
     if connection.execute(step).rowcount != 1:
         standing = ", ".join(each.name for each in in_force(connection))
         ended = connection.scalar(select(_hold.c.released).where(_hold.c.name == name))
-        said = "" if ended is None else Words(f" (đã kết thúc lúc {civil(ended)})", f" (it was released at {civil(ended)})")
+        said = (
+            ""
+            if ended is None
+            else Words(f" (đã kết thúc lúc {civil(ended)})", f" (it was released at {civil(ended)})")
+        )
         raise Theirs("vault.hold-unknown", name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
     append(connection, [note("hold", {"hold": name, "step": "released", "reason": reason, "count": count}, now, actor)])
@@ -201,9 +211,13 @@ def held_by_others(connection: Connection, hold: Hold) -> int:
     """How many of the bodies that it covers are under the keys of another hold; what that one gives up passes under this one's."""
     vault, transfer = tables.vault.c, rows.transfer_of(connection.dialect.name)
     covered = transfer.in_(hold.transfers or select(tables.transfer.c.id).where(hold.covers()))
-    query = select(vault.key_id, func.count()).where(vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered)
+    query = select(vault.key_id, func.count()).where(
+        vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered
+    )
     found = connection.execute(query.group_by(vault.key_id))
-    return sum(count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name))
+    return sum(
+        count for key_id, count in found if (of := KeyName.of(key_id)) is not None and of.hold not in (None, hold.name)
+    )
 
 
 def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> list[tuple[Hold, list[str]]]:
@@ -261,7 +275,9 @@ def seal_anew(
     on_done: Callable[[int], object] = lambda count: None,
 ) -> int:
     """Bring what it covers under its keys, and say so; how many bodies. To be called again after a crash: it goes on."""
-    done = rows.reseal(engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done)
+    done = rows.reseal(
+        engine, lock, vault, may, bodies_of(engine, hold), lambda key_id: key_of(key_id, hold.name), on_done
+    )
     with writing(engine, lock) as connection:
         may(connection)
         connection.execute(update(_hold).where(_hold.c.name == hold.name, _hold.c.sealed.is_(None)).values(sealed=now))

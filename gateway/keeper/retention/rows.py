@@ -77,7 +77,9 @@ def open_transfers(connection: Connection, key_id: str) -> list[str]:
 def counted(connection: Connection, key_id: str) -> tuple[int, int]:
     """How many bodies that key seals, and of how many bytes."""
     row = connection.execute(
-        select(func.count(), func.coalesce(func.sum(_vault.size), 0)).where(_vault.key_id == key_id, func.length(_vault.sealed) > 0)
+        select(func.count(), func.coalesce(func.sum(_vault.size), 0)).where(
+            _vault.key_id == key_id, func.length(_vault.sealed) > 0
+        )
     ).one()
     return int(row[0]), int(row[1])
 
@@ -139,7 +141,13 @@ def _row(row: Sequence[object]) -> VaultRow:
     return VaultRow(str(id), str(key_id), int(size), bytes(sealed))  # type: ignore[call-overload]
 
 
-def empty(engine: Engine, lock: FileLock | None, check: Check, key_id: str, on_done: Callable[[int], object] = lambda count: None) -> int:
+def empty(
+    engine: Engine,
+    lock: FileLock | None,
+    check: Check,
+    key_id: str,
+    on_done: Callable[[int], object] = lambda count: None,
+) -> int:
     """Take what that key seals out of the database, some rows at a time; ids, sizes and the key's id stay. How many rows."""
     return _each(engine, lock, check, key_id, lambda some: update(tables.vault).where(some).values(sealed=b""), on_done)
 
@@ -149,7 +157,9 @@ def remove_ended(engine: Engine, lock: FileLock | None, check: Check, key_id: st
     table = tables.transfer.c
     going = select(table.id).where(table.state.in_(_OPEN))
     ended = transfer_of(engine.dialect.name).not_in(going)
-    return _each(engine, lock, check, key_id, lambda some: delete(tables.vault).where(some, ended), lambda count: None, ended)
+    return _each(
+        engine, lock, check, key_id, lambda some: delete(tables.vault).where(some, ended), lambda count: None, ended
+    )
 
 
 def _each(
@@ -167,6 +177,8 @@ def _each(
     for at in range(0, len(ids), AT_ONCE):
         with writing(engine, lock) as connection:
             check(connection)
-            done += connection.execute(step(and_(_vault.key_id == key_id, _vault.id.in_(ids[at : at + AT_ONCE])))).rowcount
+            done += connection.execute(
+                step(and_(_vault.key_id == key_id, _vault.id.in_(ids[at : at + AT_ONCE])))
+            ).rowcount
         on_done(done)
     return done

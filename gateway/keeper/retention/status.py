@@ -36,7 +36,9 @@ class Status:
 def status(engine: Engine, vault: Vault) -> Status:
     row = tables.vault.c
     with engine.connect() as connection:
-        live = select(row.key_id, func.count(), func.sum(row.size)).where(func.length(row.sealed) > 0).group_by(row.key_id)
+        live = (
+            select(row.key_id, func.count(), func.sum(row.size)).where(func.length(row.sealed) > 0).group_by(row.key_id)
+        )
         found = {key_id: (int(count), int(size)) for key_id, count, size in connection.execute(live)}
         every = holds.every(connection)
         destroyed = int(connection.execute(select(func.count()).select_from(tables.vault_destroyed)).scalar_one())
@@ -54,5 +56,7 @@ def status(engine: Engine, vault: Vault) -> Status:
         )
         for name in sorted(names.values(), key=lambda name: (name.retention, name.day, name.id))
     )
-    under = {name: sum(line.bodies for line in lines if line.name.hold == name) for name in {hold.name for hold in every}}
+    under = {
+        name: sum(line.bodies for line in lines if line.name.hold == name) for name in {hold.name for hold in every}
+    }
     return Status(lines, tuple((hold, under[hold.name]) for hold in every), destroyed)

@@ -96,7 +96,9 @@ class OutsideAuthorities:
     def _read(self) -> tuple[dict[str, OutsideAuthority], list[Mapping[str, Any]], set[str]]:
         table, now = tables.system_key, self.clock()
         with self.engine.connect() as connection:
-            query = select(table).where(table.c.authority.is_not(None), table.c.state == ACTIVE, table.c.valid_until > now)
+            query = select(table).where(
+                table.c.authority.is_not(None), table.c.state == ACTIVE, table.c.valid_until > now
+            )
             keys: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
             if not keys:
                 return {}, [], set()
@@ -136,7 +138,11 @@ class OutsideAuthorities:
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def _keep(
-        self, lease: Lease | None, authority: OutsideAuthority, keys: Sequence[Mapping[str, Any]], words: Mapping[str, list[Status]]
+        self,
+        lease: Lease | None,
+        authority: OutsideAuthority,
+        keys: Sequence[Mapping[str, Any]],
+        words: Mapping[str, list[Status]],
     ) -> None:
         now = self.clock()
         known = {authority.name: authority}
@@ -146,7 +152,9 @@ class OutsideAuthorities:
                 leases.check(connection, lease)
             before, moved = standing.standings(connection), False
             for row in keys:
-                moved |= standing.remember(connection, row["thumbprint"], authority.name, words.get(row["thumbprint"], ()))
+                moved |= standing.remember(
+                    connection, row["thumbprint"], authority.name, words.get(row["thumbprint"], ())
+                )
             if not moved:
                 return
             raise_revision(connection)
@@ -156,12 +164,20 @@ class OutsideAuthorities:
                 was, now_is = (standing.standing(row, known, said, 0) for said in (before, after))
                 if was.state != now_is.state:
                     how = "revoked" if now_is.state != ACTIVE else "resumed"
-                    changes.append({"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]})
-            what = "registry" if changes else "certificate-status"  # words on certificates that change nobody's standing are rows too
+                    changes.append(
+                        {"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]}
+                    )
+            what = (
+                "registry" if changes else "certificate-status"
+            )  # words on certificates that change nobody's standing are rows too
             act.note(what, {"changes": changes}, now, actor=f"authority {authority.name}")
 
 
 def _listed(lists: Sequence[RevocationList], path: Sequence[x509.Certificate]) -> list[Status]:
     """What the lists say of a certificate. An issuing authority that was revoked takes along what it issued; that it was not, needs no word of its own."""
     own = [said for said in (listed(each, path[0]) for each in lists) if said is not None]
-    return own + [said for said in (listed(each, issuer) for each in lists for issuer in path[1:-1]) if said is not None and not said.good]
+    return own + [
+        said
+        for said in (listed(each, issuer) for each in lists for issuer in path[1:-1])
+        if said is not None and not said.good
+    ]

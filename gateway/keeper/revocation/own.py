@@ -54,7 +54,9 @@ class OwnLists:
         now = self.clock()
         with self.engine.connect() as connection:
             number = revision(connection)
-        if number == self._revision and self._until - LASTS / 3 <= now < self._until:  # a clock that was put back counts as none
+        if (
+            number == self._revision and self._until - LASTS / 3 <= now < self._until
+        ):  # a clock that was put back counts as none
             return
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
@@ -78,9 +80,17 @@ def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> N
     ]
     for name in filter(authority.holds, authority.names()):
         own = authority.certificate(name)
-        mine = [Revoked(each.serial_number, at or now, reason or UNSPECIFIED) for each, at, reason in revoked if _is_by(each, own)]
+        mine = [
+            Revoked(each.serial_number, at or now, reason or UNSPECIFIED)
+            for each, at, reason in revoked
+            if _is_by(each, own)
+        ]
         before = stored.get(name)
-        if before is not None and before.this_update <= now < before.this_update + LASTS / 3 and _says(before.crl, own, mine):
+        if (
+            before is not None
+            and before.this_update <= now < before.this_update + LASTS / 3
+            and _says(before.crl, own, mine)
+        ):
             continue
         number = before.number + 1 if before is not None else 1
         row: dict[str, Any] = {"number": number, "this_update": now, "next_update": now + LASTS}
@@ -98,7 +108,9 @@ def stored_list(connection: Connection, issuer: str) -> bytes | None:
 
 def _says(crl: bytes, issuer: x509.Certificate, revoked: Sequence[Revoked]) -> bool:
     found = x509.load_der_x509_crl(crl)
-    return found.issuer == issuer.subject and {each.serial_number for each in found} == {each.serial for each in revoked}
+    return found.issuer == issuer.subject and {each.serial_number for each in found} == {
+        each.serial for each in revoked
+    }
 
 
 def _is_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -28,7 +28,10 @@ def vouching_chores(
     witnesses, anchors = witnesses_of(settings), anchors_of(settings)
     if not witnesses and not anchors:
         return []
-    licence, tls = AdmissionDeadline(settings.licence_file, closing(settings)), trusting(Keyring(settings).trust_anchors)
+    licence, tls = (
+        AdmissionDeadline(settings.licence_file, closing(settings)),
+        trusting(Keyring(settings).trust_anchors),
+    )
     found: list[tuple[str, Witnesses | Stamps]] = []
     shown = Keyring(settings).log_vkey
     try:
@@ -45,7 +48,9 @@ def vouching_chores(
         return newest_stamped(connection, key, top, now, anchors)
 
     if witnesses:
-        spell = CoverageTracker(WITNESSES, patience(settings, WITNESSES), engine, lock, licence, time.time, cosigned, file)
+        spell = CoverageTracker(
+            WITNESSES, patience(settings, WITNESSES), engine, lock, licence, time.time, cosigned, file
+        )
         chore = Witnesses(spell, session, witnesses, settings.witness_quorum, settings.cosigned_file, tls)
         found.append(("witnesses are not asked", chore))
     if anchors:

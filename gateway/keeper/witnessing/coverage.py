@@ -60,7 +60,9 @@ class CoverageTracker:
     lock: FileLock | None
     licence: AdmissionDeadline
     clock: Callable[[], float]
-    prove: Callable[[Connection, int, float], tuple[int, float]]  # up to which size of the log, and when: verified, from what is kept
+    prove: Callable[
+        [Connection, int, float], tuple[int, float]
+    ]  # up to which size of the log, and when: verified, from what is kept
     file: CheckpointFile  # outside the database: how long the log was, whatever the database says
     now: WitnessStatus = field(default_factory=WitnessStatus)
     _kept: WitnessStatus = field(default_factory=WitnessStatus)
@@ -79,7 +81,11 @@ class CoverageTracker:
             waiting = connection.execute(select(tables.log_pending.c.id).limit(1)).first() is not None
             # Entries whose checkpoint somebody took away are no less unvouched for.
             top = connection.execute(select(func.max(tables.log_entry.c.idx))).scalar()
-            beyond = outside is not None and outside.partition("\n")[0] == newest[1].partition("\n")[0] and size_of(outside) > newest[0]
+            beyond = (
+                outside is not None
+                and outside.partition("\n")[0] == newest[1].partition("\n")[0]
+                and size_of(outside) > newest[0]
+            )
             waiting = waiting or beyond or (top is not None and top >= newest[0])
             kept = standing(connection, self.kind)
             began = self._epoch != lease.epoch
@@ -96,7 +102,9 @@ class CoverageTracker:
         # A clock that was set back: what was at a time to come was now at the latest, else the doors stayed open until then, and no stamp was asked for.
         self.now = replace(self.now, at=min(self.now.at, at), behind=_by(self.now.behind, at))
         self._since = _by(self._since, at)
-        size = self.now.size if self.now.size <= found.size else 0  # a log of a new origin begins below what the older one had
+        size = (
+            self.now.size if self.now.size <= found.size else 0
+        )  # a log of a new origin begins below what the older one had
         behind = None
         if found.size > size or waiting:
             behind = self.now.behind if self.now.behind is not None else at
@@ -135,7 +143,12 @@ class CoverageTracker:
         if late and self.now.told is None:
             notes = [*notes, self._note("unwitnessed", moment)]
             self.now = replace(self.now, told=moment)
-            _logger.error("%s: %d entries and no more are vouched for, for more than %g s", self.kind, self.now.size, self.patience)
+            _logger.error(
+                "%s: %d entries and no more are vouched for, for more than %g s",
+                self.kind,
+                self.now.size,
+                self.patience,
+            )
         elif not late and self.now.told is not None:
             notes = [*notes, self._note("witnessed", moment)]
             self.now = replace(self.now, told=None)
@@ -157,7 +170,9 @@ class CoverageTracker:
             return []
         _logger.critical("%s: the database claims %d entries, and %d are proved: somebody wrote there, or the settings or the log changed",
                          self.kind, claimed, self.now.size)  # fmt: skip
-        return [entries.note("vouching-unproved", {"what": self.kind, "claimed": claimed, "size": self.now.size}, moment)]
+        return [
+            entries.note("vouching-unproved", {"what": self.kind, "claimed": claimed, "size": self.now.size}, moment)
+        ]
 
     def _changed(self, moment: float) -> bool:
         """`behind` comes and goes with every entry: it is kept only when it lasts, for others to read."""
@@ -186,4 +201,6 @@ def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
     values: dict[str, object] = {"size": now.size, "at": now.at, "behind": now.behind, "told": now.told}
     values["trouble"] = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-    connection.execute(insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values))
+    connection.execute(
+        insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values)
+    )

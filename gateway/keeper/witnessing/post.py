@@ -31,7 +31,14 @@ def trusting(anchors: Path) -> ssl.SSLContext:
 
 
 async def post(
-    session: aiohttp.ClientSession, url: str, body: bytes, kind: str, *, limit: int, seconds: float, tls: ssl.SSLContext | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    body: bytes,
+    kind: str,
+    *,
+    limit: int,
+    seconds: float,
+    tls: ssl.SSLContext | None = None,
 ) -> Posted:
     """Any status is an answer; `Unreached` where there is none."""
     try:

@@ -73,9 +73,14 @@ class Authority:
 
     async def stamp(self, size: int, note: str) -> Stamped:
         """`Unreached` or `Unstamped` where there is no stamp."""
-        digest, nonce = hashlib.sha256(note.encode()).digest(), secrets.randbits(62) | 1 << 62  # eight bytes: some authorities take no more
+        digest, nonce = (
+            hashlib.sha256(note.encode()).digest(),
+            secrets.randbits(62) | 1 << 62,
+        )  # eight bytes: some authorities take no more
         asked = timestamp.question(digest, nonce)
-        said = await post(self.session, self.url, asked, _QUERY, limit=timestamp.ANSWER_LIMIT, seconds=ASK_SECONDS, tls=self.tls)
+        said = await post(
+            self.session, self.url, asked, _QUERY, limit=timestamp.ANSWER_LIMIT, seconds=ASK_SECONDS, tls=self.tls
+        )
         received = self.clock()
         if said.status != 200:
             raise Unreached(f"status {said.status}")
@@ -104,7 +109,11 @@ class Stamps:
         self._look_at = moment + min(1.0, self.every / 8)
         looked = await asyncio.to_thread(self.spell.look, lease)
         notes: list[LogRow] = []
-        if looked.size > self.spell.now.size and looked.at >= self.spell.now.at + self.every and moment >= self._again_at:
+        if (
+            looked.size > self.spell.now.size
+            and looked.at >= self.spell.now.at + self.every
+            and moment >= self._again_at
+        ):
             await self._stamp(lease, looked)
         await asyncio.to_thread(self.spell.end_of_look, lease, notes)
         return 0

@@ -116,7 +116,9 @@ class Witnesses:
             self._failed(tasks[task], "slower than the others by more than a second")
         return [lines[each.key.name].text for each in self.witnesses if each.key.name in lines]
 
-    def _came(self, witness: Witness, task: asyncio.Task[Line], looked: LogSnapshot, notes: list[LogRow]) -> Line | None:
+    def _came(
+        self, witness: Witness, task: asyncio.Task[Line], looked: LogSnapshot, notes: list[LogRow]
+    ) -> Line | None:
         name = witness.key.name
         try:
             line = task.result()
@@ -126,7 +128,11 @@ class Witnesses:
                 self._objected[name] = str(said)
                 _logger.critical("witness %s objects to the log: %s", name, said)
                 notes.append(
-                    entries.note("witness-objection", {"witness": name, "size": looked.size, "said": str(said)}, self.spell.clock())
+                    entries.note(
+                        "witness-objection",
+                        {"witness": name, "size": looked.size, "said": str(said)},
+                        self.spell.clock(),
+                    )
                 )
             return None
         except (NoteError, Unreached) as trouble:
@@ -213,6 +219,12 @@ def _size_held(said: Posted, old: int, size: int) -> int:
             raise Objection(f"it holds another root for {held} entries: the log was forked")
         return held
     if said.status == 422:
-        raise Objection(f"it does not accept that {size} entries go on from the {old} that it holds: the log was forked")
-    known = {404: "it does not know this log", 403: "it does not know the key of this log", 400: "it cannot read what is asked"}
+        raise Objection(
+            f"it does not accept that {size} entries go on from the {old} that it holds: the log was forked"
+        )
+    known = {
+        404: "it does not know this log",
+        403: "it does not know the key of this log",
+        400: "it cannot read what is asked",
+    }
     raise Unreached(known.get(said.status, f"status {said.status}"))

@@ -42,7 +42,10 @@ class Document:
 
 
 def parse(
-    text: str | bytes, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str] | None = None, minor: Minor | None = None
+    text: str | bytes,
+    contracts: Mapping[str, CompiledContract],
+    fill: Mapping[str, str] | None = None,
+    minor: Minor | None = None,
 ) -> Document:
     """Read and check a document. `fill` gives the addresses for `{name}` placeholders, `minor` the older versions that a system may be pinned to;
     `Theirs("registry.invalid")` lists all mistakes."""
@@ -59,7 +62,10 @@ def parse(
 
 
 def parse_grants(
-    text: str | bytes, contracts: Mapping[str, CompiledContract], agencies: Mapping[str, Agency], systems: Mapping[str, System]
+    text: str | bytes,
+    contracts: Mapping[str, CompiledContract],
+    agencies: Mapping[str, Agency],
+    systems: Mapping[str, System],
 ) -> tuple[Proposal, ...]:
     """A file of grants alone, for agencies and systems that are registered."""
     reader = _Reader(contracts, {}, lambda name, wanted: None)
@@ -73,14 +79,18 @@ def _load(text: str | bytes) -> Any:
     try:
         return safeyaml.load(text)
     except RecursionError:
-        raise Theirs("registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]) from None
+        raise Theirs(
+            "registry.invalid", count=1, findings=[Finding("document", "", "nested too deep", "syntax", "YAML")]
+        ) from None
     except yaml.YAMLError as trouble:
         mark = getattr(trouble, "problem_mark", None)
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
         lines = raw.count(b"\n") + 1  # libyaml counts the end of a document as a line more
         where = f"line {min(mark.line + 1, lines)}" if mark else "document"
         problem = getattr(trouble, "problem", None) or "not YAML"
-        raise Theirs("registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]) from None
+        raise Theirs(
+            "registry.invalid", count=1, findings=[Finding(where, "", str(problem), "syntax", "YAML")]
+        ) from None
 
 
 class _Reader(Routes, Officers, Grants):

@@ -43,7 +43,9 @@ def by_request(
     asked = read_request(request)
     if asked.system != system:
         raise Policy("registry.request-system", named=asked.system, system=system)
-    if use == "encrypt" and not isinstance(asked.public, rsa.RSAPublicKey):  # one on P-256 would shut the system out of SOAP
+    if use == "encrypt" and not isinstance(
+        asked.public, rsa.RSAPublicKey
+    ):  # one on P-256 would shut the system out of SOAP
         raise Theirs("key.unacceptable", rule="encrypt: RSA")
     agency, hosts = _system(connection, system)
     strange = [each for each in asked.hosts if each not in hosts]
@@ -59,7 +61,13 @@ def by_request(
 
 
 def by_certificate(
-    connection: Connection, trusts: Iterable[Trust], system: str, use: Use, certificate: bytes, key_id: str | None, now: float
+    connection: Connection,
+    trusts: Iterable[Trust],
+    system: str,
+    use: Use,
+    certificate: bytes,
+    key_id: str | None,
+    now: float,
 ) -> Enrolled:
     """Register a certificate that an authority issued elsewhere: it is taken only with an unbroken path to one that is trusted for the use."""
     _system(connection, system)
@@ -80,13 +88,17 @@ def _id(connection: Connection, system: str, use: str, wanted: str | None) -> st
             raise Theirs("key.unacceptable", rule=f"id: {KEY_ID.pattern}, 1–{ID_MAX}")
         return wanted
     stem = f"{system}.{use}-"
-    taken = connection.scalars(select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True)))
+    taken = connection.scalars(
+        select(tables.system_key.c.key_id).where(tables.system_key.c.key_id.startswith(stem, autoescape=True))
+    )
     return f"{stem}{1 + max((whole_number(name.removeprefix(stem)) or 0 for name in taken), default=0)}"
 
 
 def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:
     """A registered system's agency, and the host at which it is reached."""
-    row = connection.execute(select(tables.system.c.agency, tables.system.c.endpoint).where(tables.system.c.id == name)).first()
+    row = connection.execute(
+        select(tables.system.c.agency, tables.system.c.endpoint).where(tables.system.c.id == name)
+    ).first()
     if row is None:
         raise unknown("system", name)
     url = json.loads(row.endpoint).get("url", "") if row.endpoint else ""

@@ -43,7 +43,9 @@ def grants(connection: Connection, known: Mapping[str, Officer]) -> list[Grant]:
     given = approvals(connection)
     found: list[Grant] = []
     table = tables.access_grant.c
-    for row in connection.execute(select(table.id, table.body, table.state).where(table.state != REVOKED).order_by(table.id)):
+    for row in connection.execute(
+        select(table.id, table.body, table.state).where(table.state != REVOKED).order_by(table.id)
+    ):
         grant = Grant.from_json(json.loads(row.body))
         content = grant.canonical()
         signed = given.get((f"{GRANT} {row.id}", digest(content)), ())
@@ -154,14 +156,20 @@ def _take(
     subject, bound = f"{what} {name}", digest(content)
     table = tables.approval
     row = connection.execute(
-        select(table.c.signature, table.c.voided).where(table.c.subject == subject, table.c.digest == bound, table.c.officer == officer)
+        select(table.c.signature, table.c.voided).where(
+            table.c.subject == subject, table.c.digest == bound, table.c.officer == officer
+        )
     ).first()
     if row is not None and row.voided is None and row.signature == mark:
         return []  # it stands already, and says the same
     check(subject, content, proposer, who, mark)
     if row is not None and row.voided is None:
         return []
-    given_up = select(table.c.officer).where(table.c.subject == subject, table.c.digest == bound, table.c.voided.is_not(None)).limit(1)
+    given_up = (
+        select(table.c.officer)
+        .where(table.c.subject == subject, table.c.digest == bound, table.c.voided.is_not(None))
+        .limit(1)
+    )
     if connection.scalar(given_up) is not None:
         raise Theirs("approval.given-up", subject=subject)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
@@ -170,4 +178,6 @@ def _take(
 
 def _void(connection: Connection, name: str, now: float) -> None:
     table = tables.approval
-    connection.execute(update(table).where(table.c.subject == f"{GRANT} {name}", table.c.voided.is_(None)).values(voided=now))
+    connection.execute(
+        update(table).where(table.c.subject == f"{GRANT} {name}", table.c.voided.is_(None)).values(voided=now)
+    )

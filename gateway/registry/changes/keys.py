@@ -99,7 +99,9 @@ def revoke_key(connection: Connection, key_id: str, now: float, reason: str = UN
 def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, embedded: Trust | None) -> list[Change]:
     """Bring the keys to what a document states; `Theirs("registry.invalid")` lists those that cannot be had."""
     table = tables.system_key
-    found: dict[str, dict[str, Any]] = {row["key_id"]: dict(row) for row in connection.execute(select(table)).mappings()}
+    found: dict[str, dict[str, Any]] = {
+        row["key_id"]: dict(row) for row in connection.execute(select(table)).mappings()
+    }
     trusts = trusted(connection, embedded)
     changes: list[Change] = []
     wrong: list[Finding] = []
@@ -116,22 +118,40 @@ def apply_keys(connection: Connection, stated: Sequence[StatedKey], now: float, 
     return changes
 
 
-def _state(connection: Connection, key: StatedKey, before: Mapping[str, Any] | None, now: float, trusts: Sequence[Trust]) -> list[Change]:
+def _state(
+    connection: Connection, key: StatedKey, before: Mapping[str, Any] | None, now: float, trusts: Sequence[Trust]
+) -> list[Change]:
     table, changes = tables.system_key, []
     use = key.use
     if before is None:
         authority = authority_of(load_certificate(key.certificate), trusts, key.use, now)
         changes = add_key(
-            connection, key.key_id, key.system, use, key.certificate, algorithm=key.algorithm, authority=authority, stated=True
+            connection,
+            key.key_id,
+            key.system,
+            use,
+            key.certificate,
+            algorithm=key.algorithm,
+            authority=authority,
+            stated=True,
         )
     else:
         add_key(connection, key.key_id, key.system, use, key.certificate)  # refuses another one under this id
         if key.state == ACTIVE and before["state"] == REVOKED:
             raise Theirs("registry.key-revoked", id=key.key_id)
         if (key.algorithm, True) != (before["algorithm"], bool(before["stated"])):
-            connection.execute(update(table).where(table.c.key_id == key.key_id).values(algorithm=key.algorithm, stated=True))
+            connection.execute(
+                update(table).where(table.c.key_id == key.key_id).values(algorithm=key.algorithm, stated=True)
+            )
             raise_revision(connection)
-            changes = [Change("key", key.key_id, "changed", ("algorithm",) if key.algorithm != before["algorithm"] else ("stated",))]
+            changes = [
+                Change(
+                    "key",
+                    key.key_id,
+                    "changed",
+                    ("algorithm",) if key.algorithm != before["algorithm"] else ("stated",),
+                )
+            ]
     return changes + (revoke_key(connection, key.key_id, now) if key.state == REVOKED else [])
 
 
@@ -157,7 +177,14 @@ def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]
             changes.append(Change("authority", authority.name, "added", (*authority.uses,)))
         elif before != row:
             connection.execute(update(table).where(table.c.name == authority.name).values(row))
-            changes.append(Change("authority", authority.name, "changed", tuple(sorted(name for name in row if row[name] != before[name]))))
+            changes.append(
+                Change(
+                    "authority",
+                    authority.name,
+                    "changed",
+                    tuple(sorted(name for name in row if row[name] != before[name])),
+                )
+            )
     for name in found:
         connection.execute(delete(table).where(table.c.name == name))
         changes.append(Change("authority", name, "removed"))
@@ -167,7 +194,9 @@ def apply_authorities(connection: Connection, wanted: Iterable[OutsideAuthority]
 def outside(connection: Connection) -> dict[str, OutsideAuthority]:
     """The authorities from outside, by name."""
     return {
-        row.name: OutsideAuthority(row.name, tuple(json.loads(row.uses)), row.certificates, tuple(json.loads(row.crl)), row.ocsp, row.grace)
+        row.name: OutsideAuthority(
+            row.name, tuple(json.loads(row.uses)), row.certificates, tuple(json.loads(row.crl)), row.ocsp, row.grace
+        )
         for row in connection.execute(select(tables.outside_authority))
     }
 

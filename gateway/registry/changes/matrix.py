@@ -28,11 +28,25 @@ class Cell:
     seen: tuple[tuple[str, Fields], ...] = ()
 
 
-def cell(snapshot: Snapshot, agency: str, contract: CompiledContract, operation: str, now: float, *, used_up: Collection[str] = ()) -> Cell:
+def cell(
+    snapshot: Snapshot,
+    agency: str,
+    contract: CompiledContract,
+    operation: str,
+    now: float,
+    *,
+    used_up: Collection[str] = (),
+) -> Cell:
     """`used_up` are grants whose quota is; they are left out, if others allow."""
     decision = snapshot.decide(agency, contract.contract.name, operation, now)
     decision = decision.without(used_up) or decision
-    return Cell(agency, contract.contract.name, operation, decision, _seen(contract, operation, decision.views) if decision.allowed else ())
+    return Cell(
+        agency,
+        contract.contract.name,
+        operation,
+        decision,
+        _seen(contract, operation, decision.views) if decision.allowed else (),
+    )
 
 
 def matrix(snapshot: Snapshot, now: float) -> Iterator[Cell]:

@@ -53,12 +53,20 @@ NO_NOTICE: Final[dict[str, Any]] = {"reason": UNSAID, "since": "—", "until": "
 def notices(connection: Connection) -> dict[tuple[str, str], Notice]:
     table = tables.notice.c
     return {
-        (row.what, row.id): Notice(Words(row.reason_vi, row.reason_en), row.since, row.until) for row in connection.execute(select(*table))
+        (row.what, row.id): Notice(Words(row.reason_vi, row.reason_en), row.since, row.until)
+        for row in connection.execute(select(*table))
     }
 
 
 def suspend(
-    connection: Connection, what: What, name: str, reason: Words, now: float, until: float | None = None, *, shorten: bool = False
+    connection: Connection,
+    what: What,
+    name: str,
+    reason: Words,
+    now: float,
+    until: float | None = None,
+    *,
+    shorten: bool = False,
 ) -> list[Change]:
     """Suspended from now on; of what is suspended already, reason and end are told anew. An earlier end than was told is refused without `shorten`."""
     changes = set_state(connection, what, name, False)

@@ -52,14 +52,18 @@ def apply_officers(connection: Connection, wanted: Iterable[Officer] | None, now
                 raise Theirs("officer.key-taken", id=officer.id)
             state = officer.state if first or officer.state in _LEFT else "proposed"
             connection.execute(insert(table).values(_row(officer, state, now)))
-            changes.append(Change("officer", officer.id, "added" if state == "active" else "proposed", (officer.thumbprint,)))
+            changes.append(
+                Change("officer", officer.id, "added" if state == "active" else "proposed", (officer.thumbprint,))
+            )
             continue
         if before.thumbprint != officer.thumbprint:
             raise Theirs("officer.other-key", id=officer.id)
         told = {"agency": officer.agency, "name_vi": officer.name.vi, "name_en": officer.name.en}
         differing = tuple(name for name, value in told.items() if value != _row(before, before.state, 0.0)[name])
         if differing:
-            connection.execute(update(table).where(table.c.id == officer.id).values({name: told[name] for name in differing}))
+            connection.execute(
+                update(table).where(table.c.id == officer.id).values({name: told[name] for name in differing})
+            )
             changes.append(Change("officer", officer.id, "changed", differing))
         changes += _settle(connection, before, officer.state, now)
     for before in known.values():

@@ -76,7 +76,9 @@ def roll_back(connection: Connection, contract: str) -> Publication:
     before = _hold(connection, contract)
     if before is None:
         raise unknown("contract", contract)
-    older = [each for each in versions.stored(connection, contract) if each.number < before.number and not each.withdrawn]
+    older = [
+        each for each in versions.stored(connection, contract) if each.number < before.number and not each.withdrawn
+    ]
     if not older:
         raise Theirs("contract.no-older", contract=contract, version=before.version)
     now = older[-1]
@@ -95,7 +97,11 @@ def _held(connection: Connection, now: Stored, before: Stored) -> list[str]:
 
     def held(system: System) -> bool:
         pin = system.pin(now.contract)
-        dropped = {rule.format for rule in system.drop.rules if rule.contract == now.contract} if system.drop is not None else set()
+        dropped = (
+            {rule.format for rule in system.drop.rules if rule.contract == now.contract}
+            if system.drop is not None
+            else set()
+        )
         spoken = dropped | ({system.format(now.contract)} if pin is None else set())
         return gone is not None and pin == gone or not spoken <= set(formats)
 
@@ -141,4 +147,7 @@ def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:
 
 
 def _findings(changes: list[Change]) -> list[Finding]:
-    return [Finding(change.place, change.where, "", change.code, f"{change.say('vi')} / {change.say('en')}") for change in changes]
+    return [
+        Finding(change.place, change.where, "", change.code, f"{change.say('vi')} / {change.say('en')}")
+        for change in changes
+    ]

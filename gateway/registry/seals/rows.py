@@ -37,7 +37,9 @@ TABLES: Final[tuple[Table, ...]] = (
 )
 HOLD: Final = "restored"  # of `instance`: whether a restored instance may open
 _LEFT_OUT: Final = {"bundle": ("content",)}
-_encode: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 class Misfit(NamedTuple):
@@ -57,7 +59,10 @@ def rows(connection: Connection) -> dict[str, dict[str, str]]:
     for table in TABLES:
         columns = [column for column in table.columns if column.name not in _LEFT_OUT.get(table.name, ())]
         keys = [column.name for column in table.primary_key.columns]
-        of_table = {_key([row[name] for name in keys]): digest_of_row(row) for row in connection.execute(select(*columns)).mappings()}
+        of_table = {
+            _key([row[name] for name in keys]): digest_of_row(row)
+            for row in connection.execute(select(*columns)).mappings()
+        }
         if of_table:
             found[table.name] = of_table
     hold = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == HOLD))
@@ -68,7 +73,9 @@ def rows(connection: Connection) -> dict[str, dict[str, str]]:
 
 def digest_of_row(row: Mapping[Any, Any]) -> str:
     """SHA-256 of a row's canonical form, in hex."""
-    values = {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in row.items()}
+    values = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in row.items()
+    }
     return hashlib.sha256(_encode(values).encode()).hexdigest()
 
 

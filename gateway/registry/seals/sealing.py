@@ -80,7 +80,13 @@ class Sealed:
             return None
         try:
             value = json.loads(found)
-            return cls(int(value["revision"]), str(value["digest"]), str(value["entry"]), str(value["seal"]), dict(value["rows"]))
+            return cls(
+                int(value["revision"]),
+                str(value["digest"]),
+                str(value["entry"]),
+                str(value["seal"]),
+                dict(value["rows"]),
+            )
         except (AttributeError, KeyError, TypeError) as trouble:
             raise ValueError(str(trouble)) from None
 
@@ -125,7 +131,9 @@ class Seal:
             return [Misfit("instance", KEY, "altered")], actual
         if sealed is None:
             return [] if self.never(connection) else [Misfit("instance", KEY, "missing")], actual
-        if digest_of(sealed.rows) != sealed.digest or not self.proves(sealed.revision, sealed.digest, sealed.entry, sealed.seal):
+        if digest_of(sealed.rows) != sealed.digest or not self.proves(
+            sealed.revision, sealed.digest, sealed.entry, sealed.seal
+        ):
             return [Misfit("instance", KEY, "altered")], actual
         found = misfits(sealed.rows, actual)
         if number != sealed.revision:
@@ -164,13 +172,17 @@ class Seal:
         sealed = _sealed(connection)
         if sealed is None:
             return []
-        if digest_of(sealed.rows) != sealed.digest or not self.proves(sealed.revision, sealed.digest, sealed.entry, sealed.seal):
+        if digest_of(sealed.rows) != sealed.digest or not self.proves(
+            sealed.revision, sealed.digest, sealed.entry, sealed.seal
+        ):
             return [Misfit("instance", KEY, "altered")]
         return [each for each in misfits(sealed.rows, rows(connection)) if (each.table, each.key) != ("instance", but)]
 
     # --- recording ----------------------------------------------------------------------------------------------------
 
-    def record(self, connection: Connection, before: Rows | None, what: str, facts: Mapping[str, Any], now: float, actor: str) -> Seen:
+    def record(
+        self, connection: Connection, before: Rows | None, what: str, facts: Mapping[str, Any], now: float, actor: str
+    ) -> Seen:
         """Append the entry of a change, with its seal; the revision was raised. `before` None tells all rows, as the first entry of a log does."""
         assert what in PHASES
         after, number, id = rows(connection), revision(connection), new_id(int(now * 1000))
@@ -179,9 +191,20 @@ class Seal:
         seal = self.tag(number, digest, id)
         for part in told[:-1]:
             append(connection, [_note(new_id(int(now * 1000)), PART, {"entry": id, "rows": part}, now, actor)])
-        own = {"revision": number, "digest": digest, "seal": seal, "rows": told[-1], "parts": len(told) - 1, "whole": before is None}
+        own = {
+            "revision": number,
+            "digest": digest,
+            "seal": seal,
+            "rows": told[-1],
+            "parts": len(told) - 1,
+            "whole": before is None,
+        }
         append(connection, [_note(id, what, {**facts, "registry": own}, now, actor)])
-        remember(connection, KEY, json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}))
+        remember(
+            connection,
+            KEY,
+            json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}),
+        )
         return Seen(self.origin, number, digest)
 
 
@@ -260,7 +283,10 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
         if moved and seal is not None:
             seen = seal.record(connection, None if first else before, *act._told[0])
         else:
-            append(connection, [_note(new_id(int(now * 1000)), what, facts, now, actor) for what, facts, now, actor in act._told])
+            append(
+                connection,
+                [_note(new_id(int(now * 1000)), what, facts, now, actor) for what, facts, now, actor in act._told],
+            )
     if seal is not None and seen is not None:
         seal.mark.lift(seen)
 

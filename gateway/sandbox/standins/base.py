@@ -208,7 +208,9 @@ class StandIn(ABC):
             self.fault = ScriptedFault.read(await request.json())
         except (ValueError, TypeError) as wrong:
             return web.json_response({"ok": False, "error": str(wrong)}, status=400)
-        return web.json_response({"ok": True, "kind": self.fault.kind, "seconds": self.fault.seconds, "count": self.fault.count})
+        return web.json_response(
+            {"ok": True, "kind": self.fault.kind, "seconds": self.fault.seconds, "count": self.fault.count}
+        )
 
     async def _show_seen(self, _: web.Request) -> web.Response:
         return web.json_response({"system": self.identity.system} | self.records.seen())
@@ -218,12 +220,18 @@ class StandIn(ABC):
         for name, value in request.headers.items():
             name = name.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        call = Call(request.method, self.target_of(request.host, request.raw_path), request.path, headers, await request.read())
+        call = Call(
+            request.method, self.target_of(request.host, request.raw_path), request.path, headers, await request.read()
+        )
         fault = self.fault.take()
         if fault.kind == "500":
-            return web.Response(status=500, text="java.lang.NullPointerException\n\tat vn.caobang.TiepNhan.xuLy(TiepNhan.java:118)")
+            return web.Response(
+                status=500, text="java.lang.NullPointerException\n\tat vn.caobang.TiepNhan.xuLy(TiepNhan.java:118)"
+            )
         if fault.kind == "garbage":
-            return web.Response(body=b"\x00\xff<html>" + secrets.token_bytes(400), content_type="application/octet-stream")
+            return web.Response(
+                body=b"\x00\xff<html>" + secrets.token_bytes(400), content_type="application/octet-stream"
+            )
         reply = self.answer(call, fault.kind == "wrong-signature")
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
@@ -266,15 +274,25 @@ async def _serve(stand_in: StandIn, ready: Path | None) -> None:
 def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) -> int:
     """The command line of a stand-in."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m gateway.sandbox.standins.{module}", description=(sys.modules[kind.__module__].__doc__ or "").splitlines()[0]
+        prog=f"python -m gateway.sandbox.standins.{module}",
+        description=(sys.modules[kind.__module__].__doc__ or "").splitlines()[0],
     )
     parser.add_argument("--identity", required=True, type=Path, metavar="DIR", help="the system's identity folder")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)")
-    parser.add_argument("--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid")
     parser.add_argument(
-        "--records", type=Path, metavar="F", help="keep what was carried out in this file, so that a restart repeats nothing"
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)"
     )
-    parser.add_argument("--base", metavar="URL", help="address under which the gateway calls, where it is not this host's")
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid"
+    )
+    parser.add_argument(
+        "--records",
+        type=Path,
+        metavar="F",
+        help="keep what was carried out in this file, so that a restart repeats nothing",
+    )
+    parser.add_argument(
+        "--base", metavar="URL", help="address under which the gateway calls, where it is not this host's"
+    )
     parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")
     given = parser.parse_args(arguments)

@@ -93,12 +93,18 @@ class FieldOffice:
         transfer = request.headers.get("Lgsp-Transfer", "")
         try:
             content = self.records.once(
-                message, body, lambda number: json.dumps(self.take_in(request.path, json.loads(body), number), ensure_ascii=False).encode()
+                message,
+                body,
+                lambda number: json.dumps(
+                    self.take_in(request.path, json.loads(body), number), ensure_ascii=False
+                ).encode(),
             )
         except (Refused, Conflict, ValueError) as no:
             self.records.saw(transfer, refused=True)
             status, code, text = (
-                (no.status, no.code, no.text) if isinstance(no, Refused) else (409 if isinstance(no, Conflict) else 400, "bad", str(no))
+                (no.status, no.code, no.text)
+                if isinstance(no, Refused)
+                else (409 if isinstance(no, Conflict) else 400, "bad", str(no))
             )
             return web.json_response({"error": code, "message": text}, status=status)
         self.records.saw(transfer, refused=False)
@@ -116,17 +122,28 @@ async def _serve(office: FieldOffice, port: int, ready: Path | None) -> None:
     bound = await office.start(port)
     if ready is not None:
         part = ready.with_name(ready.name + ".part")
-        part.write_text(json.dumps({"system": "truong-ha", "url": f"http://127.0.0.1:{bound}", "port": bound, "pid": os.getpid()}), "utf-8")
+        part.write_text(
+            json.dumps({"system": "truong-ha", "url": f"http://127.0.0.1:{bound}", "port": bound, "pid": os.getpid()}),
+            "utf-8",
+        )
         part.replace(ready)
     await stopping.wait()
     await office.stop()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway.sandbox.standins.field_office", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--secret", required=True, type=Path, metavar="F", help="file with the local secret that the agent shows")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)")
-    parser.add_argument("--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sandbox.standins.field_office", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--secret", required=True, type=Path, metavar="F", help="file with the local secret that the agent shows"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 takes a free one (see --ready-file)"
+    )
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid"
+    )
     parser.add_argument("--records", type=Path, metavar="F", help="keep what was taken in in this file")
     given = parser.parse_args(arguments)
     try:

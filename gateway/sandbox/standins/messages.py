@@ -56,8 +56,16 @@ FIRES: Final = (
         "Cháy tại khu chợ trung tâm {place}",
         "Đám cháy phát sinh tại dãy ki-ốt hàng vải, khói lan sang khu dân cư phía đông.",
     ),
-    ("Cháy nhà dân", "Cháy nhà sàn tại {place}", "Nhà sàn gỗ ba gian bén lửa từ bếp củi; lực lượng tại chỗ đang khoanh vùng."),
-    ("Cháy xưởng gỗ", "Cháy xưởng chế biến gỗ bóc tại {place}", "Lửa cháy ở kho ván bóc, có nguy cơ lan sang bãi gỗ tròn."),
+    (
+        "Cháy nhà dân",
+        "Cháy nhà sàn tại {place}",
+        "Nhà sàn gỗ ba gian bén lửa từ bếp củi; lực lượng tại chỗ đang khoanh vùng.",
+    ),
+    (
+        "Cháy xưởng gỗ",
+        "Cháy xưởng chế biến gỗ bóc tại {place}",
+        "Lửa cháy ở kho ván bóc, có nguy cơ lan sang bãi gỗ tròn.",
+    ),
     (
         "Sự cố khí gas",
         "Rò rỉ khí gas tại nhà hàng ở {place}",
@@ -73,7 +81,18 @@ REPORTS: Final = (
     ("xay-dung", "Công trình lấn vỉa hè, vật liệu đổ tràn xuống lòng đường.", "so-nha", "48"),
 )
 # invented by combination; no person is meant
-_FAMILY: Final = ("Nông Thị", "Hoàng Văn", "Triệu Thị", "Bế Văn", "Đàm Thị", "Lý A", "Sầm Văn", "Mã Thị", "Đinh Ngọc", "Vi Thị")
+_FAMILY: Final = (
+    "Nông Thị",
+    "Hoàng Văn",
+    "Triệu Thị",
+    "Bế Văn",
+    "Đàm Thị",
+    "Lý A",
+    "Sầm Văn",
+    "Mã Thị",
+    "Đinh Ngọc",
+    "Vi Thị",
+)
 _GIVEN: Final = ("Hằng", "Dũng", "Ngoãn", "Tuyến", "Mẩy", "Chợ", "Quỳnh", "Khởi", "Thưởng", "Nhượng")
 
 
@@ -98,7 +117,11 @@ def _polygon(latitude: str, longitude: str) -> str:
 
 
 def cap_alert(
-    *, identifier: str | None = None, now: float | None = None, chance: random.Random | None = None, status: str = "Actual"
+    *,
+    identifier: str | None = None,
+    now: float | None = None,
+    chance: random.Random | None = None,
+    status: str = "Actual",
 ) -> bytes:
     """A CAP 1.2 alert as the disaster warning system publishes it: Vietnamese and English, every optional part in use."""
     chance = chance or random.Random()
@@ -130,7 +153,11 @@ def cap_alert(
         (
             "en-US",
             event_en,
-            (f"{event_en}: commune {code}, Cao Bang", "See the Vietnamese text for the measured values.", "Follow local authorities."),
+            (
+                f"{event_en}: commune {code}, Cao Bang",
+                "See the Vietnamese text for the measured values.",
+                "Follow local authorities.",
+            ),
         ),
     ):
         info = etree.SubElement(root, f"{{{CAP}}}info")
@@ -148,7 +175,11 @@ def cap_alert(
         ):
             put(info, tag, text)
         pair(info, "eventCode", "QD18/2021", "thien-tai")
-        for tag, moment in (("effective", sent), ("onset", sent + timedelta(minutes=40)), ("expires", sent + timedelta(hours=12))):
+        for tag, moment in (
+            ("effective", sent),
+            ("onset", sent + timedelta(minutes=40)),
+            ("expires", sent + timedelta(hours=12)),
+        ):
             put(info, tag, moment.isoformat())
         put(info, "senderName", "Sở Nông nghiệp và Môi trường tỉnh Cao Bằng")
         for tag, text in zip(("headline", "description", "instruction"), words, strict=True):
@@ -173,7 +204,9 @@ def cap_alert(
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def fire_alarm(*, identifier: str | None = None, now: float | None = None, chance: random.Random | None = None) -> dict[str, Any]:
+def fire_alarm(
+    *, identifier: str | None = None, now: float | None = None, chance: random.Random | None = None
+) -> dict[str, Any]:
     """An alert in the fire alarm system's own JSON: local times without a zone, codes as numbers, a decimal comma."""
     chance = chance or random.Random()
     sent = _now(now)
@@ -214,7 +247,11 @@ def fire_alarm(*, identifier: str | None = None, now: float | None = None, chanc
 
 
 def field_report(
-    *, area: str | None = None, service_code: str | None = None, address: str | None = None, chance: random.Random | None = None
+    *,
+    area: str | None = None,
+    service_code: str | None = None,
+    address: str | None = None,
+    chance: random.Random | None = None,
 ) -> dict[str, Any]:
     """A citizen's report with the names of Open311 GeoReport v2; routed by its commune (`area`).
 
@@ -240,7 +277,10 @@ def field_report(
         "phone": f"0912 000 {chance.randint(100, 999)}",
         "description": description,
         "media_url": f"https://phananh.caobang.example/anh/{chance.getrandbits(32):08x}.jpg",
-        "attribute": [{"code": attribute, "value": value}, {"code": "ghi-chu", "value": "Gửi từ ứng dụng, ảnh chụp tại chỗ"}],
+        "attribute": [
+            {"code": attribute, "value": value},
+            {"code": "ghi-chu", "value": "Gửi từ ứng dụng, ảnh chụp tại chỗ"},
+        ],
     }
 
 

@@ -68,7 +68,9 @@ SERIES: Final = {
 }  # fmt: skip
 _YEARS: Final = range(2010, 2100)  # the system was set up in 2010
 # figures that the contract's samples quote
-_QUOTED: Final = {("KT-05", PROVINCE, "2026-Q3"): ("612,450", "Số liệu sơ bộ đến hết ngày 30/9, chưa gồm thu chuyển nguồn.")}
+_QUOTED: Final = {
+    ("KT-05", PROVINCE, "2026-Q3"): ("612,450", "Số liệu sơ bộ đến hết ngày 30/9, chưa gồm thu chuyển nguồn.")
+}
 
 
 def _end(period: re.Match[str]) -> tuple[str, datetime]:
@@ -106,7 +108,13 @@ def look_up(indicator: str, area: str, period: str, now: float) -> dict[str, Any
         return None
     published = end + timedelta(days=4, hours=8, minutes=30)
     moment = datetime.fromtimestamp(now, UTC).astimezone(_HERE)
-    head = {"maChiTieu": indicator, "maDiaBan": area, "kyBaoCao": period, "tanSuat": frequency, "donViTinh": series.unit}
+    head = {
+        "maChiTieu": indicator,
+        "maDiaBan": area,
+        "kyBaoCao": period,
+        "tanSuat": frequency,
+        "donViTinh": series.unit,
+    }
     if published > moment:
         return head | {"giaTri": "KCS", "tinhTrang": 9, "capNhat": f"{moment:%Y%m%d}000000"}
     value, note = _QUOTED.get((indicator, area, period), (_figure(series, indicator, area, period, frequency), None))

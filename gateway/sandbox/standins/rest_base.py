@@ -76,7 +76,10 @@ class RestStandIn(StandIn):
         media = "application/json; charset=utf-8"
         if self.encrypted:
             keys = encryption_of(self.identity)
-            body, media = seal(body, "application/json", self.identity.signer, keys.gateway_key_id, keys.gateway), MEDIA_TYPE
+            body, media = (
+                seal(body, "application/json", self.identity.signer, keys.gateway_key_id, keys.gateway),
+                MEDIA_TYPE,
+            )
         headers = {"content-type": media, "content-digest": digest_header(body)}
         headers |= sign_answer(Message(headers, status=status, request=request), self.identity.signer, created=int(now))
         return Reply(status, headers, body[:-1] + b" " + body[-1:] if spoil else body)

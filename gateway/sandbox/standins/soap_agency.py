@@ -15,7 +15,19 @@ from typing import Final
 
 from lxml import etree
 
-from gateway.sample_client.wssec import LGSP, SOAP, WSA, BadEnvelope, Element, canonical, new_envelope, parse, serialise, sign, verify
+from gateway.sample_client.wssec import (
+    LGSP,
+    SOAP,
+    WSA,
+    BadEnvelope,
+    Element,
+    canonical,
+    new_envelope,
+    parse,
+    serialise,
+    sign,
+    verify,
+)
 from gateway.sandbox.standins.base import Call, Conflict, Reply, StandIn, run
 
 NAMESPACE: Final = "urn:caobang:so-xay-dung:do-thi:1"
@@ -54,11 +66,15 @@ class SoapAgency(StandIn):
         except BadEnvelope as wrong:
             # whoever proved nothing gets a Fault without proof
             self.records.saw("", refused=True)
-            return Reply(500, {"content-type": "text/xml; charset=utf-8"}, serialise(new_envelope(_fault("Client", str(wrong)))))
+            return Reply(
+                500, {"content-type": "text/xml; charset=utf-8"}, serialise(new_envelope(_fault("Client", str(wrong))))
+            )
 
         element = verified.body
         try:
-            content = self.records.once(message, canonical(element), lambda number: self._take_in(element, action, number))
+            content = self.records.once(
+                message, canonical(element), lambda number: self._take_in(element, action, number)
+            )
             body, status = parse(content), 200
         except (NotTaken, Conflict) as no:
             body, status = _fault("Client", str(no)), 500
@@ -79,7 +95,9 @@ class SoapAgency(StandIn):
         ns = {"dt": NAMESPACE}
         kind = (report.findtext("dt:LinhVuc", namespaces=ns) or "").strip()
         place = (report.findtext("dt:ViTri/dt:MaXa", namespaces=ns) or "").strip()
-        if not place or not report.findtext("dt:NoiDung", namespaces=ns):  # blank is a text too: the contract asks for one character
+        if not place or not report.findtext(
+            "dt:NoiDung", namespaces=ns
+        ):  # blank is a text too: the contract asks for one character
             raise NotTaken("Phiếu phản ánh thiếu ViTri/MaXa hoặc NoiDung.")
         if len(kind) != 3 or kind[0] not in _OFFICE:
             raise NotTaken("LinhVuc không có trong danh mục của Sở Xây dựng.")

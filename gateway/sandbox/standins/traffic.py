@@ -82,7 +82,9 @@ class Traffic:
 
         def ask_by_soap() -> tuple[bool, str]:
             indicator, period = self.chance.choice(_QUESTIONS)
-            answer = asking_soap.call("indicator/v1", "getValue", messages.indicator_body(indicator, self.chance.choice(_AREAS), period))
+            answer = asking_soap.call(
+                "indicator/v1", "getValue", messages.indicator_body(indicator, self.chance.choice(_AREAS), period)
+            )
             return answer.ok, f"{answer.status} {'' if answer.fault is None else answer.fault.problem}"
 
         def witness() -> tuple[bool, str]:
@@ -90,7 +92,8 @@ class Traffic:
             return True, "nothing kept yet" if newest is None else f"consistent up to size {newest.size}"
 
         for number, (name, step) in enumerate(
-            cycle([("canh-bao", alert), ("phan-anh", tell), ("y-te", ask), ("bao-chay", alarm), ("y-te", ask_by_soap)]), 1
+            cycle([("canh-bao", alert), ("phan-anh", tell), ("y-te", ask), ("bao-chay", alarm), ("y-te", ask_by_soap)]),
+            1,
         ):
             yield name, step
             if number % _WITNESS_EVERY == 0:
@@ -115,8 +118,12 @@ class Traffic:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gateway.sandbox.standins.traffic", description="Keeps a little live traffic going.")
-    parser.add_argument("--identities", required=True, type=Path, metavar="DIR", help="folder with an identity folder for each system")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway.sandbox.standins.traffic", description="Keeps a little live traffic going."
+    )
+    parser.add_argument(
+        "--identities", required=True, type=Path, metavar="DIR", help="folder with an identity folder for each system"
+    )
     parser.add_argument("--every", type=float, default=3.0, metavar="S", help="seconds between messages, on average")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after so many; 0 goes on until stopped")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the same messages again")

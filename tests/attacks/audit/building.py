@@ -155,7 +155,9 @@ def _restored(kind: str, folder: Path, settings: Settings, now: float) -> Whole:
 def _keeping_little(files: dict[str, str]) -> None:
     """Another major version, for what is kept of bodies may not change within one."""
     files["contract.yaml"] += "evidence: metadata\n"
-    files["schema.json"] = files["schema.json"].replace("camera-event:v1", "camera-event:v2").replace("camera-event/v1", "camera-event/v2")
+    files["schema.json"] = (
+        files["schema.json"].replace("camera-event:v1", "camera-event:v2").replace("camera-event/v1", "camera-event/v2")
+    )
 
 
 def _registry(whole: Whole) -> None:
@@ -198,7 +200,9 @@ def _outside(whole: Whole) -> None:
     (folder / "root.crl").write_bytes(made.crl(root=True))
     document = yaml.safe_load(PROVINCE)
     lists = [f"file:{folder / name}.crl" for name in ("issuer", "root")]
-    document["authorities"] = [{"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}]
+    document["authorities"] = [
+        {"name": "chuyen-dung", "uses": ["tls", "sign"], "certificates": made.pem, "crl": lists, "grace": 24}
+    ]
     system = next(each for each in document["systems"] if each["id"] == "truong-ha")
     system["keys"] = [{"id": "truong-ha.tls-2", "use": "tls", "certificate": pem(made.issue("truong-ha", new_key()))}]
     document["routes"].append({"contract": "official-document/v1", "operation": "sendDocument", "system": "do-thi"})
@@ -222,8 +226,12 @@ def _early(used: Door) -> None:
     used.call("alert 2", "bao-chay", "incident-alert/v1", "submitAlert")
     used.call("alert 3", "canh-bao", "incident-alert/v1", "submitAlert")
     used.whole.command("backup", str(used.whole.settings.data.parent / "backup-2"), "--plain-keys")
-    used.whole.command("vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"])
-    used.whole.command("vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"])
+    used.whole.command(
+        "vault", "hold", "add", "vu-an-1", "--reason", "Công văn 12/CV-CA", "--transfer", used.whole.made["alert 1"]
+    )
+    used.whole.command(
+        "vault", "hold", "add", "vu-an-2", "--reason", "Công văn 13/CV-CA", "--transfer", used.whole.made["alert 3"]
+    )
     used.whole.command("vault", "hold", "release", "vu-an-2", "--reason", "Công văn 14/CV-CA")
 
 
@@ -269,11 +277,16 @@ def _vouched(whole: Whole, folder: Path, authority: Authority) -> None:
     licence = AdmissionDeadline(log / "licence", frozenset())
 
     async def rounds() -> None:
-        async with honest(folder / "witness", "witness.example/w1", whole.vkey) as witness, aiohttp.ClientSession() as session:
+        async with (
+            honest(folder / "witness", "witness.example/w1", whole.vkey) as witness,
+            aiohttp.ClientSession() as session,
+        ):
             known = [witness.witness.key]  # the same at each call: its key lies in its folder
             cosigned = partial(_cosigned, key, known)
             spell = CoverageTracker(WITNESSES, 60.0, engine, lock, licence, time.time, cosigned, file)
-            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(whole.lease)
+            await Witnesses(spell, session, [Witness(witness.witness.url, known[0])], 1, log / "cosigned").run_once(
+                whole.lease
+            )
             stamped = partial(_stamped, key, authority.trusted)
             asked = Asking(session, authority.url, authority.trusted, time.time)
             spell = CoverageTracker(STAMPS, 3600.0, engine, lock, licence, time.time, stamped, file)

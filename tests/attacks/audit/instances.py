@@ -65,7 +65,9 @@ def copy(kind: str, base: Path, place: Path) -> Instance:
     if kind != "sqlite":
         source = make_url(made.database)
         name = f"lgsp_attacked_{os.getpid()}_{next(_numbers)}"
-        admin = create_engine(source.set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT")
+        admin = create_engine(
+            source.set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
+        )
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {source.database}"))
         admin.dispose()

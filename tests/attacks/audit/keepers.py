@@ -31,7 +31,9 @@ def main(url: str, folder: Path, origin: str, name: str) -> None:
     engine = open_engine(url)
     lock = lock_of(engine)
     processes.register(engine, name, "keeper")
-    sequencer = Sequencer(engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint"))
+    sequencer = Sequencer(
+        engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint")
+    )
     keeper = keepers.Keeper(engine, lock, name, sequencer, monotonic=lambda: FASTER * time.monotonic())
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
     print("up", flush=True)

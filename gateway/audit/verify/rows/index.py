@@ -48,9 +48,13 @@ def check_index(connection: Connection, wrong: Findings, on_progress: Progress |
         leaf = connection.scalar(select(entry.leaf).where(entry.idx == upto - 1))
         if leaf is None or mark.leaf is None or bytes(leaf) != bytes(mark.leaf):
             wrong.add(f"the index of searches: its watermark is not that of entry {upto - 1}")
-    astray = connection.execute(select(func.count(), func.min(index.idx)).where(or_(index.idx < 0, index.idx >= upto))).one()
+    astray = connection.execute(
+        select(func.count(), func.min(index.idx)).where(or_(index.idx < 0, index.idx >= upto))
+    ).one()
     if astray[0]:
-        wrong.add(f"the index of searches: {astray[0]} rows, of entry {astray[1]} first, lie beyond its watermark of {upto} entries")
+        wrong.add(
+            f"the index of searches: {astray[0]} rows, of entry {astray[1]} first, lie beyond its watermark of {upto} entries"
+        )
     wrong.count("rows of the index", _compare(connection, upto, wrong, on_progress))
 
 
@@ -60,7 +64,9 @@ def _compare(connection: Connection, upto: int, wrong: Findings, on_progress: Pr
         tables.log_entry.outerjoin(tables.log_index, index.idx == entry.idx)
     )
     quick = Quick()
-    while rows := connection.execute(query.where(entry.idx > after, entry.idx < upto).order_by(entry.idx).limit(_PAGE)).all():
+    while rows := connection.execute(
+        query.where(entry.idx > after, entry.idx < upto).order_by(entry.idx).limit(_PAGE)
+    ).all():
         left = [row for row in rows if tuple(row[_HEAD + 1 :]) != quick.values(row)]
         for row, logged in zip(left, facts.read(connection, left), strict=True):
             _judge(row, logged, wrong)
@@ -78,7 +84,9 @@ def _judge(row: Any, logged: facts.Logged, wrong: Findings) -> None:
     expected = keys_of(logged.facts)
     stands = row[_HEAD + 1 :]
     if tuple(stands) != tuple(expected.values()):
-        other = [each for each, there, wanted in zip(expected, stands, expected.values(), strict=True) if there != wanted]
+        other = [
+            each for each, there, wanted in zip(expected, stands, expected.values(), strict=True) if there != wanted
+        ]
         wrong.add(f"{name}: its row has another {', '.join(other)} than the entry")
 
 

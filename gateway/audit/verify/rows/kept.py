@@ -31,7 +31,9 @@ def check_kept(connection: Connection, wrong: Findings) -> None:
     _holds(connection, by_kind["hold"], wrong)
     _destroyed(connection, by_kind["retention"], wrong)
     _instance(connection, by_kind, wrong)
-    _told(connection, [note for note in notes if note.what in ("unwitnessed", "witnessed") and note.ended is None], wrong)
+    _told(
+        connection, [note for note in notes if note.what in ("unwitnessed", "witnessed") and note.ended is None], wrong
+    )
 
 
 # --- legal holds ----------------------------------------------------------------------------------------------------------
@@ -93,11 +95,16 @@ def _destroyed(connection: Connection, notes: Sequence[Noted], wrong: Findings) 
 
 # --- the values of `instance` ---------------------------------------------------------------------------------------------
 def _instance(connection: Connection, notes: Mapping[str, Sequence[Noted]], wrong: Findings) -> None:
-    values = {str(key): str(value) for key, value in connection.execute(select(tables.instance.c.key, tables.instance.c.value))}
+    values = {
+        str(key): str(value)
+        for key, value in connection.execute(select(tables.instance.c.key, tables.instance.c.value))
+    }
     wrong.count("values of the instance", len(values))
     restores = notes["restore"]
     if _number(values.get(epochs.KEY, "0")) != len(restores):
-        wrong.add(f"instance {epochs.KEY}: it says {values.get(epochs.KEY, '0')}, and the log tells of {len(restores)} restores")
+        wrong.add(
+            f"instance {epochs.KEY}: it says {values.get(epochs.KEY, '0')}, and the log tells of {len(restores)} restores"
+        )
     for text in _restored(values.get(restore_lock.RESTORED), restores, notes["restore-confirmed"]):
         wrong.add(f"instance {restore_lock.RESTORED}: {text}")
     for text in _backup(values.get(BACKUP), notes["backup"]):

@@ -65,14 +65,18 @@ def _signed(issuer: str, found: x509.CertificateRevocationList, issuers: Issuers
 def _revoked(connection: Connection) -> list[tuple[str, x509.Certificate, float, float]]:
     """(key id, certificate, when it was revoked, until when it would hold)."""
     key = tables.system_key.c
-    query = select(key.key_id, key.certificate, key.revoked, key.valid_until).where(key.state == REVOKED, key.authority.is_(None))
+    query = select(key.key_id, key.certificate, key.revoked, key.valid_until).where(
+        key.state == REVOKED, key.authority.is_(None)
+    )
     return [
         (id, x509.load_pem_x509_certificate(pem.encode("ascii")), at or 0.0, until)
         for id, pem, at, until in connection.execute(query.order_by(key.key_id))
     ]
 
 
-def _missing(row: Any, found: x509.CertificateRevocationList, revoked: list[tuple[str, x509.Certificate, float, float]]) -> Iterator[str]:
+def _missing(
+    row: Any, found: x509.CertificateRevocationList, revoked: list[tuple[str, x509.Certificate, float, float]]
+) -> Iterator[str]:
     """What was revoked before the list was made, and had not ended, stands on it."""
     there = {each.serial_number for each in found}
     for id, certificate, at, until in revoked:

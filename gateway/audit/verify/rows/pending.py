@@ -23,7 +23,9 @@ def check_pending(connection: Connection, wrong: Findings) -> None:
     intents: dict[str, int] = {}
     ends: dict[str, int] = {}
     owner: dict[str, str] = {}
-    rows = query.select_from(tables.log_pending.outerjoin(tables.transfer, transfer.id == table.transfer)).order_by(table.id)
+    rows = query.select_from(tables.log_pending.outerjoin(tables.transfer, transfer.id == table.transfer)).order_by(
+        table.id
+    )
     for row in connection.execute(rows.execution_options(yield_per=_PAGE)):
         name = f"a pending entry (transfer {row.transfer}, {row.phase})"
         wrong.count("pending entries")
@@ -49,5 +51,7 @@ def _events(connection: Connection, intents: dict[str, int], owner: dict[str, st
             continue
         before = newest.get((owner[id], contract))
         if before is not None and before[0] > intents[id]:
-            wrong.add(f"a pending event (transfer {id}): it waits after that of transfer {before[1]}, its intent before that one's")
+            wrong.add(
+                f"a pending event (transfer {id}): it waits after that of transfer {before[1]}, its intent before that one's"
+            )
         newest[owner[id], contract] = intents[id], id

@@ -21,7 +21,9 @@ from gateway.journal.schema import tables
 from gateway.registry.changes import granting, officers
 from security.grants.grants import Grant, digest
 
-_SEAM: Final = 120.0  # seconds: doors know a grant a moment after it is approved, and a reading is noted after it was counted
+_SEAM: Final = (
+    120.0  # seconds: doors know a grant a moment after it is approved, and a reading is noted after it was counted
+)
 _SLACK: Final = 300.0  # by which the clocks of a door and of the keeper may differ
 _PAGE: Final = 1000
 _USES: Final = ("intent", "repeat", "feed-read")
@@ -29,9 +31,14 @@ _USES: Final = ("intent", "repeat", "feed-read")
 
 def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
     """`now` is the time of the window that is looked at, in Unix seconds."""
-    grants = {each.id: each for each in granting.grants(connection, officers.officers(connection)) if each.quota is not None}
+    grants = {
+        each.id: each for each in granting.grants(connection, officers.officers(connection)) if each.quota is not None
+    }
     table = tables.quota_use.c
-    rows = {(row.grant_id, row.agency, row.per, int(row.begins)): int(row.used) for row in connection.execute(select(*table))}
+    rows = {
+        (row.grant_id, row.agency, row.per, int(row.begins)): int(row.used)
+        for row in connection.execute(select(*table))
+    }
     wrong.count("counts of quotas", len(rows))
     windows = {id: grant.quota.window(now) for id, grant in grants.items() if grant.quota is not None}
     if not windows:
@@ -44,7 +51,9 @@ def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
                 most[id, agency] += 1
                 least[id, agency] += at > since[id] + _SEAM and not again
     running = {
-        (id, agency): used for (id, agency, per, begins), used in rows.items() if _runs(grants.get(id), windows.get(id), per, begins)
+        (id, agency): used
+        for (id, agency, per, begins), used in rows.items()
+        if _runs(grants.get(id), windows.get(id), per, begins)
     }
     for id, agency in sorted(least.keys() | running.keys()):
         used = running.get((id, agency), 0)
@@ -62,7 +71,9 @@ def _runs(grant: Grant | None, window: Any, per: str, begins: int) -> bool:
 def _approved(connection: Connection, grant: Grant) -> float:
     """When the content that holds now was approved."""
     table = tables.approval.c
-    given = select(func.max(table.given)).where(table.subject == f"{granting.GRANT} {grant.id}", table.digest == digest(grant.canonical()))
+    given = select(func.max(table.given)).where(
+        table.subject == f"{granting.GRANT} {grant.id}", table.digest == digest(grant.canonical())
+    )
     return float(connection.scalar(given) or 0.0)
 
 
@@ -74,7 +85,9 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
         if "sequenced" in table.c:
             wanted.append(table.c.sequenced >= begins - _SLACK)
         order = [table.c.origin, table.c[key]] if "origin" in table.c else [table.c[key]]
-        rows = connection.execute(select(table.c.entry).where(*wanted).order_by(*order).execution_options(yield_per=_PAGE))
+        rows = connection.execute(
+            select(table.c.entry).where(*wanted).order_by(*order).execution_options(yield_per=_PAGE)
+        )
         for (entry,) in rows:
             value = parse(bytes(entry))
             at = _moment(value.get("at"))
@@ -82,7 +95,12 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
                 continue
             if value.get("kind") == "note":
                 told = value.get("facts", {})
-                yield at, str(value.get("actor")).partition("/")[0], {str(told.get("grant")), *told.get("also", ())}, False
+                yield (
+                    at,
+                    str(value.get("actor")).partition("/")[0],
+                    {str(told.get("grant")), *told.get("also", ())},
+                    False,
+                )
             else:
                 again = value.get("kind") == "repeat"  # against which grants it counted depends on the decision of then
                 yield (

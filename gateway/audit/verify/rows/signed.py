@@ -54,7 +54,9 @@ def _times(connection: Connection, wrong: Findings) -> None:
     )
     for row in connection.execute(before.order_by(ended.origin, ended.size)):
         wrong.count("times of checkpoints")
-        if not any(abs(row.signed - at) <= _APART for at in _cosigning_times(row.note)):  # one that was put there for its cosignatures
+        if not any(
+            abs(row.signed - at) <= _APART for at in _cosigning_times(row.note)
+        ):  # one that was put there for its cosignatures
             _time(f"checkpoint {row.size} of the log {row.origin}, which ended", row, wrong)
 
 
@@ -74,9 +76,13 @@ def _cosigned(connection: Connection, wrong: Findings) -> None:
         wrong.count("cosigned checkpoints")
         times = _cosigning_times(row.note)
         if row.witnesses != len(times):
-            wrong.add(f"{name}: its row says that {row.witnesses} witnesses cosigned, and it bears {len(times)} cosignatures")
+            wrong.add(
+                f"{name}: its row says that {row.witnesses} witnesses cosigned, and it bears {len(times)} cosignatures"
+            )
         elif not any(abs(row.at - at) <= _APART for at in times):
-            wrong.add(f"{name}: its row says that it came at {_said(row.at)}, and it was cosigned at {', '.join(map(_said, times))}")
+            wrong.add(
+                f"{name}: its row says that it came at {_said(row.at)}, and it was cosigned at {', '.join(map(_said, times))}"
+            )
 
 
 def _cosigning_times(note: str) -> list[int]:
@@ -92,7 +98,9 @@ def _stamps(connection: Connection, origin: str, wrong: Findings) -> None:
     table = tables.stamp
     largest: dict[str, tuple[int, int]] = {}
     sequenced = tables.log_entry.c
-    query = select(table, sequenced.sequenced).select_from(table.outerjoin(tables.log_entry, sequenced.idx == table.c.size - 1))
+    query = select(table, sequenced.sequenced).select_from(
+        table.outerjoin(tables.log_entry, sequenced.idx == table.c.size - 1)
+    )
     for row in connection.execute(query.order_by(table.c.id).execution_options(yield_per=_MOST)):
         name = f"time-stamp {row.id} of the checkpoint of {row.size} entries"
         wrong.count("time-stamps")
@@ -104,8 +112,12 @@ def _stamps(connection: Connection, origin: str, wrong: Findings) -> None:
             wrong.add(f"{name}: it stands after time-stamp {id}, which is of more entries")
         largest[of] = max((size, id), (row.size, row.id))
         early = row.sequenced is not None and row.received < row.sequenced - AHEAD_SECONDS
-        if of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS:  # else our clock was ahead when it was sequenced
-            wrong.add(f"{name}: its row says that it came at {_said(row.received)}, before its last entry was in the log")
+        if (
+            of == origin and early and abs(row.received - row.time) > AHEAD_SECONDS
+        ):  # else our clock was ahead when it was sequenced
+            wrong.add(
+                f"{name}: its row says that it came at {_said(row.received)}, before its last entry was in the log"
+            )
 
 
 def _of_stamp(row: Any) -> Iterator[str]:
@@ -141,8 +153,12 @@ def _vouching(connection: Connection, wrong: Findings) -> None:
             wrong.add(f"{name}: there is no such kind")
         elif row.size > max((size for size, _ in found), default=0):
             wrong.add(f"{name}: its row says that {row.size} entries are vouched for, what is kept is of fewer")
-        elif row.size and row.at > max(at for size, at in found if size >= row.size) + _APART:  # a clock that was set back makes it earlier
-            wrong.add(f"{name}: its row says that {row.size} entries were reached at {_said(row.at)}, and nothing that is kept is of then")
+        elif (
+            row.size and row.at > max(at for size, at in found if size >= row.size) + _APART
+        ):  # a clock that was set back makes it earlier
+            wrong.add(
+                f"{name}: its row says that {row.size} entries were reached at {_said(row.at)}, and nothing that is kept is of then"
+            )
 
 
 # --- logs that ended ------------------------------------------------------------------------------------------------------
@@ -151,9 +167,14 @@ def _origins(connection: Connection, key: NoteKey, wrong: Findings) -> None:
     stand = origins.ended(connection)
     wrong.count("logs that ended", len(stand))
     if [each.number for each in stand] != list(range(1, len(stand) + 1)):
-        wrong.add(f"logs that ended: their rows bear the numbers {', '.join(f'{each.origin}: {each.number}' for each in stand)}")
+        wrong.add(
+            f"logs that ended: their rows bear the numbers {', '.join(f'{each.origin}: {each.number}' for each in stand)}"
+        )
     present, past = tables.log_entry.c, tables.past_entry.c
-    first = {origin: bytes(entry) for origin, entry in connection.execute(select(past.origin, past.entry).where(past.idx == 0))}
+    first = {
+        origin: bytes(entry)
+        for origin, entry in connection.execute(select(past.origin, past.entry).where(past.idx == 0))
+    }
     top = connection.execute(select(present.entry).where(present.idx == 0)).scalar()
     if top is not None:
         first[key.name] = bytes(top)
