@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey, RSAKey
 from contracts.base.errors import Theirs
 from contracts.wire.jsontext import once
 from security.encryption_keys import DecryptKey, EncryptKey
+from security.errors import BODY_DECRYPTION, BODY_ENCRYPTION_PROFILE, SIGNATURE_ALGORITHM, SIGNATURE_UNKNOWN_KEY
 from security.keys import JOSE, SigningKey, VerifyKey
 
 MEDIA_TYPE: Final = "application/jose"
@@ -98,7 +99,7 @@ class Opener:
         header = _header(_parts(body, 5, "JWE")[0], _JWE_NAMES, "JWE")
         found = self._keys.get(str(header.get("kid")))
         if found is None:  # encrypted for somebody else, or for a key that is gone
-            raise Theirs("body.decryption")
+            raise BODY_DECRYPTION()
         key, algorithm = found
         _expect(header, "alg", algorithm, "JWE")
         _expect(header, "enc", ENC, "JWE")
@@ -107,9 +108,9 @@ class Opener:
         try:
             opened = jwe.decrypt_compact(body, key, registry=_REGISTRY).plaintext
         except Exception:  # whatever the library finds: that one could tell two reasons apart is what must not be
-            raise Theirs("body.decryption") from None
+            raise BODY_DECRYPTION() from None
         if opened is None:
-            raise Theirs("body.decryption")
+            raise BODY_DECRYPTION()
         return opened
 
 
@@ -122,11 +123,9 @@ def verify(jws: bytes, find_key: FindKey, now: float) -> Opened:
         raise _wrong("JWS", '"kid":"…", "cty":"…"')
     key = find_key(key_id)
     if key is None:
-        raise Theirs("signature.unknown-key", key=key_id[:80])
+        raise SIGNATURE_UNKNOWN_KEY(key=key_id[:80])
     if header.get("alg") != JOSE[key.algorithm]:
-        raise Theirs(
-            "signature.algorithm", where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=JOSE[key.algorithm]
-        )
+        raise SIGNATURE_ALGORITHM(where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=JOSE[key.algorithm])
     key.check_time(now)
     key.verify_jose(head + b"." + payload, _decoded(signature))
     return Opened(_decoded(payload), media_type, key, jws)
@@ -183,7 +182,7 @@ def _expect(header: Mapping[str, Any], name: str, value: str, where: str) -> Non
 
 
 def _wrong(where: str, rule: str) -> Theirs:
-    return Theirs("body.encryption-profile", where=where, rule=rule)
+    return BODY_ENCRYPTION_PROFILE(where=where, rule=rule)
 
 
 def _encoded(raw: bytes) -> bytes:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from contracts.base.errors import Policy, Theirs
+from security.errors import KEY_UNACCEPTABLE, SIGNATURE_KEY_EXPIRED, SIGNATURE_KEY_STATUS_UNKNOWN, SIGNATURE_WRONG
 from security.grants.windows import civil
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
@@ -67,21 +67,21 @@ def natural_algorithm(public: object) -> str:
     if isinstance(public, ec.EllipticCurvePublicKey):
         if isinstance(public.curve, ec.SECP256R1):
             return ECDSA_P256
-        raise Theirs("key.unacceptable", rule=f"EC {public.curve.name}")
+        raise KEY_UNACCEPTABLE(rule=f"EC {public.curve.name}")
     if isinstance(public, ed25519.Ed25519PublicKey):
         return ED25519
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < MIN_RSA_BITS:
-            raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {MIN_RSA_BITS}")
+            raise KEY_UNACCEPTABLE(rule=f"RSA {public.key_size} < {MIN_RSA_BITS}")
         return RSA_PKCS1
-    raise Theirs("key.unacceptable", rule=type(public).__name__)
+    raise KEY_UNACCEPTABLE(rule=type(public).__name__)
 
 
 def _chosen(public: object, algorithm: str | None) -> str:
     natural = natural_algorithm(public)
     if algorithm is None or algorithm == natural or (natural == RSA_PKCS1 and algorithm == RSA_PSS):
         return algorithm or natural
-    raise Theirs("key.unacceptable", rule=f"{algorithm} ≠ {natural}")
+    raise KEY_UNACCEPTABLE(rule=f"{algorithm} ≠ {natural}")
 
 
 def load_certificate(certificate: bytes | str) -> x509.Certificate:
@@ -92,7 +92,7 @@ def load_certificate(certificate: bytes | str) -> x509.Certificate:
             return x509.load_pem_x509_certificate(raw)
         return x509.load_der_x509_certificate(raw)
     except UNREADABLE:
-        raise Theirs("key.unacceptable", rule="X.509 PEM/DER") from None
+        raise KEY_UNACCEPTABLE(rule="X.509 PEM/DER") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class VerifyKey:
         try:
             public = parsed.public_key()
         except UNREADABLE:
-            raise Theirs("key.unacceptable", rule="SubjectPublicKeyInfo") from None
+            raise KEY_UNACCEPTABLE(rule="SubjectPublicKeyInfo") from None
         chosen = _chosen(public, algorithm)
         assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
         der = parsed.public_bytes(serialization.Encoding.DER)
@@ -139,11 +139,11 @@ class VerifyKey:
         )
 
     def verify(self, data: bytes, signature: bytes) -> None:
-        """Raises Theirs("signature.wrong") unless this key made `signature` over `data`."""
+        """Raises SIGNATURE_WRONG unless this key made `signature` over `data`."""
         try:
             self._check(signature, data)
         except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+            raise SIGNATURE_WRONG(key=self.key_id) from None
 
     def verify_xml(self, data: bytes, signature: bytes) -> None:
         """As `verify`, for XML-DSig, where an RSA key is always used with PKCS#1 v1.5 and SHA-256."""
@@ -153,7 +153,7 @@ class VerifyKey:
         try:
             _checker(self.public, RSA_PKCS1)(signature, data)
         except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+            raise SIGNATURE_WRONG(key=self.key_id) from None
 
     def verify_jose(self, data: bytes, signature: bytes) -> None:
         """As `verify`, for JWS, where an RSA key is always used as PS256."""
@@ -163,22 +163,17 @@ class VerifyKey:
         try:
             _checker(self.public, _PS256)(signature, data)
         except (InvalidSignature, ValueError):
-            raise Theirs("signature.wrong", key=self.key_id) from None
+            raise SIGNATURE_WRONG(key=self.key_id) from None
 
     def check_time(self, now: float) -> None:
-        """Raises Theirs("signature.key-expired") outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
+        """Raises SIGNATURE_KEY_EXPIRED outside the certificate's validity, Policy where nobody can say any more that it is not revoked."""
         if not self.valid_from <= now <= self.valid_until:
-            raise Theirs(
-                "signature.key-expired",
-                key=self.key_id,
-                valid_from=civil(self.valid_from),
-                valid_until=civil(self.valid_until),
+            raise SIGNATURE_KEY_EXPIRED(
+                key=self.key_id, valid_from=civil(self.valid_from), valid_until=civil(self.valid_until)
             )
         if now >= self.known_until:
-            raise Policy(
-                "signature.key-status-unknown",
-                key=self.key_id,
-                since=civil(self.known_until) if self.known_until else "—",
+            raise SIGNATURE_KEY_STATUS_UNKNOWN(
+                key=self.key_id, since=civil(self.known_until) if self.known_until else "—"
             )
 
 
@@ -209,7 +204,7 @@ class SigningKey:
     ) -> SigningKey:
         private = serialization.load_pem_private_key(private_pem, password)
         if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-            raise Theirs("key.unacceptable", rule=type(private).__name__)
+            raise KEY_UNACCEPTABLE(rule=type(private).__name__)
         return cls.make(key_id, private, certificate, algorithm=algorithm, system=system)
 
     @classmethod
@@ -222,11 +217,11 @@ class SigningKey:
         algorithm: str | None = None,
         system: str = "gateway",
     ) -> SigningKey:
-        """Theirs("key.unacceptable") when the certificate is not this key's."""
+        """KEY_UNACCEPTABLE when the certificate is not this key's."""
         parsed = load_certificate(certificate)
         public = private.public_key()
         if parsed.public_key() != public:
-            raise Theirs("key.unacceptable", rule=f"{key_id}: certificate ≠ private key")
+            raise KEY_UNACCEPTABLE(rule=f"{key_id}: certificate ≠ private key")
         return cls(key_id, _chosen(public, algorithm), parsed.public_bytes(serialization.Encoding.DER), private, system)
 
     @property

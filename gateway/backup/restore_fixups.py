@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
+from gateway.exchange.errors import TRANSFER_IN_DOUBT
 from gateway.exchange.states import Event, State, after
 from gateway.journal import epochs
 from gateway.journal.append import append
@@ -58,10 +59,12 @@ def _doubt(connection: Connection, now: float) -> list[str]:
         connection.execute(
             update(queue)
             .where(queue.c.transfer == id)
-            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+            .values(state="dead", epoch=None, last_failure=TRANSFER_IN_DOUBT.code)
         )
         connection.execute(
-            update(transfer).where(transfer.c.id == id).values(state=state, process=None, failure="transfer.in-doubt")
+            update(transfer)
+            .where(transfer.c.id == id)
+            .values(state=state, process=None, failure=TRANSFER_IN_DOUBT.code)
         )
     return [id for (id,) in rows]
 

@@ -15,8 +15,9 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final, NoReturn, Protocol
 
-from contracts.base.errors import Branch, Failure, Finding, Language, Words
+from contracts.base.errors import Branch, Failure, Finding
 from contracts.base.visible import visible
+from contracts.base.words import Language, Words
 from contracts.wire.jsontext import text_of
 
 

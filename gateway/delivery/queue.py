@@ -15,9 +15,10 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine, Row, Select, case, func, select, update
 
-import gateway.failures  # noqa: F401  (registers the codes)
-from contracts.base.errors import Ours
+from adapters.errors import PROVIDER_DOWN
+from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.delivery.steps import TAKEN_UP
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
@@ -26,7 +27,10 @@ from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
 WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
-AWAY: Final = ("provider.down", "provider.resting")  # the last failures of messages that wait for a system to come back
+AWAY: Final = (
+    PROVIDER_DOWN.code,
+    PROVIDER_RESTING.code,
+)  # the last failures of messages that wait for a system to come back
 _FINAL: Final = {"answered": DONE, "accepted": DONE, "failed": DONE, "dead": DEAD, "in-doubt": DEAD}
 
 
@@ -93,7 +97,7 @@ def check_lease(connection: Connection, lease: Leading) -> None:
         select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()
     ).first()
     if row is None or (row.holder, row.epoch) != (lease.holder, lease.epoch):
-        raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
+        raise AUDIT_LEASE_LOST(name=lease.name, epoch=lease.epoch)
 
 
 def take_due(

@@ -27,14 +27,14 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-import gateway.delivery.failures  # noqa: F401  (registers the codes)
-from adapters.failures import Acted, ProviderFailure, ProviderMissing
+from adapters.errors import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, evidence_of
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.canonical.model import Pattern
 from gateway.delivery import steps
 from gateway.delivery.breaker import Position
-from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
+from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_NO_ENDPOINT, PROVIDER_RESTING
+from gateway.delivery.forwarder import SOONEST, Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Contents, Job, Leading, phase_of, read_contents, take_due
 from gateway.delivery.steps import Step
 from gateway.journal.filelock import FileLock
@@ -44,7 +44,8 @@ from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.vault import binding
 from gateway.vault.classes import Parts, keeping
-from gateway.vault.integrity import TAMPERED, tampered
+from gateway.vault.errors import TRANSFER_TAMPERED
+from gateway.vault.integrity import tampered
 from gateway.vault.vault import Vault
 from security.transparency.entry import Digest, Entry, InDoubt, Note, Outcome, freeze, salted
 
@@ -141,16 +142,14 @@ class Deliverer:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             # Whatever it was, nobody knows whether the message was out.
             acted = Acted.NO if contents is None else Acted.MAYBE
-            write = await self._failed(
-                job, contents, ProviderFailure("delivery.fault", acted=acted, system=job.provider)
-            )
+            write = await self._failed(job, contents, DELIVERY_FAULT(acted=acted, system=job.provider))
         await self._commit(job, write)
 
     async def _forward(self, job: Job, contents: Contents) -> Incoming:
         snapshot = self._registry.snapshot
         provider = snapshot.system(job.provider)
         if provider is None or not provider.active:
-            raise ProviderFailure("provider.no-endpoint", acted=Acted.NO, system=job.provider)
+            raise PROVIDER_NO_ENDPOINT(acted=Acted.NO, system=job.provider)
         compiled = await asyncio.to_thread(self._registry.compiled, job.bundle)
         if compiled.digest != job.bundle:
             raise tampered(job.transfer, "bundle.content")
@@ -193,7 +192,7 @@ class Deliverer:
 
     async def _failed(self, job: Job, contents: Contents | None, failure: Failure) -> Write:
         now, tries = self._clock(), job.tries + 1
-        if failure.code == TAMPERED:
+        if failure.code == TRANSFER_TAMPERED.code:
             return await self._tampered(job, contents, failure, now)
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         out, back = getattr(failure, "evidence_out", b""), getattr(failure, "evidence_in", b"")
@@ -221,7 +220,7 @@ class Deliverer:
                 change=change, log=(entry,), vault=vault, queue=self._queue(job, DEAD, now, tries, failure.code)
             )
         if (
-            failure.code == RESTING
+            failure.type is PROVIDER_RESTING
         ):  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
             return Write(
                 change=self._change(job, steps.PUT_ASIDE),
@@ -235,7 +234,7 @@ class Deliverer:
             )
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, failure.code)
-        code = failure.code if lost else "delivery.given-up"
+        code = failure.code if lost else DELIVERY_GIVEN_UP.code
         entry = self._outcome(job, contents, 502, code, out, back, now)
         vault = self._evidence(job, "", failure, now)
         return self._end(
@@ -250,7 +249,7 @@ class Deliverer:
             Note(
                 job.transfer,
                 now,
-                TAMPERED,
+                TRANSFER_TAMPERED.code,
                 "gateway",
                 {"what": what, "queue": job.provider, "transfer": job.row.provider},
             )
@@ -259,14 +258,26 @@ class Deliverer:
         note = LogRow(job.transfer, phase, frozen.entry, frozen.leaf)
         intent, outcome = await asyncio.to_thread(self._logged, job.transfer)
         if outcome is not None:
-            change = self._change(job, steps.GIVEN_UP, status=failure.status, failure=TAMPERED)
-            return Write(change=change, log=(note,), queue=self._queue(job, DEAD, now, job.tries, TAMPERED))
+            change = self._change(job, steps.GIVEN_UP, status=failure.status, failure=TRANSFER_TAMPERED.code)
+            return Write(
+                change=change, log=(note,), queue=self._queue(job, DEAD, now, job.tries, TRANSFER_TAMPERED.code)
+            )
         provider = intent.value.get("provider") if intent is not None else None
         entry = _row(
-            Outcome(job.transfer, now, failure.status, provider=provider or job.row.provider, failure=TAMPERED)
+            Outcome(
+                job.transfer, now, failure.status, provider=provider or job.row.provider, failure=TRANSFER_TAMPERED.code
+            )
         )
         end = self._end(
-            job, contents, steps.GIVEN_UP, entry, (), now, status=failure.status, failure=TAMPERED, queue=DEAD
+            job,
+            contents,
+            steps.GIVEN_UP,
+            entry,
+            (),
+            now,
+            status=failure.status,
+            failure=TRANSFER_TAMPERED.code,
+            queue=DEAD,
         )
         return end._replace(log=(entry, note))
 

@@ -15,22 +15,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.wire import problems
 from gateway.doors import documents
+from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.health import PATHS
 from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, headers_of, read_body, target_uri
 from gateway.doors.http.channel import identify
 from gateway.doors.http.costly import Reading, Readings
 from gateway.doors.http.costs import BUDGETS, Budgets, is_costly
+from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.limits import Limits
 from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
+from gateway.errors import GATEWAY_FAULT, GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry
@@ -75,7 +77,7 @@ class ExchangeApp:
             return
         except Exception:  # whatever nobody below foresaw: a caller always gets a document with a code
             log.exception("%s: unexpected fault", scope["method"])
-            reply = self._unlogged(Ours("gateway.fault", transfer="–"), scope)
+            reply = self._unlogged(GATEWAY_FAULT(transfer="–"), scope)
         finally:
             self.taken.leave(slot)
         if reply is not None:
@@ -143,7 +145,7 @@ class ExchangeApp:
         ):
             return None
         left = snapshot.held_until - self.clock()
-        return Ours("gateway.restored", retry_after=math.ceil(min(60.0, left))) if left > 0 else None
+        return GATEWAY_RESTORED(retry_after=math.ceil(min(60.0, left))) if left > 0 else None
 
     def _target(self, face: Face, scope: Scope, snapshot: Snapshot) -> tuple[CompiledContract | None, Operation | None]:
         """What an address means; of REST with the operation, which SOAP's body says."""
@@ -206,7 +208,9 @@ class ExchangeApp:
             if early is not None or contract is None:
                 assert early is not None
                 reply = door.render(await self.exchange.refuse(received, snapshot, early))
-                if early.status == LATE or early.code == "limit.cost":  # what is still to come of it is not waited for
+                if (
+                    early.status == LATE or early.code == LIMIT_COST.code
+                ):  # what is still to come of it is not waited for
                     reply.headers["connection"] = "close"
                 return reply
             return door.render(
@@ -215,7 +219,7 @@ class ExchangeApp:
         except Exception:
             # A mistake of ours: the caller gets a code, the log of the process the trace, and neither gets the message.
             log.exception("transfer %s: unexpected fault", received.transfer)
-            fault = Ours("gateway.fault", transfer=received.transfer)
+            fault = GATEWAY_FAULT(transfer=received.transfer)
             return door.render(await self.exchange.refuse(received, snapshot, fault))
         finally:
             if reading is not None:
@@ -242,8 +246,8 @@ class ExchangeApp:
         else:
             allowed = sorted(snapshot.rest_methods(path))
         if allowed:
-            return Theirs("address.method", method=method, path=path, allowed=", ".join(allowed))
-        return Theirs("address.unknown", method=method, path=path, catalogue=f"{self.base}/contracts")
+            return ADDRESS_METHOD(method=method, path=path, allowed=", ".join(allowed))
+        return ADDRESS_UNKNOWN(method=method, path=path, catalogue=f"{self.base}/contracts")
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 
-import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
-from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
+from contracts.base.errors import BRANCHES, TYPES, Failure
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
+from gateway.exchange.errors import TRANSFER_IN_DOUBT
 from gateway.exchange.stages import Authorised, Decoded, Message, Receipt, Requested
 from gateway.exchange.states import State
 from gateway.journal.write import TransferRow
@@ -104,6 +104,5 @@ def receipt_of(transfer: str, text: object) -> Receipt:
 
 def again(code: str, transfer: str) -> Failure:
     """The failure that a transfer ended with, told once more to the caller who repeats it."""
-    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
-    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
-    return branch(kind.code, transfer=transfer)
+    error = TYPES.get(code, TRANSFER_IN_DOUBT)
+    return BRANCHES[error.branch](error, transfer=transfer)

@@ -16,6 +16,7 @@ from gateway.exchange.states import FINAL, State
 from gateway.journal.logged import Logged, entry_of
 from gateway.journal.schema import tables
 from gateway.vault.classes import SALT_PART
+from gateway.vault.errors import VAULT_EXPIRED, VAULT_NOT_FOUND
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
@@ -88,12 +89,12 @@ def _salt(connection: Connection, vault: Vault, row: Row[Any], intent: Logged) -
     try:
         return request_of(connection, vault, row, intent)[0]
     except Ours as failure:
-        if failure.code not in GONE and failure.code != "vault.not-found":
+        if failure.code not in GONE and failure.code != VAULT_NOT_FOUND.code:
             raise
     try:
         return unpack(vault.open(connection, f"{row.id}/{SALT_PART}"))[0]
     except Ours as failure:
-        if failure.code not in GONE and failure.code != "vault.not-found":
+        if failure.code not in GONE and failure.code != VAULT_NOT_FOUND.code:
             raise
     return None
 
@@ -102,7 +103,7 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
     try:
         opened = vault.open_bound(connection, f"{transfer}/answer")
     except Ours as failure:
-        if failure.code not in ("vault.expired", "vault.not-found"):
+        if failure.code not in (VAULT_EXPIRED.code, VAULT_NOT_FOUND.code):
             raise
         return None
     if opened.binding is not None and opened.binding != outcome.leaf:

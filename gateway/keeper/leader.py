@@ -19,9 +19,11 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
+from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log import lease as leases
 from gateway.audit.log.lease import Lease
 from gateway.audit.log.sequencer import Sequencer
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
@@ -167,10 +169,10 @@ class Keeper:
             pass
 
     def _complain(self, what: str, error: Exception) -> None:
-        if isinstance(error, Failure) and error.code == "audit.lease-lost":
+        if isinstance(error, Failure) and error.code == AUDIT_LEASE_LOST.code:
             self.lease = None
             _logger.warning("another keeper leads now")
-        elif isinstance(error, Failure) and error.code == "audit.inconsistent":
+        elif isinstance(error, Failure) and error.code == AUDIT_INCONSISTENT.code:
             _logger.critical("%s: %s", what, error)
         elif isinstance(error, Failure):
             if self._said.get(what) != str(error):  # once as long as it stays the same, not five times a second

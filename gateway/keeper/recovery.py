@@ -26,7 +26,9 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
+from gateway.errors import PROCESS_DIED, PROCESS_SILENT
 from gateway.exchange import entries
+from gateway.exchange.errors import TRANSFER_IN_DOUBT
 from gateway.exchange.states import Event, State, after
 from gateway.journal import processes
 from gateway.journal.append import append
@@ -163,7 +165,7 @@ def _close(connection: Connection, id: str, provider: str, owner: str, reason: s
     if again:
         state = after(state, Event.SAFE_TO_REPEAT)
         insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
-        waiting = {"state": "waiting", "next_at": now, "epoch": None, "last_failure": "transfer.in-doubt"}
+        waiting = {"state": "waiting", "next_at": now, "epoch": None, "last_failure": TRANSFER_IN_DOUBT.code}
         connection.execute(
             insert(queue)
             .values(transfer=id, provider=provider, body_ref=f"{id}/canonical", tries=0, **waiting)
@@ -174,9 +176,9 @@ def _close(connection: Connection, id: str, provider: str, owner: str, reason: s
         connection.execute(
             update(queue)
             .where(queue.c.transfer == id)
-            .values(state="dead", epoch=None, last_failure="transfer.in-doubt")
+            .values(state="dead", epoch=None, last_failure=TRANSFER_IN_DOUBT.code)
         )
-        changes = {"failure": "transfer.in-doubt"}
+        changes = {"failure": TRANSFER_IN_DOUBT.code}
     connection.execute(update(transfer).where(transfer.c.id == id).values(state=state.value, **changes))
 
 
@@ -247,7 +249,7 @@ def _unlogged(connection: Connection, left: Left, now: float) -> list[LogRow]:
         ).scalars()
     }
     owners = _owners(connection, {call.certificate for call in left.calls})
-    failure = "process.silent" if left.silent else "process.died"
+    failure = (PROCESS_SILENT if left.silent else PROCESS_DIED).code
     calls = [call for call in left.calls if call.transfer not in logged]
     rows = [_taken_up(call, left, owners.get(call.certificate), failure, now) for call in calls]
     if (left.trace or left.untold) and own not in logged:

@@ -21,8 +21,8 @@ from typing import Final, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from contracts.base.errors import Ours
 from gateway.keys import hardware
+from gateway.keys.errors import KEYS_MISSING
 from gateway.keys.key_encryption import AtRest, write_secret
 from gateway.settings import Settings
 from security.encryption_keys import DecryptKey
@@ -112,7 +112,7 @@ class Keyring:
         for each in self.generations(name):
             if each.key.exists():
                 return each
-        raise Ours("keys.missing", name=name, folder=self._keys)
+        raise KEYS_MISSING(name=name, folder=self._keys)
 
     @property
     def server_certificate(self) -> Path:

@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from contracts.base import jcs
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Theirs
+from contracts.base.words import Words
+from security.errors import APPROVAL_INVALID, APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, KEY_UNACCEPTABLE
 from security.keys import ECDSA_P256, ED25519, SigningKey, VerifyKey, natural_algorithm
 
 TYPE: Final = "lgsp-approval"
@@ -72,9 +74,9 @@ def load_public(pem: str) -> OfficerKey:
         else:
             public = serialization.load_pem_public_key(raw)
     except ValueError:
-        raise Theirs("key.unacceptable", rule="PEM: PUBLIC KEY / CERTIFICATE") from None
+        raise KEY_UNACCEPTABLE(rule="PEM: PUBLIC KEY / CERTIFICATE") from None
     if natural_algorithm(public) not in _ALGORITHMS:
-        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
+        raise KEY_UNACCEPTABLE(rule="EC P-256, Ed25519")
     assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
     return public
 
@@ -96,9 +98,9 @@ def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | 
     try:
         private = serialization.load_pem_private_key(private_pem, password)
     except (ValueError, TypeError):
-        raise Theirs("key.unacceptable", rule="PEM: PRIVATE KEY") from None
+        raise KEY_UNACCEPTABLE(rule="PEM: PRIVATE KEY") from None
     if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-        raise Theirs("key.unacceptable", rule="EC P-256, Ed25519")
+        raise KEY_UNACCEPTABLE(rule="EC P-256, Ed25519")
     algorithm = natural_algorithm(private.public_key())
     head = _b64(jcs.encode({"alg": _ALGORITHMS[algorithm], "kid": officer, "typ": TYPE}))
     return f"{head}..{_b64(SigningKey(officer, algorithm, b'', private).sign(_input(head, content)))}"
@@ -123,11 +125,11 @@ def holds(content: bytes, signature: str, officer: Officer) -> bool:
 def check(subject: str, content: bytes, proposer: str | None, officer: Officer, signature: str) -> None:
     """`Theirs` for an officer who is not in office or proposed it, and for a signature that is not that officer's over this content."""
     if officer.state != "active":
-        raise Theirs("approval.not-in-office", officer=officer.id, state=officer.state)
+        raise APPROVAL_NOT_IN_OFFICE(officer=officer.id, state=officer.state)
     if officer.id == proposer:
-        raise Theirs("approval.own-proposal", officer=officer.id, subject=subject)
+        raise APPROVAL_OWN_PROPOSAL(officer=officer.id, subject=subject)
     if not holds(content, signature, officer):
-        raise Theirs("approval.invalid", subject=subject, officer=officer.id)
+        raise APPROVAL_INVALID(subject=subject, officer=officer.id)
 
 
 def counted(

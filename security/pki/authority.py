@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from contracts.base.errors import Theirs
+from security.errors import KEY_UNACCEPTABLE
 from security.keys import UNREADABLE, PrivateKey, PublicKey, natural_algorithm
 
 URI: Final = "urn:lgsp:system:"
@@ -80,10 +80,10 @@ class Authority:
     ) -> Authority:
         key = serialization.load_pem_private_key(private, password)
         if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
-            raise Theirs("key.unacceptable", rule=type(key).__name__)
+            raise KEY_UNACCEPTABLE(rule=type(key).__name__)
         own = x509.load_pem_x509_certificate(certificate)
         if own.public_key() != key.public_key():
-            raise Theirs("key.unacceptable", rule="certificate ≠ private key")
+            raise KEY_UNACCEPTABLE(rule="certificate ≠ private key")
         return cls(own, key, tuple(x509.load_pem_x509_certificate(c) for c in above))
 
 
@@ -145,7 +145,7 @@ def issue_encryption(
     _within(days, SIGNING_DAYS)
     is_rsa = isinstance(public, rsa.RSAPublicKey)
     if not is_rsa and not isinstance(public, ec.EllipticCurvePublicKey):
-        raise Theirs("key.unacceptable", rule=f"{type(public).__name__}: RSA, EC P-256")
+        raise KEY_UNACCEPTABLE(rule=f"{type(public).__name__}: RSA, EC P-256")
     names = [x509.UniformResourceIdentifier(URI + system)]
     return _leaf(issuer, system, agency, public, now, days, names, [], _usage(enciphers=is_rsa, agrees=not is_rsa))
 
@@ -172,14 +172,14 @@ def read_request(pem: bytes) -> Requested:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
         if not request.is_signature_valid:
-            raise Theirs("key.unacceptable", rule="PKCS#10 signature")
+            raise KEY_UNACCEPTABLE(rule="PKCS#10 signature")
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
-        raise Theirs("key.unacceptable", rule=f"PKCS#10, subjectAltName {URI}…") from None
+        raise KEY_UNACCEPTABLE(rule=f"PKCS#10, subjectAltName {URI}…") from None
     natural_algorithm(public)
     assert isinstance(public, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey)
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < ISSUED_RSA_BITS:
-        raise Theirs("key.unacceptable", rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
+        raise KEY_UNACCEPTABLE(rule=f"RSA {public.key_size} < {ISSUED_RSA_BITS}")
     hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
     return Requested(_system(names), public, hosts)
 
@@ -191,14 +191,14 @@ def system_of(certificate: x509.Certificate) -> str | None:
     except x509.ExtensionNotFound:
         return None
     except UNREADABLE:
-        raise Theirs("key.unacceptable", rule="X.509 extensions") from None
+        raise KEY_UNACCEPTABLE(rule="X.509 extensions") from None
     return _system(names) if _systems(names) else None
 
 
 def _system(names: x509.SubjectAlternativeName) -> str:
     found = _systems(names)
     if len(found) != 1:
-        raise Theirs("key.unacceptable", rule=f"subjectAltName {URI}… × 1")
+        raise KEY_UNACCEPTABLE(rule=f"subjectAltName {URI}… × 1")
     return found[0]
 
 

@@ -17,9 +17,9 @@ from typing import Final
 
 from lxml import etree
 
-from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
 from contracts.wire.soap import V11, Version
+from security.errors import SIGNATURE_ALGORITHM
 from security.keys import ECDSA_P256, ED25519, SigningKey
 from security.wssec.names import (
     BASE64_BINARY,
@@ -92,9 +92,7 @@ def receipt_block(transfer: str, hashes: Sequence[tuple[str, bytes]], checkpoint
 def _prepared(certificate_der: bytes, algorithm: str) -> tuple[bytes, bytes, bytes]:
     """What is the same for all messages of a key: its token, the Reference to it, and how SignedInfo begins."""
     if algorithm == ED25519:
-        raise Theirs(
-            "signature.algorithm", where="ds:SignatureMethod", algorithm=algorithm, expected="ecdsa-sha256, rsa-sha256"
-        )
+        raise SIGNATURE_ALGORITHM(where="ds:SignatureMethod", algorithm=algorithm, expected="ecdsa-sha256, rsa-sha256")
     token = (
         f'<wsse:BinarySecurityToken xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" EncodingType="{BASE64_BINARY}" ValueType="{X509V3}" wsu:Id="token">'
         f"{base64.b64encode(certificate_der).decode('ascii')}</wsse:BinarySecurityToken>"

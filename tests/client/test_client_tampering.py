@@ -17,16 +17,8 @@ import pytest
 
 from examples.story import World
 from gateway.audit.log.logkey import LogKey
-from gateway.client import (
-    AsyncClient,
-    Identity,
-    LogObjection,
-    NoConnection,
-    NotProven,
-    Refused,
-    RefusedOurs,
-    RefusedTheirs,
-)
+from gateway.client import AsyncClient, Identity, LogObjection, NotProven, Refused, RefusedOurs, RefusedTheirs
+from gateway.client.errors import CLIENT_NO_CONNECTION
 from gateway.client.transport import HttpTransport, RawAnswer
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
@@ -355,7 +347,7 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id(world: World, 
     def lose(answer: RawAnswer) -> RawAnswer:
         if lost[0]:
             lost[0] -= 1
-            raise NoConnection(sent=True, method="POST", url="–", reason="lost")
+            raise CLIENT_NO_CONNECTION(sent=True, method="POST", url="–", reason="lost")
         return answer
 
     relay.lie("/requests", lose)

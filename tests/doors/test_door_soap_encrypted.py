@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from contracts.base.errors import Failure, Theirs
+from contracts.base.errors import Failure
 from contracts.wire.soap import V11, V12, Version, parse_envelope
+from gateway.doors.errors import SOAP_ACTION
 from gateway.doors.soap import SoapDoor
 from gateway.exchange.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from gateway.journal.database import writing
@@ -96,7 +97,7 @@ class Case:
 
     def told(self, who: Authenticated) -> bytes:
         """A refusal that comes later, as it leaves the door."""
-        failure = Theirs("soap.action", got="urn:x", signed="urn:y")
+        failure = SOAP_ACTION(got="urn:x", signed="urn:y")
         return self.door.render(Refused(who.received, failure, Receipt("t-1", refusal=bytes(32)), who)).body
 
 

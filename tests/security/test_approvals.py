@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
-from contracts.base.errors import Theirs, Words
+from contracts.base.errors import Theirs
+from contracts.base.words import Words
 from security.grants.approvals import Approval, Officer, approve, check, counted, holds, load_public, public_pem
 from security.grants.grants import Grant
 from security.pki.authority import private_pem

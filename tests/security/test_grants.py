@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.base.errors import Policy, Words
+from contracts.base.errors import Policy
+from contracts.base.words import Words
 from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
 from security.grants.windows import Hours, Quota
 

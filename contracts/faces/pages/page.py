@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from contracts.base.errors import Language
+from contracts.base.words import Language
 from contracts.canonical.model import Array, Choice, Scalar, Struct, Type, group
 from contracts.canonical.validate import describe
 from contracts.compiled.contract import CompiledContract

@@ -25,9 +25,8 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Router
 
-import gateway.doors.failures  # noqa: F401  (registers the codes)
 from contracts.base import safeyaml
-from contracts.base.errors import Failure, Ours, Theirs
+from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.wire import problems
 from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfers
@@ -41,12 +40,15 @@ from gateway.doors.api.connexion_parts import (
 )
 from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Services
 from gateway.doors.api.validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
+from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN, BODY_MEDIA_TYPE
 from gateway.doors.health import Health, Vitals
 from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
 from gateway.doors.http.channel import identify
 from gateway.doors.http.costs import BUDGETS, estimate, is_costly
+from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.taken_up import TRANSFER
 from gateway.doors.reply import Reply
+from gateway.errors import GATEWAY_FAULT
 from gateway.exchange.stages import Face, Received
 from gateway.registry.snapshot import Snapshot
 
@@ -223,15 +225,12 @@ class _Inner:
         name = scope.get("extensions", {}).get(_ROUTING, {}).get("operation_id")
         handler = self._handlers.get(name) if name else None
         if handler is None:
-            raise Theirs(
-                "address.unknown",
-                method=received.method,
-                path=received.path,
-                catalogue=f"{self._services.settings.base}/contracts",
+            raise ADDRESS_UNKNOWN(
+                method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
             )
         caller: Caller | None = next(iter(scope[_CALLER]), None)
         if caller is None and name in self._proven:
-            raise Ours("gateway.fault", transfer=received.transfer)
+            raise GATEWAY_FAULT(transfer=received.transfer)
         request = ApiRequest(
             received, scope[_SNAPSHOT], scope.get(PARAMS, {}), scope.get(FORM_DATA, {}), caller, scope.get(JSON_DATA)
         )
@@ -298,7 +297,7 @@ class ApiGate:
             reply = await services.refuse(received, snapshot, told, proven[0] if proven else None)
             if received.path in self._oauth:
                 reply = tokens.as_oauth(told, reply)
-            if told.code == "limit.cost":  # its body is not read
+            if told.code == LIMIT_COST.code:  # its body is not read
                 reply.headers["connection"] = "close"
             await send_reply(reply, scope, send)
 
@@ -321,24 +320,19 @@ class ApiGate:
             return trouble
         if isinstance(trouble, HTTPException) and trouble.status_code == 405:
             allowed = (trouble.headers or {}).get("Allow", "GET")
-            return Theirs("address.method", method=received.method, path=received.path, allowed=allowed)
+            return ADDRESS_METHOD(method=received.method, path=received.path, allowed=allowed)
         if isinstance(trouble, HTTPException | ProblemException):
             status = trouble.status_code if isinstance(trouble, HTTPException) else trouble.status
             if status == 415:
-                return Theirs(
-                    "body.media-type",
-                    got=received.headers.get("content-type", "—")[:80],
-                    expected="as the API document says",
+                return BODY_MEDIA_TYPE(
+                    got=received.headers.get("content-type", "—")[:80], expected="as the API document says"
                 )
             if 400 <= status < 500:
-                return Theirs(
-                    "address.unknown",
-                    method=received.method,
-                    path=received.path,
-                    catalogue=f"{self._services.settings.base}/contracts",
+                return ADDRESS_UNKNOWN(
+                    method=received.method, path=received.path, catalogue=f"{self._services.settings.base}/contracts"
                 )
         _log.error("request %s: unexpected fault", received.transfer, exc_info=trouble)
-        return Ours("gateway.fault", transfer=received.transfer)
+        return GATEWAY_FAULT(transfer=received.transfer)
 
     def _received(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Received:
         at = self._services.clock()

@@ -11,11 +11,10 @@ import hashlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from adapters.model import DropFolder, DropRule
-from contracts.base.errors import Ours, Theirs
 from contracts.codecs.cells.codec import CellCodec, Line, shown
 from contracts.mapping.grid import MEDIA_TYPES
+from gateway.doors.files.errors import FILE_NO_OPERATION, FILE_NO_RULE
 from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
@@ -39,14 +38,14 @@ def rule_for(drop: DropFolder, name: str) -> DropRule:
     for rule in drop.rules:
         if fnmatchcase(name.lower(), rule.match.lower()):
             return rule
-    raise Theirs("file.no-rule", name=name, known=", ".join(rule.match for rule in drop.rules))
+    raise FILE_NO_RULE(name=name, known=", ".join(rule.match for rule in drop.rules))
 
 
 def addressed(of: Received, snapshot: Snapshot, rule: DropRule) -> Addressed:
     contract = snapshot.contract(rule.contract)
     operation = contract.contract.operations.get(rule.operation) if contract is not None else None
     if contract is None or operation is None:
-        raise Ours("file.no-operation", contract=rule.contract, operation=rule.operation)
+        raise FILE_NO_OPERATION(contract=rule.contract, operation=rule.operation)
     return Addressed(of, snapshot, contract, operation)
 
 
@@ -76,10 +75,8 @@ class FileDoor:
         operation = addressed.operation
         codec = addressed.contract.formats.get(self.rule.format)
         if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
-            raise Ours(
-                "file.no-operation",
-                contract=self.rule.contract,
-                operation=f"{self.rule.operation} ({self.rule.format})",
+            raise FILE_NO_OPERATION(
+                contract=self.rule.contract, operation=f"{self.rule.operation} ({self.rule.format})"
             )
         return codec.is_list(operation.request)
 

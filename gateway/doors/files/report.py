@@ -15,6 +15,7 @@ from contracts.base.errors import Failure, Finding
 from contracts.base.times import rfc3339
 from contracts.codecs.cells import csvtext
 from contracts.codecs.cells.codec import Line, placed
+from contracts.errors import MESSAGE_INVALID
 from contracts.mapping.grid import Layout
 from contracts.phrases import vietnamese
 from contracts.wire import problems
@@ -157,7 +158,7 @@ def _summary(told: Told) -> tuple[str, ...]:
     """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an empty one."""
     if told.failure is not None:
         vi, en = (told.failure.next(language) for language in ("vi", "en"))
-        if told.failure.code == "message.invalid":
+        if told.failure.code == MESSAGE_INVALID.code:
             vi, en = (
                 "Sửa các chỗ nêu dưới đây rồi thả lại tệp.",
                 "Mend the places named below, then drop the file again.",

@@ -32,6 +32,7 @@ from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.audit.log import lease as leases
 from gateway.audit.log.lease import Lease
+from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
@@ -263,7 +264,7 @@ def _told(undone: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ArithmeticError, ValueError, Failure) as trouble:
-        if isinstance(trouble, Failure) and trouble.code == "audit.lease-lost":
+        if isinstance(trouble, Failure) and trouble.code == AUDIT_LEASE_LOST.code:
             raise
         _logger.error("%s: %s", undone, trouble)
 

@@ -14,7 +14,7 @@ from unittest import mock
 
 from sqlalchemy import Engine, select
 
-from adapters.failures import Acted, ProviderFailure
+from adapters.errors import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.base.ids import new_id
 from contracts.compiled.contract import CompiledContract
