@@ -21,10 +21,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+from contracts.base import phrases
 from contracts.base.words import Language, Words, read
 
 P = ParamSpec("P")
 F = TypeVar("F", bound="Failure", covariant=True)
+_PROSE: Final = frozenset({"expected", "got", "reason", "rule", "what", "why"})
 T = TypeVar("T", bound="ErrorType[..., Failure]")
 
 
@@ -118,13 +120,21 @@ class Failure(Exception):
         return self.type.status
 
     def title(self, language: Language) -> str:
-        return self.type.title.say(language, self.facts)
+        return self._say(self.type.title, language)
 
     def what(self, language: Language) -> str:
-        return self.type.what.say(language, self.facts)
+        return self._say(self.type.what, language)
 
     def next(self, language: Language) -> str:
-        return self.type.next.say(language, self.facts)
+        return self._say(self.type.next, language)
+
+    def _say(self, words: Words, language: Language) -> str:
+        """A fact that is English prose is turned, where its phrase is known."""
+        facts = self.facts
+        if language == "vi":
+            prose = {name: fact for name, fact in facts.items() if name in _PROSE and isinstance(fact, str)}
+            facts = {**facts, **{name: phrases.vietnamese(fact) for name, fact in prose.items()}}
+        return words.say(language, facts)
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.what('en')}"
@@ -171,6 +181,7 @@ class Errors:
 
     def __init__(self, beside: str) -> None:
         self._words: Final = Path(beside).with_name("errors.yaml")
+        phrases.FOLDERS[self._words.parent] = None
 
     def theirs(self, code: str, status: int) -> PlainErrorType[Theirs]:
         return self._add(PlainErrorType(code, status, Theirs, self._words))

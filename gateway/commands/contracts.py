@@ -10,12 +10,12 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
+from contracts.base.phrases import vietnamese
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.phrases import vietnamese
 from contracts.proof.check import Report
 from contracts.proof.check import check as check_folder
 from gateway.commands.output import Exit, emit, fail, finding_json, told

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Any, Final, NoReturn, Protocol
 
 from contracts.base.errors import Branch, Failure, Finding
+from contracts.base.phrases import vietnamese
 from contracts.base.visible import visible
 from contracts.base.words import Language, Words
 from contracts.wire.jsontext import text_of
@@ -131,12 +132,17 @@ def told(found: Finding) -> str:
     return visible(_told(found))
 
 
+def _both(english: str) -> str:
+    turned = vietnamese(english)
+    return english if turned == english else f"{turned} / {english}"
+
+
 def _told(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
-    got = f"; thấy / found: {found.got}" if found.got else ""
-    said = f"{found.rule}: {found.expected}{got}"
+    got = f"; thấy / found: {_both(found.got)}" if found.got else ""
+    said = f"{found.rule}: {_both(found.expected)}{got}"
     of = "" if found.canonical in f"{where} {said}" else f" ({found.canonical})"
     return f"{where}{of}: {said}"
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.base.errors import Failure, Finding
+from contracts.base.phrases import vietnamese
 from contracts.base.times import rfc3339
 from contracts.codecs.cells import csvtext
 from contracts.codecs.cells.codec import Line, placed
 from contracts.errors import MESSAGE_INVALID
 from contracts.mapping.grid import Layout
-from contracts.phrases import vietnamese
 from contracts.wire import problems
 from gateway.exchange.stages import Receipt
 
