@@ -23,11 +23,14 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
 
+from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
 from gateway.audit.search.facts import OUTCOMES, Facts, Logged
 from gateway.audit.search.index import keys_of, watermark, wide, word
 from gateway.journal.schema import tables
+
+_words = WordsFile(__file__)
 
 LOOKS: Final = 10_000  # rows of the index that one page looks at, at most
 RAW_LOOKS: Final = 4_000  # entries that it reads in full, at most
@@ -333,5 +336,5 @@ def _from_cursor(query: Query, text: str) -> _At:
     except (ValueError, TypeError):
         raise AUDIT_BAD_CURSOR(reason="—") from None
     if version != 1 or mark != query.mark or not all(type(each) is int and each >= 0 for each in place):
-        raise AUDIT_BAD_CURSOR(reason="another search / tìm kiếm khác")
+        raise AUDIT_BAD_CURSOR(reason=_words("cursor.other-search"))
     return place
