@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
 
@@ -73,15 +74,15 @@ class ErrorType(Generic[P, F]):
     def __repr__(self) -> str:
         return f"<error {self.code}>"
 
-    @property
+    @cached_property
     def title(self) -> Words:
         return self._words_of("title")
 
-    @property
+    @cached_property
     def what(self) -> Words:
         return self._words_of("what")
 
-    @property
+    @cached_property
     def next(self) -> Words:
         return self._words_of("next")
 
