@@ -116,6 +116,15 @@ def test_a_changed_lock_makes_it_anew_and_the_test_lock_goes_on_top(checkout: Ch
     assert checkout.noted("made ") == 2 and checkout.noted("installed") == 4
 
 
+def test_the_tasks_of_a_checkout_run_in_its_folder(checkout: Checkout) -> None:
+    formatted = checkout.run("fmt")
+    assert [line for line in formatted.stdout.splitlines() if line.startswith("ran")] == [
+        f"ran in {checkout.folder}: -m ruff check --fix .",
+        f"ran in {checkout.folder}: -m ruff format .",
+    ]
+    assert f"ran in {checkout.folder}: tests/pages.py --check" in checkout.run("docs", "--check").stdout
+
+
 def test_two_at_once_make_it_once(checkout: Checkout) -> None:
     env = {"PATH": str(checkout.bin), "HOME": str(checkout.home), "NOTES": str(checkout.notes), "PRETEND_SLOW": "0.7"}
     both = [
