@@ -19,7 +19,7 @@ from examples.story import World
 from gateway.client import Client, Identity
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "bo-cong-cu-khach.md"}
+PAGES = {"en": ROOT / "docs" / "client.md", "vi": ROOT / "docs" / "vi" / "client.md"}
 PLACE = "lgsp-data/identities"
 
 

@@ -16,7 +16,7 @@ from examples.clients.soap import SoapClient
 from examples.standins import base
 
 ROOT = Path(__file__).parents[2]
-GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "tich-hop.md"]
+GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "integrate.md"]
 
 
 def commands(guide: Path) -> list[str]:
