@@ -1,11 +1,11 @@
-"""Makes `gateway/journal/schema.json`: the schema of a database that was only ever migrated. `./lgsp docs` writes it."""
+"""Makes `gateway/journal/schema/schema.json`: the schema of a database that was only ever migrated. `./lgsp docs` writes it."""
 
 import json
 import tempfile
 from importlib import resources
 from pathlib import Path
 
-from gateway.journal.schema import FILE, described
+from gateway.journal.schema.comparison import FILE, described
 from tests.journal import databases
 
 PATH = Path(str(resources.files("gateway.journal") / FILE))

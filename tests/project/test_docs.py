@@ -75,7 +75,9 @@ def test_prose_is_at_most_120_columns_wide(path: Path) -> None:
     wide = [
         f"{path.name}:{number}: {line[:60]}"
         for number, line in _lines(path)
-        if len(line) > WIDTH and not line.lstrip().startswith("|") and " " in _CODE.sub("", _LINK.sub("", line)).strip(" -*.,;:")
+        if len(line) > WIDTH
+        and not line.lstrip().startswith("|")
+        and " " in _CODE.sub("", _LINK.sub("", line)).strip(" -*.,;:")
     ]
     assert not wide
 

@@ -24,7 +24,9 @@ DOCS = ROOT / "docs"
 def test_every_generated_page_is_up_to_date() -> None:
     """In a process of its own: pytest, which lists the attacks, does not like to be called from within."""
     command = [sys.executable, "tests/pages.py", "--check"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -50,10 +52,16 @@ def test_every_setting_is_explained() -> None:
 def test_no_text_names_a_command_that_there_is_not() -> None:
     top: Any = typer.main.get_command(app)
     within = {name: set(getattr(found, "commands", {})) for name, found in top.commands.items()}
-    texts = [path for room in ("gateway", "contracts", "adapters", "security", "examples") for path in (ROOT / room).rglob("*.py")]
+    texts = [
+        path
+        for room in ("gateway", "contracts", "adapters", "security", "examples")
+        for path in (ROOT / room).rglob("*.py")
+    ]
     texts += [*DOCS.rglob("*.md"), *ROOT.glob("README*.md"), *(ROOT / "openapi").glob("*.yaml")]
     for path in texts:
-        for first, second in re.findall(r"(?:`|--|: |[/(] ?)lgsp ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?", path.read_text("utf-8")):
+        for first, second in re.findall(
+            r"(?:`|--|: |[/(] ?)lgsp ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?", path.read_text("utf-8")
+        ):
             assert first in {*within, "test", "fmt", "docs", "and"}, (
                 path,
                 first,
