@@ -3,7 +3,8 @@ and the drawing of the states.
 
 `./lgsp docs` writes them; a test of the project fails when a committed page differs from what this makes.
 
-Invariant: every failure code that any package registers, every field of `Settings` and every command that is not hidden is on its page.
+Invariant: every failure code that any package registers, every field of `Settings` and every command that is not
+hidden is on its page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Makes `gateway/journal/schema/schema.json`: the schema of a database that was only ever migrated. `./lgsp docs` writes it."""
+"""Makes `gateway/journal/schema/schema.json`: the schema of a database that was only ever migrated.
+
+`./lgsp docs` writes it.
+"""
 
 import json
 import tempfile
@@ -8,7 +11,7 @@ from pathlib import Path
 from gateway.journal.schema.comparison import FILE, described
 from tests.journal import databases
 
-PATH = Path(str(resources.files("gateway.journal") / FILE))
+PATH = Path(str(resources.files("gateway.journal.schema") / FILE))
 
 
 def made(kind: str, folder: Path) -> dict[str, str]:
