@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
@@ -88,3 +90,8 @@ def test_the_files_that_the_recipes_name_exist() -> None:
     named = {each for each in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if not each.startswith(("./", "."))}
     chosen = re.compile(r"/[A-Z]{4,}.*")
     assert [each for each in sorted(named) if not (ROOT / chosen.sub("", each)).exists()] == []
+
+
+def test_the_list_of_changes_begins_with_this_version() -> None:
+    versions = re.findall(r"(?m)^## (\S+) \((\d{4}-\d\d-\d\d)\)$", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    assert versions and versions[0][0] == __version__
