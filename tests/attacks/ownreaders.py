@@ -7,8 +7,8 @@ from typing import Final
 OWN: Final[dict[str, tuple[str, ...]]] = {
     "it makes bytes, of our own values or of bytes that were read already": (
         "contracts.importers.samples:skeletons",
-        "contracts.mapping.rows.parts:split",
-        "contracts.mapping.rows.parts:split_list",
+        "contracts.mapping.rows.kinds.split:split",
+        "contracts.mapping.rows.kinds.split:split_list",
         "contracts.wire.soap:plain_envelope",
         "gateway.sample_client.jose:seal",
         "gateway.sample_client.signing:sign_raw",
