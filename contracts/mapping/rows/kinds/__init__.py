@@ -26,7 +26,7 @@ _OPTIONAL: Final = frozenset({"when"}).union(*(kind.optional for kind in KINDS))
 _PARTS: Final = frozenset[str]().union(*(kind.words for kind in KINDS if kind.is_part))
 
 
-def read_row(builder: Builder, words: Any, at: Path) -> None:
+def add_row(builder: Builder, words: Any, at: Path) -> None:
     """One row of a table into the plan."""
     if not isinstance(words, dict) or not set(words) <= _WORDS or not ({"canonical", "here"} & set(words)):
         builder.bad(at, "", "not a row", "table", "canonical, here, and of " + ", ".join(sorted(_WORDS)))
