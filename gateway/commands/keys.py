@@ -206,7 +206,7 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
             Exit.USAGE,
             "which-secret",
             what,
-            "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.",
+            "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md.",
             as_json,
         )
     if new_secret is not None:

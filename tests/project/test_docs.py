@@ -64,6 +64,21 @@ def test_a_page_in_vietnamese_has_the_name_of_the_english_one() -> None:
     assert [path.name for path in (DOCS / "vi").iterdir() if not (DOCS / path.name).exists()] == []
 
 
+def test_a_page_that_the_product_names_exists() -> None:
+    texts = [
+        path
+        for folder in ("gateway", "contracts", "security", "adapters", "deploy")
+        for path in (ROOT / folder).rglob("*")
+    ]
+    named = {
+        page: path.name
+        for path in texts
+        if path.suffix in {".py", ".yaml", ".html", ".service"}
+        for page in re.findall(r"\bdocs/(?:[a-z]+/)?[a-z-]+\.md", path.read_text("utf-8"))
+    }
+    assert {page: name for page, name in named.items() if not (ROOT / page).exists()} == {}
+
+
 def test_a_decision_is_short() -> None:
     for path in (DOCS / "decisions").glob("[0-9]*.md"):
         text = path.read_text("utf-8")
