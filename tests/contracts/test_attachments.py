@@ -8,6 +8,8 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
@@ -32,7 +34,7 @@ def put_back(small: bytes, spool: Spool) -> bytes:
     return b"".join(spool.restore(small))
 
 
-def lifted(lift, raw: bytes) -> tuple[bytes, Spool]:
+def lifted(lift: Callable[[Iterator[bytes], Spool], Iterator[bytes]], raw: bytes) -> tuple[bytes, Spool]:
     spool = Spool(io.BytesIO())
     return lift(io.BytesIO(raw), spool, LIMIT), spool
 
@@ -48,7 +50,7 @@ def lifted(lift, raw: bytes) -> tuple[bytes, Spool]:
     attribute=TEXT,
     wrap=st.sampled_from([0, 64, 76]),
 )
-def test_xml_there_and_back(pieces, attribute, wrap):
+def test_xml_there_and_back(pieces: list[str], attribute: str, wrap: int) -> None:
     def content(piece: str) -> str:
         if piece.startswith("<!--"):
             return piece
@@ -74,14 +76,14 @@ def unwrapped(text: str) -> str:
     values=st.lists(st.one_of(SIZES.map(lambda size: base64.b64encode(data(size)).decode()), st.text(max_size=20)), max_size=5),
     ascii=st.booleans(),
 )
-def test_json_there_and_back(values, ascii):
+def test_json_there_and_back(values: list[str], ascii: bool) -> None:
     raw = json.dumps({f'"\\{n}': value for n, value in enumerate(values)}, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
     small, spool = lifted(lift_json, raw)
     assert len(spool.attachments) == sum(len(value) > LIFT for value in values)
     assert put_back(small, spool) == raw
 
 
-def test_contents_and_digests_are_those_that_came():
+def test_contents_and_digests_are_those_that_came() -> None:
     small, spool = lifted(lift_xml, b"<a><b>" + base64.b64encode(BIG) + b"</b></a>")
     (only,) = spool.attachments
     assert b"".join(spool.contents(only)) == BIG and only.size == len(BIG)
@@ -100,13 +102,13 @@ def test_contents_and_digests_are_those_that_came():
         ("ấ" * LIFT).encode(),
     ],
 )
-def test_what_is_no_base64_from_end_to_end_stays(text):
+def test_what_is_no_base64_from_end_to_end_stays(text: bytes) -> None:
     raw = b"<a>" + text + b"</a>"
     small, spool = lifted(lift_xml, raw)
     assert (small, spool.attachments) == (raw, [])
 
 
-def test_a_sender_cannot_write_a_stand_in():
+def test_a_sender_cannot_write_a_stand_in() -> None:
     _, spool = lifted(lift_xml, b"<a><b>" + base64.b64encode(BIG) + b"</b></a>")
     _, other = lifted(lift_xml, b"<a><b>" + base64.b64encode(BIG) + b"</b></a>")
     forged = b"<a>" + other.stand_in(0) + b"</a>"
@@ -115,14 +117,14 @@ def test_a_sender_cannot_write_a_stand_in():
     assert put_back(beyond, spool) == beyond
 
 
-def test_places_of_stand_ins_are_told():
+def test_places_of_stand_ins_are_told() -> None:
     small, spool = lifted(lift_json, json.dumps({"a": [{"b": base64.b64encode(BIG).decode()}], "c": "x"}).encode())
     found: list[object] = []
     stand_ins_in(json.loads(small), spool, lambda place, attachment: found.append((place, attachment.size)))
     assert found == [(("a", 0, "b"), len(BIG))]
 
 
-def test_doctypes_and_sizes_are_refused():
+def test_doctypes_and_sizes_are_refused() -> None:
     with pytest.raises(Theirs) as caught:
         lifted(lift_xml, b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
     assert caught.value.code == "xml.doctype"
@@ -135,7 +137,7 @@ def test_doctypes_and_sizes_are_refused():
 @pytest.mark.parametrize(
     "raw", [b"<a>", b"", b"\xff", '<?xml version="1.0" encoding="utf-16"?><a>đ</a>'.encode("utf-16"), b'{"a": "', b'"\\']
 )
-def test_what_is_not_well_formed_is_left_to_its_parser(raw):
+def test_what_is_not_well_formed_is_left_to_its_parser(raw: bytes) -> None:
     for lift in (lift_xml, lift_json):
         assert lifted(lift, raw)[0] == raw
 
@@ -161,6 +163,6 @@ with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as file:
 
 
 @pytest.mark.parametrize("form", ["xml", "json"])
-def test_fifty_megabytes_pass_in_little_memory(form):
+def test_fifty_megabytes_pass_in_little_memory(form: Any) -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY, form], capture_output=True, text=True, check=True)
     assert 0 < int(done.stdout) <= 20  # MiB above rest

@@ -8,29 +8,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from security.authority import Authority, KeyType, issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
+from security.authority import KeyType, issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
 from security.encryptkeys import DecryptKey
-from security.keys import SigningKey, VerifyKey
-
-NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
-
-
-@dataclass(frozen=True)
-class Pair:
-    sign: SigningKey
-    verify: VerifyKey
-
-
-@dataclass(frozen=True)
-class House:
-    root: Authority
-    tls: Authority
-    signing: Authority
+from security.keys import SigningKey
+from tests.security.identities import NOW, House, Pair
 
 
 @pytest.fixture(scope="session")
@@ -132,8 +119,8 @@ def modules() -> Path:
 
 
 @pytest.fixture
-def node(modules):
-    def ask(operation, **given):
+def node(modules: Path) -> Callable[..., Any]:
+    def ask(operation: str, **given: Any) -> Any:
         request = json.dumps({"operation": operation, "modules": str(modules), **given})
         done = subprocess.run(["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True)
         answer = json.loads(done.stdout)

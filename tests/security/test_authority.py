@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -12,6 +14,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from contracts.base.errors import Theirs
 from security.authority import (
     Authority,
+    KeyType,
     certificate_pem,
     issue_server,
     issue_signing,
@@ -24,18 +27,30 @@ from security.authority import (
     read_request,
     system_of,
 )
+from tests.security.identities import House
 
 DAY = 86400
 
 
-def extension(certificate, kind):
+def extension(certificate: bytes, kind: type[Any]) -> Any:
     return certificate.extensions.get_extension_for_class(kind)
 
 
-def handshake(tmp_path, house, server_pem, server_key, client_pem, client_key, *, host="localhost", client_chain=b"", server_chain=b""):
+def handshake(
+    tmp_path: Path,
+    house: House,
+    server_pem: bytes,
+    server_key: bytes,
+    client_pem: bytes,
+    client_key: bytes,
+    *,
+    host: str = "localhost",
+    client_chain: bytes = b"",
+    server_chain: bytes = b"",
+) -> str:
     """A TLS 1.3 handshake in memory with mutual certificates and OpenSSL's strict checks (the default from Python 3.13 on)."""
 
-    def context(side, certificate, key, name):
+    def context(side: int, certificate: bytes, key: Any, name: str | None) -> ssl.SSLContext:
         (tmp_path / f"{name}.crt").write_bytes(certificate)
         (tmp_path / f"{name}.key").write_bytes(key)
         made = ssl.SSLContext(side)
@@ -65,7 +80,7 @@ def handshake(tmp_path, house, server_pem, server_key, client_pem, client_key, *
 
 
 @pytest.fixture
-def live():
+def live() -> House:
     """A house whose certificates are valid at the real time, for OpenSSL reads the clock itself."""
     import time
     from types import SimpleNamespace
@@ -76,7 +91,7 @@ def live():
 
 
 @pytest.mark.parametrize("kind", ["P-256", "RSA-3072"])
-def test_mutual_tls_under_strict_checks(tmp_path, live, kind):
+def test_mutual_tls_under_strict_checks(tmp_path: Path, live: Any, kind: KeyType) -> None:
     server, client = new_private(kind), new_private()
     server_pem = issue_server(live.tls, server.public_key(), ["localhost", "127.0.0.1"], live.now)
     client_pem = issue_tls(live.tls, "canh-bao", client.public_key(), live.now)
@@ -98,7 +113,7 @@ def test_mutual_tls_under_strict_checks(tmp_path, live, kind):
 
 
 @pytest.mark.parametrize("case", ["signing certificate", "other root", "expired", "other host", "client as server"])
-def test_handshakes_that_must_fail(tmp_path, live, case):
+def test_handshakes_that_must_fail(tmp_path: Path, live: Any, case: str) -> None:
     server, client = new_private(), new_private()
     server_pem = issue_server(live.tls, server.public_key(), ["localhost"], live.now)
     client_pem, chain, host = issue_tls(live.tls, "s", client.public_key(), live.now), live.tls.chain_pem, "localhost"
@@ -127,7 +142,7 @@ def test_handshakes_that_must_fail(tmp_path, live, case):
         )
 
 
-def test_another_implementation_verifies_the_chain(house, now):
+def test_another_implementation_verifies_the_chain(house: House, now: float) -> None:
     from datetime import UTC, datetime
 
     leaf = x509.load_pem_x509_certificate(issue_tls(house.tls, "canh-bao", new_private().public_key(), now))
@@ -136,7 +151,7 @@ def test_another_implementation_verifies_the_chain(house, now):
     assert [c.subject for c in found.chain] == [leaf.subject, house.tls.certificate.subject, house.root.certificate.subject]
 
 
-def test_what_stands_in_the_certificates(house, now):
+def test_what_stands_in_the_certificates(house: House, now: float) -> None:
     public = new_private().public_key()
     tls = x509.load_pem_x509_certificate(issue_tls(house.tls, "do-thi", public, now, hosts=["do-thi.vn", "10.0.0.7"], agency="H14.3"))
     signing = x509.load_pem_x509_certificate(issue_signing(house.signing, "do-thi", public, now, agency="H14.3"))
@@ -159,7 +174,7 @@ def test_what_stands_in_the_certificates(house, now):
         assert extension(certificate, x509.KeyUsage).critical
 
 
-def test_limits_of_life(house, now):
+def test_limits_of_life(house: House, now: float) -> None:
     public = new_private().public_key()
     for issue, issuer, most in ((issue_tls, house.tls, 90), (issue_signing, house.signing, 365)):
         certificate = x509.load_pem_x509_certificate(issue(issuer, "s", public, now))
@@ -173,7 +188,7 @@ def test_limits_of_life(house, now):
     assert certificate.not_valid_after_utc == short.certificate.not_valid_after_utc
 
 
-def test_requests(house, now):
+def test_requests(house: House, now: float) -> None:
     private = new_private()
     pem = make_request("y-te", private)
     assert read_request(pem) == ("y-te", private.public_key(), ())
@@ -189,7 +204,7 @@ def test_requests(house, now):
         )
 
 
-def test_there_and_back_as_pem(house):
+def test_there_and_back_as_pem(house: House) -> None:
     again = Authority.from_pem(house.tls.pem, house.tls.private_pem(b"secret"), [house.root.pem], b"secret")
     assert again.certificate == house.tls.certificate and again.above == house.tls.above
     assert again.chain_pem == house.tls.pem, "the root is not sent along"
@@ -199,6 +214,6 @@ def test_there_and_back_as_pem(house):
         Authority.from_pem(house.root.pem, house.tls.private_pem())
 
 
-def test_certificates_that_name_no_system(house):
+def test_certificates_that_name_no_system(house: House) -> None:
     assert system_of(house.root.certificate) is None
     assert certificate_pem(house.root.certificate) == house.root.pem

@@ -31,7 +31,7 @@ PUBLIC = PRIVATE.public_key()
 POINT = Checkpoint("log.example.vn/lgsp", 123456, hashlib.sha256(b"root").digest())
 
 
-def test_the_form_is_that_of_c2sp():
+def test_the_form_is_that_of_c2sp() -> None:
     note = sign(POINT, PRIVATE, NAME)
     text, _, signature = note.partition("\n\n")
     assert text.split("\n") == [NAME, "123456", base64.b64encode(POINT.root).decode()]
@@ -43,7 +43,7 @@ def test_the_form_is_that_of_c2sp():
     assert vkey(NAME, PUBLIC) == f"{NAME}+{key_hash.hex()}+{base64.b64encode(bytes([1]) + PUBLIC.public_bytes_raw()).decode()}"
 
 
-def test_fixed_vector():
+def test_fixed_vector() -> None:
     """Ed25519 is deterministic, so the whole note of this key is fixed for ever."""
     note = sign(POINT, PRIVATE, NAME)
     assert hashlib.sha256(note.encode()).hexdigest() == VECTOR
@@ -54,7 +54,7 @@ VKEY = "log.example.vn/lgsp+94a13866+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG
 VECTOR = "fcdd2fb230b2492b5b42495d0f3e694b827db3c0d83f70eb57f6bb4899d4923c"
 
 
-def test_verify_and_read_back():
+def test_verify_and_read_back() -> None:
     note = sign(POINT, PRIVATE, NAME)
     assert verify(note, vkey(NAME, PUBLIC)) == POINT
     assert verify(note, NoteKey.make(NAME, PUBLIC), origin=NAME) == POINT
@@ -64,7 +64,7 @@ def test_verify_and_read_back():
     assert verify(sign(extended, PRIVATE, NAME), vkey(NAME, PUBLIC)) == extended
 
 
-def test_signatures_of_witnesses_are_passed_over():
+def test_signatures_of_witnesses_are_passed_over() -> None:
     note = sign(POINT, PRIVATE, NAME)
     other = Ed25519PrivateKey.generate()
     witness = sign_text(POINT.text(), other, "witness.example").partition("\n\n")[2]
@@ -99,7 +99,7 @@ LINE = NOTE.partition("\n\n")[2]
         "\n" + NOTE,
     ],
 )
-def test_notes_that_must_not_pass(note):
+def test_notes_that_must_not_pass(note: str) -> None:
     with pytest.raises(NoteError):
         verify(note, vkey(NAME, PUBLIC))
 
@@ -118,7 +118,7 @@ def test_notes_that_must_not_pass(note):
         "a\n1 \n" + "A" * 43 + "=\n",
     ],
 )
-def test_checkpoints_that_are_none(text):
+def test_checkpoints_that_are_none(text: str) -> None:
     with pytest.raises(NoteError):
         Checkpoint.from_text(text)
 
@@ -134,19 +134,19 @@ def test_checkpoints_that_are_none(text):
         Checkpoint("a", 1, bytes(32), ("x\ny",)),
     ],
 )
-def test_checkpoints_that_cannot_be_written(bad):
+def test_checkpoints_that_cannot_be_written(bad: Checkpoint) -> None:
     with pytest.raises(NoteError):
         sign(bad, PRIVATE, NAME)
 
 
 @given(st.text(max_size=300))
-def test_rubbish_is_refused(text):
+def test_rubbish_is_refused(text: str) -> None:
     for call in (lambda: open_note(text, vkey(NAME, PUBLIC)), lambda: NoteKey.from_text(text), lambda: LogProof.from_text(text)):
         with pytest.raises(NoteError):
             call()
 
 
-def test_key_texts():
+def test_key_texts() -> None:
     assert NoteKey.from_text(vkey(NAME, PUBLIC) + "\n").raw == PUBLIC.public_bytes_raw()
     name, private = private_from_text(private_text(NAME, PRIVATE))
     assert (name, private.private_bytes_raw()) == (NAME, PRIVATE.private_bytes_raw())
@@ -170,13 +170,13 @@ def test_key_texts():
             vkey(name, PUBLIC)
 
 
-def test_texts_that_cannot_be_notes():
+def test_texts_that_cannot_be_notes() -> None:
     for text in ("no newline", "a\x00\n", "a\r\n"):
         with pytest.raises(NoteError):
             sign_text(text, PRIVATE, NAME)
 
 
-def test_proofs_in_both_forms():
+def test_proofs_in_both_forms() -> None:
     hashes = (bytes(32), b"\x01" * 32)
     with_header, without = proof_text(7, hashes, NOTE), proof_text(7, hashes, NOTE, header=False)
     assert with_header == "c2sp.org/tlog-proof@v1\n" + without

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from contracts.base.errors import Theirs
 from security.authority import (
     Authority,
+    KeyType,
     certificate_pem,
     issue_encryption,
     issue_signing,
@@ -34,7 +36,7 @@ def issuer() -> Authority:
 
 
 @pytest.mark.parametrize(("kind", "usage"), [("RSA-3072", "key_encipherment"), ("P-256", "key_agreement")])
-def test_an_encryption_certificate_does_nothing_else(issuer: Authority, kind, usage) -> None:
+def test_an_encryption_certificate_does_nothing_else(issuer: Authority, kind: KeyType, usage: str) -> None:
     private = new_private(kind)
     pem = issue_encryption(issuer, "mot-cua", private.public_key(), NOW)
     found = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(x509.KeyUsage).value
@@ -78,7 +80,7 @@ def test_an_outside_certificate_without_key_usage_is_taken() -> None:
 
 
 def test_the_newest_in_time_is_used(issuer: Authority) -> None:
-    def key(number: int, since: float, kind="P-256") -> EncryptKey:
+    def key(number: int, since: float, kind: KeyType = "P-256") -> EncryptKey:
         return EncryptKey.from_certificate(
             f"x.encrypt-{number}", "x", issue_encryption(issuer, "x", new_private(kind).public_key(), since, days=30)
         )
@@ -90,7 +92,7 @@ def test_the_newest_in_time_is_used(issuer: Authority) -> None:
     assert newest((), NOW) is None
 
 
-def _self_signed(private) -> bytes:
+def _self_signed(private: Any) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     start = datetime.fromtimestamp(NOW, UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(1)

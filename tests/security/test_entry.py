@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ INTENT = Intent(
 )
 
 
-def test_an_intent_to_the_byte():
+def test_an_intent_to_the_byte() -> None:
     frozen = freeze(INTENT)
     assert frozen.entry.decode() == (
         '{"at":"2026-11-24T07:00:00.250Z","bundle":"sha256:00",'
@@ -44,7 +45,7 @@ def test_an_intent_to_the_byte():
     assert (frozen.transfer, frozen.phase, frozen.leaf) == ("t-1", "intent", leaf_hash(frozen.entry))
 
 
-def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_where_that_is_one():
+def test_an_intent_names_every_grant_that_let_it_through_and_keeps_its_bytes_where_that_is_one() -> None:
     assert freeze(INTENT._replace(also=())) == freeze(INTENT)
     several = freeze(INTENT._replace(also=("g-3", "g-2")))
     assert several.entry == freeze(INTENT).entry.replace(b'"at":', b'"also":["g-3","g-2"],"at":', 1)
@@ -71,7 +72,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("entry", "phase", "names"), OTHERS)
-def test_the_other_kinds(entry, phase, names):
+def test_the_other_kinds(entry: Any, phase: str, names: Any) -> None:
     frozen = freeze(entry)
     value = json.loads(frozen.entry)
     assert frozen.phase == phase
@@ -81,7 +82,7 @@ def test_the_other_kinds(entry, phase, names):
     assert frozen.leaf == leaf_hash(frozen.entry)
 
 
-def test_equal_entries_have_equal_bytes_and_every_difference_shows():
+def test_equal_entries_have_equal_bytes_and_every_difference_shows() -> None:
     assert freeze(INTENT) == freeze(INTENT._replace())
     for change in (
         {"at": AT + 0.001},
@@ -94,7 +95,7 @@ def test_equal_entries_have_equal_bytes_and_every_difference_shows():
 
 
 @given(text=st.text(max_size=30), status=st.integers(0, 999))
-def test_any_text_is_canonical(text, status):
+def test_any_text_is_canonical(text: str, status: int) -> None:
     """Also where the faster encoder is used: the bytes are RFC 8785's, and what UTF-8 cannot hold is refused."""
     entry = Refusal("t", AT, text, text, status, caller=Caller(text, text), message=text)
     frozen = freeze(entry)
@@ -104,7 +105,7 @@ def test_any_text_is_canonical(text, status):
 
 
 @given(text=st.text(max_size=30), absent=st.sets(st.integers(0, 5)), status=st.integers(0, 999))
-def test_what_is_written_out_is_canonical_too(text, absent, status):
+def test_what_is_written_out_is_canonical_too(text: str, absent: set[int], status: int) -> None:
     some = [None if number in absent else text for number in range(3)]
     digests = [None if number + 3 in absent else Digest(b"\xab" * 32, status) for number in range(3)]
     intent = Intent(text, AT, text, Caller(text, text, some[0], some[1]), text, text, text, text, text, some[2], DIGEST)
@@ -124,7 +125,7 @@ def test_what_is_written_out_is_canonical_too(text, absent, status):
         freeze(intent._replace(door="\ud800"))
 
 
-def test_digests_cannot_be_guessed_without_the_salt():
+def test_digests_cannot_be_guessed_without_the_salt() -> None:
     salt = bytes(range(16))
     assert salted(salt, b"0912345678") == Digest(hashlib.sha256(salt + b"0912345678").digest(), 10)
     assert salted(bytes(16), b"0912345678") != salted(salt, b"0912345678")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import http_sf
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +14,7 @@ from security.fields import FieldError, InnerList, Item, Token, parse_dictionary
 ALPHABET = 'ab1=;,()": \t-.?:*/\\AZ09+_@\x00é'
 
 
-def plain(member):
+def plain(member: Any) -> Any:
     if isinstance(member, InnerList):
         return [(_value(i.value), {k: _value(v) for k, v in i.params.items()}) for i in member.items], {
             k: _value(v) for k, v in member.params.items()
@@ -20,11 +22,11 @@ def plain(member):
     return _value(member.value), {k: _value(v) for k, v in member.params.items()}
 
 
-def _value(value):
+def _value(value: Any) -> Any:
     return ("token", str(value)) if isinstance(value, Token | http_sf.Token) else value
 
 
-def theirs(text):
+def theirs(text: str) -> Any:
     return {
         key: (
             value if not isinstance(value, list) else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
@@ -41,7 +43,7 @@ def theirs(text):
 @example('sig1=("@method" "a";req;key="x");created=1;tag="t"')
 @example('a=("x");n="q\\"uo\\\\te", b=:AAAA:, c, d=?0;p=tok/en, e=-1.50')
 @example('sig1=("@method" "@target-uri");created=10;keyid="a b"')
-def test_what_we_read_others_read_alike(text):
+def test_what_we_read_others_read_alike(text: str) -> None:
     try:
         ours = parse_dictionary(text)
     except FieldError:
@@ -53,7 +55,7 @@ def test_what_we_read_others_read_alike(text):
     assert http_sf.ser(http_sf.parse(text.encode(), tltype="dictionary")) == _compact(ours)
 
 
-def _compact(members):
+def _compact(members: Any) -> str:
     parts = []
     for key, member in members.items():
         true = isinstance(member, Item) and member.value is True
@@ -81,19 +83,19 @@ def _compact(members):
         "a =1",
     ],
 )
-def test_refused(text):
+def test_refused(text: str) -> None:
     with pytest.raises(FieldError):
         parse_dictionary(text)
 
 
-def test_the_fast_way_and_the_general_way_agree():
+def test_the_fast_way_and_the_general_way_agree() -> None:
     usual = 'sig1=("@method" "content-type");created=1795503600;nonce="ab c";keyid="k"'
     general = usual.replace(";created", "; created")  # a space that is allowed, and that only the general way reads
     assert parse_dictionary(usual) == parse_dictionary(general)
     assert parse_dictionary(general)["sig1"].text == usual.removeprefix("sig1=")
 
 
-def test_writing():
+def test_writing() -> None:
     assert serialise_bytes(b"\x00\xff") == ":AP8=:"
     assert serialise_string('a"b\\c') == '"a\\"b\\\\c"'
     with pytest.raises(FieldError):

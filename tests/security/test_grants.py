@@ -7,6 +7,7 @@ import json
 import random
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from contracts.base.errors import Policy, Words
 from security.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
 from security.windows import Hours, Quota
+from tests.security.identities import Pair
 
 NOW = 1000.0  # a Thursday, 07:16 in Vietnam
 GOOD = Grant(
@@ -35,7 +37,7 @@ OPEN, CLOSED = Hours(("thu",), "07:00", "17:30"), Hours(("thu", "fri"), "08:00",
 CENTRE = Words("Trung tâm, ĐT 0206", "the centre, tel. 0206")
 
 
-def test_allowed_through_a_grant_that_is_named():
+def test_allowed_through_a_grant_that_is_named() -> None:
     assert decide([GOOD], ASK, NOW) == Decision(True, Reason.GRANTED, GOOD, (("*", "!responsible"),), through=(GOOD,))
 
 
@@ -65,21 +67,21 @@ def test_allowed_through_a_grant_that_is_named():
         ({"denies": True, "state": "suspended"}, Reason.NO_GRANT),
     ],
 )
-def test_each_reason(change, reason):
+def test_each_reason(change: dict[str, Any], reason: Reason) -> None:
     decision = decide([replace(GOOD, **change)], ASK, NOW)
     assert decision.reason is reason
     assert decision.allowed is (reason is Reason.GRANTED)
     assert (decision.nearest is None) is (reason in (Reason.GRANTED, Reason.NO_GRANT))
 
 
-def test_the_nearest_miss_is_told():
+def test_the_nearest_miss_is_told() -> None:
     misses = [replace(GOOD, id="a", contract="x/v1"), replace(GOOD, id="b", valid_until=10.0), replace(GOOD, id="c", operations=("other",))]
     for order in itertools.permutations(misses):
         decision = decide(order, ASK, NOW)
         assert (decision.reason, decision.nearest.id) == (Reason.EXPIRED, "b")
 
 
-def test_who_decides_among_several_and_what_is_seen():
+def test_who_decides_among_several_and_what_is_seen() -> None:
     role = replace(GOOD, id="r", agency=None, role="department", fields=("*",), valid_from=500.0)
     older, newer = replace(GOOD, id="o", valid_from=1.0), replace(GOOD, id="n", valid_from=2.0)
     for order in itertools.permutations([role, older, newer]):
@@ -106,22 +108,22 @@ grants = st.builds(
 )
 
 
-def fits(row):
+def fits(row: Any) -> bool:
     mine = row.agency == ASK.agency or row.role in ASK.roles
     return mine and row.contract == ASK.contract and bool({"getValue", "*"} & set(row.operations))
 
 
-def in_force(row):
+def in_force(row: Any) -> bool:
     open_now = row.hours is None or row.hours == OPEN
     return fits(row) and row.valid_from <= NOW < row.valid_until and row.state == "active" and open_now
 
 
-def permits(row):
+def permits(row: Any) -> bool:
     return not row.denies and in_force(row) and len(set(row.approved_by)) >= 2
 
 
 @given(st.lists(grants, max_size=6))
-def test_the_decision_in_other_words(rows):
+def test_the_decision_in_other_words(rows: list[Any]) -> None:
     """Default deny, denials win: allowed exactly when some row allows by itself and no row in force forbids. The order of rows means nothing."""
     forbidden = any(row.denies and in_force(row) for row in rows)
     decision = decide(rows, ASK, NOW)
@@ -133,7 +135,7 @@ def test_the_decision_in_other_words(rows):
 
 
 @given(st.lists(grants, min_size=1, max_size=6), st.data())
-def test_a_permission_less_never_allows_more_nor_shows_more(rows, data):
+def test_a_permission_less_never_allows_more_nor_shows_more(rows: list[Any], data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(rows) - 1))
     if rows[number].denies:
         return
@@ -146,14 +148,14 @@ sets = st.lists(grants, max_size=6, unique_by=lambda row: row.id)
 used_up = st.sets(st.sampled_from("abc"))
 
 
-def decided(rows, used):
+def decided(rows: list[Any], used: Any) -> Any:
     """As the exchange decides where the quotas of these grants are used up."""
     decision = decide(rows, ASK, NOW)
     return decision.without({grant.id for grant in decision.limited if grant.id in used})
 
 
 @given(sets, used_up)
-def test_a_used_up_grant_is_as_if_it_were_not_there(rows, used):
+def test_a_used_up_grant_is_as_if_it_were_not_there(rows: list[Any], used: Any) -> None:
     left = [row for row in rows if row.denies or row.quota is None or row.id not in used]
     anew, decision = decide(left, ASK, NOW), decided(rows, used)
     assert (decision is not None) is anew.allowed
@@ -161,7 +163,7 @@ def test_a_used_up_grant_is_as_if_it_were_not_there(rows, used):
 
 
 @given(sets, used_up, st.data())
-def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(rows, used, data):
+def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(rows: list[Any], used: Any, data: st.DataObject) -> None:
     gone = data.draw(st.sampled_from(rows)) if rows else None
     if gone is None or gone.denies:
         return
@@ -170,13 +172,13 @@ def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(
 
 
 @given(sets, used_up, used_up)
-def test_the_more_is_used_up_the_less_is_allowed_and_shown(rows, one, other):
+def test_the_more_is_used_up_the_less_is_allowed_and_shown(rows: list[Any], one: Any, other: Pair) -> None:
     less, more = decided(rows, one), decided(rows, one | other)
     assert more is None or less is not None and set(more.views) <= set(less.views)
 
 
 @given(st.lists(grants, max_size=6))
-def test_every_grant_that_lets_a_call_through_and_has_a_quota_counts(rows):
+def test_every_grant_that_lets_a_call_through_and_has_a_quota_counts(rows: list[Any]) -> None:
     decision = decide(rows, ASK, NOW)
     assert set(decision.through) == ({row for row in rows if permits(row)} if decision.allowed else set())
     assert decision.limited == tuple(row for row in decision.through if row.quota is not None)
@@ -184,15 +186,15 @@ def test_every_grant_that_lets_a_call_through_and_has_a_quota_counts(rows):
 
 
 @given(st.lists(grants, max_size=6), grants)
-def test_a_denial_more_never_allows_more(rows, row):
+def test_a_denial_more_never_allows_more(rows: list[Any], row: Any) -> None:
     assert decide([*rows, replace(row, denies=True)], ASK, NOW).allowed <= decide(rows, ASK, NOW).allowed
 
 
 @given(st.lists(grants, max_size=6))
-def test_the_nearest_miss_is_the_one_that_needs_least(rows):
+def test_the_nearest_miss_is_the_one_that_needs_least(rows: list[Any]) -> None:
     """Steps towards being allowed, in the order in which they are asked for; no row of the caller got further than the one that is named."""
 
-    def steps(row):
+    def steps(row: Any) -> Any:
         lives, known = NOW < row.valid_until, row.contract == ASK.contract
         asked = [known, fits(row), lives, row.valid_from <= NOW, row.state == "active", len(set(row.approved_by)) >= 2]
         return list(itertools.takewhile(bool, asked))
@@ -207,7 +209,7 @@ def test_the_nearest_miss_is_the_one_that_needs_least(rows):
 
 
 @given(st.lists(grants, max_size=5), st.lists(st.floats(0, 3000), min_size=1, max_size=6))
-def test_what_is_kept_is_what_would_be_decided_anew(rows, times):
+def test_what_is_kept_is_what_would_be_decided_anew(rows: list[Any], times: list[float]) -> None:
     """A decision is kept until one of its grants begins or ends; asked at any times in any order it is as if it had never been kept."""
     mine = [row for row in rows if row.agency == ASK.agency or row.role in ASK.roles]
     held = Held.of(mine)
@@ -215,13 +217,13 @@ def test_what_is_kept_is_what_would_be_decided_anew(rows, times):
         assert held.decide("indicator/v1", "getValue", now) == Held.of(mine).decide("indicator/v1", "getValue", now)
 
 
-def test_a_thousand_grants_cost_what_one_costs():
+def test_a_thousand_grants_cost_what_one_costs() -> None:
     many = [
         replace(GOOD, id=f"g{n}", valid_from=float(n % 900), contract=f"c{n % 40}/v1", hours=OPEN if n % 3 else None) for n in range(1000)
     ]
     random.Random(7).shuffle(many)
 
-    def seconds(held):
+    def seconds(held: Any) -> Any:
         best = 9.9
         for _ in range(5):
             start = time.perf_counter()
@@ -234,7 +236,7 @@ def test_a_thousand_grants_cost_what_one_costs():
 
 
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.GRANTED])
-def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
+def test_a_refusal_names_contract_operation_and_whom_to_ask(reason: Reason) -> None:
     nearest = None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
     notice = {"reason": Words("đang rà soát", "under review"), "since": "2026-11-24", "until": ""}
     failure = refusal(Decision(False, reason, nearest=nearest), ASK, CENTRE, NOW, notice)
@@ -245,20 +247,20 @@ def test_a_refusal_names_contract_operation_and_whom_to_ask(reason):
     assert (failure.retry_after is not None) is (reason is Reason.OUT_OF_HOURS)
 
 
-def test_out_of_hours_says_when_it_opens():
+def test_out_of_hours_says_when_it_opens() -> None:
     closed = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED, valid_until=9e9)), ASK, CENTRE, NOW)
     assert closed.retry_after == 3600 - 1000 and "1970-01-01T08:00+07:00" in closed.what("vi")
     over = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED)), ASK, CENTRE, NOW)
     assert over.retry_after is None, "the grant ends before it would open"
 
 
-def test_a_full_quota_says_when_the_next_count_begins():
+def test_a_full_quota_says_when_the_next_count_begins() -> None:
     failure = quota_refusal(replace(GOOD, quota=Quota(5, "minute")), ASK, CENTRE, NOW)
     assert (failure.code, failure.status, failure.retry_after) == ("access.quota", 429, 20)
     assert "5" in failure.what("en") and failure.facts["left"] == 0
 
 
-def test_json_there_and_back():
+def test_json_there_and_back() -> None:
     full = replace(GOOD, hours=OPEN, quota=Quota(10, "day"), proposed_by="an", edition=2, denies=True)
     for grant in (GOOD, full):
         content = json.loads(grant.canonical())
@@ -291,7 +293,7 @@ def test_json_there_and_back():
         Grant.from_json({k: v for k, v in whole.items() if k != "purpose"})
 
 
-def test_the_digest_is_of_the_content_alone():
+def test_the_digest_is_of_the_content_alone() -> None:
     assert digest(replace(GOOD, approved_by=(), state="suspended").canonical()) == digest(GOOD.canonical())
     for change in (
         {"fields": ("*",)},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,32 +14,36 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Theirs
 from security.httpsig import HttpRequest, check_content_digest, content_digest, sign_request, sign_response, verify_request, verify_response
+from security.keys import VerifyKey
+from tests.security.identities import Pair
 
 URI = "https://gw.example.vn/incident-alert/v1/alerts"
 BODY = b'{"identifier":"a"}'
 
 
-def finder(*pairs):
+def finder(*pairs: Pair) -> Callable[[str], VerifyKey | None]:
     keys = {p.verify.key_id: p.verify for p in pairs}
     return keys.get
 
 
-def post(**more):
+def post(**more: Any) -> HttpRequest:
     headers = {"authorization": "Bearer abc", "content-type": "application/json", "idempotency-key": '"m-1"', **more}
     return HttpRequest("POST", URI, headers, BODY)
 
 
-def signed(pair, now, request=None, **kw):
+def signed(pair: Pair, now: float, request: HttpRequest | None = None, **kw: Any) -> HttpRequest:
     request = request or post()
     return request._replace(headers={**request.headers, **sign_request(request, pair.sign, now, **kw)})
 
 
-def with_headers(request, **changes):
+def with_headers(request: HttpRequest, **changes: Any) -> HttpRequest:
     headers = {**request.headers, **{k.replace("_", "-"): v for k, v in changes.items()}}
     return request._replace(headers={k: v for k, v in headers.items() if v is not None})
 
 
-def hand_signed(pair, components, params, request, label="sig1", lines=None):
+def hand_signed(
+    pair: Pair, components: list[str], params: str, request: HttpRequest, label: str = "sig1", lines: list[str] | None = None
+) -> HttpRequest:
     """A signature made by hand, so that any component list and parameters can be tried."""
     values = {"@method": request.method, "@target-uri": request.target_uri, **request.headers}
     covered = " ".join(f'"{c}"' for c in components)
@@ -52,23 +58,23 @@ ALL = ["@method", "@target-uri", "authorization", "content-type", "content-diges
 NONCE = 'nonce="MTIzNDU2Nzg5MGFiY2RlZg"'
 
 
-def params(now, keyid="canh-bao.sign-1", *, life=60, **more):
+def params(now: float, keyid: str = "canh-bao.sign-1", *, life: int = 60, **more: Any) -> str:
     text = f';created={int(now)};expires={int(now) + life};{NONCE};keyid="{keyid}";tag="lgsp-request"'
     return text + "".join(f";{k}={v}" for k, v in more.items())
 
 
-def digested():
+def digested() -> HttpRequest:
     return with_headers(post(), content_digest=content_digest(BODY))
 
 
-def code(call, *args, **kw):
+def code(call: Callable[..., object], *args: Any, **kw: Any) -> Theirs:
     with pytest.raises(Theirs) as caught:
         call(*args, **kw)
     return caught.value
 
 
 @pytest.mark.parametrize("name", ["p256", "ed25519_pair", "rsa_pair", "pss_pair"])
-def test_what_we_sign_we_verify(name, request, now):
+def test_what_we_sign_we_verify(name: str, request: pytest.FixtureRequest, now: float) -> None:
     pair = request.getfixturevalue(name)
     message = signed(pair, now)
     verified = verify_request(message, finder(pair), now)
@@ -81,12 +87,12 @@ def test_what_we_sign_we_verify(name, request, now):
     assert verified.base.endswith(b'"@signature-params": ' + verified.signature_input.removeprefix("sig1=").encode())
 
 
-def test_get_without_a_body(p256, now):
+def test_get_without_a_body(p256: Pair, now: float) -> None:
     message = signed(p256, now, HttpRequest("GET", URI + "?a=1&b=%20", {"authorization": "Bearer x"}, b""))
     assert b"content-digest" not in verify_request(message, finder(p256), now).base
 
 
-def test_the_gateway_as_client_needs_no_token(p256, now):
+def test_the_gateway_as_client_needs_no_token(p256: Pair, now: float) -> None:
     request = HttpRequest("POST", URI, {"content-type": "application/json", "lgsp-transfer": "t", "lgsp-caller": "H14.2/canh-bao"}, BODY)
     verified = verify_request(signed(p256, now, request), finder(p256), now, need=("lgsp-transfer", "lgsp-caller"))
     assert b'"lgsp-caller": H14.2/canh-bao' in verified.base
@@ -129,12 +135,12 @@ def test_the_gateway_as_client_needs_no_token(p256, now):
         (lambda m: with_headers(m, content_digest="md5=:AAAA:"), "signature.algorithm"),
     ],
 )
-def test_changed_after_signing(change, expected, p256, now):
+def test_changed_after_signing(change: Callable[[HttpRequest], HttpRequest], expected: str, p256: Pair, now: float) -> None:
     assert code(verify_request, change(signed(p256, now)), finder(p256), now).code == expected
 
 
 @pytest.mark.parametrize("left_out", ALL)
-def test_each_component_must_be_covered(left_out, p256, now):
+def test_each_component_must_be_covered(left_out: str, p256: Pair, now: float) -> None:
     request = hand_signed(p256, [c for c in ALL if c != left_out], params(now), digested())
     failure = code(verify_request, request, finder(p256), now)
     assert failure.code == "signature.not-covering"
@@ -142,18 +148,18 @@ def test_each_component_must_be_covered(left_out, p256, now):
     assert left_out in failure.what("vi")
 
 
-def test_an_empty_list_covers_nothing(p256, now):
+def test_an_empty_list_covers_nothing(p256: Pair, now: float) -> None:
     failure = code(verify_request, hand_signed(p256, [], params(now), digested(), lines=[""]), finder(p256), now)
     assert failure.facts["missing"] == ", ".join(ALL)
 
 
-def test_a_token_is_needed_where_the_door_says_so(p256, now):
+def test_a_token_is_needed_where_the_door_says_so(p256: Pair, now: float) -> None:
     request = hand_signed(p256, ["@method", "@target-uri"], params(now), HttpRequest("GET", URI, {}, b""))
     assert code(verify_request, request, finder(p256), now).facts["missing"] == "authorization"
     assert verify_request(request, finder(p256), now, need=()).key == p256.verify
 
 
-def test_a_body_without_digest_is_not_covered(p256, now):
+def test_a_body_without_digest_is_not_covered(p256: Pair, now: float) -> None:
     request = post()
     components = [c for c in ALL if c != "content-digest"]
     assert code(verify_request, hand_signed(p256, components, params(now), request), finder(p256), now).facts["missing"] == "content-digest"
@@ -172,7 +178,7 @@ def test_a_body_without_digest_is_not_covered(p256, now):
         ("lgsp-caller", "signature.component-absent"),
     ],
 )
-def test_components_beyond_the_list(component, expected, p256, now):
+def test_components_beyond_the_list(component: str, expected: str, p256: Pair, now: float) -> None:
     request = hand_signed(p256, [*ALL, component], params(now), digested())
     assert code(verify_request, request, finder(p256), now).code == expected
 
@@ -203,7 +209,7 @@ def test_components_beyond_the_list(component, expected, p256, now):
         (";expires=1795503660", "", "signature.parameter"),
     ],
 )
-def test_parameters(old, new, expected, p256, now):
+def test_parameters(old: str, new: str, expected: str | None, p256: Pair, now: float) -> None:
     text = params(now)
     assert old in text
     request = hand_signed(p256, ALL, text.replace(old, new), digested())
@@ -213,14 +219,14 @@ def test_parameters(old, new, expected, p256, now):
         assert code(verify_request, request, finder(p256), now).code == expected
 
 
-def test_spaces_that_the_standard_lets_pass_do_not_break_a_signature(p256, now):
+def test_spaces_that_the_standard_lets_pass_do_not_break_a_signature(p256: Pair, now: float) -> None:
     """The signature base holds the canonical form, whatever spaces came on the wire (RFC 9421 §2.5)."""
     message = signed(p256, now)
     loose = message.headers["signature-input"].replace(";", "; ").replace('" "', '"   "').replace("(", "( ").replace(")", " )")
     assert verify_request(with_headers(message, signature_input=f"  {loose} "), finder(p256), now).key == p256.verify
 
 
-def test_freshness_measures_the_skew(p256, now):
+def test_freshness_measures_the_skew(p256: Pair, now: float) -> None:
     message = signed(p256, now)
     assert verify_request(message, finder(p256), now - 5).created == int(now)
     early = code(verify_request, message, finder(p256), now - 7.5)
@@ -231,16 +237,16 @@ def test_freshness_measures_the_skew(p256, now):
     assert "12.5" in late.what("vi") and "72.5" in late.what("en")
 
 
-def test_a_certificate_out_of_its_time(p256, now):
+def test_a_certificate_out_of_its_time(p256: Pair, now: float) -> None:
     key = replace(p256.verify, valid_until=now - 1)
     assert code(verify_request, signed(p256, now), lambda _: key, now).code == "signature.key-expired"
 
 
-def test_the_key_of_another_system(p256, other, now):
+def test_the_key_of_another_system(p256: Pair, other: Pair, now: float) -> None:
     assert code(verify_request, signed(p256, now), lambda _: other.verify, now).code == "signature.wrong"
 
 
-def test_proxies_may_add_signatures_of_their_own_but_ours_is_one(p256, now):
+def test_proxies_may_add_signatures_of_their_own_but_ours_is_one(p256: Pair, now: float) -> None:
     message = signed(p256, now)
     theirs = 'proxy=("@method" "date";sf);created=1;tag="proxy"'
     added = with_headers(
@@ -258,7 +264,7 @@ def test_proxies_may_add_signatures_of_their_own_but_ours_is_one(p256, now):
     assert code(verify_request, twice, finder(p256), now).code == "signature.several"
 
 
-def test_a_malleated_ecdsa_value_has_the_same_replay_key(p256, now):
+def test_a_malleated_ecdsa_value_has_the_same_replay_key(p256: Pair, now: float) -> None:
     """(r, n - s) is valid too; it must not count as another message."""
     message = signed(p256, now)
     raw = base64.b64decode(message.headers["signature"].removeprefix("sig1=:").removesuffix(":"))
@@ -270,12 +276,12 @@ def test_a_malleated_ecdsa_value_has_the_same_replay_key(p256, now):
     assert first.replay_key == second.replay_key
 
 
-def test_two_signings_have_two_replay_keys(p256, now):
+def test_two_signings_have_two_replay_keys(p256: Pair, now: float) -> None:
     one, two = (verify_request(signed(p256, now), finder(p256), now) for _ in range(2))
     assert one.nonce != two.nonce and one.replay_key != two.replay_key
 
 
-def test_sha512_digests_are_accepted_and_all_known_must_agree():
+def test_sha512_digests_are_accepted_and_all_known_must_agree() -> None:
     strong = base64.b64encode(hashlib.sha512(BODY).digest()).decode()
     check_content_digest(f"sha-512=:{strong}:", BODY)
     check_content_digest(f"unixsum=:AAAA:, sha-512=:{strong}:, {content_digest(BODY)}", BODY)
@@ -283,12 +289,12 @@ def test_sha512_digests_are_accepted_and_all_known_must_agree():
     assert code(check_content_digest, f"sha-256=:{strong}:", BODY).code == "signature.digest-mismatch"
 
 
-def answer(pair, now, request, **more):
+def answer(pair: Pair, now: float, request: HttpRequest, **more: Any) -> dict[str, str]:
     headers = {"content-type": "application/json", "lgsp-transfer": "t-1", "lgsp-receipt": "intent=:AA==:", **more}
     return {**headers, **sign_response(200, headers, b"{}", request.headers, pair.sign, now)}
 
 
-def test_answers_are_bound_to_their_question(p256, other, now):
+def test_answers_are_bound_to_their_question(p256: Pair, other: Pair, now: float) -> None:
     request = signed(other, now)
     headers = answer(p256, now, request)
     verified = verify_response(200, headers, b"{}", request.headers, p256.verify, now)
@@ -302,7 +308,7 @@ def test_answers_are_bound_to_their_question(p256, other, now):
     assert (failure.code, failure.facts["missing"]) == ("signature.not-covering", '"signature";req')
 
 
-def test_the_label_of_the_question_is_kept(p256, other, now):
+def test_the_label_of_the_question_is_kept(p256: Pair, other: Pair, now: float) -> None:
     request = signed(other, now, label="lgsp")
     headers = answer(p256, now, request)
     assert '"signature";req;key="lgsp"' in headers["signature-input"]
@@ -323,13 +329,15 @@ def test_the_label_of_the_question_is_kept(p256, other, now):
         (lambda h: h | {"signature-input": h["signature-input"].replace("canh-bao.sign-1", "x")}, "signature.unknown-key"),
     ],
 )
-def test_answers_changed_on_the_way(change, expected, p256, other, now):
+def test_answers_changed_on_the_way(
+    change: Callable[[dict[str, str]], dict[str, str]], expected: str, p256: Pair, other: Pair, now: float
+) -> None:
     request = signed(other, now)
     headers = change(answer(p256, now, request))
     assert code(verify_response, 200, headers, b"{}", request.headers, p256.verify, now).code == expected
 
 
-def test_status_body_and_age_of_an_answer(p256, other, now):
+def test_status_body_and_age_of_an_answer(p256: Pair, other: Pair, now: float) -> None:
     request = signed(other, now)
     headers = answer(p256, now, request)
     assert code(verify_response, 201, headers, b"{}", request.headers, p256.verify, now).code == "signature.wrong"
@@ -340,14 +348,14 @@ def test_status_body_and_age_of_an_answer(p256, other, now):
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_input=st.text(max_size=200), given_signature=st.text(max_size=100))
-def test_rubbish_is_refused_and_never_breaks(given_input, given_signature, p256):
+def test_rubbish_is_refused_and_never_breaks(given_input: str, given_signature: str, p256: Pair) -> None:
     headers = {"authorization": "Bearer x", "signature-input": given_input, "signature": given_signature}
     assert code(verify_request, HttpRequest("GET", URI, headers, b""), lambda _: p256.verify, 1.0).code.startswith("signature.")
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_one_changed_character_never_passes(data, p256, now):
+def test_one_changed_character_never_passes(data: st.DataObject, p256: Pair, now: float) -> None:
     message = signed(p256, now)
     name = data.draw(st.sampled_from(["signature-input", "signature", "content-digest", "authorization", "idempotency-key"]))
     value = message.headers[name]

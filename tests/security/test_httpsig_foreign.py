@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -10,6 +11,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTP
 from http_message_signatures.structures import CaseInsensitiveDict
 
 from security.httpsig import HttpRequest, content_digest, sign_request, verify_request
+from tests.security.identities import Pair
 
 URI = "https://gw.example.vn/field-report/v1/requests?x=1"
 COMPONENTS = ("@method", "@target-uri", "authorization", "content-type", "content-digest", "idempotency-key")
@@ -18,26 +20,26 @@ COMPONENTS = ("@method", "@target-uri", "authorization", "content-type", "conten
 class Message:
     """What the other implementation takes for a request."""
 
-    def __init__(self, request):
+    def __init__(self, request: pytest.FixtureRequest) -> None:
         self.method, self.url, self.headers = request.method, request.target_uri, CaseInsensitiveDict(request.headers)
 
 
 class Keys(HTTPSignatureKeyResolver):
-    def __init__(self, pair):
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
 
-    def resolve_private_key(self, key_id):
+    def resolve_private_key(self, key_id: str) -> Any:
         return self.pair.sign.private
 
-    def resolve_public_key(self, key_id):
+    def resolve_public_key(self, key_id: str) -> Any:
         return self.pair.verify.public
 
 
-def _algorithm(pair):
+def _algorithm(pair: Pair) -> Any:
     return algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
 
 
-def _request():
+def _request() -> HttpRequest:
     body = b'{"service_code":"001"}'
     headers = {
         "authorization": "Bearer abc",
@@ -49,11 +51,11 @@ def _request():
 
 
 @pytest.fixture(params=["p256", "ed25519_pair"])
-def pair(request):
+def pair(request: pytest.FixtureRequest) -> Pair:
     return request.getfixturevalue(request.param)
 
 
-def test_they_sign_and_we_verify(pair, now):
+def test_they_sign_and_we_verify(pair: Pair, now: float) -> None:
     request = _request()
     message = Message(request)
     at = datetime.datetime.fromtimestamp(now)
@@ -73,7 +75,7 @@ def test_they_sign_and_we_verify(pair, now):
     assert verify_request(received, lambda _: pair.verify, now).key == pair.verify
 
 
-def test_we_sign_and_they_verify(pair):
+def test_we_sign_and_they_verify(pair: Pair) -> None:
     now = datetime.datetime.now().timestamp()  # the other implementation reads the clock itself
     request = _request()
     signed = request._replace(headers={**request.headers, **sign_request(request, pair.sign, now)})
@@ -81,7 +83,7 @@ def test_we_sign_and_they_verify(pair):
     assert len(found) == 1 and found[0].parameters["tag"] == "lgsp-request"
 
 
-def test_the_base_of_a_request_written_out_by_hand(p256, now):
+def test_the_base_of_a_request_written_out_by_hand(p256: Pair, now: float) -> None:
     request = _request()
     signed = request._replace(headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
     assert verify_request(signed, lambda _: p256.verify, now).base.decode() == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import pymerkle
 import pytest
@@ -27,7 +28,7 @@ from security.merkle import (
 LEAVES = [leaf_hash(b"entry %d" % n) for n in range(300)]
 
 
-def mth(leaves):
+def mth(leaves: Sequence[bytes]) -> bytes:
     """MTH of RFC 6962 §2.1, word for word."""
     if not leaves:
         return hashlib.sha256().digest()
@@ -39,7 +40,7 @@ def mth(leaves):
     return node_hash(mth(leaves[:k]), mth(leaves[k:]))
 
 
-def path(m, leaves):
+def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
     """PATH of RFC 6962 §2.1.1, word for word."""
     if len(leaves) == 1:
         return []
@@ -51,7 +52,7 @@ def path(m, leaves):
     return [*path(m - k, leaves[k:]), mth(leaves[:k])]
 
 
-def subproof(m, leaves, whole=True):
+def subproof(m: int, leaves: Sequence[bytes], whole: bool = True) -> list[bytes]:
     """SUBPROOF of RFC 6962 §2.1.2, word for word."""
     if m == len(leaves):
         return [] if whole else [mth(leaves)]
@@ -63,14 +64,14 @@ def subproof(m, leaves, whole=True):
     return [*subproof(m - k, leaves[k:], False), mth(leaves[:k])]
 
 
-def test_known_values():
+def test_known_values() -> None:
     assert EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
     assert root_of([leaf_hash(b"")]) == leaf_hash(b"")
 
 
 @pytest.mark.parametrize("size", range(70))
-def test_roots_and_proofs_are_those_of_the_rfc(size):
+def test_roots_and_proofs_are_those_of_the_rfc(size: int) -> None:
     leaves = LEAVES[:size]
     tree, frontier = Tree(leaves), Frontier()
     frontier.extend(leaves)
@@ -86,7 +87,7 @@ def test_roots_and_proofs_are_those_of_the_rfc(size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 100])
-def test_pymerkle_agrees(size):
+def test_pymerkle_agrees(size: int) -> None:
     theirs = pymerkle.InmemoryTree(algorithm="sha256")
     for n in range(size):
         theirs.append_entry(b"entry %d" % n)
@@ -103,7 +104,7 @@ sizes = st.integers(1, 300)
 
 @settings(max_examples=300, deadline=None)
 @given(size=sizes, data=st.data())
-def test_a_wrong_inclusion_proof_proves_nothing(size, data):
+def test_a_wrong_inclusion_proof_proves_nothing(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
     proof, root, leaf = inclusion_proof(index, size, TREE.at), TREE.root(size), LEAVES[index]
     verify_inclusion(leaf, index, size, proof, root)
@@ -130,7 +131,7 @@ def test_a_wrong_inclusion_proof_proves_nothing(size, data):
 
 @settings(max_examples=300, deadline=None)
 @given(new=st.integers(2, 300), data=st.data())
-def test_a_wrong_consistency_proof_proves_nothing(new, data):
+def test_a_wrong_consistency_proof_proves_nothing(new: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, new - 1))
     proof, old_root, new_root = consistency_proof(old, new, TREE.at), TREE.root(old), TREE.root(new)
     verify_consistency(old, new, old_root, new_root, proof)
@@ -152,7 +153,7 @@ def test_a_wrong_consistency_proof_proves_nothing(new, data):
             verify_consistency(new, old, new_root, old_root, proof)
 
 
-def test_the_ends_of_consistency():
+def test_the_ends_of_consistency() -> None:
     verify_consistency(0, 5, EMPTY_ROOT, TREE.root(5), [])
     verify_consistency(5, 5, TREE.root(5), TREE.root(5), [])
     for arguments in [
@@ -169,7 +170,7 @@ def test_the_ends_of_consistency():
 
 @settings(deadline=None)
 @given(size=st.integers(0, 300), more=st.integers(0, 40))
-def test_a_frontier_goes_on_from_its_bytes(size, more):
+def test_a_frontier_goes_on_from_its_bytes(size: int, more: int) -> None:
     frontier = Frontier()
     frontier.extend(LEAVES[:size])
     again = Frontier.from_bytes(frontier.to_bytes())
@@ -179,12 +180,12 @@ def test_a_frontier_goes_on_from_its_bytes(size, more):
     assert copied.root == root_of(LEAVES[:size])
 
 
-def test_broken_frontiers():
+def test_broken_frontiers() -> None:
     for raw in (b"", b"\x00" * 7, (1).to_bytes(8, "big"), (0).to_bytes(8, "big") + bytes(32), (3).to_bytes(8, "big") + bytes(63)):
         with pytest.raises(ValueError):
             Frontier.from_bytes(raw)
 
 
-def test_a_leaf_is_no_node():
+def test_a_leaf_is_no_node() -> None:
     left, right = LEAVES[:2]
     assert leaf_hash(left + right) != node_hash(left, right)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,12 +27,12 @@ from security.tiles import (
 @pytest.mark.parametrize(
     ("number", "path"), [(0, "000"), (7, "007"), (999, "999"), (1000, "x001/000"), (1067, "x001/067"), (1234067, "x001/x234/067")]
 )
-def test_numbers(number, path):
+def test_numbers(number: int, path: str) -> None:
     assert number_path(number) == path
     assert parse_path(f"tile/0/{path}") == (0, number, 256)
 
 
-def test_paths():
+def test_paths() -> None:
     assert tile_path(0, 1067) == "tile/0/x001/067"
     assert tile_path(2, 5, 17) == "tile/2/005.p/17"
     assert entries_path(1067, 255) == "tile/entries/x001/067.p/255"
@@ -57,16 +60,16 @@ def test_paths():
 
 
 @given(st.integers(0, 63), st.integers(0, 10**12), st.integers(1, 256))
-def test_paths_read_back(level, number, width):
+def test_paths_read_back(level: int, number: int, width: int) -> None:
     assert parse_path(tile_path(level, number, width)) == (level, number, width)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
-def test_bundles_read_back(entries):
+def test_bundles_read_back(entries: list[bytes]) -> None:
     assert parse_bundle(entry_bundle(entries)) == entries
 
 
-def test_broken_bundles():
+def test_broken_bundles() -> None:
     with pytest.raises(ValueError):
         entry_bundle([bytes(65536)])
     for raw in (b"\x00", b"\x00\x02a", b"\x00\x01ab"):
@@ -76,14 +79,14 @@ def test_broken_bundles():
         split_hashes(bytes(33))
 
 
-def test_which_tiles_a_tree_has():
+def test_which_tiles_a_tree_has() -> None:
     assert list(tiles_of(0)) == []
     assert list(tiles_of(256)) == [(0, 0, 256), (1, 0, 1)]
     assert list(tiles_of(70000))[-4:] == [(0, 273, 112), (1, 0, 256), (1, 1, 17), (2, 0, 1)]
 
 
 @pytest.fixture(scope="module")
-def grown():
+def grown() -> Any:
     """70,000 leaves in three steps, kept in a dictionary by (level, number, width)."""
     leaves = [leaf_hash(n.to_bytes(4, "big")) for n in range(70_000)]
     stored: dict[tuple[int, int, int], bytes] = {}
@@ -99,7 +102,7 @@ def grown():
     return leaves, stored
 
 
-def test_tiles_hold_the_tree(grown):
+def test_tiles_hold_the_tree(grown: Any) -> None:
     leaves, stored = grown
     for size in (300, 65_536, 70_000):
         assert set(tiles_of(size)) <= set(stored)
@@ -109,7 +112,7 @@ def test_tiles_hold_the_tree(grown):
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_proofs_from_tiles_are_those_from_memory(grown, data):
+def test_proofs_from_tiles_are_those_from_memory(grown: Any, data: st.DataObject) -> None:
     leaves, stored = grown
     at = hashes_at(70_000, lambda level, number, width: stored[level, number, width])
     index = data.draw(st.integers(0, 69_999))
@@ -121,13 +124,13 @@ def test_proofs_from_tiles_are_those_from_memory(grown, data):
 _kept: list[Tree] = []
 
 
-def _tree(leaves):
+def _tree(leaves: Sequence[bytes]) -> Any:
     if not _kept:
         _kept.append(Tree(leaves))
     return _kept[0]
 
 
-def test_narrow_tiles_are_noticed(grown):
+def test_narrow_tiles_are_noticed(grown: Any) -> None:
     _, stored = grown
     with pytest.raises(ValueError):
         root_at(300, hashes_at(300, lambda level, number, width: stored[level, number, width][:-32]))

@@ -74,7 +74,7 @@ def test_quotas_of_another_shape_are_refused(value: object) -> None:
         Quota.from_json(value)
 
 
-def test_moments_in_words_are_the_provinces_with_their_offset():
+def test_moments_in_words_are_the_provinces_with_their_offset() -> None:
     for at in (1_795_541_400.25, "2026-11-24T17:30:00.250Z", "2026-11-24T18:30:00.250+01:00"):
         assert civil(at) == "2026-11-25T00:30+07:00" and civil(at, seconds=True) == "2026-11-25T00:30:00+07:00"
     assert civil("–") == "–"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -15,11 +17,13 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
+from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wsencrypt import OAEP, blinded, encrypt_envelope
 from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
 from security.wssec import verify_envelope
+from tests.security.identities import Pair
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
@@ -30,7 +34,9 @@ both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: versio
 
 @both
 @pytest.mark.parametrize("signer", ["p256", "rsa_pair"])
-def test_what_we_encrypt_we_decrypt_and_verify(signer, version, crypt, now, request):
+def test_what_we_encrypt_we_decrypt_and_verify(
+    signer: str, version: Version, crypt: DecryptKey, now: float, request: pytest.FixtureRequest
+) -> None:
     pair = request.getfixturevalue(signer)
     before = signed(pair, now, version=version)
     raw = encrypt_envelope(before, crypt.encrypt_key(), version)
@@ -43,19 +49,19 @@ def test_what_we_encrypt_we_decrypt_and_verify(signer, version, crypt, now, requ
     assert (envelope.payload_digest, envelope.replay_key) == (plain.payload_digest, plain.replay_key)
 
 
-def test_the_opened_bytes_verify_later(p256, crypt, now):
+def test_the_opened_bytes_verify_later(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """What is kept as evidence beside the ciphertext proves the signature without the key that opened it."""
     raw = opened(encrypted(p256, crypt, now), crypt).raw
     assert verify_envelope(parse_envelope(raw), lambda _: p256.verify, now).body[0].tag == "{urn:a}getStatus"
 
 
-def test_nothing_is_encrypted_twice_in_the_same_way(p256, crypt, now):
+def test_nothing_is_encrypted_twice_in_the_same_way(p256: Pair, crypt: DecryptKey, now: float) -> None:
     one, two = (etree.fromstring(encrypted(p256, crypt, now)) for _ in range(2))
     values = [[each.text for each in root.iter(f"{{{XENC}}}CipherValue")] for root in (one, two)]
     assert len({*values[0], *values[1]}) == 4
 
 
-def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256, crypt, now):
+def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """The same content, signed twice for encryption, has two digests; for repeats it is the same message."""
     found = []
     for _ in range(2):
@@ -66,20 +72,20 @@ def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256, crypt, now):
     assert len(found[0][1].body.text) == 128 and set(found[0][1].body.text) == {" ", "\t"}
 
 
-def test_whoever_encrypts_blinds_what_he_signs():
+def test_whoever_encrypts_blinds_what_he_signs() -> None:
     root = Path(__file__).parents[2]
     texts = {path: path.read_text("utf-8") for room in ("gateway", "adapters") for path in (root / room).rglob("*.py")}
     encrypting = {path for path, text in texts.items() if "encrypt_envelope(" in text}
     assert len(encrypting) >= 4 and encrypting == {path for path, text in texts.items() if "blinded(" in text}
 
 
-def test_an_ec_key_has_no_part_in_xml_encryption(p256, ec_crypt, now):
+def test_an_ec_key_has_no_part_in_xml_encryption(p256: Pair, ec_crypt: DecryptKey, now: float) -> None:
     with pytest.raises(Theirs) as caught:
         encrypted(p256, ec_crypt, now)
     assert caught.value.code == "key.unacceptable"
 
 
-def test_a_body_of_the_largest_size(p256, crypt, now):
+def test_a_body_of_the_largest_size(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """Base64 lets some 3.7 MB of content into a message of 5 MB."""
     body = b"<a>" + b"x" * 3_700_000 + b"</a>"
     raw = encrypted(p256, crypt, now, body)
@@ -87,13 +93,13 @@ def test_a_body_of_the_largest_size(p256, crypt, now):
     assert verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now).body[0].text == "x" * 3_700_000
 
 
-def test_keys_overlap(p256, crypt, other_crypt, now):
+def test_keys_overlap(p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float) -> None:
     keys = BodyKeys([crypt, other_crypt])
     for each in (crypt, other_crypt):
         decrypt_envelope(parse_envelope(encrypted(p256, each, now)), keys)
 
 
-def test_content_that_uses_the_namespaces_of_its_place(p256, crypt, now):
+def test_content_that_uses_the_namespaces_of_its_place(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """A Fault declares no prefix that Body declares too: it is read where it stands."""
     fault = f'<soap:Fault xmlns:soap="{V11.namespace}"><faultcode>soap:Client</faultcode></soap:Fault>'.encode()
     root = opened(encrypted(p256, crypt, now, fault), crypt).root
@@ -103,7 +109,7 @@ def test_content_that_uses_the_namespaces_of_its_place(p256, crypt, now):
 # --- the receiver's names ---------------------------------------------------------------------------------------------
 
 
-def renamed(pair, crypt, now, key_info):
+def renamed(pair: Pair, crypt: DecryptKey, now: float, key_info: str) -> bytes:
     root = etree.fromstring(encrypted(pair, crypt, now))
     holder = find(root, "EncryptedKey").find(f"{{{DS}}}KeyInfo")[0]
     holder.remove(holder[0])
@@ -111,7 +117,7 @@ def renamed(pair, crypt, now, key_info):
     return etree.tostring(root)
 
 
-def names(crypt):
+def names(crypt: DecryptKey) -> dict[str, str]:
     from cryptography import x509
 
     certificate = x509.load_der_x509_certificate(crypt.certificate_der)
@@ -125,7 +131,7 @@ def names(crypt):
 
 
 @pytest.mark.parametrize("kind", ["ski", "serial"])
-def test_other_stacks_name_the_receiver_otherwise(kind, p256, crypt, other_crypt, now):
+def test_other_stacks_name_the_receiver_otherwise(kind: str, p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float) -> None:
     assert opened(renamed(p256, crypt, now, names(crypt)[kind]), crypt)
     assert refused(renamed(p256, crypt, now, names(other_crypt)[kind]), crypt).code == "body.decryption"
 
@@ -143,19 +149,19 @@ def test_other_stacks_name_the_receiver_otherwise(kind, p256, crypt, other_crypt
         "</d:X509IssuerSerial></d:X509Data>",
     ],
 )
-def test_names_that_are_not_understood(named, p256, crypt, now):
+def test_names_that_are_not_understood(named: str, p256: Pair, crypt: DecryptKey, now: float) -> None:
     assert refused(renamed(p256, crypt, now, named), crypt).code == "body.encryption-profile"
 
 
 # --- one failure for all that goes wrong inside -----------------------------------------------------------------------
 
 
-def ciphers(root):
+def ciphers(root: Any) -> list[Any]:
     return list(root.iter(f"{{{XENC}}}CipherValue"))
 
 
-def flipped(at):
-    def change(raw, *_):
+def flipped(at: int) -> Callable[..., bytes]:
+    def change(raw: bytes, *_: Any) -> bytes:
         spoilt = bytearray(raw)
         spoilt[at] ^= 1
         return bytes(spoilt)
@@ -163,28 +169,28 @@ def flipped(at):
     return change
 
 
-def another_key(_, crypt):
+def another_key(_: Any, crypt: DecryptKey) -> bytes:
     return crypt.encrypt_key().public.encrypt(os.urandom(32), OAEP)
 
 
-def a_short_key(_, crypt):
+def a_short_key(_: Any, crypt: DecryptKey) -> bytes:
     return crypt.encrypt_key().public.encrypt(os.urandom(16), OAEP)
 
 
-def no_key_at_all(_, crypt):
+def no_key_at_all(_: Any, crypt: DecryptKey) -> bytes:
     return crypt.encrypt_key().public.encrypt(b"", OAEP)
 
 
-def the_old_padding(_, crypt):
+def the_old_padding(_: Any, crypt: DecryptKey) -> bytes:
     return crypt.encrypt_key().public.encrypt(os.urandom(32), padding.PKCS1v15())
 
 
-def with_sha1(_, crypt):
+def with_sha1(_: Any, crypt: DecryptKey) -> bytes:
     old = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     return crypt.encrypt_key().public.encrypt(os.urandom(32), old)
 
 
-def larger_than_the_modulus(raw, _):
+def larger_than_the_modulus(raw: bytes, _: Any) -> bytes:
     return b"\xff" * len(raw)
 
 
@@ -197,7 +203,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("which", "change"), WRONG)
-def test_decryption_fails_in_one_way(which, change, p256, crypt, now):
+def test_decryption_fails_in_one_way(
+    which: int, change: Callable[[bytes, DecryptKey], bytes], p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now))
     element = ciphers(root)[which]
     element.text = base64.b64encode(change(base64.b64decode(element.text), crypt)).decode()
@@ -205,14 +213,14 @@ def test_decryption_fails_in_one_way(which, change, p256, crypt, now):
     assert (failure.code, dict(failure.facts), failure.findings) == ("body.decryption", {}, ())
 
 
-def test_a_body_for_somebody_else_fails_alike(p256, crypt, other_crypt, now):
+def test_a_body_for_somebody_else_fails_alike(p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float) -> None:
     failure = refused(encrypted(p256, other_crypt, now), crypt)
     assert (failure.code, dict(failure.facts)) == ("body.decryption", {})
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.sampled_from([0, 1]), data=st.data())
-def test_a_changed_bit_is_never_anything_else(which, data, p256, crypt, now):
+def test_a_changed_bit_is_never_anything_else(which: int, data: st.DataObject, p256: Pair, crypt: DecryptKey, now: float) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now))
     element = ciphers(root)[which]
     raw = bytearray(base64.b64decode(element.text))
@@ -225,7 +233,7 @@ def test_a_changed_bit_is_never_anything_else(which, data, p256, crypt, now):
 # --- what stands in the plaintext -------------------------------------------------------------------------------------
 
 
-def holding(pair, crypt, now, plaintext, version=V11):
+def holding(pair: Pair, crypt: DecryptKey, now: float, plaintext: bytes, version: Version = V11) -> bytes:
     """A right encryption of whatever one likes, in a signed envelope of another content."""
     raw = signed(pair, now, version=version).replace(CHILD, plaintext)
     return encrypt_envelope(raw, crypt.encrypt_key(), version)
@@ -258,14 +266,14 @@ HOSTILE = {
 
 @both
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_plaintext(kind, version, p256, crypt, now):
+def test_hostile_plaintext(kind: str, version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     plaintext, code = HOSTILE[kind]
     with pytest.raises(Theirs) as caught:
         verify_envelope(opened(holding(p256, crypt, now, plaintext, version), crypt, version).root, lambda _: p256.verify, now)
     assert caught.value.code == code
 
 
-def test_a_ciphertext_of_another_message_does_not_help(p256, other, crypt, now):
+def test_a_ciphertext_of_another_message_does_not_help(p256: Pair, other: Pair, crypt: DecryptKey, now: float) -> None:
     """Whoever holds a message of somebody else cannot hand it in as his own: his signature does not cover what comes out."""
     mine, theirs = etree.fromstring(encrypted(other, crypt, now, b"<a/>")), etree.fromstring(encrypted(p256, crypt, now))
     for local in ("EncryptedKey", "EncryptedData"):
@@ -276,7 +284,7 @@ def test_a_ciphertext_of_another_message_does_not_help(p256, other, crypt, now):
     assert caught.value.code == "signature.digest-mismatch"
 
 
-def test_the_content_is_put_where_it_stood(p256, crypt, now):
+def test_the_content_is_put_where_it_stood(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """A stack that writes line breaks between the parts, after signing and encrypting the whole content, changes the Body: that is refused too."""
     root = etree.fromstring(encrypted(p256, crypt, now))
     for each in (root, root[0], find(root, "Security"), find(root, "EncryptedKey"), find(root, "EncryptedData")):
@@ -290,7 +298,7 @@ def test_the_content_is_put_where_it_stood(p256, crypt, now):
     assert caught.value.code == "signature.digest-mismatch"
 
 
-def test_the_content_key_is_of_the_named_cipher(p256, crypt, now):
+def test_the_content_key_is_of_the_named_cipher(p256: Pair, crypt: DecryptKey, now: float) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now))
     wrapped, sealed = (base64.b64decode(each.text) for each in ciphers(root))
     key = crypt.private.decrypt(wrapped, OAEP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 import xmlsec
@@ -12,23 +13,25 @@ from hypothesis import HealthCheck, given, settings
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.authority import private_pem
+from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope
 from security.wsencrypt import encrypt_envelope
 from security.wsnames import AES256_GCM, DIGEST_SHA256, DS, ENCRYPTED_KEY, MGF1_SHA256, RSA_OAEP, THUMBPRINT_SHA1, WSSE, WSU, XENC, XENC11
 from security.wssec import sign_envelope, verify_envelope
+from tests.security.identities import Pair
 from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, signxml_verifies, trees
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
 
 
 @pytest.fixture(params=["p256", "rsa_pair"])
-def pair(request):
+def pair(request: pytest.FixtureRequest) -> Pair:
     return request.getfixturevalue(request.param)
 
 
-def xmlsec_decrypts(raw, crypt):
+def xmlsec_decrypts(raw: bytes, crypt: DecryptKey) -> Any:
     """As a WS-Security stack over libxmlsec1 would: the EncryptedKey of the header first, then the data in its place."""
     root = etree.fromstring(raw)
     manager = xmlsec.KeysManager()
@@ -42,7 +45,7 @@ def xmlsec_decrypts(raw, crypt):
     return root
 
 
-def xmlsec_verifies(root, pair):
+def xmlsec_verifies(root: Any, pair: Pair) -> None:
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(certificate(pair), xmlsec.constants.KeyDataFormatCertPem)
     for element in root.iter():
@@ -52,7 +55,7 @@ def xmlsec_verifies(root, pair):
 
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
-def test_xmlsec_decrypts_and_verifies_what_we_make(pair, version, crypt, now):
+def test_xmlsec_decrypts_and_verifies_what_we_make(pair: Pair, version: Version, crypt: DecryptKey, now: float) -> None:
     raw = sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     root = xmlsec_decrypts(encrypt_envelope(raw, crypt.encrypt_key(), version), crypt)
     assert etree.tostring(root) == etree.tostring(etree.fromstring(raw))
@@ -60,7 +63,9 @@ def test_xmlsec_decrypts_and_verifies_what_we_make(pair, version, crypt, now):
     signxml_verifies(etree.fromstring(etree.tostring(root)), pair, 5)
 
 
-def xmlsec_encrypts(raw, crypt, *, indent=False, digest=DIGEST_SHA256, mgf=MGF1_SHA256, named=True):
+def xmlsec_encrypts(
+    raw: bytes, crypt: DecryptKey, *, indent: bool = False, digest: str = DIGEST_SHA256, mgf: str | None = MGF1_SHA256, named: str = True
+) -> bytes:
     """An envelope encrypted by xmlsec: it wraps the key inside the data, and WS-Security takes it from there into the header."""
     root = etree.fromstring(raw)
     body = root[1]
@@ -106,14 +111,14 @@ def xmlsec_encrypts(raw, crypt, *, indent=False, digest=DIGEST_SHA256, mgf=MGF1_
     return etree.tostring(root)
 
 
-def received(raw, crypt, pair, now):
+def received(raw: bytes, crypt: DecryptKey, pair: Pair, now: float) -> Any:
     return verify_envelope(decrypt_envelope(parse_envelope(raw), BodyKeys([crypt])).root, lambda _: pair.verify, now)
 
 
 # The binding dies on content that ends in text, as the fourth does.
 @pytest.mark.parametrize("body", BODIES[:3])
 @pytest.mark.parametrize("manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain")
-def test_we_decrypt_and_verify_what_xmlsec_makes(pair, crypt, now, body, manner):
+def test_we_decrypt_and_verify_what_xmlsec_makes(pair: Pair, crypt: DecryptKey, now: float, body: str, manner: dict[str, Any]) -> None:
     """Its plaintext leans on the namespaces of the envelope around it."""
     raw = xmlsec_encrypts(_foreign(pair, now, body=body), crypt, **manner)
     envelope = received(raw, crypt, pair, now)
@@ -127,7 +132,7 @@ def test_we_decrypt_and_verify_what_xmlsec_makes(pair, crypt, now, body, manner)
     [{"digest": "http://www.w3.org/2000/09/xmldsig#sha1"}, {"mgf": XENC11 + "mgf1sha1"}, {"mgf": None}],
     ids=lambda weak: "-".join(weak),
 )
-def test_real_messages_of_a_weaker_profile_are_refused(weak, p256, crypt, now):
+def test_real_messages_of_a_weaker_profile_are_refused(weak: dict[str, Any], p256: Pair, crypt: DecryptKey, now: float) -> None:
     """xmlsec makes them, and would read them; we do not."""
     with pytest.raises(Theirs) as caught:
         received(xmlsec_encrypts(_foreign(p256, now, body=BODIES[0]), crypt, **weak), crypt, p256, now)
@@ -136,14 +141,14 @@ def test_real_messages_of_a_weaker_profile_are_refused(weak, p256, crypt, now):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=trees())
-def test_any_content_encrypted_by_xmlsec(body, p256, crypt, now):
+def test_any_content_encrypted_by_xmlsec(body: str, p256: Pair, crypt: DecryptKey, now: float) -> None:
     raw = _foreign(p256, now, body=body, outer='xmlns:k="urn:k" xmlns="urn:outer"')
     assert received(xmlsec_encrypts(raw, crypt), crypt, p256, now).action == "urn:x"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=trees())
-def test_any_content_encrypted_by_us(body, p256, crypt, now):
+def test_any_content_encrypted_by_us(body: str, p256: Pair, crypt: DecryptKey, now: float) -> None:
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{V11.namespace}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
     raw = encrypt_envelope(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key())

@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
+from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope
 from security.wsnames import DS, XENC, XENC11
+from tests.security.identities import Pair
 from tests.security.wscrypting import CHILD, encrypted, find, refused, signed
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 
 
-def set_at(holder, local, attribute, value):
-    def change(root):
+def set_at(holder: str, local: str, attribute: str, value: Any) -> Callable[[Any], None]:
+    def change(root: Any) -> None:
         find(find(root, holder), local).set(attribute, value)
 
     return change
 
 
-def drop(holder, local):
-    def change(root):
+def drop(holder: str, local: str) -> Callable[[Any], None]:
+    def change(root: Any) -> None:
         element = find(find(root, holder), local)
         element.getparent().remove(element)
 
     return change
 
 
-def add(local, xml):
-    def change(root):
+def add(local: str, xml: str) -> Callable[[Any], None]:
+    def change(root: Any) -> None:
         find(root, local).append(etree.fromstring(xml))
 
     return change
 
 
-def twice(local, into=None):
-    def change(root):
+def twice(local: str, into: str | None = None) -> Callable[[Any], None]:
+    def change(root: Any) -> None:
         element = find(root, local)
         copy = etree.fromstring(etree.tostring(element, with_tail=False))
         (element.getparent() if into is None else find(root, into)).append(copy)
@@ -47,53 +51,53 @@ def twice(local, into=None):
     return change
 
 
-def text_of_cipher(holder, text):
-    def change(root):
+def text_of_cipher(holder: str, text: str) -> Callable[[Any], None]:
+    def change(root: Any) -> None:
         find(find(root, holder), "CipherValue").text = text
 
     return change
 
 
-def cipher_reference(root):
+def cipher_reference(root: Any) -> None:
     cipher = find(find(root, "EncryptedData"), "CipherData")
     cipher.remove(cipher[0])
     cipher.append(etree.fromstring(f'<x:CipherReference xmlns:x="{XENC}" URI="file:///etc/passwd"/>'))
 
 
-def wrapped_in_an_element(root):
+def wrapped_in_an_element(root: Any) -> None:
     body = root[1]
     body.append(etree.SubElement(body, "holder"))
     body[-1].append(body[0])
 
 
-def moved_into_the_header(root):
+def moved_into_the_header(root: Any) -> None:
     root[0].append(root[1][0])
 
 
-def a_plain_element_beside(root):
+def a_plain_element_beside(root: Any) -> None:
     root[1].append(etree.fromstring(CHILD))
 
 
-def text_beside(root):
+def text_beside(root: Any) -> None:
     root[1].text = "beside"
 
 
-def text_after(root):
+def text_after(root: Any) -> None:
     root[1][0].tail = "after"
 
 
-def key_inside_the_data(root):
+def key_inside_the_data(root: Any) -> None:
     key = find(root, "EncryptedKey")
     find(root, "EncryptedData").find(f"{{{DS}}}KeyInfo")[0].append(key)
 
 
-def an_encrypted_signature(root):
+def an_encrypted_signature(root: Any) -> None:
     data = etree.fromstring(etree.tostring(find(root, "EncryptedData")))
     signature = find(root, "Signature")
     signature.getparent().replace(signature, data)
 
 
-def an_encrypted_header(root):
+def an_encrypted_header(root: Any) -> None:
     header = etree.SubElement(root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader")
     header.append(etree.fromstring(etree.tostring(find(root, "EncryptedData"))))
 
@@ -154,19 +158,19 @@ OFF_PROFILE = {
 
 @both
 @pytest.mark.parametrize("change", OFF_PROFILE.values(), ids=OFF_PROFILE)
-def test_everything_else_is_refused(change, version, p256, crypt, now):
+def test_everything_else_is_refused(change: Callable[[Any], object], version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now, version=version))
     change(root)
     failure = refused(etree.tostring(root), crypt, version)
     assert failure.code == "body.encryption-profile" and failure.facts["where"] and failure.facts["rule"]
 
 
-def test_a_signed_envelope_is_not_an_encrypted_one(p256, crypt, now):
+def test_a_signed_envelope_is_not_an_encrypted_one(p256: Pair, crypt: DecryptKey, now: float) -> None:
     assert refused(signed(p256, now), crypt).code == "body.encryption-profile"
 
 
 @pytest.mark.parametrize(("security", "code"), [(0, "signature.missing"), (2, "signature.several")])
-def test_one_security_header(security, code, p256, crypt, now):
+def test_one_security_header(security: int, code: str, p256: Pair, crypt: DecryptKey, now: float) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now))
     header = find(root, "Security")
     root[0].remove(header)
@@ -175,13 +179,13 @@ def test_one_security_header(security, code, p256, crypt, now):
     assert refused(etree.tostring(root), crypt).code == code
 
 
-def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(p256, crypt, now):
+def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(p256: Pair, crypt: DecryptKey, now: float) -> None:
     """A caller with a malformed message buys no RSA operation: with a key that cannot decrypt, every refusal of the profile is still the same."""
 
     class Untouchable:
         key_size = crypt.private.key_size
 
-        def decrypt(self, *_):
+        def decrypt(self, *_: Any) -> None:
             raise AssertionError("a private key was used")
 
     keys = BodyKeys([crypt])

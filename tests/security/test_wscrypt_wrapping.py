@@ -6,31 +6,35 @@ the result for the receiver anew, as anybody can. Neither gets anything through.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
+from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope
 from security.wsencrypt import encrypt_envelope
 from security.wsnames import DS, SOAP, WSSE, XENC
 from security.wssec import sign_envelope, verify_envelope
+from tests.security.identities import Pair
 from tests.security.test_wssec_wrapping import CHILD, EVIL, FORMS
 
 KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
 
 
-def envelope(pair, crypt, now, version, content=CHILD):
+def envelope(pair: Pair, crypt: DecryptKey, now: float, version: Version, content: bytes = CHILD) -> Any:
     raw = sign_envelope(content, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     return raw, encrypt_envelope(raw, crypt.encrypt_key(), version)
 
 
-def as_soap11(raw, version):
+def as_soap11(raw: bytes, version: Version) -> Any:
     """The forms are written in the names of SOAP 1.1."""
     return etree.fromstring(raw.replace(version.namespace.encode(), SOAP.encode()))
 
 
-def received(root, version, crypt, pair, now):
+def received(root: Any, version: Version, crypt: DecryptKey, pair: Pair, now: float) -> Any:
     raw = etree.tostring(root).replace(SOAP.encode(), version.namespace.encode())
     opened = decrypt_envelope(parse_envelope(raw, version), BodyKeys([crypt]))
     return verify_envelope(opened.root, lambda _: pair.verify, now)
@@ -41,7 +45,7 @@ both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: versio
 
 @both
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_a_ciphertext_that_is_moved(form, version, p256, crypt, now):
+def test_a_ciphertext_that_is_moved(form: Any, version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     """The evil Body is in clear."""
     root = as_soap11(envelope(p256, crypt, now, version)[1], version)
     form(root)
@@ -50,14 +54,14 @@ def test_a_ciphertext_that_is_moved(form, version, p256, crypt, now):
     assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
 
 
-def bodies_of(root):
+def bodies_of(root: Any) -> list[Any]:
     return [each for each in root if each.tag == f"{{{SOAP}}}Body"]
 
 
 @both
 @pytest.mark.parametrize("kept", [True, False], ids=["beside the old ciphertext", "in its place"])
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_wrapped_and_encrypted_anew(form, kept, version, p256, crypt, now):
+def test_wrapped_and_encrypted_anew(form: Any, kept: bool, version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     """The evil Body is encrypted for the receiver as the profile asks: what comes out is refused as if it had come in clear, or before."""
     plain, hidden = envelope(p256, crypt, now, version)
     root = as_soap11(hidden if kept else plain, version)
@@ -78,7 +82,7 @@ def test_wrapped_and_encrypted_anew(form, kept, version, p256, crypt, now):
 
 
 @both
-def test_the_whole_content_exchanged(version, p256, crypt, now):
+def test_the_whole_content_exchanged(version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     """Not even wrapping: another content, rightly encrypted, under the old signature."""
     root = as_soap11(envelope(p256, crypt, now, version)[1], version)
     own = as_soap11(envelope(p256, crypt, now, version, EVIL)[1], version)
@@ -91,7 +95,7 @@ def test_the_whole_content_exchanged(version, p256, crypt, now):
 
 
 @both
-def test_a_signature_smuggled_in_with_the_plaintext(version, p256, other, crypt, now):
+def test_a_signature_smuggled_in_with_the_plaintext(version: Version, p256: Pair, other: Pair, crypt: DecryptKey, now: float) -> None:
     """The plaintext brings a whole signed envelope of somebody else; it is content, and proves nothing."""
     inner, _ = envelope(other, crypt, now, version)
     raw, _ = envelope(p256, crypt, now, version)

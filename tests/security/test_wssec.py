@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,32 +15,33 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from security.wsnames import DS, LGSP, SOAP, WSA, WSSE, WSU
-from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from security.wssec import VerifiedEnvelope, caller_block, receipt_block, sign_envelope, verify_envelope
+from tests.security.identities import Pair
 
 CHILD = b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; b</identifier><sent>2026-11-24</sent></submitAlert>'
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
-def parse(raw):
+def parse(raw: bytes) -> Any:
     return etree.fromstring(raw, PARSER)
 
 
-def make(pair, now, body=CHILD, **more):
+def make(pair: Pair, now: float, body: bytes = CHILD, **more: Any) -> bytes:
     return sign_envelope(body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more)
 
 
-def verify(raw, pair, now):
+def verify(raw: Any, pair: Pair, now: float) -> VerifiedEnvelope:
     root = parse(raw) if isinstance(raw, bytes) else raw
     return verify_envelope(root, lambda t: pair.verify if t == pair.verify.thumbprint else None, now)
 
 
-def refused(raw, pair, now):
+def refused(raw: Any, pair: Pair, now: float) -> Theirs:
     with pytest.raises(Theirs) as caught:
         verify(raw, pair, now)
     return caught.value
 
 
-def test_what_we_sign_we_verify(p256, now):
+def test_what_we_sign_we_verify(p256: Pair, now: float) -> None:
     blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t-1", [("Intent", b"\x01" * 32)], "note\n")]
     found = verify(make(p256, now, relates_to="urn:uuid:0", blocks=blocks), p256, now)
     assert (found.action, found.message_id, found.to, found.relates_to) == ("urn:x:submit", "urn:uuid:1", "urn:gw", "urn:uuid:0")
@@ -50,21 +53,21 @@ def test_what_we_sign_we_verify(p256, now):
     assert found.body.tag == f"{{{SOAP}}}Body"
 
 
-def test_rsa(rsa_pair, now):
+def test_rsa(rsa_pair: Pair, now: float) -> None:
     assert verify(make(rsa_pair, now), rsa_pair, now).key.algorithm == "rsa-v1_5-sha256"
 
 
-def test_an_rsa_key_registered_for_pss_signs_xml_with_pkcs1(pss_pair, now):
+def test_an_rsa_key_registered_for_pss_signs_xml_with_pkcs1(pss_pair: Pair, now: float) -> None:
     assert verify(make(pss_pair, now), pss_pair, now).key == pss_pair.verify
 
 
-def test_ed25519_has_no_place_in_xml(ed25519_pair, now):
+def test_ed25519_has_no_place_in_xml(ed25519_pair: Pair, now: float) -> None:
     with pytest.raises(Theirs) as caught:
         make(ed25519_pair, now)
     assert caught.value.code == "signature.algorithm"
 
 
-def test_every_signed_part_is_its_own_canonical_form(p256, now):
+def test_every_signed_part_is_its_own_canonical_form(p256: Pair, now: float) -> None:
     """The invariant of the signer: canonicalising a part of the finished envelope gives the bytes that were written."""
     raw = make(p256, now, relates_to="urn:r", blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")])
     root = parse(raw)
@@ -86,16 +89,16 @@ FAULT = f'<soap:Fault xmlns:soap="{SOAP}"><faultcode>soap:Client</faultcode></so
         b'<a xmlns="urn:u"><b xmlns=""></b></a>',
     ],
 )
-def test_content_that_brings_our_own_prefixes(body, p256, now):
+def test_content_that_brings_our_own_prefixes(body: bytes, p256: Pair, now: float) -> None:
     assert len(verify(make(p256, now, body), p256, now).body) == 1
 
 
-def test_texts_are_escaped(p256, now):
+def test_texts_are_escaped(p256: Pair, now: float) -> None:
     text = "a<b>&c\r]]>"
     assert verify(make(p256, now, action=text), p256, now).action == text
 
 
-def test_payload_digest_does_not_depend_on_the_id(p256, now):
+def test_payload_digest_does_not_depend_on_the_id(p256: Pair, now: float) -> None:
     """Stacks that draw a new wsu:Id for each signing must be able to repeat a message."""
     first = verify(make(p256, now), p256, now)
     second = verify(make(p256, now + 1), p256, now + 1)
@@ -106,7 +109,7 @@ def test_payload_digest_does_not_depend_on_the_id(p256, now):
     assert first.replay_key != second.replay_key
 
 
-def test_whitespace_is_free(p256, now):
+def test_whitespace_is_free(p256: Pair, now: float) -> None:
     """Line breaks between the parts, and in base64, break nothing."""
     raw = make(p256, now)
     root = parse(raw)
@@ -130,13 +133,13 @@ def test_whitespace_is_free(p256, now):
         (b"H14.2/canh-bao", b"H14.0/canh-bao", "signature.digest-mismatch", "lgsp:Caller"),
     ],
 )
-def test_tampering_names_the_part(old, new, expected, part, p256, now):
+def test_tampering_names_the_part(old: bytes, new: bytes, expected: str, part: str, p256: Pair, now: float) -> None:
     raw = make(p256, now, blocks=[caller_block("H14.2", "canh-bao")])
     failure = refused(raw.replace(old, new), p256, now)
     assert (failure.code, failure.facts["part"]) == (expected, part)
 
 
-def resign(root, pair):
+def resign(root: Any, pair: Pair) -> bytes:
     """Gives the envelope a right signature over whatever SignedInfo it now has."""
     info = root.find(f".//{{{DS}}}SignedInfo")
     value = root.find(f".//{{{DS}}}SignatureValue")
@@ -156,7 +159,7 @@ def resign(root, pair):
         ("caller", "lgsp:Caller"),
     ],
 )
-def test_each_part_must_be_covered(ident, part, p256, now):
+def test_each_part_must_be_covered(ident: str, part: str, p256: Pair, now: float) -> None:
     root = parse(make(p256, now, blocks=[caller_block("H14.2", "canh-bao")]))
     info = root.find(f".//{{{DS}}}SignedInfo")
     info.remove(next(r for r in info if r.get("URI") == f"#{ident}"))
@@ -164,7 +167,7 @@ def test_each_part_must_be_covered(ident, part, p256, now):
     assert (failure.code, failure.facts["missing"]) == ("signature.not-covering", part)
 
 
-def test_headers_added_on_the_way_are_not_covered(p256, now):
+def test_headers_added_on_the_way_are_not_covered(p256: Pair, now: float) -> None:
     raw = make(p256, now)
     for added, name in [
         (f'<wsa:ReplyTo xmlns:wsa="{WSA}"/>', "wsa:ReplyTo"),
@@ -176,10 +179,10 @@ def test_headers_added_on_the_way_are_not_covered(p256, now):
     assert verify(raw.replace(b"<soap:Header>", harmless), p256, now).caller is None
 
 
-def edit(change):
+def edit(change: Callable[[Any], object]) -> Callable[[Pair, float], bytes]:
     """A change of the parsed envelope, then a right signature again: only the rules stand in the way."""
 
-    def run(pair, now):
+    def run(pair: Pair, now: float) -> bytes:
         root = parse(make(pair, now))
         change(root)
         return resign(root, pair)
@@ -187,27 +190,27 @@ def edit(change):
     return run
 
 
-def find(root, local):
+def find(root: Any, local: str) -> Any:
     return next(e for e in root.iter() if etree.QName(e).localname == local)
 
 
-def set_at(local, attribute, value):
+def set_at(local: str, attribute: str, value: Any) -> Callable[[Pair, float], bytes]:
     return edit(lambda root: find(root, local).set(attribute, value))
 
 
-def drop(local):
+def drop(local: str) -> Callable[[Pair, float], bytes]:
     return edit(lambda root: find(root, local).getparent().remove(find(root, local)))
 
 
-def double(local):
-    def change(root):
+def double(local: str) -> Callable[[Pair, float], bytes]:
+    def change(root: Any) -> None:
         element = find(root, local)
         element.addnext(etree.fromstring(etree.tostring(element, with_tail=False)))
 
     return edit(change)
 
 
-def add(local, xml):
+def add(local: str, xml: str) -> Callable[[Pair, float], bytes]:
     return edit(lambda root: find(root, local).append(etree.fromstring(xml)))
 
 
@@ -261,11 +264,11 @@ def add(local, xml):
         (edit(lambda r: setattr(find(r, "Created"), "text", "2026-11-24T07:00:00+07:00")), "signature.digest-mismatch"),
     ],
 )
-def test_the_rules_hold_even_under_a_right_signature(made, expected, p256, now):
+def test_the_rules_hold_even_under_a_right_signature(made: Callable[[Pair, float], bytes], expected: str, p256: Pair, now: float) -> None:
     assert refused(made(p256, now), p256, now).code == expected
 
 
-def test_what_is_not_an_envelope(p256, now):
+def test_what_is_not_an_envelope(p256: Pair, now: float) -> None:
     for raw, expected in [
         (b"<a/>", "signature.malformed"),
         (f'<s:Envelope xmlns:s="{SOAP}"/>'.encode(), "signature.missing"),
@@ -276,7 +279,7 @@ def test_what_is_not_an_envelope(p256, now):
         assert refused(raw, p256, now).code == expected
 
 
-def reference_again(root, pair, ident):
+def reference_again(root: Any, pair: Pair, ident: str) -> bytes:
     """Brings the digest of a part up to date, then signs again."""
     part = next(e for e in root.iter() if e.get(f"{{{WSU}}}Id") == ident)
     reference = next(e for e in root.iter(f"{{{DS}}}Reference") if e.get("URI") == f"#{ident}")
@@ -301,7 +304,7 @@ def reference_again(root, pair, ident):
         ("", "2026-11-24T07:05:00Z", "signature.malformed"),
     ],
 )
-def test_times(created, expires, expected, p256, now):
+def test_times(created: str, expires: str, expected: str | None, p256: Pair, now: float) -> None:
     root = parse(make(p256, now))
     find(root, "Created").text, find(root, "Expires").text = created, expires
     raw = reference_again(root, p256, "timestamp")
@@ -321,26 +324,26 @@ def test_times(created, expires, expected, p256, now):
         lambda stamp: stamp.insert(0, stamp[1]),
     ],
 )
-def test_a_timestamp_is_created_and_expires(change, p256, now):
+def test_a_timestamp_is_created_and_expires(change: Callable[[Any], object], p256: Pair, now: float) -> None:
     root = parse(make(p256, now))
     change(find(root, "Timestamp"))
     assert refused(reference_again(root, p256, "timestamp"), p256, now).code == "signature.malformed"
 
 
-def test_what_has_no_canonical_form_is_refused(p256, now):
+def test_what_has_no_canonical_form_is_refused(p256: Pair, now: float) -> None:
     raw = make(p256, now).replace(b"urn:lgsp:contract:incident-alert:v1", b"relative")
     failure = refused(raw, p256, now)
     assert (failure.code, failure.facts["where"]) == ("signature.malformed", "soap:Body")
 
 
-def test_freshness_measures_the_skew(p256, now):
+def test_freshness_measures_the_skew(p256: Pair, now: float) -> None:
     raw = make(p256, now)
     late, early = refused(raw, p256, now + 310), refused(raw, p256, now - 8)
     assert (late.code, late.facts["late"], late.facts["skew"]) == ("signature.expired", 10.0, 310.0)
     assert (early.code, early.facts["skew"]) == ("signature.from-future", 8.0)
 
 
-def test_action_and_message_id_are_needed(p256, now):
+def test_action_and_message_id_are_needed(p256: Pair, now: float) -> None:
     for local, ident in [("Action", "action"), ("MessageID", "message-id")]:
         root = parse(make(p256, now))
         info = find(root, "SignedInfo")
@@ -350,13 +353,13 @@ def test_action_and_message_id_are_needed(p256, now):
         assert (failure.code, failure.facts["missing"]) == ("signature.header-missing", f"wsa:{local}")
 
 
-def test_a_comment_cannot_hide_the_end_of_a_text(p256, now):
+def test_a_comment_cannot_hide_the_end_of_a_text(p256: Pair, now: float) -> None:
     """Exclusive C14N drops comments, so the signature holds; a reader of the first text node alone would be deceived."""
     raw = make(p256, now, action="urn:x:submit").replace(b"urn:x:submit<", b"urn:x:sub<!-- -->mit<")
     assert refused(raw, p256, now).code == "signature.malformed"
 
 
-def test_keys(p256, other, now):
+def test_keys(p256: Pair, other: Pair, now: float) -> None:
     raw = make(p256, now)
     assert refused(raw, other, now).code == "signature.unknown-key"
     with pytest.raises(Theirs) as caught:
@@ -367,7 +370,7 @@ def test_keys(p256, other, now):
     assert caught.value.code == "signature.key-expired"
 
 
-def test_a_malleated_signature_has_the_same_replay_key(p256, now):
+def test_a_malleated_signature_has_the_same_replay_key(p256: Pair, now: float) -> None:
     raw = make(p256, now)
     root = parse(raw)
     value = find(root, "SignatureValue")
@@ -379,7 +382,7 @@ def test_a_malleated_signature_has_the_same_replay_key(p256, now):
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_one_changed_byte_never_changes_what_is_read(data, p256, now):
+def test_one_changed_byte_never_changes_what_is_read(data: st.DataObject, p256: Pair, now: float) -> None:
     """Whatever byte is flipped, either the envelope is refused or all that is read from it is as it was."""
     raw = make(p256, now, blocks=[caller_block("H14.2", "canh-bao")])
     at = data.draw(st.integers(0, len(raw) - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 import xmlsec
@@ -13,31 +14,32 @@ from lxml import etree
 from signxml import SignatureConfiguration, SignatureReference, XMLSigner, XMLVerifier, methods
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
-from contracts.wire.soap import V11, V12
+from contracts.wire.soap import V11, V12, Version
 from security.authority import certificate_pem, private_pem
 from security.wsnames import BASE64_BINARY, DS, EXC_C14N, SOAP, WSA, WSSE, WSU, X509V3
 from security.wssec import caller_block, receipt_block, sign_envelope, verify_envelope
+from tests.security.identities import Pair
 
 CHILD = '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Cháy rừng &amp; gió mạnh</headline></submitAlert>'.encode()
 
 
 @pytest.fixture(params=["p256", "rsa_pair"])
-def pair(request):
+def pair(request: pytest.FixtureRequest) -> Pair:
     return request.getfixturevalue(request.param)
 
 
-def our_envelope(pair, now):
+def our_envelope(pair: Pair, now: float) -> bytes:
     blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32)), ("Outcome", bytes(32))], "note\n")]
     return sign_envelope(
         CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", to="urn:gw", relates_to="urn:uuid:0", blocks=blocks
     )
 
 
-def certificate(pair):
+def certificate(pair: Pair) -> bytes:
     return certificate_pem(x509.load_der_x509_certificate(pair.sign.certificate_der))
 
 
-def test_xmlsec_accepts_what_we_make(pair, now):
+def test_xmlsec_accepts_what_we_make(pair: Pair, now: float) -> None:
     root = etree.fromstring(our_envelope(pair, now))
     xmlsec.tree.add_ids(root, ["Id"])
     context = xmlsec.SignatureContext()
@@ -48,7 +50,7 @@ def test_xmlsec_accepts_what_we_make(pair, now):
     context.verify(root.find(f".//{{{DS}}}Signature"))
 
 
-def signxml_verifies(root, pair, references):
+def signxml_verifies(root: Any, pair: Pair, references: int) -> None:
     config = SignatureConfiguration(
         expect_references=references,
         signature_methods=frozenset({SignatureMethod.ECDSA_SHA256, SignatureMethod.RSA_SHA256}),
@@ -59,12 +61,12 @@ def signxml_verifies(root, pair, references):
     assert len(found) == references
 
 
-def test_signxml_accepts_what_we_make(pair, now):
+def test_signxml_accepts_what_we_make(pair: Pair, now: float) -> None:
     signxml_verifies(etree.fromstring(our_envelope(pair, now)), pair, 9)
 
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
-def test_we_accept_what_signxml_makes(pair, version, now):
+def test_we_accept_what_signxml_makes(pair: Pair, version: Version, now: float) -> None:
     root = etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
     security, ours = root.find(f".//{{{WSSE}}}Security"), root.find(f".//{{{DS}}}Signature")
     security.remove(ours)
@@ -83,7 +85,18 @@ def test_we_accept_what_signxml_makes(pair, version, now):
     assert verify_envelope(etree.fromstring(etree.tostring(root)), lambda _: pair.verify, now).action == "urn:x"
 
 
-def _foreign(pair, now, *, body, prefixes=None, info_prefixes=None, enveloped=False, indent=False, ids=None, outer=""):
+def _foreign(
+    pair: Pair,
+    now: float,
+    *,
+    body: str,
+    prefixes: str | None = None,
+    info_prefixes: str | None = None,
+    enveloped: bool = False,
+    indent: bool = False,
+    ids: dict[str, str] | None = None,
+    outer: str = "",
+) -> bytes:
     """An envelope signed by xmlsec, in another stack's manner: other prefixes, declarations at the top, random Ids."""
     from datetime import UTC, datetime
 
@@ -148,12 +161,12 @@ BODIES = [
     ],
     ids=lambda m: "-".join(m) or "plain",
 )
-def test_we_accept_what_xmlsec_makes(pair, now, body, manner):
+def test_we_accept_what_xmlsec_makes(pair: Pair, now: float, body: str, manner: dict[str, Any]) -> None:
     found = verify_envelope(etree.fromstring(_foreign(pair, now, body=body, **manner)), lambda t: pair.verify, now)
     assert (found.action, found.message_id) == ("urn:x", "urn:uuid:1")
 
 
-def test_another_draw_of_ids_is_the_same_payload(p256, now):
+def test_another_draw_of_ids_is_the_same_payload(p256: Pair, now: float) -> None:
     digests = {
         verify_envelope(
             etree.fromstring(_foreign(p256, now, body=BODIES[1], ids={k: f"id-{k}-{draw}" for k in "btxam"})), lambda t: p256.verify, now
@@ -168,7 +181,7 @@ texts = st.text(alphabet="xyz<&>\"'\r\n\tđ\U0001f30a ", max_size=8)
 
 
 @st.composite
-def trees(draw, depth=3):
+def trees(draw: st.DrawFn, depth: int = 3) -> str:
     from xml.sax.saxutils import escape, quoteattr
 
     name = draw(names)
@@ -181,14 +194,14 @@ def trees(draw, depth=3):
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=trees(), inclusive=st.sampled_from([None, "k", "S k #default", "wsu"]))
-def test_any_content_signed_by_xmlsec(body, inclusive, p256, now):
+def test_any_content_signed_by_xmlsec(body: str, inclusive: str | None, p256: Pair, now: float) -> None:
     raw = _foreign(p256, now, body=body, prefixes=inclusive, outer='xmlns:k="urn:k" xmlns="urn:outer"')
     assert verify_envelope(etree.fromstring(raw), lambda t: p256.verify, now).action == "urn:x"
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=trees())
-def test_any_content_signed_by_us(body, p256, now):
+def test_any_content_signed_by_us(body: str, p256: Pair, now: float) -> None:
     """Content in its own canonical form is signed so that xmlsec agrees."""
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{SOAP}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)

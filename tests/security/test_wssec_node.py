@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -17,22 +19,24 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.authority import certificate_pem, private_pem
+from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope
 from security.wsencrypt import encrypt_envelope
 from security.wsnames import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
 from security.wssec import caller_block, sign_envelope, verify_envelope
+from tests.security.identities import Pair
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22 &amp; 0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 
 
-def pem(der):
+def pem(der: bytes) -> str:
     return certificate_pem(x509.load_der_x509_certificate(der)).decode()
 
 
-def unsigned(version):
+def unsigned(version: Version) -> str:
     return (
         f'<soap:Envelope xmlns:soap="{version.namespace}" xmlns:wsa="{WSA}" xmlns:wsu="{WSU}"><soap:Header>'
         "<wsa:Action>urn:x</wsa:Action><wsa:MessageID>urn:uuid:1</wsa:MessageID></soap:Header>"
@@ -41,8 +45,15 @@ def unsigned(version):
 
 
 def by_npm_soap(
-    node, pair, now, version, *, with_token=False, stamp=True, parts=("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken")
-):
+    node: Callable[..., Any],
+    pair: Pair,
+    now: float,
+    version: Version,
+    *,
+    with_token: bool = False,
+    stamp: bool = True,
+    parts: Any = ("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken"),
+) -> bytes:
     at = datetime.fromtimestamp(now, UTC)
     created, expires = f"{at:%Y-%m-%dT%H:%M:%S}Z", f"{at:%Y-%m-%dT%H}:05:00Z"
     own = f"<wsu:Timestamp><wsu:Created>{created}</wsu:Created><wsu:Expires>{expires}</wsu:Expires></wsu:Timestamp>"
@@ -58,7 +69,7 @@ def by_npm_soap(
 
 
 @both
-def test_we_accept_what_npm_soap_signs(version, node, rsa_pair, now):
+def test_we_accept_what_npm_soap_signs(version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
     """It always puts `enveloped-signature` before exclusive C14N, and names parts by a plain Id."""
     raw = by_npm_soap(node, rsa_pair, now, version)
     assert raw.count("#enveloped-signature") == 5
@@ -66,7 +77,7 @@ def test_we_accept_what_npm_soap_signs(version, node, rsa_pair, now):
     assert (envelope.action, envelope.message_id, envelope.body[0].tag) == ("urn:x", "urn:uuid:1", "{urn:a}getStatus")
 
 
-def test_its_signature_with_a_user_token_has_no_key_info(node, rsa_pair, now):
+def test_its_signature_with_a_user_token_has_no_key_info(node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
     """`WSSecurityCertWithToken` of this version leaves ds:KeyInfo out around the reference to its token: no XML signature, so it is refused."""
     raw = by_npm_soap(node, rsa_pair, now, V11, with_token=True)
     assert "KeyInfo" not in raw
@@ -75,14 +86,14 @@ def test_its_signature_with_a_user_token_has_no_key_info(node, rsa_pair, now):
     assert (caught.value.code, caught.value.facts["where"]) == ("signature.malformed", "ds:Signature")
 
 
-def test_its_own_timestamp_lives_too_long(node, rsa_pair, now):
+def test_its_own_timestamp_lives_too_long(node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
     raw = by_npm_soap(node, rsa_pair, now, V11, stamp=False)
     with pytest.raises(Theirs) as caught:
         verify_envelope(parse_envelope(raw.encode()), lambda _: rsa_pair.verify, now)
     assert (caught.value.code, caught.value.facts["lifetime"]) == ("signature.lifetime", 600.0)
 
 
-def test_what_it_signs_by_default_does_not_cover_enough(node, rsa_pair, now):
+def test_what_it_signs_by_default_does_not_cover_enough(node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
     raw = by_npm_soap(node, rsa_pair, now, V11, parts=())
     with pytest.raises(Theirs) as caught:
         verify_envelope(parse_envelope(raw.encode()), lambda _: rsa_pair.verify, now)
@@ -90,7 +101,7 @@ def test_what_it_signs_by_default_does_not_cover_enough(node, rsa_pair, now):
     assert caught.value.facts["missing"] == "wsse:BinarySecurityToken, wsa:Action, wsa:MessageID"
 
 
-def test_an_ec_key_that_it_labels_as_rsa_is_refused(node, p256, now):
+def test_an_ec_key_that_it_labels_as_rsa_is_refused(node: Callable[..., Any], p256: Pair, now: float) -> None:
     raw = by_npm_soap(node, p256, now, V11)
     assert "#rsa-sha256" in raw
     with pytest.raises(Theirs) as caught:
@@ -99,7 +110,7 @@ def test_an_ec_key_that_it_labels_as_rsa_is_refused(node, p256, now):
 
 
 @both
-def test_xml_crypto_accepts_what_we_sign(version, node, rsa_pair, now):
+def test_xml_crypto_accepts_what_we_sign(version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
     raw = sign_envelope(
         CHILD.encode(), rsa_pair.sign, now, action="urn:x", message_id="urn:uuid:1", blocks=[caller_block("H14.2", "một-cửa")], version=version
     )  # fmt: skip
@@ -108,7 +119,9 @@ def test_xml_crypto_accepts_what_we_sign(version, node, rsa_pair, now):
 
 
 @both
-def test_xml_encryption_decrypts_what_we_encrypt(version, node, p256, crypt, now):
+def test_xml_encryption_decrypts_what_we_encrypt(
+    version: Version, node: Callable[..., Any], p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     root = etree.fromstring(encrypt_envelope(raw, crypt.encrypt_key(), version))
     data, key = next(root.iter(f"{{{XENC}}}EncryptedData")), next(root.iter(f"{{{XENC}}}EncryptedKey"))
@@ -119,7 +132,9 @@ def test_xml_encryption_decrypts_what_we_encrypt(version, node, p256, crypt, now
 
 
 @both
-def test_we_decrypt_what_xml_encryption_encrypts(version, node, p256, crypt, now):
+def test_we_decrypt_what_xml_encryption_encrypts(
+    version: Version, node: Callable[..., Any], p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     public = crypt.encrypt_key().public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     made = etree.fromstring(node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,27 +15,28 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12, parse_envelope
+from contracts.wire.soap import V11, V12, Version, parse_envelope
 from security.authority import certificate_pem, issue_encryption, issue_signing
 from security.keys import VerifyKey
 from security.wsnames import DS, ENVELOPED, EXC_C14N, WSU
 from security.wssec import sign_envelope, verify_envelope
+from tests.security.identities import House, Pair
 from tests.security.test_wssec import CHILD, find, make, reference_again, verify
 
 both = pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 
 
-def refused(root, pair, now, version):
+def refused(root: Any, pair: Pair, now: float, version: Version) -> Theirs:
     with pytest.raises(Theirs) as caught:
         verify_envelope(parse_envelope(etree.tostring(root), version), lambda _: pair.verify, now)
     return caught.value
 
 
-def made(pair, now, version):
+def made(pair: Pair, now: float, version: Version) -> Any:
     return etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
 
 
-def enveloped(root, ident):
+def enveloped(root: Any, ident: str) -> None:
     """`enveloped-signature` before the canonicalisation of one Reference."""
     reference = next(each for each in root.iter(f"{{{DS}}}Reference") if each.get("URI") == f"#{ident}")
     step = etree.Element(f"{{{DS}}}Transform")
@@ -46,26 +49,26 @@ def enveloped(root, ident):
 
 @both
 @pytest.mark.parametrize("ident", ["body", "timestamp", "token", "action", "message-id"])
-def test_enveloped_signature_is_taken_where_it_removes_nothing(ident, version, p256, now):
+def test_enveloped_signature_is_taken_where_it_removes_nothing(ident: str, version: Version, p256: Pair, now: float) -> None:
     root = made(p256, now, version)
     enveloped(root, ident)
     raw = reference_again(root, p256, ident)
     assert verify_envelope(parse_envelope(raw, version), lambda _: p256.verify, now).action == "urn:x"
 
 
-def inside_the_body(root):
+def inside_the_body(root: Any) -> None:
     root[1][0].append(find(root, "Signature"))
 
 
-def inside_a_header(root):
+def inside_a_header(root: Any) -> None:
     find(root, "Action").append(find(root, "Signature"))
 
 
-def inside_the_timestamp(root):
+def inside_the_timestamp(root: Any) -> None:
     find(root, "Timestamp").append(find(root, "Signature"))
 
 
-def a_second_one_in_the_body(root):
+def a_second_one_in_the_body(root: Any) -> None:
     """The transform would hide it from the digest, and its reader would find it."""
     root[1][0].append(etree.fromstring(etree.tostring(find(root, "Signature"))))
 
@@ -80,7 +83,9 @@ def a_second_one_in_the_body(root):
         (a_second_one_in_the_body, "body", "signature.digest-mismatch"),
     ],
 )
-def test_enveloped_signature_never_where_the_signature_lies_inside(move, ident, code, version, p256, now):
+def test_enveloped_signature_never_where_the_signature_lies_inside(
+    move: Callable[[Any], None], ident: str, code: str, version: Version, p256: Pair, now: float
+) -> None:
     """By XML-DSig each of these verifies: the transform takes the Signature out of what is digested, as it was before it was put there."""
     root = made(p256, now, version)
     enveloped(root, ident)
@@ -90,7 +95,7 @@ def test_enveloped_signature_never_where_the_signature_lies_inside(move, ident, 
 
 
 @both
-def test_enveloped_signature_only_once_and_only_first(version, p256, now):
+def test_enveloped_signature_only_once_and_only_first(version: Version, p256: Pair, now: float) -> None:
     for change in (lambda steps: steps.append(steps[0]), lambda steps: steps.insert(0, etree.fromstring(etree.tostring(steps[0])))):
         root = made(p256, now, version)
         enveloped(root, "body")
@@ -103,7 +108,7 @@ def test_enveloped_signature_only_once_and_only_first(version, p256, now):
 # --- keys: RSA from 2048 accepted, from 3072 issued; EC on P-256 only --------------------------------------------------
 
 
-def self_signed(private):
+def self_signed(private: Any) -> bytes:
     name, now = x509.Name([]), datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
     builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
@@ -121,7 +126,7 @@ def self_signed(private):
     ],
     ids=["RSA-1024", "RSA-2048", "P-256", "P-384", "secp256k1"],
 )
-def test_keys_that_may_sign(private, accepted):
+def test_keys_that_may_sign(private: Any, accepted: bool) -> None:
     certificate = self_signed(private())
     if accepted:
         assert VerifyKey.from_certificate("k", "x", certificate).key_id == "k"
@@ -135,14 +140,14 @@ def test_keys_that_may_sign(private, accepted):
 
 
 @pytest.mark.parametrize("body", [b" \t" + CHILD, CHILD + b"\n", b"\n  " + CHILD + b"\n", b" \t " * 30 + CHILD])
-def test_payload_digest_does_not_depend_on_white_space_around_the_element(body, p256, now):
+def test_payload_digest_does_not_depend_on_white_space_around_the_element(body: bytes, p256: Pair, now: float) -> None:
     assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now), p256, now).payload_digest
     inside = CHILD.replace(b"<sent>", b" <sent>")
     assert verify(make(p256, now, inside), p256, now).payload_digest != verify(make(p256, now), p256, now).payload_digest
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\t\n"])
-def test_a_body_of_white_space_has_a_digest_too(body, p256, now):
+def test_a_body_of_white_space_has_a_digest_too(body: bytes, p256: Pair, now: float) -> None:
     assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now, b""), p256, now).payload_digest
 
 
@@ -150,7 +155,7 @@ def test_a_body_of_white_space_has_a_digest_too(body, p256, now):
 
 
 @both
-def test_an_unsigned_header_is_not_handed_on(version, p256, now):
+def test_an_unsigned_header_is_not_handed_on(version: Version, p256: Pair, now: float) -> None:
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     raw = raw.replace(b"<soap:Header>", b'<soap:Header><t:Trace xmlns:t="urn:t">1</t:Trace>')
     found = verify_envelope(parse_envelope(raw, version), lambda _: p256.verify, now)
@@ -158,7 +163,7 @@ def test_an_unsigned_header_is_not_handed_on(version, p256, now):
 
 
 @both
-def test_the_token_is_signed_and_is_the_one_that_verifies(version, p256, other, now):
+def test_the_token_is_signed_and_is_the_one_that_verifies(version: Version, p256: Pair, other: Pair, now: float) -> None:
     """Another registered system's certificate in place of the signed one: neither key makes it hold."""
     root = made(p256, now, version)
     find(root, "BinarySecurityToken").text = base64.b64encode(other.sign.certificate_der).decode()
@@ -168,7 +173,7 @@ def test_the_token_is_signed_and_is_the_one_that_verifies(version, p256, other, 
 
 
 @both
-def test_canonicalisation_with_comments_is_another_algorithm(version, p256, now):
+def test_canonicalisation_with_comments_is_another_algorithm(version: Version, p256: Pair, now: float) -> None:
     root = made(p256, now, version)
     for step in root.iter(f"{{{DS}}}Transform"):
         step.set("Algorithm", f"{EXC_C14N}WithComments")
@@ -176,7 +181,7 @@ def test_canonicalisation_with_comments_is_another_algorithm(version, p256, now)
 
 
 @both
-def test_a_part_of_the_header_is_found_by_its_place_and_not_by_its_id(version, p256, now):
+def test_a_part_of_the_header_is_found_by_its_place_and_not_by_its_id(version: Version, p256: Pair, now: float) -> None:
     """A Reference that names a child of a signed header is astray, though the child is there and its digest right."""
     root = made(p256, now, version)
     created = find(root, "Created")
@@ -191,7 +196,7 @@ def test_a_part_of_the_header_is_found_by_its_place_and_not_by_its_id(version, p
     assert failure.code == "signature.wrapped" and failure.facts["found"].endswith("/wsu:Timestamp/wsu:Created")
 
 
-def test_the_authority_issues_what_the_profile_asks_for(house, now):
+def test_the_authority_issues_what_the_profile_asks_for(house: House, now: float) -> None:
     """Signing certificates are for signing alone, encryption certificates for encryption alone."""
     private = rsa.generate_private_key(65537, 3072).public_key()
     uses = {}

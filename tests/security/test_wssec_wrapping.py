@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.soap import V11, V12
+from contracts.wire.soap import V11, V12, Version
 from security.wsnames import DS, SOAP, WSA, WSSE, WSU
 from security.wssec import sign_envelope, verify_envelope
 from tests.cost import seconds
+from tests.security.identities import Pair
 
 CHILD = b'<submitAlert xmlns="urn:a"><text>real</text></submitAlert>'
 EVIL = b'<submitAlert xmlns="urn:a"><text>evil</text></submitAlert>'
 ID = f"{{{WSU}}}Id"
 
 
-def evil_body(ident=None):
+def evil_body(ident: str = None) -> Any:
     body = etree.fromstring(f'<soap:Body xmlns:soap="{SOAP}"/>')
     body.append(etree.fromstring(EVIL))
     if ident is not None:
@@ -31,7 +33,7 @@ def evil_body(ident=None):
     return body
 
 
-def swap_body(root, new):
+def swap_body(root: Any, new: Any) -> Any:
     """Takes the signed Body out and puts another in its place."""
     signed = root[1]
     root.remove(signed)
@@ -39,48 +41,48 @@ def swap_body(root, new):
     return signed
 
 
-def security(root):
+def security(root: Any) -> Any:
     return root.find(f"{{{SOAP}}}Header/{{{WSSE}}}Security")
 
 
-def under_header(root):
+def under_header(root: Any) -> None:
     root[0].append(etree.SubElement(root[0], "Wrapper"))
     root[0][-1].append(swap_body(root, evil_body()))
 
 
-def under_security(root):
+def under_security(root: Any) -> None:
     security(root).append(swap_body(root, evil_body()))
 
 
-def under_signature_object(root):
+def under_signature_object(root: Any) -> None:
     holder = etree.SubElement(security(root).find(f"{{{DS}}}Signature"), f"{{{DS}}}Object")
     holder.append(swap_body(root, evil_body()))
 
 
-def inside_the_new_body(root):
+def inside_the_new_body(root: Any) -> None:
     new = evil_body()
     new[0].append(swap_body(root, new))
 
 
-def beside_the_body(root):
+def beside_the_body(root: Any) -> None:
     root.append(swap_body(root, evil_body()))
 
 
-def before_the_header(root):
+def before_the_header(root: Any) -> None:
     root.insert(0, swap_body(root, evil_body()))
 
 
-def same_id_first(root):
+def same_id_first(root: Any) -> None:
     root[0].insert(0, swap_body(root, evil_body("body")))
 
 
-def same_id_as_plain_attribute(root):
+def same_id_as_plain_attribute(root: Any) -> None:
     new = evil_body()
     new.set("Id", "body")
     etree.SubElement(root[0], "Wrapper").append(swap_body(root, new))
 
 
-def envelope_in_envelope(root):
+def envelope_in_envelope(root: Any) -> None:
     inner = copy.deepcopy(root)
     for child in list(root):
         root.remove(child)
@@ -91,14 +93,14 @@ def envelope_in_envelope(root):
     root[1].append(inner)
 
 
-def action_moved_away(root):
+def action_moved_away(root: Any) -> None:
     action = root.find(f".//{{{WSA}}}Action")
     holder = etree.SubElement(root[0], "Wrapper")
     holder.append(action)
     etree.SubElement(root[0], f"{{{WSA}}}Action").text = "urn:evil"
 
 
-def action_swapped_in_place(root):
+def action_swapped_in_place(root: Any) -> None:
     """The signed Action stays a direct header under another name's protection: as a second Action."""
     action = root.find(f".//{{{WSA}}}Action")
     fresh = etree.Element(f"{{{WSA}}}Action")
@@ -106,7 +108,7 @@ def action_swapped_in_place(root):
     action.addprevious(fresh)
 
 
-def timestamp_moved_away(root):
+def timestamp_moved_away(root: Any) -> None:
     stamp = security(root).find(f"{{{WSU}}}Timestamp")
     fresh = copy.deepcopy(stamp)
     del fresh.attrib[ID]
@@ -115,7 +117,7 @@ def timestamp_moved_away(root):
     etree.SubElement(root[0], "Wrapper").append(stamp)
 
 
-def token_moved_away(root):
+def token_moved_away(root: Any) -> None:
     token = security(root).find(f"{{{WSSE}}}BinarySecurityToken")
     fresh = copy.deepcopy(token)
     fresh.set(ID, "token-2")
@@ -124,16 +126,16 @@ def token_moved_away(root):
     security(root).find(f".//{{{WSSE}}}Reference").set("URI", "#token-2")
 
 
-def second_security_header(root):
+def second_security_header(root: Any) -> None:
     other = etree.SubElement(root[0], f"{{{WSSE}}}Security")
     other.append(security(root).find(f"{{{DS}}}Signature"))
 
 
-def second_signature(root):
+def second_signature(root: Any) -> None:
     security(root).append(copy.deepcopy(security(root).find(f"{{{DS}}}Signature")))
 
 
-def signature_not_in_security(root):
+def signature_not_in_security(root: Any) -> None:
     root[0].append(security(root).find(f"{{{DS}}}Signature"))
 
 
@@ -159,7 +161,7 @@ FORMS = {
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f.__name__)
-def test_wrapped(form, version, p256, now):
+def test_wrapped(form: Any, version: Version, p256: Pair, now: float) -> None:
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     own, common = version.namespace.encode(), SOAP.encode()
     root = etree.fromstring(raw.replace(own, common))  # the forms are written in the names of SOAP 1.1
@@ -169,7 +171,7 @@ def test_wrapped(form, version, p256, now):
     assert caught.value.code == FORMS[form], caught.value
 
 
-def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256, now):
+def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256: Pair, now: float) -> None:
     root = etree.fromstring(sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1"))
     under_header(root)
     with pytest.raises(Theirs) as caught:
@@ -177,14 +179,14 @@ def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256, now):
     assert caught.value.facts == {"id": "body", "found": "soap:Envelope/soap:Header/Wrapper/soap:Body"}
 
 
-def test_all_forms_are_tried():
+def test_all_forms_are_tried() -> None:
     forms = [
         f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
     ]
     assert set(forms) == set(FORMS)
 
 
-def costly(kind):
+def costly(kind: str) -> bytes:
     if kind == "many Ids":
         return b"".join(b'<a u:Id="i%d" Id="j%d"/>' % (n, n) for n in range(20_000))
     if kind == "the same Id at the end":
@@ -196,7 +198,7 @@ def costly(kind):
 
 
 @pytest.mark.parametrize("kind", ["many Ids", "the same Id at the end", "many attributes", "many prefixes"])
-def test_no_envelope_costs_much_before_anything_is_proven(kind, p256, now):
+def test_no_envelope_costs_much_before_anything_is_proven(kind: str, p256: Pair, now: float) -> None:
     """A few hundred kilobytes made to be slow (seconds to minutes where nothing guards against it) are refused at once."""
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1")
     raw = raw.replace(b"<text>real</text>", f'<x xmlns:u="{WSU}">'.encode() + costly(kind) + b"</x>")
