@@ -83,8 +83,8 @@ class Provider:
         check = HttpRequest(request.method, uri, headers, body)
         verify_request(check, {self.gateway.key_id: self.gateway.verify_key()}.get, time.time(), need=("lgsp-transfer", "lgsp-caller"))
 
-    def json(self, request: web.Request, value: Any, status: int = 200, **extra: str) -> web.Response:
-        return self.signed(request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **extra})
+    def json(self, request: web.Request, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+        return self.signed(request, json.dumps(value, ensure_ascii=False).encode(), status, {"content-type": JSON, **(headers or {})})
 
     def signed(self, request: web.Request, body: bytes, status: int, headers: dict[str, str]) -> web.Response:
         asked = {name.lower(): value for name, value in request.headers.items()}

@@ -360,7 +360,7 @@ async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
         async def close(self) -> None: ...
 
     side = CallerSide(Address("127.0.0.1", 1), ("incident-alert/v1",), 1.0, QueueBounds())
-    directory = Directory(Gateway(), "https://lgsp.example", tmp_path / "documents", side.contracts)  # type: ignore[arg-type]
+    directory = Directory(Gateway(), "https://lgsp.example", tmp_path / "documents", side.contracts)
     caller = Caller(side, LocalSecret("x" * 32), "https://lgsp.example", None, directory, None)  # type: ignore[arg-type]
 
     async def nothing() -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
+
+from lxml import etree
 
 from contracts import compiled, located, tryout
 from contracts.base.composing import form_c
@@ -201,18 +203,18 @@ def _grown(raw: bytes, media: str) -> dict[str, Bytes]:
         root = soap.parse_xml(raw)
         made: dict[str, Bytes] = {}
         for element in [*root.iter()][-1:] + [*root.iter()][1:2]:
-            text = soap.etree.tostring(element, with_tail=False)
-            plain = soap.etree.tostring(root)
+            text = etree.tostring(element, with_tail=False)
+            plain = etree.tostring(root)
             at = plain.find(b"<" + text[1:].split(b">")[0].split(b" ")[0])
             end = plain.find(b">", at) + 1
-            made["an element again"] = lambda n, p=plain, t=text: p[: p.rfind(b"</")] + t * n + p[p.rfind(b"</") :]
-            made["a long text"] = lambda n, p=plain, e=end: p[:e] + b"a" * n + p[e:]
+            made["an element again"] = partial(lambda p, t, n: p[: p.rfind(b"</")] + t * n + p[p.rfind(b"</") :], plain, text)
+            made["a long text"] = partial(lambda p, e, n: p[:e] + b"a" * n + p[e:], plain, end)
         return made
     value = jsontext.read_json(raw)
     return {
-        "a long text": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=False)),
-        "long lists": lambda n, v=value: jsontext.write_json(_stretched(v, n, lists=True)),
-        "fields that it does not have": lambda n, v=value: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}),
+        "a long text": partial(lambda v, n: jsontext.write_json(_stretched(v, n, lists=False)), value),
+        "long lists": partial(lambda v, n: jsontext.write_json(_stretched(v, n, lists=True)), value),
+        "fields that it does not have": partial(lambda v, n: jsontext.write_json({**v, **{f"x{at}": 1 for at in range(n)}}), value),
     }
 
 
@@ -229,8 +231,8 @@ def _stretched(value: Any, number: int, *, lists: bool) -> Any:
 def queries() -> Iterable[Try]:
     codec = contracts_by_name()["indicator/v1"].codec("canonical")
     for name, unit in {"parts": "a=b&", "names": "a", "percents": "%", "escapes": "%41", "plus": "a+", "equals": "=", "and": "&"}.items():
-        yield Try(name, parse_query, lambda n, unit=unit: unit * n)
-        yield Try(f"of a message: {name}", lambda text: codec.read_query("Query", text), lambda n, unit=unit: "a=1&" + unit * n)
+        yield Try(name, parse_query, partial(lambda unit, n: unit * n, unit))
+        yield Try(f"of a message: {name}", lambda text: codec.read_query("Query", text), partial(lambda unit, n: "a=1&" + unit * n, unit))
     yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
 
 
@@ -239,15 +241,15 @@ def header_fields() -> Iterable[Try]:
     # Those that repeat are joined; how many there are is bounded by whoever reads the head (`gateway.doors.body.MAX_HEADERS`).
     yield Try("one field", headers.joined, lambda n: [(b"a", b"b" * n)])
     yield Try("another each", headers.joined, lambda n: [(b"a%d" % at, b"b") for at in range(n)])
-    yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})  # type: ignore[arg-type]
-    yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)  # type: ignore[arg-type]
-    yield Try("commas", problems.language_of, lambda n: "," * n)  # type: ignore[arg-type]
+    yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})
+    yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)
+    yield Try("commas", problems.language_of, lambda n: "," * n)
 
 
 @reader("contracts.base.composing:form_c")
 def marks() -> Iterable[Try]:
     units = ["a", "é", "ạ́", "\u0323", "\u0301\u0323", "\u0344", "\u0f73", "\u1100\u1161", "𑂺", "𝅘𝅥", "\u0cc6"]
-    yield from [Try(ascii(unit), form_c, lambda n, unit=unit: "a" + unit * n) for unit in units]
+    yield from [Try(ascii(unit), form_c, partial(lambda unit, n: "a" + unit * n, unit)) for unit in units]
     yield Try("two runs", form_c, lambda n: "a" + "\u0301" * n + "\u0323" * n)
     yield Try("just below", form_c, lambda n: ("a" + "\u0301" * 29 + "\u0323") * n)
 
@@ -275,13 +277,17 @@ def cells() -> Iterable[Try]:
     for encoding in ("utf-8", "windows-1258", "utf-16"):
         layout = Layout("csv", encoding=encoding)
         for name, make in texts.items():
-            yield Try(f"{encoding}: {name}", lambda raw, layout=layout: list(csvtext.read(raw, layout)), make)
+            yield Try(f"{encoding}: {name}", partial(lambda layout, raw: list(csvtext.read(raw, layout)), layout), make)
     contract = contracts_by_name()["indicator/v1"]
     codec = contract.codec("chi-tieu-csv")
     message = next(iter(codec._tables))  # type: ignore[attr-defined]
     titles = codec.write(message, _first(contract, message), "csv").split(b"\r\n")
     for name, make in texts.items():
-        yield Try(f"of a format: {name}", lambda raw: codec.read(message, raw, "csv"), lambda n, make=make: titles[0] + b"\r\n" + make(n))
+        yield Try(
+            f"of a format: {name}",
+            lambda raw: codec.read(message, raw, "csv"),
+            partial(lambda make, n: titles[0] + b"\r\n" + make(n), make),
+        )
     yield Try("good lines", lambda raw: codec.read(message, raw, "csv"), lambda n: titles[0] + b"\r\n" + (titles[1] + b"\r\n") * n)
     yield Try("titles", lambda raw: codec.read(message, raw, "csv"), lambda n: b",".join(b"a%d" % at for at in range(n)) + b"\r\n")
 

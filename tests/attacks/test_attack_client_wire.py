@@ -42,7 +42,7 @@ def test_published_keys_that_are_none_are_no_keys(me: Identity, monkeypatch: pyt
         [{"id": "x", "certificate": pem, "chain": value}], [{"id": "x", "certificate": pem, "chain": [value]}],
     ))]  # fmt: skip
     for body in bodies:
-        monkeypatch.setattr(keyset.Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
+        monkeypatch.setattr(Transport, "send", lambda self, *_, body=body: RawAnswer(200, {}, body))
         assert me.keys.by_id("unknown") == () and me.keys.by_thumbprint(b"x") is None
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from examples.clients import httpsig
+from examples.clients.fields import read_dictionary
 from examples.clients.signing import Signer
 from examples.story import World
 from examples.stranger.check import Unreadable, check, read_package
@@ -153,7 +154,7 @@ def test_signed_by_another_system_under_the_callers_key_id(files: Files, trusted
     request = read_http(files["messages/request.http"])
     target = request.target + "?forged=1"
     headers = {name: value for name, value in request.headers.items() if not name.startswith(("signature", "lgsp-certificate-status"))}
-    created = int(httpsig.read_dictionary(request.headers["signature-input"])["sig1"].param("created"))  # type: ignore[union-attr,arg-type]
+    created = int(read_dictionary(request.headers["signature-input"])["sig1"].param("created"))  # type: ignore[union-attr,arg-type]
     key_id = (
         next(name for name in files if name.startswith("certificates/phan-anh.sign")).removeprefix("certificates/").removesuffix(".crt")
     )

@@ -16,7 +16,7 @@ from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
-from security.entry import Caller, Note, Repeat, freeze
+from security.entry import Caller, Json, Note, Repeat, freeze
 from security.windows import Quota
 from tests.audit import making
 from tests.registry.making import NOW, PROVINCE, province
@@ -86,7 +86,8 @@ def test_readings_of_feeds_and_calls_are_counted_as_they_were_made(counting: Eng
     begins = Quota(100, "month").window(AT).begins
     assert _quotas(counting) == []
     with writing(counting) as connection:
-        for number, facts_of in enumerate([{"grant": "G-0001", "also": [GRANT]}, {"grant": GRANT}, {"grant": "G-0008"}]):
+        told: list[dict[str, Json]] = [{"grant": "G-0001", "also": [GRANT]}, {"grant": GRANT}, {"grant": "G-0008"}]
+        for number, facts_of in enumerate(told):
             note = freeze(Note(f"n{number}", AT + number, "feed-read", "H14.0/dieu-hanh", facts_of))
             append(connection, [LogRow(*note)])
         repeat = freeze(Repeat("r1", AT + 9, "rest", Caller("H14.0", "dieu-hanh"), "n0", 200))

@@ -183,10 +183,11 @@ def test_one_leads_and_the_other_takes_over_from_the_dead_at_once(idle_log: Any)
     first, second = keeper(idle_log, "keeper-a"), keeper(idle_log, "keeper-b")
     first.tick()
     second.tick()
-    assert first.lease is not None and second.lease is None
+    lease, none = first.lease, second.lease
+    assert lease is not None and none is None
     kill(engine, "keeper-a")
     second.tick()
-    assert second.lease is not None and second.lease.epoch == first.lease.epoch + 1
+    assert second.lease is not None and second.lease.epoch == lease.epoch + 1
     first.tick()  # it was not dead after all, but was declared so
     assert first.fenced and first.lease is None
 

@@ -27,7 +27,8 @@ from gateway.journal.database import revision, writing
 from gateway.registry.held import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
 from security.checkpoint import NoteKey, open_note, verify
-from tests.backup.conftest import ORIGIN, Instance, databases, quiet
+from tests.backup.conftest import ORIGIN, Instance, quiet
+from tests.journal import databases
 
 FEED = "incident-alert/v1"
 

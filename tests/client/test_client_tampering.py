@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from examples import messages
 from examples.story import World
@@ -190,7 +191,7 @@ def issued(instance: Settings, system: str, *, issuer: str = "sign", key_id: str
 
 
 def published(key: SigningKey) -> RawAnswer:
-    pem = authority.certificate_pem(authority.x509.load_der_x509_certificate(key.certificate_der)).decode()
+    pem = authority.certificate_pem(x509.load_der_x509_certificate(key.certificate_der)).decode()
     return RawAnswer(200, {}, json.dumps({"sign": [{"id": key.key_id, "certificate": pem, "chain": []}]}).encode())
 
 

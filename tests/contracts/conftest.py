@@ -20,7 +20,7 @@ from contracts.model import REASONS, Again, Choice, Many, Scalar, Struct, Type
 from contracts.wire.xmltext import ILLEGAL
 
 LEGAL = st.text(
-    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cs",)).filter(lambda c: not ILLEGAL.search(c)),
+    st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=["Cs"]).filter(lambda c: not ILLEGAL.search(c)),
     max_size=12,
 )
 VIETNAMESE = st.sampled_from(
@@ -42,26 +42,31 @@ def observation() -> CompiledContract:
     return CompiledContract(load(bundle), bundle.digest)
 
 
+def _within(number: Decimal, places: int) -> bool:
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and abs(exponent) < places
+
+
 def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
     if made.kind == "boolean":
         return st.booleans()
     if made.kind == "integer":
         return (st.integers() | st.integers(-6, 1001) | st.sampled_from([0, 1, 10**40])).filter(lambda n: wild or _inside(n, made))
     if made.kind == "number":
-        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: abs(d.as_tuple().exponent) < 200)
+        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: _within(d, 200))
         small = st.decimals(min_value=-200, max_value=200, places=4)
-        near = st.sampled_from(
+        near: st.SearchStrategy[Any] = st.sampled_from(
             [Decimal("0.00"), Decimal("-1.50"), Decimal("1E+1"), Decimal("0.10000000000000000000000000000000001"), 5, Decimal(90)]
         )
         return (exact | small | near).filter(lambda d: wild or _inside(d, made))
     if made.binary:
-        right = (
+        base64s = (
             st.binary(max_size=9)
             .map(lambda raw: base64.b64encode(raw).decode())
             .filter(lambda t: (made.min_length or 0) <= len(t) <= (10**6 if made.max_length is None else made.max_length))
         )
         odd = st.sampled_from(["QR==", "QUJD=", "QUI", "A", "=", "Q Q=", "QUJDREVGR0hJ", "QUJDREVGR0hJSktM", "", "QQ=="])
-        return right | odd if wild else right
+        return base64s | odd if wild else base64s
     if made.values:
         right: st.SearchStrategy[str] = st.sampled_from(made.values)
     elif made.format == "date":
@@ -141,7 +146,8 @@ def values(made: Type, wild: bool) -> st.SearchStrategy[Any]:
         if wild and made.least > 1:
             lists = lists | st.lists(item, min_size=1, max_size=made.least - 1)
         if wild and made.most is not None and made.most <= 12:
-            lists = lists | item.map(lambda one: [one] * (made.most + 1))
+            too_many = made.most + 1
+            lists = lists | item.map(lambda one: [one] * too_many)
         return lists
     return structs(made, wild)
 
@@ -159,7 +165,7 @@ def _may_be_empty(made: Struct, name: str) -> bool:
 
 
 def structs(made: Struct, wild: bool) -> st.SearchStrategy[dict[str, Any]]:
-    required, optional = {}, {}
+    required, optional = dict[str, Any](), dict[str, Any]()
     for field in made.fields:
         strategy = values(field.type, wild)
         if field.absentable:

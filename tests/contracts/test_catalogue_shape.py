@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contracts.base.errors import Language
 from contracts.bundle import catalogue_folders
 from contracts.check import check
 from contracts.compiled import CompiledContract
@@ -96,7 +97,8 @@ def told(element: Any) -> Any:
 def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContract]) -> None:
     """docs/catalogue.md and its Vietnamese twin name every contract, its titles and owner, each operation and each format."""
     docs = Path(__file__).parents[2] / "docs"
-    for file, language in ((docs / "catalogue.md", "en"), (docs / "vi" / "danh-muc.md", "vi")):
+    pages: tuple[tuple[Path, Language], ...] = ((docs / "catalogue.md", "en"), (docs / "vi" / "danh-muc.md", "vi"))
+    for file, language in pages:
         sections = {
             part.partition("\n")[0].split("`")[1]: part for part in file.read_text("utf-8").split("\n## `")[1:] for part in ["`" + part]
         }

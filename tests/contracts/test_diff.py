@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.bundle import Bundle, catalogue_folders
-from contracts.compiled import compile_bundle
+from contracts.compiled import CompiledContract, compile_bundle
 from contracts.diff.changes import CODES, Change, Level
 from contracts.diff.compare import differences, level_of
 
@@ -95,6 +95,13 @@ messages:
 """
 
 
+def without(path: str) -> Edit:
+    def edit(files: Files) -> None:
+        del files[path]
+
+    return edit
+
+
 def base() -> Files:
     return {
         "contract.yaml": CONTRACT,
@@ -107,7 +114,7 @@ def base() -> Files:
 
 
 def changed(edit: Edit) -> list[Change]:
-    sides = []
+    sides: list[tuple[Bundle, CompiledContract]] = []
     for files in (base(), base()):
         if sides:
             edit(files)
@@ -252,7 +259,7 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ("another message has the table", both(lambda files: files.update({"systems/so.yaml": files["systems/so.yaml"].partition("  Figure:")[0] + "  Taken: {root: s:DaNhan, rows: [{canonical: transfer, here: s:So}]}\n"})), [("mapping.message-added", B, "so: Taken", "systems/so.yaml:5"), ("mapping.message-removed", B, "so: Figure", "systems/so.yaml:5 (old)")]),
     ("a list instead of any text", schema('"transfer": {"type": "string"}', '"transfer": {"type": "string", "enum": ["a", "b"]}'), [("schema.values-narrowed", B, "Taken.transfer", "schema.json:22")]),
     ("a format more", lambda files: files.update({"systems/so-2.yaml": files["systems/so.yaml"]}), [("format.added", M, "so-2", "systems/so-2.yaml:1")]),
-    ("a format less", lambda files: files.pop("systems/so.yaml") and None, [("format.removed", B, "so", "systems/so.yaml:1 (old)")]),
+    ("a format less", without("systems/so.yaml"), [("format.removed", B, "so", "systems/so.yaml:1 (old)")]),
     ("the address at the system", swap("systems/so.yaml", "messages:", "operations:\n  getFigure: {method: POST, path: /so}\nmessages:"), [("format.changed", B, "so.operations", "systems/so.yaml:5")]),
 ]  # fmt: skip
 

@@ -199,7 +199,9 @@ def test_the_laws_hold_for_generated_tables(values_of: Any, data: st.DataObject)
         laws(compiled, data.draw(strategy))
 
 
-ODD = st.sampled_from([None, True, 0, 1.5, "", "?", "a;b", [], [None], {}, {"absent": "none"}, {"w1": []}, [{}], 10**30])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, 1.5, "", "?", "a;b", [], [None], {}, {"absent": "none"}, {"w1": []}, [{}], 10**30]
+)
 
 
 def broken_json(draw: Draw, value: Any) -> Any:

@@ -17,6 +17,7 @@ import zeep
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from zeep.helpers import serialize_object
 from zeep.transports import Transport
 
 from contracts.base.errors import Theirs
@@ -79,7 +80,9 @@ def simple(draw: Any, number: int) -> Shape:
 def groups(draw: Any, depth: int = 0, prefix: str = "") -> Shape:
     """A complex type: attributes and elements, nested, repeated, optional, of simple content."""
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
-    parts, types, values, optional, solid = [], [], {}, {}, False
+    parts, types, solid = [], [], False
+    values: dict[str, Any] = {}
+    optional: dict[str, Any] = {}
     attributes = []
     for number, name in enumerate(names):
         kind = draw(
@@ -184,9 +187,7 @@ def test_a_draft_holds_and_carries_what_zeep_writes(data: st.DataObject, root: S
     assert codec.read_xml("Gui", written) == codec.normal("Gui", canonical)
     if "hollow" not in {note.code for note in interface.notes}:
         element = client.get_element("{urn:t}Gui")
-        assert zeep.helpers.serialize_object(element.parse(written, client.wsdl.types)) == zeep.helpers.serialize_object(
-            element.parse(sent, client.wsdl.types)
-        )
+        assert serialize_object(element.parse(written, client.wsdl.types)) == serialize_object(element.parse(sent, client.wsdl.types))
 
 
 # --- anything at all that is a schema ---------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_patterns_that_mean_two_things(pattern: str) -> None:
 
 def test_bundles_are_byte_stable_and_immutable_in_form() -> None:
     one = Bundle.from_folder(FOLDERS["indicator"])
-    two = Bundle.of(dict(reversed(one.files.items())))
+    two = Bundle.of(dict(reversed(list(one.files.items()))))
     assert one.digest == two.digest and one.to_bytes() == two.to_bytes() and one.digest.startswith("sha256:")
     assert Bundle.from_bytes(one.to_bytes()) == one
     for path in ("../x.yaml", "/x", "a\\b", "a//b"):

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.base.errors import Failure
 from contracts.compiled import CompiledContract
-from contracts.model import Choice, Struct, group
+from contracts.model import Struct, group
 from contracts.wire.jsontext import read_json
 
 NOT_PERMITTED = {"absent": "not-permitted"}
@@ -21,7 +21,7 @@ def single(struct: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
         if field.absentable:
             yield (*above, field.name)
         below = group(field.type)
-        if isinstance(below, Struct) and field.type is below and not isinstance(below, Choice):
+        if isinstance(below, Struct) and field.type is below:
             yield from single(below, (*above, field.name))
 
 

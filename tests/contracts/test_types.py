@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,11 @@ def test_every_face_takes_the_same_values(types: CompiledContract, values_of: An
     assert etree.XMLSchema(etree.fromstring(xsd.xsd(types))).validate(element) is valid
     served = jsonschema_rs.Draft202012Validator({**json.loads(schema_json(types)), "$ref": "#/$defs/Thing"}, validate_formats=True)
     assert served.is_valid(value) is valid
-    for decode in (lambda: codec.read_xml("Thing", element), lambda: codec.read_json("Thing", codec.write_json("Thing", value))):
+    decoders: tuple[Callable[[], Any], ...] = (
+        lambda: codec.read_xml("Thing", element),
+        lambda: codec.read_json("Thing", codec.write_json("Thing", value)),
+    )
+    for decode in decoders:
         try:
             assert decode() == value
             taken = True

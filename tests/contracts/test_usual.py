@@ -18,7 +18,7 @@ from contracts.xmlproblems import XmlProblems
 
 def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:
     """What the general reader makes of a document, and whether it found nothing to say."""
-    inner, into = codec._xml[message], {}
+    inner, into = codec._xml[message], dict[str, Any]()
     problems = XmlProblems(element, inner.prefixes)
     inner.read(element, into, None, problems)
     return into, not problems.findings

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import pickle
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,7 +132,7 @@ async def test_a_reader_that_dies_costs_one_call(process: Reader, monkeypatch: p
         await asyncio.gather(read(process, b"[2]", ""), kill())
     assert died.value.code == "body.too-costly"
     assert await read(process, b"[3]", "") == [3]
-    monkeypatch.setattr(costly.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     await process.close()
     with pytest.raises(NoReader):
         await read(process, b"[4]", "")
@@ -159,7 +161,7 @@ async def test_a_reader_with_nothing_to_do_ends(process: Reader, monkeypatch: py
 
 
 class Evil:
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("true",)
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from examples import traffic
 from examples.clients import curl, rest, soap
+from examples.clients.audit import Receipt
 from examples.clients.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
 from examples.clients.identity import Identity
 from examples.clients.rest import AsyncRestClient, RestClient, TokenRefused
@@ -122,7 +123,7 @@ def test_a_receipt_becomes_a_proof_and_the_log_only_grows(door: Door) -> None:
     newest = one.witness()
     assert newest is not None and newest.size == 2
     with pytest.raises(NoProof, match="no proof of t-2"):
-        one.prove(rest.Receipt("t-2"))
+        one.prove(Receipt("t-2"))
     other = client(door, "bao-chay")
     other.prove(other.call("GET", "/x").receipt)  # type: ignore[arg-type]
     door.break_it = "log"
@@ -322,4 +323,4 @@ def test_a_log_key_is_needed_to_prove(door: Door) -> None:
     without = RestClient(Identity.load(identity.folder))
     assert without.keeper is None and without.witness() is None
     with pytest.raises(LogError, match="log.vkey"):
-        without.prove(rest.Receipt("t"))
+        without.prove(Receipt("t"))

@@ -196,7 +196,7 @@ def test_we_accept_what_the_library_signs(identities: Any, system: str) -> None:
 
 def _signed(identity: Identity, now: int, body: bytes = b'{"a":1}', **how: Any) -> Message:
     request = _request(body)
-    times = {"created": now, "expires": now + 60, "nonce": "A" * 24} | how
+    times: dict[str, Any] = {"created": now, "expires": now + 60, "nonce": "A" * 24} | how
     return replace(request, headers=dict(request.headers) | sign_request(request, identity.signer, **times))
 
 

@@ -11,7 +11,8 @@ import pytest
 import xmlsec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
-from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
+from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from examples.clients import wssec
 from examples.clients.identity import Identity
@@ -23,7 +24,7 @@ BODY = """<cap:alert xmlns:cap="urn:oasis:names:tc:emergency:cap:1.2">
   <cap:headline>Lũ quét &amp; sạt lở đất tại xã Trà Lĩnh – ưỡn ẹo, ỷ lại, đường ngoằn ngoèo</cap:headline>
 </cap:alert>"""
 SYSTEMS = ["canh-bao", "may-cu"]  # ECDSA and RSA
-XMLSEC_ALGORITHM = {"canh-bao": xmlsec.Transform.ECDSA_SHA256, "may-cu": xmlsec.Transform.RSA_SHA256}
+XMLSEC_ALGORITHM = {"canh-bao": xmlsec.constants.TransformEcdsaSha256, "may-cu": xmlsec.constants.TransformRsaSha256}
 
 
 def signed(identity: Identity, now: float | None = None, **how: Any) -> bytes:
@@ -39,10 +40,10 @@ def finder(identity: Identity) -> Any:
 
 
 def xmlsec_verify(raw: bytes, identity: Identity) -> None:
-    root = etree.fromstring(raw)
+    root: Any = etree.fromstring(raw)
     context = xmlsec.SignatureContext()
     der = identity.signer.certificate_der
-    context.key = xmlsec.Key.from_memory(der, xmlsec.KeyFormat.CERT_DER)
+    context.key = xmlsec.Key.from_memory(der, xmlsec.constants.KeyDataFormatCertDer)
     for element in root.iter(etree.Element):
         if element.get(ID):
             context.register_id(element, "Id", WSU)
@@ -71,6 +72,7 @@ def test_signxml_accepts_what_we_sign(identities: Any, system: str) -> None:
     )
     root = etree.fromstring(signed(identity))
     results = XMLVerifier().verify(root, x509_cert=identity.signer.certificate, id_attribute="Id", expect_config=config)
+    assert isinstance(results, list)
     names = {etree.QName(result.signed_xml).localname for result in results}
     assert names == {"Body", "Action", "MessageID", "To", "Timestamp", "BinarySecurityToken"}
 
@@ -94,13 +96,13 @@ def by_xmlsec(identity: Identity, system: str, *, enveloped: bool = False) -> by
     token = etree.SubElement(security, f"{{{WSSE}}}BinarySecurityToken")
     token.text = base64.encodebytes(identity.signer.certificate_der).decode()
     token.set(ID, "x509")
-    signature = xmlsec.template.create(security, xmlsec.Transform.EXCL_C14N, XMLSEC_ALGORITHM[system])
+    signature = xmlsec.template.create(security, xmlsec.constants.TransformExclC14N, XMLSEC_ALGORITHM[system])
     security.append(signature)
     for part in [*parts, timestamp, token]:
-        reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri="#" + part.get(ID))
+        reference = xmlsec.template.add_reference(signature, xmlsec.constants.TransformSha256, uri=f"#{part.get(ID)}")
         if enveloped:
-            xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
-        xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+            xmlsec.template.add_transform(reference, xmlsec.constants.TransformEnveloped)
+        xmlsec.template.add_transform(reference, xmlsec.constants.TransformExclC14N)
     info = xmlsec.template.ensure_key_info(signature)
     holder = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
     etree.SubElement(holder, f"{{{WSSE}}}Reference").set("URI", "#x509")
@@ -108,7 +110,7 @@ def by_xmlsec(identity: Identity, system: str, *, enveloped: bool = False) -> by
     for part in [*parts, timestamp, token]:
         context.register_id(part, "Id", WSU)
     pem = identity.signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    context.key = xmlsec.Key.from_memory(pem, xmlsec.KeyFormat.PEM)
+    context.key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     context.sign(signature)
     return etree.tostring(root)
 
@@ -154,7 +156,7 @@ def test_time(identities: Any, offset: float, lifetime: float) -> None:
 
 
 def _edit(raw: bytes, what: str) -> bytes:
-    root = etree.fromstring(raw)
+    root: Any = etree.fromstring(raw)
     header, body = root[0], root[1]
     security = header.find(f"{{{WSSE}}}Security")
     signature = security.find(f"{{{DS}}}Signature")

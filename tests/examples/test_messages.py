@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from examples import messages, misuse
-from examples.clients.rest import dump_json
+from examples.clients.jsontext import dump_json
 from examples.clients.wssec import SOAP, BadEnvelope, new_envelope, parse, serialise, sign, verify
 from examples.messages import CAP
 
@@ -95,7 +95,7 @@ def test_spoiled_messages_are_spoiled_in_one_way(identities: Any) -> None:
 
     _, wrapped = misuse.wrap_body(forge)({}, raw)
     root = etree.fromstring(wrapped)
-    assert root.find(f"{{{SOAP}}}Body//{{{CAP}}}severity").text == "Minor"
+    assert root.findtext(f"{{{SOAP}}}Body//{{{CAP}}}severity") == "Minor"
     assert len(root.findall(f".//{{{SOAP}}}Body")) == 2
     with pytest.raises(BadEnvelope):
         verify(root, lambda _: None, 1795507200.0)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from gateway.journal.writer import Journal
-from tests.files.dropping import CSV, Place, fresh
-from tests.files.test_files_take import BAD, dropped, line_by_line
+from tests.files.dropping import CSV, Place, dropped, fresh
+from tests.files.test_files_take import BAD, line_by_line
 
 
 def run_killed_at(place: Place, step: int) -> bool:

@@ -62,6 +62,6 @@ def test_a_transfer_is_refused_before_anything_is_committed(place: Place) -> Non
 
 def test_without_that_policy_nothing_is_asked(tmp_path: Path) -> None:
     for policy in ("off", "flagged"):
-        gate_of(Settings(tmp_path, witness_policy=policy, stamp_policy=policy), lambda: 0.0)()  # type: ignore[arg-type]
+        gate_of(Settings(tmp_path, witness_policy=policy, stamp_policy=policy), lambda: 0.0)()
     with pytest.raises(Ours):
         gate_of(Settings(tmp_path, stamp_policy="closed"), lambda: 0.0)()

@@ -251,7 +251,7 @@ def test_a_connection_lost_during_commit_is_cleared_up(database: Engine, stood: 
     journal = Journal(database, None, "door-1")
     journal.start()
     journal.commit_blocking(Write())
-    journal._cursor = _CutDuringCommit(journal._cursor, stood=stood)  # type: ignore[assignment]
+    journal._cursor = _CutDuringCommit(journal._cursor, stood=stood)
     if stood:
         assert journal.commit_blocking(submission("door-1")).verdict is Verdict.COMMITTED
     else:
@@ -271,7 +271,7 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(database:
     journal = Journal(database, None, "door-1")
     journal.start()
     journal.commit_blocking(Write())
-    journal._cursor = _CutDuringCommit(journal._cursor, stood=True)  # type: ignore[assignment]
+    journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
     with pytest.raises(Ours):
         journal.commit_blocking(submission("door-1"))
     assert journal.commit_blocking(submission("door-1")).verdict is Verdict.FENCED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -20,7 +21,7 @@ from security.grants import Grant
 
 GRANT = Grant("G-1", "H14.7", None, "indicator/v1", ("getValue",), ("*",), "Điều hành", "QĐ 1/2026", 0.0, 2000.0)
 CONTENT = GRANT.canonical()
-KEYS = {
+KEYS: dict[str, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey] = {
     "an": ec.generate_private_key(ec.SECP256R1()),
     "binh": ed25519.Ed25519PrivateKey.generate(),
     "chi": ed25519.Ed25519PrivateKey.generate(),
@@ -130,14 +131,14 @@ def test_a_key_behind_a_password() -> None:
 
 
 def test_keys_that_may_approve() -> None:
-    weak = rsa.generate_private_key(65537, 2048)
-    other = ec.generate_private_key(ec.SECP384R1())
+    weak: Any = rsa.generate_private_key(65537, 2048)
+    other: Any = ec.generate_private_key(ec.SECP384R1())
     for key in (weak, other):
         with pytest.raises(Theirs) as caught:
-            load_public(public_pem(key.public_key()))  # type: ignore[arg-type]
+            load_public(public_pem(key.public_key()))
         assert caught.value.code == "key.unacceptable"
         with pytest.raises(Theirs):
-            approve(CONTENT, "an", private_pem(key))  # type: ignore[arg-type]
+            approve(CONTENT, "an", private_pem(key))
     for text in ("", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", private_pem(KEYS["an"]).decode()):
         with pytest.raises(Theirs):
             load_public(text)

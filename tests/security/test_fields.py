@@ -27,6 +27,7 @@ def _value(value: Any) -> Any:
 
 
 def theirs(text: str) -> Any:
+    members: Any = http_sf.parse(text.encode("utf-8"), tltype="dictionary")
     return {
         key: (
             value if not isinstance(value, list) else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
@@ -34,7 +35,7 @@ def theirs(text: str) -> Any:
         )
         if isinstance(value, list)
         else (_value(value), {k: _value(p) for k, p in params.items()})
-        for key, (value, params) in http_sf.parse(text.encode("utf-8"), tltype="dictionary").items()
+        for key, (value, params) in members.items()
     }
 
 

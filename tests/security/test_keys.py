@@ -43,7 +43,8 @@ def test_signatures(name: str, length: int, request: pytest.FixtureRequest) -> N
 
 
 def test_ecdsa_der_is_not_taken(p256: Pair) -> None:
-    der = p256.sign.private.sign(b"data", ec.ECDSA(hashes.SHA256()))
+    private: Any = p256.sign.private
+    der = private.sign(b"data", ec.ECDSA(hashes.SHA256()))
     assert refused(p256.verify.verify, b"data", der).code == "signature.wrong"
 
 

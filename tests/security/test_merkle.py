@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pymerkle
 import pytest
@@ -163,7 +163,12 @@ def test_the_ends_of_consistency() -> None:
     ]:
         with pytest.raises(ProofError):
             verify_consistency(*arguments)
-    for call in (lambda: inclusion_proof(5, 5, TREE.at), lambda: inclusion_proof(-1, 5, TREE.at), lambda: consistency_proof(6, 5, TREE.at)):
+    calls: list[Callable[[], object]] = [
+        lambda: inclusion_proof(5, 5, TREE.at),
+        lambda: inclusion_proof(-1, 5, TREE.at),
+        lambda: consistency_proof(6, 5, TREE.at),
+    ]
+    for call in calls:
         with pytest.raises(ValueError):
             call()
 

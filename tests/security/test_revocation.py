@@ -22,8 +22,8 @@ from pyhanko_certvalidator.errors import InsufficientRevinfoError, RevokedError
 from security import authority
 from security.authority import make_issuer, make_root, new_private, private_pem
 from security.chains import path
-from security.revocation import AHEAD, Revoked, Unproven, ask, listed, make_crl, read_crl, read_ocsp
-from tests.revocation.outside import Outside, new_key
+from security.revocation import AHEAD, Revoked, Status, Unproven, ask, listed, make_crl, read_crl, read_ocsp
+from tests.revocation.outside import Key, Outside, new_key
 
 NOW = 1_795_503_600.0
 NONCE = bytes(range(16))
@@ -105,7 +105,7 @@ def test_lists_of_a_part_are_not_taken_for_the_whole(outside: Outside, leaf: x50
 # --- OCSP -------------------------------------------------------------------------------------------------------------
 
 
-def responder(outside: Outside, *uses: x509.ObjectIdentifier, **more: float) -> tuple[x509.Certificate, object]:
+def responder(outside: Outside, *uses: x509.ObjectIdentifier, **more: float) -> tuple[x509.Certificate, Key]:
     key = new_key()
     return outside.issue("OCSP", key, *(uses or (ExtendedKeyUsageOID.OCSP_SIGNING,)), **more), key  # type: ignore[arg-type]
 
@@ -114,9 +114,9 @@ def test_an_answer_says_good_or_revoked(outside: Outside, leaf: x509.Certificate
     question = ask(leaf, outside.issuer, NONCE)
     for by in (None, responder(outside)):
         for algorithm in (hashes.SHA256(), hashes.SHA1()):  # of the names in it
-            good = read_ocsp(outside.ocsp(question, of=leaf, by=by, algorithm=algorithm), leaf, outside.issuer, NONCE, NOW)  # type: ignore[arg-type]
+            good = read_ocsp(outside.ocsp(question, of=leaf, by=by, algorithm=algorithm), leaf, outside.issuer, NONCE, NOW)
             assert good.good and good.source == "ocsp" and good.next_update == NOW + 3540
-        gone = read_ocsp(outside.ocsp(question, leaf, of=leaf, by=by), leaf, outside.issuer, NONCE, NOW)  # type: ignore[arg-type]
+        gone = read_ocsp(outside.ocsp(question, leaf, of=leaf, by=by), leaf, outside.issuer, NONCE, NOW)
         assert not gone.good and gone.reason == "keyCompromise" and gone.revoked == NOW - 60
     undated = read_ocsp(outside.ocsp(question, of=leaf, lasts=None), leaf, outside.issuer, NONCE, NOW)
     assert undated.next_update == NOW - 60 + 3600
@@ -129,9 +129,9 @@ def test_answers_that_prove_nothing(outside: Outside, leaf: x509.Certificate) ->
     for what, bad in {
         "a certificate of the authority that was not appointed": outside.ocsp(
             question, of=leaf, by=responder(outside, ExtendedKeyUsageOID.CLIENT_AUTH)
-        ),  # type: ignore[arg-type]
-        "a responder of another authority": outside.ocsp(question, of=leaf, by=responder(liar)),  # type: ignore[arg-type]
-        "a responder whose certificate has ended": outside.ocsp(question, of=leaf, by=responder(outside, days=1, begins=-90000.0)),  # type: ignore[arg-type]
+        ),
+        "a responder of another authority": outside.ocsp(question, of=leaf, by=responder(liar)),
+        "a responder whose certificate has ended": outside.ocsp(question, of=leaf, by=responder(outside, days=1, begins=-90000.0)),
         "another authority of the same name": liar.ocsp(question, of=leaf),
         "another question": outside.ocsp(question, of=leaf, nonce=b"x" * 16),
         "another certificate": outside.ocsp(question, of=other),
@@ -162,7 +162,7 @@ def test_a_changed_bit_never_makes_good_of_revoked(
     changed[place // 8 % len(changed)] ^= 1 << place % 8
     try:
         if which:
-            found = read_ocsp(bytes(changed), leaf, outside.issuer, NONCE, NOW)
+            found: Status | None = read_ocsp(bytes(changed), leaf, outside.issuer, NONCE, NOW)
         else:
             found = listed(read_crl(bytes(changed), above(outside), NOW), leaf)
     except Unproven:
@@ -208,7 +208,7 @@ def test_openssl_answers_our_question(tmp_path: Path) -> None:
     gone = outside.issue("do-thi", new_key())
     for name, certificate in {"issuer": outside.issuer, "responder": appointed}.items():
         (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (tmp_path / "responder.key").write_bytes(private_pem(key))  # type: ignore[arg-type]
+    (tmp_path / "responder.key").write_bytes(private_pem(key))
     begin, end = (f"{outside.at(days * 86400):%y%m%d%H%M%SZ}" for days in (-1, 300))
     index = f"V\t{end}\t\t{leaf.serial_number:040X}\tunknown\t/CN=y-te\n"
     index += f"R\t{end}\t{begin},keyCompromise\t{gone.serial_number:040X}\tunknown\t/CN=do-thi\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -54,7 +54,13 @@ def test_paths() -> None:
     ):
         with pytest.raises(ValueError):
             parse_path(wrong)
-    for call in (lambda: number_path(-1), lambda: tile_path(64, 0), lambda: tile_path(0, 0, 0), lambda: tile_path(0, 0, 257)):
+    calls: list[Callable[[], str]] = [
+        lambda: number_path(-1),
+        lambda: tile_path(64, 0),
+        lambda: tile_path(0, 0, 0),
+        lambda: tile_path(0, 0, 257),
+    ]
+    for call in calls:
         with pytest.raises(ValueError):
             call()
 

@@ -28,16 +28,17 @@ KEY, DATA = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData"
 
 @pytest.fixture(params=["p256", "rsa_pair"])
 def pair(request: pytest.FixtureRequest) -> Pair:
-    return request.getfixturevalue(request.param)
+    made: Pair = request.getfixturevalue(request.param)
+    return made
 
 
 def xmlsec_decrypts(raw: bytes, crypt: DecryptKey) -> Any:
     """As a WS-Security stack over libxmlsec1 would: the EncryptedKey of the header first, then the data in its place."""
-    root = etree.fromstring(raw)
+    root: Any = etree.fromstring(raw)
     manager = xmlsec.KeysManager()
     manager.add_key(xmlsec.Key.from_memory(private_pem(crypt.private), xmlsec.constants.KeyDataFormatPem))
-    wrapped = next(root.iter(KEY))
-    content_key = xmlsec.EncryptionContext(manager).decrypt(wrapped)
+    wrapped: Any = next(root.iter(KEY))
+    content_key: Any = xmlsec.EncryptionContext(manager).decrypt(wrapped)
     context = xmlsec.EncryptionContext()
     context.key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, content_key)
     context.decrypt(next(root.iter(DATA)))
@@ -64,7 +65,7 @@ def test_xmlsec_decrypts_and_verifies_what_we_make(pair: Pair, version: Version,
 
 
 def xmlsec_encrypts(
-    raw: bytes, crypt: DecryptKey, *, indent: bool = False, digest: str = DIGEST_SHA256, mgf: str | None = MGF1_SHA256, named: str = True
+    raw: bytes, crypt: DecryptKey, *, indent: bool = False, digest: str = DIGEST_SHA256, mgf: str | None = MGF1_SHA256, named: bool = True
 ) -> bytes:
     """An envelope encrypted by xmlsec: it wraps the key inside the data, and WS-Security takes it from there into the header."""
     root = etree.fromstring(raw)
@@ -89,7 +90,7 @@ def xmlsec_encrypts(
     context.encrypt_xml(data, body)
     root = etree.fromstring(etree.tostring(root))  # the binding leaves the tree's objects behind
     data, wrapped = next(root.iter(DATA)), next(root.iter(KEY))
-    info = data.find(f"{{{DS}}}KeyInfo")
+    info: Any = data.find(f"{{{DS}}}KeyInfo")
     info.remove(wrapped)
     holder = etree.SubElement(info, f"{{{WSSE}}}SecurityTokenReference")
     etree.SubElement(holder, f"{{{WSSE}}}Reference").set("URI", "#EK-1")

@@ -103,7 +103,7 @@ def an_encrypted_header(root: Any) -> None:
 
 
 OLD = "http://www.w3.org/2001/04/xmlenc#"
-OFF_PROFILE = {
+OFF_PROFILE: dict[str, Callable[[Any], object]] = {
     "rsa-1_5": set_at("EncryptedKey", "EncryptionMethod", "Algorithm", OLD + "rsa-1_5"),
     "oaep of XML Encryption 1.0": set_at("EncryptedKey", "EncryptionMethod", "Algorithm", OLD + "rsa-oaep-mgf1p"),
     "oaep with SHA-1": set_at("EncryptedKey", "DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"),
@@ -189,8 +189,9 @@ def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(p256: 
             raise AssertionError("a private key was used")
 
     keys = BodyKeys([crypt])
+    untouchable: Any = Untouchable()
     for name in list(keys._named):
-        keys._named[name] = Untouchable()
+        keys._named[name] = untouchable
     for change in OFF_PROFILE.values():
         root = etree.fromstring(encrypted(p256, crypt, now))
         change(root)

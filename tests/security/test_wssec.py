@@ -46,8 +46,9 @@ def test_what_we_sign_we_verify(p256: Pair, now: float) -> None:
     found = verify(make(p256, now, relates_to="urn:uuid:0", blocks=blocks), p256, now)
     assert (found.action, found.message_id, found.to, found.relates_to) == ("urn:x:submit", "urn:uuid:1", "urn:gw", "urn:uuid:0")
     assert found.caller == "H14.2/canh-bao"
-    assert found.receipt.findtext(f"{{{LGSP}}}Transfer") == "t-1"
-    assert base64.b64decode(found.receipt.findtext(f"{{{LGSP}}}Intent")) == b"\x01" * 32
+    receipt: Any = found.receipt
+    assert receipt.findtext(f"{{{LGSP}}}Transfer") == "t-1"
+    assert base64.b64decode(receipt.findtext(f"{{{LGSP}}}Intent")) == b"\x01" * 32
     assert (found.created, found.expires) == (now, now + 300)
     assert found.key == p256.verify
     assert found.body.tag == f"{{{SOAP}}}Body"

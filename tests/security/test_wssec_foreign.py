@@ -11,8 +11,9 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from signxml import SignatureConfiguration, SignatureReference, XMLSigner, XMLVerifier, methods
-from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
+from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureConstructionMethod, SignatureMethod
+from signxml.signer import SignatureReference, XMLSigner
+from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from contracts.wire.soap import V11, V12, Version
 from security.authority import certificate_pem, private_pem
@@ -25,7 +26,8 @@ CHILD = '<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><headline>Chá
 
 @pytest.fixture(params=["p256", "rsa_pair"])
 def pair(request: pytest.FixtureRequest) -> Pair:
-    return request.getfixturevalue(request.param)
+    made: Pair = request.getfixturevalue(request.param)
+    return made
 
 
 def our_envelope(pair: Pair, now: float) -> bytes:
@@ -40,7 +42,7 @@ def certificate(pair: Pair) -> bytes:
 
 
 def test_xmlsec_accepts_what_we_make(pair: Pair, now: float) -> None:
-    root = etree.fromstring(our_envelope(pair, now))
+    root: Any = etree.fromstring(our_envelope(pair, now))
     xmlsec.tree.add_ids(root, ["Id"])
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(certificate(pair), xmlsec.constants.KeyDataFormatCertPem)
@@ -58,7 +60,7 @@ def signxml_verifies(root: Any, pair: Pair, references: int) -> None:
         location=".//",
     )
     found = XMLVerifier().verify(root, x509_cert=certificate(pair).decode(), id_attribute="Id", expect_config=config)
-    assert len(found) == references
+    assert isinstance(found, list) and len(found) == references
 
 
 def test_signxml_accepts_what_we_make(pair: Pair, now: float) -> None:
@@ -67,17 +69,18 @@ def test_signxml_accepts_what_we_make(pair: Pair, now: float) -> None:
 
 @pytest.mark.parametrize("version", [V11, V12], ids=lambda version: version.number)
 def test_we_accept_what_signxml_makes(pair: Pair, version: Version, now: float) -> None:
-    root = etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
+    root: Any = etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
     security, ours = root.find(f".//{{{WSSE}}}Security"), root.find(f".//{{{DS}}}Signature")
     security.remove(ours)
     method = SignatureMethod.ECDSA_SHA256 if pair.sign.algorithm.startswith("ecdsa") else SignatureMethod.RSA_SHA256
     exclusive = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
-    signer = XMLSigner(methods.detached, method, DigestAlgorithm.SHA256, exclusive)
+    signer = XMLSigner(SignatureConstructionMethod.detached, method, DigestAlgorithm.SHA256, exclusive)
     references = [
         SignatureReference(f"#{ident}", c14n_method=exclusive) for ident in ("message-id", "action", "token", "body", "timestamp")
     ]
-    key, chain = pair.sign.private, [certificate(pair).decode()]
-    signature = signer.sign(root, key=key, cert=chain, reference_uri=references, id_attribute="Id")
+    key: Any = pair.sign.private
+    chain = [certificate(pair).decode()]
+    signature: Any = signer.sign(root, key=key, cert=chain, reference_uri=references, id_attribute="Id")
     signature.replace(
         signature.find(f"{{{DS}}}KeyInfo"), ours.find(f"{{{DS}}}KeyInfo")
     )  # X.509 token profile: it knows only plain XML-DSig
@@ -103,7 +106,7 @@ def _foreign(
     ids = ids or {"b": "id-1", "t": "TS-2", "x": "X509-3", "a": "id-4", "m": "id-5"}
     at = datetime.fromtimestamp(now, UTC)
     token = base64.b64encode(pair.sign.certificate_der).decode()
-    root = etree.fromstring(
+    root: Any = etree.fromstring(
         f'<S:Envelope xmlns:S="{SOAP}" xmlns:wsu="{WSU}" xmlns:o="{WSSE}" xmlns:a="{WSA}" {outer}><S:Header>'
         f'<a:Action wsu:Id="{ids["a"]}">urn:x</a:Action><a:MessageID wsu:Id="{ids["m"]}">urn:uuid:1</a:MessageID>'
         f'<o:Security S:mustUnderstand="1"><wsu:Timestamp wsu:Id="{ids["t"]}"><wsu:Created>{at:%Y-%m-%dT%H:%M:%SZ}</wsu:Created>'
@@ -114,7 +117,7 @@ def _foreign(
     if indent:
         etree.indent(root)
     method = xmlsec.constants.TransformEcdsaSha256 if pair.sign.algorithm.startswith("ecdsa") else xmlsec.constants.TransformRsaSha256
-    signature = xmlsec.template.create(root, xmlsec.constants.TransformExclC14N, method, ns="dsig")
+    signature: Any = xmlsec.template.create(root, xmlsec.constants.TransformExclC14N, method, ns="dsig")
     for ident in ids.values():
         reference = xmlsec.template.add_reference(signature, xmlsec.constants.TransformSha256, uri=f"#{ident}")
         if enveloped:
@@ -205,7 +208,7 @@ def test_any_content_signed_by_us(body: str, p256: Pair, now: float) -> None:
     """Content in its own canonical form is signed so that xmlsec agrees."""
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{SOAP}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
-    root = etree.fromstring(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"))
+    root: Any = etree.fromstring(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"))
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(certificate(p256), xmlsec.constants.KeyDataFormatCertPem)
     for element in root.iter():

@@ -53,7 +53,7 @@ def by_npm_soap(
     with_token: bool = False,
     stamp: bool = True,
     parts: Any = ("wsa:Action", "wsa:MessageID", "wsse:BinarySecurityToken"),
-) -> bytes:
+) -> str:
     at = datetime.fromtimestamp(now, UTC)
     created, expires = f"{at:%Y-%m-%dT%H:%M:%S}Z", f"{at:%Y-%m-%dT%H}:05:00Z"
     own = f"<wsu:Timestamp><wsu:Created>{created}</wsu:Created><wsu:Expires>{expires}</wsu:Expires></wsu:Timestamp>"
@@ -62,10 +62,11 @@ def by_npm_soap(
         "additionalReferences": [*parts, *(["wsu:Timestamp"] if stamp else [])],
         "appendElement": own if stamp else "",
     }
-    return node(
+    envelope: str = node(
         "sign", envelope=unsigned(version), prefix="soap", key=private_pem(pair.sign.private).decode(), certificate=pem(pair.sign.certificate_der),
         withToken=with_token, options=options,
     )  # fmt: skip
+    return envelope
 
 
 @both
@@ -123,7 +124,7 @@ def test_xml_encryption_decrypts_what_we_encrypt(
     version: Version, node: Callable[..., Any], p256: Pair, crypt: DecryptKey, now: float
 ) -> None:
     raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
-    root = etree.fromstring(encrypt_envelope(raw, crypt.encrypt_key(), version))
+    root: Any = etree.fromstring(encrypt_envelope(raw, crypt.encrypt_key(), version))
     data, key = next(root.iter(f"{{{XENC}}}EncryptedData")), next(root.iter(f"{{{XENC}}}EncryptedKey"))
     info = data.find(f"{{{DS}}}KeyInfo")  # it looks for the key where WS-Security does not put it
     info.remove(info[0])
@@ -137,8 +138,8 @@ def test_we_decrypt_what_xml_encryption_encrypts(
 ) -> None:
     raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     public = crypt.encrypt_key().public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    made = etree.fromstring(node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip())
-    key = next(made.iter(f"{{{XENC}}}EncryptedKey"))
+    made: Any = etree.fromstring(node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip())
+    key: Any = next(made.iter(f"{{{XENC}}}EncryptedKey"))
     key.getparent().getparent().remove(key.getparent())
     # Its parts as WS-Security puts them; DigestMethod comes from it in the namespace of MGF's neighbour, which is that of XML Signature.
     method = key.find(f"{{{XENC}}}EncryptionMethod")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ EVIL = b'<submitAlert xmlns="urn:a"><text>evil</text></submitAlert>'
 ID = f"{{{WSU}}}Id"
 
 
-def evil_body(ident: str = None) -> Any:
+def evil_body(ident: str | None = None) -> Any:
     body = etree.fromstring(f'<soap:Body xmlns:soap="{SOAP}"/>')
     body.append(etree.fromstring(EVIL))
     if ident is not None:
@@ -139,7 +140,7 @@ def signature_not_in_security(root: Any) -> None:
     root[0].append(security(root).find(f"{{{DS}}}Signature"))
 
 
-FORMS = {
+FORMS: dict[Callable[[Any], None], str] = {
     under_header: "signature.wrapped",
     under_security: "signature.malformed",
     under_signature_object: "signature.malformed",

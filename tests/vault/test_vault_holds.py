@@ -10,7 +10,7 @@ from sqlalchemy import select
 from contracts.base.errors import Theirs
 from gateway.journal import tables
 from gateway.journal.database import writing
-from gateway.retention import holds
+from gateway.retention import holds, rows
 from gateway.retention.chore import due
 from gateway.retention.holds import Hold
 
@@ -189,7 +189,7 @@ def test_sealing_anew_that_was_cut_short_is_gone_on_with(small_house: Any, monke
     house = small_house
     held = [house.transfer("request") for _ in range(5)]
     hold = put(house, agency="H14.5")
-    monkeypatch.setattr(holds.rows, "AT_ONCE", 2)
+    monkeypatch.setattr(rows, "AT_ONCE", 2)
     seen: list[int] = []
 
     def check(connection: Any) -> None:

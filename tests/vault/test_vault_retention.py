@@ -107,7 +107,7 @@ def test_who_asks_is_told_since_when(house: Any) -> None:
         house.vault.open(connection, f"{old}/request")
     assert (
         caught.value.code == "vault.expired"
-        and caught.value.facts["date"].startswith("2028-")
+        and str(caught.value.facts["date"]).startswith("2028-")
         and caught.value.facts["id"] == f"{old}/request"
     )
 

@@ -132,7 +132,13 @@ def test_ours_says_what_a_foreign_one_says(lite: tuple[Ask, Path], log: Any) -> 
         kind = base.execute("SELECT typeof(tree_hash) FROM log").fetchone()[0]
         root: Any = log.tree.root(5)
         base.execute("UPDATE log SET tree_size = 5, tree_hash = ?", (base64.b64encode(root).decode() if kind == "text" else root,))
-    after = [(log.ask(0, 9), None), (log.ask(0, 4), None), (log.ask(4, 9), None), (other.ask(5, 9), None), (log.ask(5, 9, []), None)]
+    after: list[tuple[Any, int | None]] = [
+        (log.ask(0, 9), None),
+        (log.ask(0, 4), None),
+        (log.ask(4, 9), None),
+        (other.ask(5, 9), None),
+        (log.ask(5, 9, []), None),
+    ]
     after += [(log.ask(5, 9, [bytes(32)] * 4), None), (log.ask(5, 4, []), None), (other.ask(5, 5), 422)]  # 409 by now
     for body, differs in [*after, (log.ask(5, 9), None)]:
         mine, foreign = ours(body), theirs(body)

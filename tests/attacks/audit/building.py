@@ -38,6 +38,7 @@ from gateway.vouching.spell import Spell
 from gateway.vouching.stamps import Authority as Asking
 from gateway.vouching.stamps import Stamps
 from gateway.vouching.witnesses import Witnesses
+from security.authority import new_private
 from security.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
@@ -117,7 +118,7 @@ def build(kind: str, folder: Path) -> Whole:
 def _first(kind: str, folder: Path, now: float) -> Settings:
     url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
     settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
-    one = sandbox.authority.new_private("RSA-3072")
+    one = new_private("RSA-3072")
     before = sandbox.encrypt_keys
     sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
     try:
