@@ -20,7 +20,9 @@ class Ended(NamedTuple):
 
 def lgsp(*words: str, given: bytes = b"") -> Ended:
     """What `lgsp words…` ends with and prints, given that on its standard input."""
-    streams: list[TextIO] = [io.TextIOWrapper(io.BytesIO(raw), "utf-8", write_through=True) for raw in (given, b"", b"")]
+    streams: list[TextIO] = [
+        io.TextIOWrapper(io.BytesIO(raw), "utf-8", write_through=True) for raw in (given, b"", b"")
+    ]
     with _as_process([*words], streams):
         try:
             main()

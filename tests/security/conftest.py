@@ -14,9 +14,17 @@ from typing import Any
 
 import pytest
 
-from security.authority import KeyType, issue_encryption, issue_signing, make_issuer, make_root, new_private, private_pem
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
+from security.pki.authority import (
+    KeyType,
+    issue_encryption,
+    issue_signing,
+    make_issuer,
+    make_root,
+    new_private,
+    private_pem,
+)
 from tests.security.identities import NOW, House, Pair
 
 
@@ -122,7 +130,9 @@ def modules() -> Path:
 def node(modules: Path) -> Callable[..., Any]:
     def ask(operation: str, **given: Any) -> Any:
         request = json.dumps({"operation": operation, "modules": str(modules), **given})
-        done = subprocess.run(["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["node", str(NODE / "oracle.cjs")], input=request, capture_output=True, text=True, check=True
+        )
         answer = json.loads(done.stdout)
         assert "error" not in answer, answer["error"]
         return answer["result"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from security.authority import Authority
 from security.keys import SigningKey, VerifyKey
+from security.pki.authority import Authority
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 

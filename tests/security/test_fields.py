@@ -9,7 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from security.fields import FieldError, InnerList, Item, Token, parse_dictionary, serialise_bytes, serialise_string
+from security.structured_fields import (
+    FieldError,
+    InnerList,
+    Item,
+    Token,
+    parse_dictionary,
+    serialise_bytes,
+    serialise_string,
+)
 
 ALPHABET = 'ab1=;,()": \t-.?:*/\\AZ09+_@\x00é'
 
@@ -30,7 +38,9 @@ def theirs(text: str) -> Any:
     members: Any = http_sf.parse(text.encode("utf-8"), tltype="dictionary")
     return {
         key: (
-            value if not isinstance(value, list) else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
+            value
+            if not isinstance(value, list)
+            else [(_value(v), {k: _value(p) for k, p in ps.items()}) for v, ps in value],
             {k: _value(p) for k, p in params.items()},
         )
         if isinstance(value, list)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.base.errors import Language, Policy, Words
-from security.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
-from security.windows import Hours, Quota
+from security.grants.grants import Decision, Grant, Held, Reason, Request, decide, digest, quota_refusal, refusal
+from security.grants.windows import Hours, Quota
 from tests.cost import seconds
 from tests.security.identities import Pair
 
@@ -75,7 +75,11 @@ def test_each_reason(change: dict[str, Any], reason: Reason) -> None:
 
 
 def test_the_nearest_miss_is_told() -> None:
-    misses = [replace(GOOD, id="a", contract="x/v1"), replace(GOOD, id="b", valid_until=10.0), replace(GOOD, id="c", operations=("other",))]
+    misses = [
+        replace(GOOD, id="a", contract="x/v1"),
+        replace(GOOD, id="b", valid_until=10.0),
+        replace(GOOD, id="c", operations=("other",)),
+    ]
     for order in itertools.permutations(misses):
         decision = decide(order, ASK, NOW)
         assert decision.nearest is not None and (decision.reason, decision.nearest.id) == (Reason.EXPIRED, "b")
@@ -178,7 +182,9 @@ def test_a_used_up_grant_is_as_if_it_were_not_there(rows: list[Any], used: Any) 
 
 
 @given(sets, used_up, st.data())
-def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(rows: list[Any], used: Any, data: st.DataObject) -> None:
+def test_a_permission_less_never_allows_more_nor_shows_more_whatever_is_used_up(
+    rows: list[Any], used: Any, data: st.DataObject
+) -> None:
     gone = data.draw(st.sampled_from(rows)) if rows else None
     if gone is None or gone.denies:
         return
@@ -234,7 +240,8 @@ def test_what_is_kept_is_what_would_be_decided_anew(rows: list[Any], times: list
 
 def test_a_thousand_grants_cost_what_one_costs() -> None:
     many = [
-        replace(GOOD, id=f"g{n}", valid_from=float(n % 900), contract=f"c{n % 40}/v1", hours=OPEN if n % 3 else None) for n in range(1000)
+        replace(GOOD, id=f"g{n}", valid_from=float(n % 900), contract=f"c{n % 40}/v1", hours=OPEN if n % 3 else None)
+        for n in range(1000)
     ]
     random.Random(7).shuffle(many)
 
@@ -246,7 +253,9 @@ def test_a_thousand_grants_cost_what_one_costs() -> None:
 
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.GRANTED])
 def test_a_refusal_names_contract_operation_and_whom_to_ask(reason: Reason) -> None:
-    nearest = None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
+    nearest = (
+        None if reason is Reason.NO_GRANT else replace(GOOD, hours=Hours(("sat",), "07:00", "08:00"), valid_until=9e9)
+    )
     notice = {"reason": Words("đang rà soát", "under review"), "since": "2026-11-24", "until": ""}
     failure = refusal(Decision(False, reason, nearest=nearest), ASK, CENTRE, NOW, notice)
     assert isinstance(failure, Policy) and failure.code == f"access.{reason}" and failure.status == 403
@@ -258,7 +267,9 @@ def test_a_refusal_names_contract_operation_and_whom_to_ask(reason: Reason) -> N
 
 
 def test_out_of_hours_says_when_it_opens() -> None:
-    closed = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED, valid_until=9e9)), ASK, CENTRE, NOW)
+    closed = refusal(
+        Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED, valid_until=9e9)), ASK, CENTRE, NOW
+    )
     assert closed.retry_after == 3600 - 1000 and "1970-01-01T08:00+07:00" in closed.what("vi")
     over = refusal(Decision(False, Reason.OUT_OF_HOURS, nearest=replace(GOOD, hours=CLOSED)), ASK, CENTRE, NOW)
     assert over.retry_after is None, "the grant ends before it would open"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
 from http_message_signatures.structures import CaseInsensitiveDict
 
-from security.httpsig import HttpRequest, content_digest, sign_request, verify_request
+from security.http_signatures import HttpRequest, content_digest, sign_request, verify_request
 from tests.security.identities import Pair
 
 URI = "https://gw.example.vn/field-report/v1/requests?x=1"
@@ -37,7 +37,9 @@ class Keys(HTTPSignatureKeyResolver):
 
 
 def _algorithm(pair: Pair) -> Any:
-    return algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
+    return (
+        algorithms.ECDSA_P256_SHA256 if isinstance(pair.sign.private, EllipticCurvePrivateKey) else algorithms.ED25519
+    )
 
 
 def _request() -> HttpRequest:
@@ -87,7 +89,9 @@ def test_we_sign_and_they_verify(pair: Pair) -> None:
 
 def test_the_base_of_a_request_written_out_by_hand(p256: Pair, now: float) -> None:
     request = _request()
-    signed = request._replace(headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")})
+    signed = request._replace(
+        headers={**request.headers, **sign_request(request, p256.sign, now, nonce="MTIzNDU2Nzg5MGFiY2RlZg")}
+    )
     assert verify_request(signed, lambda _: p256.verify, now).base.decode() == (
         '"@method": POST\n'
         '"@target-uri": https://gw.example.vn/field-report/v1/requests?x=1\n'

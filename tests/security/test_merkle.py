@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from security.merkle import (
+from security.transparency.merkle import (
     EMPTY_ROOT,
     Frontier,
     ProofError,
@@ -186,7 +186,13 @@ def test_a_frontier_goes_on_from_its_bytes(size: int, more: int) -> None:
 
 
 def test_broken_frontiers() -> None:
-    for raw in (b"", b"\x00" * 7, (1).to_bytes(8, "big"), (0).to_bytes(8, "big") + bytes(32), (3).to_bytes(8, "big") + bytes(63)):
+    for raw in (
+        b"",
+        b"\x00" * 7,
+        (1).to_bytes(8, "big"),
+        (0).to_bytes(8, "big") + bytes(32),
+        (3).to_bytes(8, "big") + bytes(63),
+    ):
         with pytest.raises(ValueError):
             Frontier.from_bytes(raw)
 

@@ -18,11 +18,11 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted
-from security.wsencrypt import OAEP, blinded, encrypt_envelope
-from security.wsnames import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
-from security.wssec import verify_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
+from security.wssec.encrypt import OAEP, blinded, encrypt_envelope
+from security.wssec.names import AES256_GCM, CONTENT, DS, SUBJECT_KEY_ID, WSSE, WSU, XENC
+from security.wssec.verify import verify_envelope
 from tests.security.identities import Pair
 from tests.security.wscrypting import CHILD, encrypted, find, opened, refused, signed
 
@@ -67,7 +67,12 @@ def test_the_digest_in_clear_tells_nothing_of_a_short_content(p256: Pair, crypt:
     for _ in range(2):
         raw = encrypted(p256, crypt, now, blinded(CHILD))
         references = [each for each in etree.fromstring(raw).iter(f"{{{DS}}}Reference") if each.get("URI") == "#body"]
-        found.append((references[0].findtext(f"{{{DS}}}DigestValue"), verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now)))
+        found.append(
+            (
+                references[0].findtext(f"{{{DS}}}DigestValue"),
+                verify_envelope(opened(raw, crypt).root, lambda _: p256.verify, now),
+            )
+        )
     assert found[0][0] != found[1][0] and found[0][1].payload_digest == found[1][1].payload_digest
     blind = found[0][1].body.text or ""
     assert len(blind) == 128 and set(blind) == {" ", "\t"}
@@ -132,7 +137,9 @@ def names(crypt: DecryptKey) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["ski", "serial"])
-def test_other_stacks_name_the_receiver_otherwise(kind: str, p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float) -> None:
+def test_other_stacks_name_the_receiver_otherwise(
+    kind: str, p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float
+) -> None:
     assert opened(renamed(p256, crypt, now, names(crypt)[kind]), crypt)
     assert refused(renamed(p256, crypt, now, names(other_crypt)[kind]), crypt).code == "body.decryption"
 
@@ -202,10 +209,16 @@ def larger_than_the_modulus(raw: bytes, _: Any) -> bytes:
 
 
 WRONG = [
-    *[(0, change) for change in (flipped(0), flipped(-1), another_key, a_short_key, no_key_at_all, the_old_padding, with_sha1)],
+    *[
+        (0, change)
+        for change in (flipped(0), flipped(-1), another_key, a_short_key, no_key_at_all, the_old_padding, with_sha1)
+    ],
     (0, larger_than_the_modulus),
     (0, lambda raw, _: bytes(len(raw))),
-    *[(1, change) for change in (flipped(0), flipped(12), flipped(-1), lambda raw, _: raw[:-1], lambda raw, _: bytes(28))],
+    *[
+        (1, change)
+        for change in (flipped(0), flipped(12), flipped(-1), lambda raw, _: raw[:-1], lambda raw, _: bytes(28))
+    ],
 ]
 
 
@@ -220,14 +233,18 @@ def test_decryption_fails_in_one_way(
     assert (failure.code, dict(failure.facts), failure.findings) == ("body.decryption", {}, ())
 
 
-def test_a_body_for_somebody_else_fails_alike(p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float) -> None:
+def test_a_body_for_somebody_else_fails_alike(
+    p256: Pair, crypt: DecryptKey, other_crypt: DecryptKey, now: float
+) -> None:
     failure = refused(encrypted(p256, other_crypt, now), crypt)
     assert (failure.code, dict(failure.facts)) == ("body.decryption", {})
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.sampled_from([0, 1]), data=st.data())
-def test_a_changed_bit_is_never_anything_else(which: int, data: st.DataObject, p256: Pair, crypt: DecryptKey, now: float) -> None:
+def test_a_changed_bit_is_never_anything_else(
+    which: int, data: st.DataObject, p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now))
     element = ciphers(root)[which]
     raw = bytearray(base64.b64decode(element.text))
@@ -276,13 +293,18 @@ HOSTILE = {
 def test_hostile_plaintext(kind: str, version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
     plaintext, code = HOSTILE[kind]
     with pytest.raises(Theirs) as caught:
-        verify_envelope(opened(holding(p256, crypt, now, plaintext, version), crypt, version).root, lambda _: p256.verify, now)
+        verify_envelope(
+            opened(holding(p256, crypt, now, plaintext, version), crypt, version).root, lambda _: p256.verify, now
+        )
     assert caught.value.code == code
 
 
 def test_a_ciphertext_of_another_message_does_not_help(p256: Pair, other: Pair, crypt: DecryptKey, now: float) -> None:
     """Whoever holds a message of somebody else cannot hand it in as his own: his signature does not cover what comes out."""
-    mine, theirs = etree.fromstring(encrypted(other, crypt, now, b"<a/>")), etree.fromstring(encrypted(p256, crypt, now))
+    mine, theirs = (
+        etree.fromstring(encrypted(other, crypt, now, b"<a/>")),
+        etree.fromstring(encrypted(p256, crypt, now)),
+    )
     for local in ("EncryptedKey", "EncryptedData"):
         own = find(mine, local)
         own.getparent().replace(own, find(theirs, local))

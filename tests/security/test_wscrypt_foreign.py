@@ -14,12 +14,24 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.authority import private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import AES256_GCM, DIGEST_SHA256, DS, ENCRYPTED_KEY, MGF1_SHA256, RSA_OAEP, THUMBPRINT_SHA1, WSSE, WSU, XENC, XENC11
-from security.wssec import sign_envelope, verify_envelope
+from security.encryption_keys import DecryptKey
+from security.pki.authority import private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import (
+    AES256_GCM,
+    DIGEST_SHA256,
+    DS,
+    ENCRYPTED_KEY,
+    MGF1_SHA256,
+    RSA_OAEP,
+    THUMBPRINT_SHA1,
+    WSSE,
+    WSU,
+    XENC,
+    XENC11,
+)
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import Pair
 from tests.security.test_wssec_foreign import BODIES, CHILD, _foreign, certificate, signxml_verifies, trees
 
@@ -65,7 +77,13 @@ def test_xmlsec_decrypts_and_verifies_what_we_make(pair: Pair, version: Version,
 
 
 def xmlsec_encrypts(
-    raw: bytes, crypt: DecryptKey, *, indent: bool = False, digest: str = DIGEST_SHA256, mgf: str | None = MGF1_SHA256, named: bool = True
+    raw: bytes,
+    crypt: DecryptKey,
+    *,
+    indent: bool = False,
+    digest: str = DIGEST_SHA256,
+    mgf: str | None = MGF1_SHA256,
+    named: bool = True,
 ) -> bytes:
     """An envelope encrypted by xmlsec: it wraps the key inside the data, and WS-Security takes it from there into the header."""
     root = etree.fromstring(raw)
@@ -103,7 +121,9 @@ def xmlsec_encrypts(
     name = etree.SubElement(holder, f"{{{WSSE}}}KeyIdentifier")
     name.set("ValueType", THUMBPRINT_SHA1)
     name.text = base64.b64encode(hashlib.sha1(crypt.certificate_der, usedforsecurity=False).digest()).decode()
-    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set("URI", "#ED-1")
+    etree.SubElement(etree.SubElement(wrapped, f"{{{XENC}}}ReferenceList"), f"{{{XENC}}}DataReference").set(
+        "URI", "#ED-1"
+    )
     security = next(root.iter(f"{{{WSSE}}}Security"))
     security.insert(0, wrapped)
     if indent:
@@ -118,8 +138,12 @@ def received(raw: bytes, crypt: DecryptKey, pair: Pair, now: float) -> Any:
 
 # The binding dies on content that ends in text, as the fourth does.
 @pytest.mark.parametrize("body", BODIES[:3])
-@pytest.mark.parametrize("manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain")
-def test_we_decrypt_and_verify_what_xmlsec_makes(pair: Pair, crypt: DecryptKey, now: float, body: str, manner: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "manner", [{}, {"indent": True}, {"named": False}], ids=lambda manner: "-".join(manner) or "plain"
+)
+def test_we_decrypt_and_verify_what_xmlsec_makes(
+    pair: Pair, crypt: DecryptKey, now: float, body: str, manner: dict[str, Any]
+) -> None:
     """Its plaintext leans on the namespaces of the envelope around it."""
     raw = xmlsec_encrypts(_foreign(pair, now, body=body), crypt, **manner)
     envelope = received(raw, crypt, pair, now)
@@ -133,7 +157,9 @@ def test_we_decrypt_and_verify_what_xmlsec_makes(pair: Pair, crypt: DecryptKey, 
     [{"digest": "http://www.w3.org/2000/09/xmldsig#sha1"}, {"mgf": XENC11 + "mgf1sha1"}, {"mgf": None}],
     ids=lambda weak: "-".join(weak),
 )
-def test_real_messages_of_a_weaker_profile_are_refused(weak: dict[str, Any], p256: Pair, crypt: DecryptKey, now: float) -> None:
+def test_real_messages_of_a_weaker_profile_are_refused(
+    weak: dict[str, Any], p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     """xmlsec makes them, and would read them; we do not."""
     with pytest.raises(Theirs) as caught:
         received(xmlsec_encrypts(_foreign(p256, now, body=BODIES[0]), crypt, **weak), crypt, p256, now)
@@ -152,7 +178,9 @@ def test_any_content_encrypted_by_xmlsec(body: str, p256: Pair, crypt: DecryptKe
 def test_any_content_encrypted_by_us(body: str, p256: Pair, crypt: DecryptKey, now: float) -> None:
     holder = etree.fromstring(f'<h xmlns:k="urn:k" xmlns:S="{V11.namespace}" xmlns:wsu="{WSU}">{body}</h>')
     canonical = etree.tostring(holder[0], method="c14n", exclusive=True, with_tail=False)
-    raw = encrypt_envelope(sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key())
+    raw = encrypt_envelope(
+        sign_envelope(canonical, p256.sign, now, action="urn:x", message_id="m"), crypt.encrypt_key()
+    )
     xmlsec_verifies(xmlsec_decrypts(raw, crypt), p256)
     assert received(raw, crypt, p256, now).message_id == "m"
     assert next(etree.fromstring(raw).iter(DATA))[0].get("Algorithm") == AES256_GCM

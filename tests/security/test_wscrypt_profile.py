@@ -11,9 +11,9 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsnames import DS, XENC, XENC11
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.names import DS, XENC, XENC11
 from tests.security.identities import Pair
 from tests.security.wscrypting import CHILD, encrypted, find, refused, signed
 
@@ -98,7 +98,9 @@ def an_encrypted_signature(root: Any) -> None:
 
 
 def an_encrypted_header(root: Any) -> None:
-    header = etree.SubElement(root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader")
+    header = etree.SubElement(
+        root[0], "{http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd}EncryptedHeader"
+    )
     header.append(etree.fromstring(etree.tostring(find(root, "EncryptedData"))))
 
 
@@ -158,7 +160,9 @@ OFF_PROFILE: dict[str, Callable[[Any], object]] = {
 
 @both
 @pytest.mark.parametrize("change", OFF_PROFILE.values(), ids=OFF_PROFILE)
-def test_everything_else_is_refused(change: Callable[[Any], object], version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
+def test_everything_else_is_refused(
+    change: Callable[[Any], object], version: Version, p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     root = etree.fromstring(encrypted(p256, crypt, now, version=version))
     change(root)
     failure = refused(etree.tostring(root), crypt, version)
@@ -179,7 +183,9 @@ def test_one_security_header(security: int, code: str, p256: Pair, crypt: Decryp
     assert refused(etree.tostring(root), crypt).code == code
 
 
-def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(p256: Pair, crypt: DecryptKey, now: float) -> None:
+def test_no_private_key_is_used_before_all_that_is_in_clear_was_looked_at(
+    p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     """A caller with a malformed message buys no RSA operation: with a key that cannot decrypt, every refusal of the profile is still the same."""
 
     class Untouchable:

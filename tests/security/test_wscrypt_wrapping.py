@@ -13,11 +13,11 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import DS, SOAP, WSSE, XENC
-from security.wssec import sign_envelope, verify_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS, SOAP, WSSE, XENC
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import Pair
 from tests.security.test_wssec_wrapping import CHILD, EVIL, FORMS
 
@@ -51,7 +51,13 @@ def test_a_ciphertext_that_is_moved(form: Any, version: Version, p256: Pair, cry
     form(root)
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 def bodies_of(root: Any) -> list[Any]:
@@ -61,7 +67,9 @@ def bodies_of(root: Any) -> list[Any]:
 @both
 @pytest.mark.parametrize("kept", [True, False], ids=["beside the old ciphertext", "in its place"])
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_wrapped_and_encrypted_anew(form: Any, kept: bool, version: Version, p256: Pair, crypt: DecryptKey, now: float) -> None:
+def test_wrapped_and_encrypted_anew(
+    form: Any, kept: bool, version: Version, p256: Pair, crypt: DecryptKey, now: float
+) -> None:
     """The evil Body is encrypted for the receiver as the profile asks: what comes out is refused as if it had come in clear, or before."""
     plain, hidden = envelope(p256, crypt, now, version)
     root = as_soap11(hidden if kept else plain, version)
@@ -78,7 +86,13 @@ def test_wrapped_and_encrypted_anew(form: Any, kept: bool, version: Version, p25
     security.insert(0, next(own.iter(KEY)))
     with pytest.raises(Theirs) as caught:
         received(root, version, crypt, p256, now)
-    assert caught.value.code in {FORMS[form], "body.encryption-profile", "soap.malformed", "signature.missing", "signature.several"}
+    assert caught.value.code in {
+        FORMS[form],
+        "body.encryption-profile",
+        "soap.malformed",
+        "signature.missing",
+        "signature.several",
+    }
 
 
 @both
@@ -95,7 +109,9 @@ def test_the_whole_content_exchanged(version: Version, p256: Pair, crypt: Decryp
 
 
 @both
-def test_a_signature_smuggled_in_with_the_plaintext(version: Version, p256: Pair, other: Pair, crypt: DecryptKey, now: float) -> None:
+def test_a_signature_smuggled_in_with_the_plaintext(
+    version: Version, p256: Pair, other: Pair, crypt: DecryptKey, now: float
+) -> None:
     """The plaintext brings a whole signed envelope of somebody else; it is content, and proves nothing."""
     inner, _ = envelope(other, crypt, now, version)
     raw, _ = envelope(p256, crypt, now, version)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from security.wsnames import DS, LGSP, SOAP, WSA, WSSE, WSU
-from security.wssec import VerifiedEnvelope, caller_block, receipt_block, sign_envelope, verify_envelope
+from security.wssec.names import DS, LGSP, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import VerifiedEnvelope, caller_block, receipt_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
 CHILD = b'<submitAlert xmlns="urn:lgsp:contract:incident-alert:v1"><identifier>a &amp; b</identifier><sent>2026-11-24</sent></submitAlert>'
@@ -27,7 +27,9 @@ def parse(raw: bytes) -> Any:
 
 
 def make(pair: Pair, now: float, body: bytes = CHILD, **more: Any) -> bytes:
-    return sign_envelope(body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more)
+    return sign_envelope(
+        body, pair.sign, now, **{"action": "urn:x:submit", "message_id": "urn:uuid:1", "to": "urn:gw"} | more
+    )
 
 
 def verify(raw: Any, pair: Pair, now: float) -> VerifiedEnvelope:
@@ -44,7 +46,12 @@ def refused(raw: Any, pair: Pair, now: float) -> Theirs:
 def test_what_we_sign_we_verify(p256: Pair, now: float) -> None:
     blocks = [caller_block("H14.2", "canh-bao"), receipt_block("t-1", [("Intent", b"\x01" * 32)], "note\n")]
     found = verify(make(p256, now, relates_to="urn:uuid:0", blocks=blocks), p256, now)
-    assert (found.action, found.message_id, found.to, found.relates_to) == ("urn:x:submit", "urn:uuid:1", "urn:gw", "urn:uuid:0")
+    assert (found.action, found.message_id, found.to, found.relates_to) == (
+        "urn:x:submit",
+        "urn:uuid:1",
+        "urn:gw",
+        "urn:uuid:0",
+    )
     assert found.caller == "H14.2/canh-bao"
     receipt: Any = found.receipt
     assert receipt.findtext(f"{{{LGSP}}}Transfer") == "t-1"
@@ -70,7 +77,12 @@ def test_ed25519_has_no_place_in_xml(ed25519_pair: Pair, now: float) -> None:
 
 def test_every_signed_part_is_its_own_canonical_form(p256: Pair, now: float) -> None:
     """The invariant of the signer: canonicalising a part of the finished envelope gives the bytes that were written."""
-    raw = make(p256, now, relates_to="urn:r", blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")])
+    raw = make(
+        p256,
+        now,
+        relates_to="urn:r",
+        blocks=[caller_block("H14.2", "canh-bao"), receipt_block("t", [("Intent", bytes(32))], "n")],
+    )
     root = parse(raw)
     parts = root.findall(f".//*[@{{{WSU}}}Id]")
     assert len(parts) == 9
@@ -144,7 +156,9 @@ def resign(root: Any, pair: Pair) -> bytes:
     """Gives the envelope a right signature over whatever SignedInfo it now has."""
     info = root.find(f".//{{{DS}}}SignedInfo")
     value = root.find(f".//{{{DS}}}SignatureValue")
-    value.text = base64.b64encode(pair.sign.sign_xml(etree.tostring(info, method="c14n", exclusive=True, with_tail=False))).decode()
+    value.text = base64.b64encode(
+        pair.sign.sign_xml(etree.tostring(info, method="c14n", exclusive=True, with_tail=False))
+    ).decode()
     return etree.tostring(root)
 
 
@@ -218,10 +232,19 @@ def add(local: str, xml: str) -> Callable[[Pair, float], bytes]:
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"), "signature.algorithm"),
-        (set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"), "signature.algorithm"),
+        (
+            set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+            "signature.algorithm",
+        ),
+        (
+            set_at("CanonicalizationMethod", "Algorithm", "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"),
+            "signature.algorithm",
+        ),
         (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "signature.algorithm"),
-        (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"), "signature.algorithm"),
+        (
+            set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
+            "signature.algorithm",
+        ),
         (set_at("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"), "signature.algorithm"),
         (set_at("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"), "signature.algorithm"),
         (set_at("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"), "signature.algorithm"),
@@ -250,7 +273,10 @@ def add(local: str, xml: str) -> Callable[[Pair, float], bytes]:
         (double("Reference"), "signature.malformed"),
         (add("Security", f'<wsse:UsernameToken xmlns:wsse="{WSSE}"/>'), "signature.malformed"),
         (add("Signature", f'<ds:Object xmlns:ds="{DS}"/>'), "signature.malformed"),
-        (add("SignatureMethod", f'<ds:HMACOutputLength xmlns:ds="{DS}">1</ds:HMACOutputLength>'), "signature.algorithm"),
+        (
+            add("SignatureMethod", f'<ds:HMACOutputLength xmlns:ds="{DS}">1</ds:HMACOutputLength>'),
+            "signature.algorithm",
+        ),
         (add("Header", f'<wsa:Action xmlns:wsa="{WSA}">urn:evil</wsa:Action>'), "signature.malformed"),
         (add("Header", f'<wsa:Unheard xmlns:wsa="{WSA}"/>'), "signature.malformed"),
         (add("Header", f'<wsse:Security xmlns:wsse="{WSSE}"/>'), "signature.several"),
@@ -265,7 +291,9 @@ def add(local: str, xml: str) -> Callable[[Pair, float], bytes]:
         (edit(lambda r: setattr(find(r, "Created"), "text", "2026-11-24T07:00:00+07:00")), "signature.digest-mismatch"),
     ],
 )
-def test_the_rules_hold_even_under_a_right_signature(made: Callable[[Pair, float], bytes], expected: str, p256: Pair, now: float) -> None:
+def test_the_rules_hold_even_under_a_right_signature(
+    made: Callable[[Pair, float], bytes], expected: str, p256: Pair, now: float
+) -> None:
     assert refused(made(p256, now), p256, now).code == expected
 
 
@@ -393,7 +421,15 @@ def test_one_changed_byte_never_changes_what_is_read(data: st.DataObject, p256: 
     except (Theirs, etree.XMLSyntaxError):
         return
     was = verify(raw, p256, now)
-    assert (found.action, found.message_id, found.to, found.caller, found.created, found.expires, found.payload_digest) == (
+    assert (
+        found.action,
+        found.message_id,
+        found.to,
+        found.caller,
+        found.created,
+        found.expires,
+        found.payload_digest,
+    ) == (
         was.action,
         was.message_id,
         was.to,

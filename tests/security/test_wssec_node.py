@@ -20,12 +20,12 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.authority import certificate_pem, private_pem
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wsnames import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
-from security.wssec import caller_block, sign_envelope, verify_envelope
+from security.encryption_keys import DecryptKey
+from security.pki.authority import certificate_pem, private_pem
+from security.wssec.decrypt import BodyKeys, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.names import DS, THUMBPRINT_SHA1, WSA, WSSE, WSU, XENC, XENC11
+from security.wssec.verify import caller_block, sign_envelope, verify_envelope
 from tests.security.identities import Pair
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22 &amp; 0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'
@@ -111,7 +111,9 @@ def test_an_ec_key_that_it_labels_as_rsa_is_refused(node: Callable[..., Any], p2
 
 
 @both
-def test_xml_crypto_accepts_what_we_sign(version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float) -> None:
+def test_xml_crypto_accepts_what_we_sign(
+    version: Version, node: Callable[..., Any], rsa_pair: Pair, now: float
+) -> None:
     raw = sign_envelope(
         CHILD.encode(), rsa_pair.sign, now, action="urn:x", message_id="urn:uuid:1", blocks=[caller_block("H14.2", "một-cửa")], version=version
     )  # fmt: skip
@@ -138,7 +140,9 @@ def test_we_decrypt_what_xml_encryption_encrypts(
 ) -> None:
     raw = sign_envelope(CHILD.encode(), p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     public = crypt.encrypt_key().public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    made: Any = etree.fromstring(node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip())
+    made: Any = etree.fromstring(
+        node("encrypt", content=CHILD, key=public, certificate=pem(crypt.certificate_der)).strip()
+    )
     key: Any = next(made.iter(f"{{{XENC}}}EncryptedKey"))
     key.getparent().getparent().remove(key.getparent())
     # Its parts as WS-Security puts them; DigestMethod comes from it in the namespace of MGF's neighbour, which is that of XML Signature.

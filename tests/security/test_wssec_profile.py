@@ -17,10 +17,10 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
-from security.authority import certificate_pem, issue_encryption, issue_signing
 from security.keys import VerifyKey
-from security.wsnames import DS, ENVELOPED, EXC_C14N, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.pki.authority import certificate_pem, issue_encryption, issue_signing
+from security.wssec.names import DS, ENVELOPED, EXC_C14N, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.security.identities import House, Pair
 from tests.security.test_wssec import CHILD, find, make, reference_again, verify
 
@@ -34,7 +34,9 @@ def refused(root: Any, pair: Pair, now: float, version: Version) -> Theirs:
 
 
 def made(pair: Pair, now: float, version: Version) -> Any:
-    return etree.fromstring(sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version))
+    return etree.fromstring(
+        sign_envelope(CHILD, pair.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
+    )
 
 
 def enveloped(root: Any, ident: str) -> None:
@@ -50,7 +52,9 @@ def enveloped(root: Any, ident: str) -> None:
 
 @both
 @pytest.mark.parametrize("ident", ["body", "timestamp", "token", "action", "message-id"])
-def test_enveloped_signature_is_taken_where_it_removes_nothing(ident: str, version: Version, p256: Pair, now: float) -> None:
+def test_enveloped_signature_is_taken_where_it_removes_nothing(
+    ident: str, version: Version, p256: Pair, now: float
+) -> None:
     root = made(p256, now, version)
     enveloped(root, ident)
     raw = reference_again(root, p256, ident)
@@ -115,7 +119,9 @@ def test_enveloped_signature_only_once_and_only_first(version: Version, p256: Pa
 
 def self_signed(private: Any) -> bytes:
     name, now = x509.Name([]), datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
+    )
     builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
     return certificate_pem(builder.sign(private, hashes.SHA256()))
 
@@ -148,12 +154,17 @@ def test_keys_that_may_sign(private: Any, accepted: bool) -> None:
 def test_payload_digest_does_not_depend_on_white_space_around_the_element(body: bytes, p256: Pair, now: float) -> None:
     assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now), p256, now).payload_digest
     inside = CHILD.replace(b"<sent>", b" <sent>")
-    assert verify(make(p256, now, inside), p256, now).payload_digest != verify(make(p256, now), p256, now).payload_digest
+    assert (
+        verify(make(p256, now, inside), p256, now).payload_digest != verify(make(p256, now), p256, now).payload_digest
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\t\n"])
 def test_a_body_of_white_space_has_a_digest_too(body: bytes, p256: Pair, now: float) -> None:
-    assert verify(make(p256, now, body), p256, now).payload_digest == verify(make(p256, now, b""), p256, now).payload_digest
+    assert (
+        verify(make(p256, now, body), p256, now).payload_digest
+        == verify(make(p256, now, b""), p256, now).payload_digest
+    )
 
 
 # --- only verified nodes go on ----------------------------------------------------------------------------------------
@@ -164,7 +175,9 @@ def test_an_unsigned_header_is_not_handed_on(version: Version, p256: Pair, now: 
     raw = sign_envelope(CHILD, p256.sign, now, action="urn:x", message_id="urn:uuid:1", version=version)
     raw = raw.replace(b"<soap:Header>", b'<soap:Header><t:Trace xmlns:t="urn:t">1</t:Trace>')
     found = verify_envelope(parse_envelope(raw, version), lambda _: p256.verify, now)
-    assert "{urn:t}Trace" not in found.headers and all(tag.startswith("{http://www.w3.org/2005/08/addressing}") for tag in found.headers)
+    assert "{urn:t}Trace" not in found.headers and all(
+        tag.startswith("{http://www.w3.org/2005/08/addressing}") for tag in found.headers
+    )
 
 
 def _always(key: VerifyKey, _: str) -> VerifyKey:
@@ -172,7 +185,9 @@ def _always(key: VerifyKey, _: str) -> VerifyKey:
 
 
 @both
-def test_the_token_is_signed_and_is_the_one_that_verifies(version: Version, p256: Pair, other: Pair, now: float) -> None:
+def test_the_token_is_signed_and_is_the_one_that_verifies(
+    version: Version, p256: Pair, other: Pair, now: float
+) -> None:
     """Another registered system's certificate in place of the signed one: neither key makes it hold."""
     root = made(p256, now, version)
     find(root, "BinarySecurityToken").text = base64.b64encode(other.sign.certificate_der).decode()
@@ -211,7 +226,9 @@ def test_the_authority_issues_what_the_profile_asks_for(house: House, now: float
     uses = {}
     for issue in (issue_signing, issue_encryption):
         usage = (
-            x509.load_pem_x509_certificate(issue(house.signing, "x", private, now)).extensions.get_extension_for_class(x509.KeyUsage).value
+            x509.load_pem_x509_certificate(issue(house.signing, "x", private, now))
+            .extensions.get_extension_for_class(x509.KeyUsage)
+            .value
         )
         uses[issue.__name__] = (usage.digital_signature, usage.key_encipherment)
     assert uses == {"issue_signing": (True, False), "issue_encryption": (False, True)}

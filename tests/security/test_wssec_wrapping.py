@@ -16,8 +16,8 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, V12, Version
-from security.wsnames import DS, SOAP, WSA, WSSE, WSU
-from security.wssec import sign_envelope, verify_envelope
+from security.wssec.names import DS, SOAP, WSA, WSSE, WSU
+from security.wssec.verify import sign_envelope, verify_envelope
 from tests.cost import seconds
 from tests.security.identities import Pair
 
@@ -182,7 +182,9 @@ def test_a_wrapped_body_is_named_with_the_place_where_it_was_found(p256: Pair, n
 
 def test_all_forms_are_tried() -> None:
     forms = [
-        f for n, f in globals().items() if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
+        f
+        for n, f in globals().items()
+        if inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["root"] and n != "security"
     ]
     assert set(forms) == set(FORMS)
 
@@ -206,9 +208,7 @@ def test_no_envelope_costs_much_before_anything_is_proven(kind: str, p256: Pair,
     if kind == "many prefixes":
         names = " ".join(f"n{n}" for n in range(2000))
         bare = b'exc-c14n#"></ds:Transform>'
-        listed = (
-            f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
-        )
+        listed = f'exc-c14n#"><e:InclusiveNamespaces xmlns:e="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="{names}"/></ds:Transform>'
         raw = raw.replace(bare, listed.encode())
     root = etree.fromstring(raw)
     plain = seconds(lambda: etree.fromstring(b'<a xmlns:u="urn:u">' + costly("many Ids") + b"</a>"))

@@ -9,17 +9,19 @@ from lxml import etree
 
 from contracts.base.errors import Theirs
 from contracts.wire.soap import V11, Version, parse_envelope
-from security.encryptkeys import DecryptKey
-from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope
-from security.wsencrypt import encrypt_envelope
-from security.wssec import sign_envelope
+from security.encryption_keys import DecryptKey
+from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope
+from security.wssec.encrypt import encrypt_envelope
+from security.wssec.verify import sign_envelope
 from tests.security.identities import Pair
 
 CHILD = '<getStatus xmlns="urn:a"><code>H14.22-261124-0001</code><applicant>Hồ sơ của công dân</applicant></getStatus>'.encode()
 
 
 def signed(pair: Pair, now: float, body: bytes = CHILD, version: Version = V11, **more: Any) -> bytes:
-    return sign_envelope(body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version)
+    return sign_envelope(
+        body, pair.sign, now, **{"action": "urn:x", "message_id": "urn:uuid:1"} | more, version=version
+    )
 
 
 def encrypted(pair: Pair, crypt: DecryptKey, now: float, body: bytes = CHILD, version: Version = V11) -> bytes:
