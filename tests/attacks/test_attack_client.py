@@ -274,9 +274,8 @@ def test_mutated_answers_end_in_the_clients_own_error(me: Identity, gateway: Ide
             plain = RawAnswer(status, {"content-type": "application/problem+json"}, content)
             only_its_own(partial(lambda plain: use(client.judge(prepared, plain, need_signature=False)), plain), told)
             only_its_own(partial(client.keep_token, plain), told)
-        only_its_own(
-            partial(lambda content: audit.check_proof(content, client.keeper.key), content), repr(content[:200])
-        )  # type: ignore[union-attr]
+        assert client.keeper is not None
+        only_its_own(partial(audit.check_proof, content, client.keeper.key), repr(content[:200]))
 
 
 def signed_headers(

@@ -25,6 +25,7 @@ from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.changes import enrolment, keys
+from gateway.registry.records import Use
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Answer, RestClient, TokenRefused
@@ -244,19 +245,19 @@ def enrolled(
 ) -> tuple[RestClient, dict[str, x509.Certificate]]:
     """A system with certificates of the outside authority; `more` shapes the TLS certificate."""
     place = folder(world, tmp_path / system, system, tls_key_id=f"{system}.tls-9", sign_key_id=f"{system}.sign-9")
-    leaves = {}
+    leaves: dict[str, x509.Certificate] = {}
     settings = world.remembered["settings"]
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         act.note("registry", {"system": system}, time.time())
-        for use, purpose in (("tls", ExtendedKeyUsageOID.CLIENT_AUTH), ("sign", DOCUMENT_SIGNING)):
+        uses: dict[Use, x509.ObjectIdentifier] = {"tls": ExtendedKeyUsageOID.CLIENT_AUTH, "sign": DOCUMENT_SIGNING}
+        for use, purpose in uses.items():
             key = new_key()
             leaves[use] = outside.issue(f"{system} {use}", key, purpose, **(more if use == "tls" else {}))
             put(place, use, key, pem(leaves[use]) + (pem(outside.issuer) if use == "tls" else ""))
             trusts = keys.trusted(connection, None)
-            enrolment.by_certificate(
-                connection, trusts, system, use, pem(leaves[use]).encode(), f"{system}.{use}-9", time.time()
-            )  # type: ignore[arg-type]
+            raw = pem(leaves[use]).encode()
+            enrolment.by_certificate(connection, trusts, system, use, raw, f"{system}.{use}-9", time.time())
     return RestClient(Identity.load(place)), leaves
 
 
