@@ -22,26 +22,16 @@ from gateway.sample_client.rest import Answer, Prepared, RestClient
 from gateway.sample_client.signing import Verifier
 from gateway.sample_client.soap import PreparedSoap, SoapClient
 from gateway.sample_client.transport import RawAnswer
+from tests.attacks import parties
 from tests.attacks.absurd import JSONS, SOAPS, TEXTS, only_its_own
 from tests.attacks.mutating import by_bytes, mutate
-from tests.examples import conftest as parties
-from tests.examples.conftest import Authority, Province, make_key
+from tests.sample_client.conftest import Authority, Province, make_key
 from tests.size import mutations
 
-province = parties.province  # a fixture of theirs
+province, me, gateway = parties.province, parties.me, parties.gateway  # fixtures
 SEED: Final = 20261127
 MANY: Final = mutations(500)
 LEAF: Final = audit.leaf_hash(b"entry")
-
-
-@pytest.fixture(scope="module")
-def me(province: Province) -> Identity:
-    return province.identity("canh-bao")
-
-
-@pytest.fixture(scope="module")
-def gateway(province: Province) -> Identity:
-    return province.identity("gateway")
 
 
 # --- SOAP -------------------------------------------------------------------------------------------------------------

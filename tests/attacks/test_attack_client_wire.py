@@ -15,21 +15,10 @@ from gateway.sample_client import keyset
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.transport import MOST_BYTES, RawAnswer, Transport
+from tests.attacks import parties
 from tests.attacks.absurd import JSONS, only_its_own
-from tests.examples import conftest as parties
-from tests.examples.conftest import Province
 
-province = parties.province  # a fixture of theirs
-
-
-@pytest.fixture(scope="module")
-def me(province: Province) -> Identity:
-    return province.identity("canh-bao")
-
-
-@pytest.fixture(scope="module")
-def gateway(province: Province) -> Identity:
-    return province.identity("gateway")
+province, me, gateway = parties.province, parties.me, parties.gateway  # fixtures
 
 
 @pytest.mark.attack("a hostile gateway")

@@ -22,9 +22,9 @@ from gateway.client.audit.reconciliation import Claim, Key, Statement
 from gateway.doors.api import reconciliation, transfers
 from gateway.journal.database import lock_of, writing
 from security.transparency import entry as form
-from tests.apis.client import Answer, World, opened
-from tests.apis.test_api_reconciliation import COUNT, YESTERDAY, post, said
 from tests.audit.making import write
+from tests.doors.api.client import Answer, World, opened
+from tests.doors.api.test_api_reconciliation import COUNT, YESTERDAY, post, said
 from tests.registry.making import House
 from tests.size import examples
 

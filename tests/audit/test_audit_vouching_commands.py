@@ -33,7 +33,7 @@ from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
 from security.transparency.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl
-from tests.audit.witnessing import Asking, honest
+from tests.audit.witnessing.asking import Asking, honest
 
 
 class Instance:

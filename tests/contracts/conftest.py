@@ -44,7 +44,7 @@ def observation() -> CompiledContract:
     return CompiledContract(load(bundle), bundle.digest)
 
 
-def _within(number: Decimal, places: int) -> bool:
+def within(number: Decimal, places: int) -> bool:
     exponent = number.as_tuple().exponent
     return isinstance(exponent, int) and abs(exponent) < places
 
@@ -57,7 +57,7 @@ def scalars(made: Scalar, wild: bool) -> st.SearchStrategy[Any]:
             lambda n: wild or _inside(n, made)
         )
     if made.kind == "number":
-        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: _within(d, 200))
+        exact = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: within(d, 200))
         small = st.decimals(min_value=-200, max_value=200, places=4)
         near: st.SearchStrategy[Any] = st.sampled_from(
             [

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import intent, log_row, outcome, submission, transfer_row
-
-
-@pytest.fixture
-def journal(database: Engine) -> Iterator[Journal]:
-    journal = Journal(database, lock_of(database), "door-1")
-    journal.start()
-    yield journal
-    journal.stop()
 
 
 def count(engine: Engine, table: str) -> int:

@@ -42,11 +42,11 @@ from security.pki.authority import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
-from tests.audit.witnessing import honest
+from tests.audit.witnessing.asking import honest
 from tests.journal import databases
+from tests.keeper.revocation.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
-from tests.revocation.outside import Outside, new_key, pem
 
 ORIGIN = "tinh.example/lgsp"
 DAY = 86_400.0

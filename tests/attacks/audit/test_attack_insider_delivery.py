@@ -28,11 +28,6 @@ OTHER_BUNDLE = contracts()["incident-alert/v1"].digest
 Change = Callable[[Connection, str, str], None]
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House.make(tmp_path_factory.mktemp("keys"), time.time())
-
-
 @pytest_asyncio.fixture
 async def elsewhere(post: Post, keys: House) -> AsyncIterator[Provider]:  # noqa: F811
     """A second provider that stands in the registry and answers."""
