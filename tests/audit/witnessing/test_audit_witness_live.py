@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from gateway.witness.state import Folder
 from security.transparency.cosignature import CosignerKey, quorum
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.size import FULL
+from tests.witness.process import started
 
 pytestmark = [
     pytest.mark.server,
@@ -41,20 +41,7 @@ ALERT = "/incident-alert/v1/alerts"
 
 
 def witness(folder: Path, port: int) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "gateway",
-        "witness",
-        "run",
-        "--data",
-        str(folder),
-        "--listen",
-        f"127.0.0.1:{port}",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None and process.stdout.readline()
-    return process
+    return started(folder, f"127.0.0.1:{port}")[0]
 
 
 def wait(what: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -56,27 +56,31 @@ async def post(
     return answer
 
 
+def exchanged(transfer: str, at: float, message: str) -> tuple[form.FrozenEntry, form.FrozenEntry]:
+    """Intent and outcome of an alert of canh-bao."""
+    intent = form.Intent(
+        transfer=transfer,
+        at=at,
+        door="rest",
+        caller=form.Caller("H14.2", "canh-bao"),
+        contract="incident-alert/v1",
+        operation="submitAlert",
+        bundle="sha256:0",
+        message=message,
+        grant="G-0001",
+        provider=None,
+        came_in=form.Digest(bytes(32), 9),
+    )
+    return form.freeze(intent), form.freeze(form.Outcome(transfer, at, 200))
+
+
 @pytest.fixture
 def yesterday(world: World) -> World:
     """Three alerts of canh-bao, sequenced."""
-    rows = []
+    rows: list[form.FrozenEntry] = []
     for number in range(3):
         at = YESTERDAY.timestamp() + 3600 * (number + 1)
-        id, caller, digest = new_id(int(at * 1000)), form.Caller("H14.2", "canh-bao"), form.Digest(bytes(32), 9)
-        contract = form.Intent(
-            id,
-            at,
-            "rest",
-            caller,
-            "incident-alert/v1",
-            "submitAlert",
-            "sha256:0",
-            f"m-{number}",
-            "G-0001",
-            None,
-            digest,
-        )
-        rows += [form.freeze(contract), form.freeze(form.Outcome(id, at, 200))]
+        rows += exchanged(new_id(int(at * 1000)), at, f"m-{number}")
     with writing(world.engine) as connection:
         append(connection, [LogRow(*row) for row in rows])
     world.sequence()
