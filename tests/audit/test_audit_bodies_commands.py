@@ -194,7 +194,7 @@ def test_what_went_well_is_told_in_both_languages(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     transfer = put(settings, "request", BODY)
-    for done, said in (
+    commands: tuple[tuple[Callable[[], object], str], ...] = (
         (
             lambda: vault.hold_add(settings, "vu-an-7", REASON, [transfer], None, None, None, None, False),
             "lệnh lưu giữ vu-an-7: 0 giao dịch",
@@ -205,7 +205,8 @@ def test_what_went_well_is_told_in_both_languages(
             "15 trên 15 byte; việc đọc đã ghi vào nhật ký",
         ),
         (lambda: vault.status(settings, False), "đến nay đã hủy 0 khóa"),
-    ):
+    )
+    for done, said in commands:
         with pytest.raises(SystemExit) as end:
             done()
         assert end.value.code == 0 and f" / {said}" in capsys.readouterr().out

@@ -66,6 +66,7 @@ class Instance:
         with writing(self.engine) as connection:
             for _ in range(count):
                 unit = databases.submission("door-1")
+                assert unit.transfer is not None and unit.feed is not None
                 append(connection, unit.log)
                 connection.execute(insert(tables.transfer).values(unit.transfer._asdict()))
                 connection.execute(insert(tables.feed_pending).values(unit.feed._replace(contract=contract)._asdict()))

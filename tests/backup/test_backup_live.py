@@ -26,7 +26,7 @@ from gateway.sandbox import live
 from gateway.sandbox.ports import free_ports
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load, save
-from tests.backup.conftest import databases
+from tests.journal import databases
 from tests.size import FULL
 
 pytestmark = pytest.mark.server

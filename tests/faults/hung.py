@@ -22,5 +22,5 @@ async def _hang(*_: Any) -> Any:
 if __name__ == "__main__":
     data, listener, ready, *how = sys.argv[1:]
     if how == ["hang"]:
-        Exchange.carry = _hang  # type: ignore[method-assign]
+        Exchange.carry = _hang  # type: ignore[method-assign,assignment]  # this process is made to hang
     run_door(load(Path(data)), Listeners(int(listener)), None, int(ready))

@@ -120,7 +120,8 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     assert {mark, aside} <= set(told["descriptors"]) and len(told["descriptors"]) == 3 + 3 + listing, told[
         "descriptors"
     ]
-    os.close(mark), os.close(aside)
+    os.close(mark)
+    os.close(aside)
     status = Path(f"/proc/{pid_of(server)}/status").read_text("ascii")
     assert "\nThreads:\t1\n" in status, "a thread would not be there in a child, with the locks that it holds"
 
@@ -152,8 +153,8 @@ def test_a_number_that_was_told_late_is_heard() -> None:
     """The time was up, and the child there: it is the supervisor's, and no second one is started."""
     server = ForkServer(["json"])
     first(server)
-    control = server._control
-    assert control is not None
+    assert server._control is not None
+    control: socket.socket = server._control
 
     class Late:
         def shutdown(self, how: int) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,7 +210,8 @@ def test_a_checkout_of_somebody_else_is_left_alone(checkout: Checkout) -> None:
     ],
 )
 def test_without_a_fit_python_it_says_what_to_do(checkout: Checkout, pretended: str, words: tuple[str, ...]) -> None:
-    got = checkout.run("up", **{pretended: "yes"})
+    pretence: dict[str, Any] = {pretended: "yes"}
+    got = checkout.run("up", **pretence)
     assert got.returncode == 3 and all(word in got.stderr for word in words)
     (checkout.bin / "python3").unlink()
     none = checkout.run("up")

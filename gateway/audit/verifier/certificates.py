@@ -29,6 +29,11 @@ class Known:
         return next((each for each in self.by_id.values() if each.thumbprint == mark), None)
 
 
+def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    key: Any = issuer.public_key()
+    return issuer.subject == crl.issuer and crl.is_signature_valid(key)
+
+
 def certificates_of(
     found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
 ) -> Known:
@@ -80,9 +85,7 @@ def _revoked(
     known_at: dict[x509.Name, float] = {}
     for name in sorted(each for each in files if each.endswith(".crl")):
         crl = x509.load_der_x509_crl(files[name])
-        issuer = next(
-            (each for each in issuers if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None
-        )  # type: ignore[arg-type]
+        issuer = next((each for each in issuers if _signed_by(crl, each)), None)
         if not found.add(
             name,
             issuer is not None,

@@ -38,14 +38,15 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
+from security.pki.authority import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
-from tests.audit.witnessing import honest
+from tests.audit.witnessing.asking import honest
 from tests.journal import databases
+from tests.keeper.revocation.outside import Outside, new_key, pem
 from tests.registry.editions import edition
 from tests.registry.making import PROVINCE
-from tests.revocation.outside import Outside, new_key, pem
 
 ORIGIN = "tinh.example/lgsp"
 DAY = 86_400.0
@@ -117,7 +118,7 @@ def build(kind: str, folder: Path) -> Whole:
 def _first(kind: str, folder: Path, now: float) -> Settings:
     url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
     settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
-    one = sandbox.authority.new_private("RSA-3072")
+    one = new_private("RSA-3072")
     before = sandbox.encrypt_keys
     sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
     try:

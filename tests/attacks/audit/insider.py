@@ -70,14 +70,14 @@ def _intent(id: str, contract: str, operation: str, provider: str | None) -> Log
 
 
 def _transfer(process: str, id: str, contract: str, operation: str, provider: str | None, **more: Any) -> TransferRow:
-    fixed = {
+    fixed: dict[str, Any] = {
         "caller_system": "phan-anh",
         "caller_agency": "H14.5",
         "bundle": "sha256:00",
         "grant_id": "G-0001",
         "message_id": id,
     }
-    times = {"received": BEGAN, "committed": BEGAN, "payload_digest": b"\x01" * 32, "idempotent": False}
+    times: dict[str, Any] = {"received": BEGAN, "committed": BEGAN, "payload_digest": b"\x01" * 32, "idempotent": False}
     return TransferRow(
         id=id, contract=contract, operation=operation, provider=provider, process=process, **fixed, **times, **more
     )

@@ -33,12 +33,10 @@ from gateway.exchange.stages import (
     Addressed,
     Answered,
     Authenticated,
-    Authorised,
     Face,
     Message,
     Received,
     Refused,
-    Requested,
 )
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
@@ -51,13 +49,15 @@ from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 from tests.commandline import lgsp
+from tests.exchange.house import PlainDoor
 
 
-class Caller:
+class Caller(PlainDoor):
     """A door after its proofs: who calls, under which message id, and what with."""
 
     def __init__(self, system: str, message_id: str, message: Message) -> None:
-        self.system, self.id, self.message = system, message_id, message
+        super().__init__(message_id, message)
+        self.system = system
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
         caller = addressed.snapshot.systems[self.system]
@@ -65,14 +65,6 @@ class Caller:
         key = next(key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign")
         replay = ReplayKey(received.transfer.encode(), received.at + 300)
         return Authenticated(addressed, caller, None, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
-
-    def request(self, authenticated: Authenticated) -> Requested:
-        operation = authenticated.addressed.operation
-        assert operation is not None
-        return Requested(authenticated, self.id, operation, operation.request, b"", "canonical")
-
-    def decode(self, authorised: Authorised) -> Message:
-        return self.message
 
 
 class Scripted(Forwarder):
