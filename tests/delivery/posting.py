@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest_asyncio
 from aiohttp import web
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from adapters.rest import RestAdapter
 from gateway.audit import lease as leases
@@ -102,6 +102,12 @@ class Post:
         with self.engine.connect() as connection:
             found = connection.execute(select(tables.transfer).where(tables.transfer.c.id == transfer)).mappings().one()
             return dict(found)
+
+    def set_queue(self, transfer: str, **values: Any) -> None:
+        """As earlier tries left it."""
+        if values:
+            with writing(self.engine) as connection:
+                connection.execute(update(tables.queue).where(tables.queue.c.transfer == transfer).values(**values))
 
     def queued(self, transfer: str) -> dict[str, Any]:
         with self.engine.connect() as connection:
