@@ -20,12 +20,12 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from gateway import recovery
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.audit.sequencer import Sequencer
 from gateway.journal import processes, tables
 from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 
 LEAD_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.2  # each look costs a transaction and a signature; five a second keep a checkpoint well within a second

@@ -16,14 +16,14 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.journal import schema
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.write import LogRow
 from gateway.registry.sealing import Seal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security import entry as form
 
 SECONDS: Final = 60.0

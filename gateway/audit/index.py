@@ -25,13 +25,14 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.audit import facts, lease
+from gateway.audit import facts
 from gateway.audit.facts import OUTCOMES, Facts
-from gateway.audit.lease import Lease
 from gateway.journal import tables
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.statements import Cursor, Statements
+from gateway.transfer import lease
+from gateway.transfer.lease import Lease
 
 LIMIT: Final = 400  # entries a transaction: other writers wait some ten milliseconds for it
 PATIENCE: Final = 2.0  # seconds that fewer than that wait

@@ -23,7 +23,6 @@ from sqlalchemy.exc import DBAPIError
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.tiles import BrokenTile, root_at, root_of_edge, tile_reader
@@ -31,6 +30,7 @@ from gateway.journal import epochs, tables
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.statements import Cursor, Row, Statements
+from gateway.transfer import lease as leases
 from security.merkle import leaf_hash
 from security.tiles import Builder
 

@@ -13,12 +13,12 @@ from gateway.audit.reconcile import compare
 from gateway.audit.search import reading
 from gateway.commands import known, statement_file
 from gateway.commands.output import Exit, emit, fail
-from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from security.entry import keyed
 
 

@@ -15,14 +15,14 @@ from contracts.wire.jsontext import text_of
 from gateway.atrest import AtRest
 from gateway.commands.actor import actor
 from gateway.commands.output import emit
-from gateway.exchange import entries
-from gateway.exchange.states import State
 from gateway.feeds import read
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
+from gateway.transfer import entries
+from gateway.transfer.states import State
 from gateway.vault.vault import Vault
 from security.windows import civil
 

@@ -70,7 +70,16 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         engine, lock, LogKey.open(keyring.log_key, settings.origin, keyring.at_rest), CheckpointFile(settings.checkpoint_file)
     )
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
-    deliverer = Deliverer(engine, lock, journal, vault, registry, forwarder, process_id, clock)
+    deliverer = Deliverer(
+        engine=engine,
+        lock=lock,
+        journal=journal,
+        vault=vault,
+        registry=registry,
+        forwarder=forwarder,
+        process=process_id,
+        clock=clock,
+    )
     retention = Retention(engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days)
     fetching = fetch.open_session()
     chores: tuple[tuple[str, Chore], ...] = (

@@ -22,12 +22,12 @@ from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.doctor.files import key_files
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import NAMES, Keyring
 from gateway.settings import Settings, save
 from gateway.supervisor import PID, RELOADED
+from gateway.transfer import entries
 from security import authority
 from security.keys import load_certificate
 from security.windows import civil

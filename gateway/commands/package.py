@@ -21,11 +21,11 @@ from gateway.audit.reading import LEAST_REASON
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail, not_written
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from gateway.vault.vault import Vault
 from security.entry import Json
 

@@ -16,13 +16,13 @@ from gateway.audit.outside import write_stamp
 from gateway.audit.vouched import Standing, anchors_of, standing
 from gateway.commands import given
 from gateway.commands.output import Exit, bad_setting, emit, fail
-from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.keyring import Keyring
 from gateway.revocation import fetch
 from gateway.settings import BadSetting, Settings
+from gateway.transfer import entries
 from gateway.vouching.post import Unreached, trusting
 from gateway.vouching.spell import keep
 from gateway.vouching.stamps import Authority, Stamped, clock_trouble, store

@@ -10,7 +10,6 @@ from sqlalchemy import Engine, select
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.atrest import AtRest
-from gateway.audit import lease as leases
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
@@ -23,6 +22,7 @@ from gateway.retention import status as statuses
 from gateway.retention.holds import Hold
 from gateway.retention.status import KeyLine
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.windows import civil, moment
 

@@ -20,7 +20,6 @@ from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
-from gateway.exchange.stages import Received
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
@@ -28,6 +27,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
+from gateway.transfer.stages import Received
 from gateway.vault.vault import Vault
 from security.keys import SigningKey
 

@@ -16,8 +16,8 @@ from contracts.base.errors import Failure, Ours, Policy, Theirs
 from gateway.doors.api_services import ApiRequest, Services
 from gateway.doors.channel import identify
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.journal.write import ReplayKey, Verdict, Write
+from gateway.transfer import entries
 from security import tokens
 from security.keys import VerifyKey
 

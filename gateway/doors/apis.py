@@ -47,8 +47,8 @@ from gateway.doors.costs import BUDGETS, estimate, is_costly
 from gateway.doors.health import Health, Vitals
 from gateway.doors.reply import Reply
 from gateway.doors.takenup import TRANSFER
-from gateway.exchange.stages import Face, Received
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Face, Received
 
 DOCUMENTS: Final = Path(__file__).resolve().parents[2] / "openapi"
 BODY_LIMIT: Final = 65_536  # what these take are short forms, but for an operation that states its own `x-lgsp-body-limit`

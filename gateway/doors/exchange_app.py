@@ -32,9 +32,9 @@ from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
 from gateway.doors.takenup import TAKEN_AT, TRANSFER, TakenUp
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Face, Received
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Addressed, Face, Received
 
 log = logging.getLogger("lgsp.door")
 SOAP_PREFIX: Final = "/soap/"

@@ -16,9 +16,9 @@ from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Ours, Theirs
 from contracts.cells.codec import CellCodec, Line, shown
 from contracts.cells.grid import MEDIA_TYPES
-from gateway.exchange.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Addressed, Authenticated, Authorised, Face, Message, Received, Requested
 
 
 def received(transfer: str, at: float, drop: DropFolder, name: str, body: bytes) -> Received:

@@ -23,9 +23,9 @@ from contracts.base.times import rfc3339
 from gateway.doors import refusals
 from gateway.doors.body import Receive, Scope, Send
 from gateway.doors.reply import Reply
-from gateway.exchange.states import State
 from gateway.journal import tables
 from gateway.registry.registry import Registry
+from gateway.transfer.states import State
 
 KEPT_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 15.0

@@ -22,9 +22,9 @@ from gateway.doors.channel import Channel, identify
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reader import Job
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from gateway.journal.write import ReplayKey
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Received, Refused, Requested
 from security import httpsig, jose, tokens
 from security.encryptkeys import EncryptKey
 from security.keys import SigningKey, VerifyKey

@@ -22,8 +22,8 @@ from contracts.wire.headers import media_type
 from gateway.doors.channel import identify
 from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security import wssec
 from security.keys import SigningKey
 from security.wsdecrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted

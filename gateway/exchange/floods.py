@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from contracts.base.errors import Failure
-from gateway.exchange.stages import Received
-from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Received
 
 SINGLE: Final = 20
 SECONDS: Final = 1.0
@@ -37,7 +36,6 @@ class Sum:
     """The first refusal that was not logged by itself, and how many like it there were within the second after it."""
 
     received: Received
-    snapshot: Snapshot
     failure: Failure
     count: int = 0
 
@@ -54,7 +52,7 @@ class Floods:
     _seen: dict[str, int] = field(default_factory=dict)
     _sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
 
-    def sum_of(self, received: Received, snapshot: Snapshot, failure: Failure) -> Sum | None:
+    def sum_of(self, received: Received, failure: Failure) -> Sum | None:
         """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log it by itself."""
         second = int(received.at)
         if second != self._second:
@@ -65,7 +63,7 @@ class Floods:
             return None
         found = self._sums.get((source, failure.code))
         if found is None:
-            found = Sum(received, snapshot, failure)
+            found = Sum(received, failure)
             self._sums[found.key] = found
         found.count += 1
         return found

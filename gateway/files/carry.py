@@ -25,16 +25,16 @@ from contracts.base.randomness import random_bytes
 from contracts.cells.codec import Line
 from gateway.doors import files as door
 from gateway.doors.filereport import Told
-from gateway.exchange import entries
-from gateway.exchange.evidence import request_bytes
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.forms import again, receipt_of
-from gateway.exchange.stages import Addressed, Authenticated, Receipt, Received, Refused, Requested
-from gateway.exchange.states import State
 from gateway.journal import tables
 from gateway.journal.write import Verdict, Write
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
+from gateway.transfer.evidence_parts import request_bytes
+from gateway.transfer.stages import Addressed, Authenticated, Receipt, Received, Refused, Requested
+from gateway.transfer.states import State
+from gateway.transfer.transfer_records import again, receipt_of
 from gateway.vault.classes import keeping
 from gateway.vault.salting import pack
 from security.entry import SALT, Json

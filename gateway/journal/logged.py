@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.journal import tables
 from security.merkle import leaf_hash
@@ -31,6 +31,15 @@ def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None
             leaf = leaf_hash(raw)
             return Logged(parse(raw), leaf, leaf == bytes(row[1]))
     return None
+
+
+def free_phase(connection: Connection, transfer: str, phase: str) -> str:
+    """A phase that this transfer does not have yet, since (transfer, phase) is unique: a second doubt is `in-doubt#2`."""
+    before = 0
+    for table in tables.LOGS:
+        counted = select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+        before += connection.execute(counted).scalar_one()
+    return phase if not before else f"{phase}#{before + 1}"
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:

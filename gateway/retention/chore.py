@@ -30,14 +30,14 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.retention import clock as clocks
 from gateway.retention import holds, rows
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.entry import Json

@@ -18,8 +18,6 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Engine, select
 
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.journal import tables
 from gateway.journal.filelock import FileLock
 from gateway.registry import standing
@@ -28,6 +26,8 @@ from gateway.registry.records import ACTIVE, OutsideAuthority
 from gateway.registry.revisions import raise_revision
 from gateway.registry.sealing import Seal, changing
 from gateway.revocation.fetch import Unreachable, ask_responder, read_list
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security import chains
 from security.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
 

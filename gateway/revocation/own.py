@@ -15,8 +15,6 @@ from typing import Any, Final
 from cryptography import x509
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.authority import EmbeddedAuthority
 from gateway.journal import tables
 from gateway.journal.database import writing
@@ -24,6 +22,8 @@ from gateway.journal.filelock import FileLock
 from gateway.registry.keys import UNSPECIFIED
 from gateway.registry.records import REVOKED
 from gateway.registry.revisions import revision
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.revocation import Revoked, make_crl
 
 LASTS: Final = 3 * 86_400.0

@@ -20,11 +20,11 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Connection, insert
 
-from gateway.audit import lease as leases
-from gateway.audit.lease import Lease
 from gateway.journal import tables
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from gateway.vouching.post import Unreached, post
 from gateway.vouching.spell import Looked, Spell
 from security import timestamp

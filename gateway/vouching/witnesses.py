@@ -20,15 +20,15 @@ import aiohttp
 from sqlalchemy import delete, insert
 
 from contracts.base.integers import whole_number
-from gateway.audit import lease as leases
 from gateway.audit import proofs
 from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.lease import Lease
 from gateway.audit.vouched import Witness
-from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.database import writing
 from gateway.journal.write import LogRow
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from gateway.vouching.post import Posted, Unreached, post
 from gateway.vouching.spell import Looked, Spell
 from security.checkpoint import NoteError, split_note

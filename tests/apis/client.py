@@ -15,7 +15,6 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
@@ -32,6 +31,7 @@ from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.entry import SALT, Caller, Intent, Note, freeze, salted
 from security.httpsig import HttpRequest, sign_request, verify_response

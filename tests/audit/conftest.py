@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
-from gateway.audit.lease import Lease
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.audit.verify import Report, verify_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from tests.audit.packaging import files, packages, trusted  # noqa: F401  fixtures of this room
 from tests.journal.databases import KINDS, log_row, migrated
 

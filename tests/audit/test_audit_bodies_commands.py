@@ -15,12 +15,12 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit import lease as leases
 from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal import tables
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.retention import clock
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security import entry as form
 from security.windows import moment

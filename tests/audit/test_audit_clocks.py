@@ -9,10 +9,10 @@ from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
 from gateway import recovery
-from gateway.audit import lease as leases
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.keeper import Keeper
+from gateway.transfer import lease as leases
 from tests.journal.databases import transfer_row
 
 DAY = 86_400.0

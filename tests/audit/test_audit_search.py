@@ -214,7 +214,7 @@ def test_killed_in_the_middle_of_a_step_nothing_is_half_done(filled: Engine, mon
     def killed(*_: Any) -> Any:
         raise Killed
 
-    for held, where in ((None, "gateway.journal.statements.Statements._run"), (object(), "gateway.audit.lease.check")):
+    for held, where in ((None, "gateway.journal.statements.Statements._run"), (object(), "gateway.transfer.lease.check")):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(where, killed)
             Indexer(filled, None).step(held)  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
@@ -22,7 +21,6 @@ from gateway.audit.vouched import Standing, anchors_of, witnesses_of
 from gateway.cli import app
 from gateway.doctor import examine
 from gateway.doctor.vouching import settings_of_vouchers, vouching
-from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
@@ -30,6 +28,8 @@ from gateway.keyring import Keyring
 from gateway.revocation.fetch import open_session
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
 from gateway.vouching.spell import keep
 from security.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl

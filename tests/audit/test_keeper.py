@@ -11,12 +11,12 @@ from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
 from gateway import recovery
-from gateway.audit.lease import Lease
 from gateway.journal import processes, tables
 from gateway.journal.database import lock_of, writing
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
 from gateway.keeper import Keeper
+from gateway.transfer.lease import Lease
 from tests.journal.databases import intent, outcome
 
 

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Ours
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile, NewestCheckpoint, size_of
 from gateway.audit.sequencer import Sequenced
 from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.transfer import lease as leases
 from security.merkle import Tree, leaf_hash
 from tests.journal.databases import log_row
 

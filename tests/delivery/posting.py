@@ -17,7 +17,6 @@ from aiohttp import web
 from sqlalchemy import Engine, select, update
 
 from adapters.rest import RestAdapter
-from gateway.audit import lease as leases
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
@@ -27,6 +26,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.write import LogRow, QueueRow, TransferRow, Write
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.transfer import lease as leases
 from gateway.vault import binding
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault

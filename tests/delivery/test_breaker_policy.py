@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.delivery import steps
 from gateway.delivery.breaker import Breaker, Breakers, Position, Rules
 from gateway.delivery.policy import RetryPolicy
-from gateway.exchange.states import TRANSITIONS, Event, State, after
+from gateway.transfer.states import TRANSITIONS, Event, State, after
 
 WHAT = ["call-ok", "call-fail", "call-lost", "late-fail", "call-away", "listens"]
 EVENTS = st.lists(st.tuples(st.sampled_from(WHAT), st.floats(0, 30)), max_size=60)

@@ -11,11 +11,11 @@ from sqlalchemy import select, update
 
 from contracts.base.errors import Failure
 from contracts.wire.jsontext import read_json
-from gateway.audit import lease as leases
 from gateway.delivery.queue import take_due
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.registry import store
+from gateway.transfer import lease as leases
 from security.entry import salted
 from tests.adapters.providers import drop
 from tests.delivery.posting import CONTRACT, SALT, Post, answering, raw

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from gateway.audit import lease as leases
 from gateway.delivery.queue import bring_forward, take_due
 from gateway.journal.database import lock_of, writing
+from gateway.transfer import lease as leases
 from tests.delivery.posting import Post
 
 ASLEEP = 3.0

@@ -12,11 +12,11 @@ from contracts.base.errors import Failure, Theirs
 from contracts.wire.soap import V11, V12, Version, parse_envelope
 from examples.messages import dossier_status_xml
 from gateway.doors.soap import SoapDoor
-from gateway.exchange.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from gateway.journal.database import writing
 from gateway.registry import keys as registered
 from gateway.registry import store
 from gateway.registry.snapshot import load_snapshot
+from gateway.transfer.stages import Addressed, Authenticated, Face, Receipt, Received, Refused
 from security.authority import KeyType, issue_encryption, new_private, private_pem
 from security.encryptkeys import DecryptKey
 from security.wsdecrypt import BodyKeys, decrypt_envelope, is_encrypted

@@ -19,13 +19,13 @@ from contracts.compiled import CompiledContract
 from contracts.model import Evidence
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
 from gateway.journal import tables
 from gateway.journal.database import lock_of
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
 from gateway.vault.vault import Vault
 from tests.registry.making import NOW, contracts, filled, province
 

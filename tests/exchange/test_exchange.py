@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import select, update
 
 from contracts.base.errors import Ours, Theirs
-from gateway.exchange import entries
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Face, Received
 from gateway.journal import tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.transfer import entries
+from gateway.transfer.stages import Face, Received
 from gateway.vault.salting import pack, unpack
 from gateway.vault.vault import Vault
 

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import size_of
 from gateway.audit.logkey import LogKey
 from gateway.journal import processes, tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.keeper import Keeper
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import Gateway, commit, handed_in
 from tests.faults.test_faults_disk import fill, small_disk
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import Engine, delete, insert
 
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
 from gateway.feeds import read, read_raw
 from gateway.journal import tables
 from gateway.journal.database import lock_of, writing
 from gateway.retention.chore import Retention
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 
 FEED = "incident-alert/v1"

@@ -15,11 +15,11 @@ from sqlalchemy import Engine, select
 from contracts.base.ids import new_id
 from gateway import recovery
 from gateway.doors.takenup import TRANSFER, TakenUp
-from gateway.exchange import entries
 from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.takenup import NOWHERE, SLOTS, Left, Register, left_behind
+from gateway.transfer import entries
 
 PATH = "/incident-alert/v1/alerts"
 

@@ -13,8 +13,8 @@ import typer
 from contracts.base.errors import KINDS
 from gateway import reference
 from gateway.cli import app
-from gateway.exchange import states
 from gateway.settings import Settings
+from gateway.transfer import states
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

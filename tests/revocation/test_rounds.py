@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
 from gateway.authority import EmbeddedAuthority
 from gateway.doors.channel import identify
 from gateway.journal import tables
@@ -28,6 +27,7 @@ from gateway.revocation import own
 from gateway.revocation.fetch import open_session
 from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from security.authority import issue_tls, new_private
 from security.keys import load_certificate
 from security.windows import civil

@@ -19,11 +19,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit import lease as leases
 from gateway.audit import proofs
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.complete import Completeness, check_complete
-from gateway.audit.lease import Lease
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.audit.tiles import root_of_edge
@@ -35,6 +33,8 @@ from gateway.journal import tables
 from gateway.journal.database import lock_of, snapshot, writing
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.checkpoint import NoteKey
 from security.entry import Caller, Entry, Intent, Outcome, freeze, salted
 from security.merkle import leaf_hash

@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 from gateway import keeper as keepers
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
+from gateway.transfer import lease as leases
 
 FASTER = 5
 

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from gateway.audit.complete import check_complete
-from gateway.exchange.stages import Answered, Refused
 from gateway.feeds import read, read_raw
 from gateway.journal import tables
 from gateway.journal.database import writing
+from gateway.transfer.stages import Answered, Refused
 from security.merkle import leaf_hash
 from tests.attacks.audit import insider
 from tests.exchange.house import Gateway, house, operation_of

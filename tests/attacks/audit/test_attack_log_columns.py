@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
-from gateway.audit import lease as leases
 from gateway.audit import origins
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.complete import check_complete
@@ -28,6 +27,7 @@ from gateway.authority import EmbeddedAuthority
 from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.registry.sealing import Seal
+from gateway.transfer import lease as leases
 from security.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
 from tests.attacks.audit.columns import BEGINS, CHECKS, ENDS, PAGE, columns, page

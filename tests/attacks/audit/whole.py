@@ -19,17 +19,14 @@ from adapters.model import Incoming
 from contracts.base.ids import new_id
 from contracts.compiled import CompiledContract
 from contracts.wire.jsontext import read_json
-from gateway.audit import lease as leases
 from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.index import Indexer
-from gateway.audit.lease import Lease
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
 from gateway.journal import tables
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.write import ReplayKey
@@ -38,6 +35,9 @@ from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
 from gateway.vault.vault import Vault
 from security.entry import keyed
 from tests.commandline import lgsp

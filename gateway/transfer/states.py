@@ -71,6 +71,14 @@ def after(state: State | None, event: Event) -> State:
         raise LookupError(f"a transfer that is {state or 'new'} cannot have {event.value!r}") from None
 
 
+def through(state: State | None, *events: Event) -> State:
+    """The state after several events, one after the other."""
+    for event in events:
+        state = after(state, event)
+    assert state is not None
+    return state
+
+
 def drawing() -> str:
     """The table as a Mermaid state diagram, for the documentation."""
     lines = ["stateDiagram-v2"]
