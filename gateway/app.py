@@ -39,6 +39,8 @@ from gateway.doors.costly import Reader, Readings
 from gateway.doors.costs import Budgets
 from gateway.doors.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.health import Health, Vitals
+from gateway.doors.http.shell import Shell
 from gateway.doors.limits import Connections, Limits
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.server import DrainingServer, PeerProtocol, make_server, tls_context
@@ -75,7 +77,9 @@ class DoorParts:
     engine: Engine
     registry: Registry
     journal: Journal
-    app: ExchangeApp
+    app: Shell
+    exchange: Exchange
+    readings: Readings
     session: aiohttp.ClientSession
 
 
@@ -95,7 +99,16 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     registry.follow(Anchors(outgoing, keyring.trust_anchors).take)
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
-    exchange = Exchange(journal, vault, forwarder, engine, process_id, partial(keyed, keyring.hash_key()), clock, settings.provider_seconds)
+    exchange = Exchange(
+        journal=journal,
+        vault=vault,
+        forwarder=forwarder,
+        engine=engine,
+        process=process_id,
+        hash_id=partial(keyed, keyring.hash_key()),
+        clock=clock,
+        provider_seconds=settings.provider_seconds,
+    )
     exchange.gate = gate_of(settings, clock)
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),
@@ -120,22 +133,27 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
     )
     readings = Readings(Reader(partial(_bundle, engine)))
-    limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry,
-        exchange,
-        rest,
-        soap,
-        build_apis(services),
-        settings.base,
-        settings.body_limit,
-        settings.body_seconds,
-        clock,
-        limits,
-        Budgets(settings.agency_processor),
-        readings,
+        exchange=exchange,
+        rest=rest,
+        soap=soap,
+        apis=build_apis(services),
+        base=settings.base,
+        body_limit=settings.body_limit,
+        clock=clock,
+        readings=readings,
     )
-    return DoorParts(engine, registry, journal, app, session)
+    shell = Shell(
+        app=app,
+        registry=registry,
+        base=settings.base,
+        body_seconds=settings.body_seconds,
+        clock=clock,
+        health=Health(Vitals(engine, registry, clock, settings.drop_root)),
+        limits=Limits(settings.agency_calls, settings.source_calls),
+        budgets=Budgets(settings.agency_processor),
+    )
+    return DoorParts(engine=engine, registry=registry, journal=journal, app=shell, exchange=exchange, readings=readings, session=session)
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:
@@ -212,7 +230,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
 
     child.stop_when_told(stop, lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
-    forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
+    forget = asyncio.create_task(_forget_destroyed(parts.exchange.vault))
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
@@ -222,9 +240,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     finally:
         watch.cancel()
         forget.cancel()
-        await parts.app.exchange.close()
-        if parts.app.readings is not None:
-            await parts.app.readings.close()
+        await parts.exchange.close()
+        await parts.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.channel import identify
+from gateway.doors.http.shell import Call
 from gateway.doors.reading import Readers
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
@@ -38,18 +38,21 @@ class Caller:
 
     system: System
     key_id: str
-    certificate: str
     replay: ReplayKey
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
+    call: Call
     received: Received
-    snapshot: Snapshot
     params: Mapping[str, Any] = field(default_factory=dict)  # checked, and converted as the document says
     form: Mapping[str, str] = field(default_factory=dict)
     caller: Caller | None = None
     json: Any = None  # the body's value, likewise
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.received.snapshot
 
     @property
     def proven(self) -> Caller:
@@ -79,12 +82,8 @@ class Common(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]: ...
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        """Whether the body of this request is read at all, as far as the channel tells; the failure if not."""
-        ...
-
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller: ...
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply: ...
+    async def authenticate(self, call: Call, received: Received) -> Caller: ...
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply: ...
     def sign(self, received: Received, reply: Reply) -> Reply: ...
 
 
@@ -108,29 +107,23 @@ class Services:
     clock: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
 
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        identify(received.certificate, snapshot, received.at)
+    async def authenticate(self, call: Call, received: Received) -> Caller:
+        channel = call.channel()
+        signature = self.rest.prove(received, channel)
+        return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
 
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
-        proof = self.rest.prove(received, snapshot)
-        signature = proof.signature
-        return Caller(
-            proof.channel.system, signature.key.key_id, proof.channel.thumbprint, ReplayKey(signature.replay_key, signature.expires)
-        )
-
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply:
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         """Logged before it is told. Whoever proved itself gets it signed."""
-        refused = await self.exchange.refuse(received, snapshot, failure)
-        status, headers, body = problems.render(
-            refused.failure, transfer=refused.receipt.transfer, accept_language=received.headers.get("accept-language")
-        )
+        refused = await self.exchange.refuse(received, failure)
+        language = received.headers.get("accept-language")
+        reply = Reply(*problems.render(refused.failure, transfer=refused.receipt.transfer, accept_language=language))
         if caller is not None:
-            return self.rest.signed(status, headers, body, received, refused.receipt)
-        headers["lgsp-transfer"] = refused.receipt.transfer
-        return Reply(status, headers, body)
+            return self.rest.signed(reply, received, refused.receipt)
+        reply.headers["lgsp-transfer"] = refused.receipt.transfer
+        return reply
 
     def sign(self, received: Received, reply: Reply) -> Reply:
-        return self.rest.signed(reply.status, reply.headers, reply.body, received, None)
+        return self.rest.signed(reply, received, None)
 
 
 @dataclass(slots=True)
@@ -144,13 +137,10 @@ class DeskServices:
     clock: Callable[[], float]
     readers: Readers = field(default_factory=lambda: Readers(each=3))  # people often come by one proxy
 
-    def admit(self, received: Received, snapshot: Snapshot) -> None:
-        """Anybody's: people come without client certificates."""
-
-    async def authenticate(self, received: Received, snapshot: Snapshot) -> Caller:
+    async def authenticate(self, call: Call, received: Received) -> Caller:
         raise LookupError("no operation of the people's listener may demand a proven system")
 
-    async def refuse(self, received: Received, snapshot: Snapshot, failure: Failure, caller: Caller | None) -> Reply:
+    async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         return Reply(*problems.render(failure, transfer=None, accept_language=received.headers.get("accept-language")))
 
     def sign(self, received: Received, reply: Reply) -> Reply:

@@ -20,7 +20,10 @@ from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
 from gateway.delivery.forwarder import Forwarder
 from gateway.doors.api_services import Services
-from gateway.doors.apis import build_apis
+from gateway.doors.apis import ApiApp, build_apis
+from gateway.doors.costs import Budgets
+from gateway.doors.health import Health, Vitals
+from gateway.doors.http.shell import Shell
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.exchange.exchange import Exchange
 from gateway.journal import tables
@@ -172,6 +175,15 @@ class World:
             append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
 
 
+def served(apis: ApiApp, services: Services) -> Shell:
+    """As the exchange listener serves them."""
+    settings = services.settings
+    return Shell(
+        app=apis, registry=services.registry, base=settings.base, body_seconds=settings.body_seconds, clock=services.clock,
+        health=Health(Vitals(services.engine, services.registry, services.clock, settings.drop_root)), budgets=Budgets(1.0),
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncIterator[World]:
     now = time.time()
@@ -200,7 +212,7 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
         rest=rest, exchange=exchange, keyring=Keyring(settings), clock=time.time,
     )  # fmt: skip
     try:
-        yield World(build_apis(services), services, engine, journal, vault, identities, gateway, sequencer, lease)
+        yield World(served(build_apis(services), services), services, engine, journal, vault, identities, gateway, sequencer, lease)
     finally:
         journal.stop()
         engine.dispose()

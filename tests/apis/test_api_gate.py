@@ -11,7 +11,7 @@ import yaml
 
 from gateway.doors.apis import DOCUMENTS, BadDocument, build, merge
 from gateway.doors.reply import Reply
-from tests.apis.client import World, ask
+from tests.apis.client import World, ask, served
 
 ALL = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "audit", "management")]
 
@@ -104,7 +104,7 @@ def test_all_documents_are_served_not_only_the_first_and_the_last(world: World) 
     ],
 )
 async def test_what_the_documents_do_not_hold_never_reaches_a_handler(path: str, world: World) -> None:
-    app = build(exchange(), HANDLERS, world.services)
+    app = served(build(exchange(), HANDLERS, world.services), world.services)
     answer = await ask(app, "GET", path)
     assert answer.status == 404 and answer.json["code"] == "address.unknown"
     assert answer.headers["content-type"] == "application/problem+json"
@@ -123,7 +123,7 @@ async def test_the_method_is_part_of_the_address(world: World) -> None:
 
 
 async def test_routing_left_behind_by_an_earlier_request_counts_for_nothing(world: World) -> None:
-    app = build(exchange(), HANDLERS, world.services)
+    app = served(build(exchange(), HANDLERS, world.services), world.services)
     kept = {"tls": {"client_cert_der": None}, "connexion_routing": {"operation_id": "readTransfer", "api_base_path": ""}}
     answer = await ask(app, "GET", "/nothing", extensions=kept)
     assert answer.status == 404
@@ -133,7 +133,7 @@ async def test_routing_left_behind_by_an_earlier_request_counts_for_nothing(worl
 
 @pytest.mark.parametrize("path", ["/transfers/01935b6e-0000-7000-8000-000000000001", "/feeds/incident-alert/v1", "/audit/tile/entries/000"])
 async def test_a_protected_operation_is_not_reached_without_proof(path: str, world: World) -> None:
-    app = build(exchange(), HANDLERS, world.services)
+    app = served(build(exchange(), HANDLERS, world.services), world.services)
     answer = await ask(app, "GET", path)
     assert answer.status == 401 and answer.body != b"reached"
     answer = await ask(app, "GET", path, {"authorization": "Bearer x"}, certificate=world.identities["canh-bao"].tls_der)
@@ -174,7 +174,7 @@ async def test_a_fault_of_ours_tells_nothing(world: World) -> None:
     async def broken(services: Any, request: Any) -> Reply:
         raise RuntimeError("the password is hunter2")
 
-    app = build(exchange(), {**HANDLERS, "readCheckpoint": broken}, world.services)
+    app = served(build(exchange(), {**HANDLERS, "readCheckpoint": broken}, world.services), world.services)
     answer = await ask(app, "GET", "/audit/checkpoint", {"accept-language": "en"})
     assert answer.status == 500 and answer.json["code"] == "gateway.fault" and b"hunter2" not in answer.body
     assert answer.json["title"] == "A fault of the gateway"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from gateway.delivery.queue import bring_forward, take_due
+from gateway.delivery.queue import Taking, bring_forward, take_due
 from gateway.journal.database import lock_of, writing
 from gateway.transfer import lease as leases
 from tests.delivery.posting import Post
@@ -45,7 +45,7 @@ async def test_a_keeper_that_falls_asleep_in_the_queue_loses_the_lease(post: Pos
 
     def run() -> None:
         if work == "take":
-            take_due(post.engine, lock, post.lease, "keeper-1", post.clock[0], 8)
+            take_due(post.engine, lock, post.lease, Taking("keeper-1", post.clock[0], 8))
         else:
             bring_forward(post.engine, lock, post.lease, "truong-ha", post.clock[0])
 

@@ -16,6 +16,7 @@ from gateway.journal import tables
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries
 from gateway.transfer.stages import Face, Received
 from gateway.vault.salting import pack, unpack
@@ -39,8 +40,8 @@ def exchange_over(journal: Journal, tmp_path: Path) -> Exchange:
     return Exchange(journal, Vault(tmp_path / "keys"), cast(Any, None), engine, "door-1", str, lambda: 1_800_000_000.0, 1.0)
 
 
-def received() -> Received:
-    return Received("t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1")
+def received(snapshot: Snapshot) -> Received:
+    return Received("t-1", 1_800_000_000.0, Face.REST, "GET", "/x", "https://localhost/x", "", {}, b"", None, "127.0.0.1", snapshot)
 
 
 def declare_dead(journal: Journal) -> None:
@@ -55,7 +56,7 @@ def logged(journal: Journal) -> list[str]:
 
 def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
-    told = asyncio.run(exchange.refuse(received(), snapshot, Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
     assert told.failure.code == "message.replayed" and told.receipt.refusal is not None
     assert logged(journal) == ["refusal"]
 
@@ -63,7 +64,7 @@ def test_a_refusal_is_logged_and_then_told(journal: Journal, tmp_path: Path) -> 
 def test_a_process_declared_dead_does_not_hand_out_a_receipt_of_what_it_could_not_log(journal: Journal, tmp_path: Path) -> None:
     exchange, snapshot = exchange_over(journal, tmp_path), Registry(journal._engine).snapshot
     declare_dead(journal)
-    told = asyncio.run(exchange.refuse(received(), snapshot, Theirs("message.replayed")))
+    told = asyncio.run(exchange.refuse(received(snapshot), Theirs("message.replayed")))
     assert told.failure.code == "journal.fenced" and told.receipt.refusal is None
     assert logged(journal) == []
 

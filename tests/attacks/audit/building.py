@@ -25,7 +25,7 @@ from gateway.audit.vouched import Witness
 from gateway.authority import EmbeddedAuthority
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
-from gateway.delivery.queue import take_due
+from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
 from gateway.registry.sealing import Seal
 from gateway.retention.chore import Retention
@@ -248,7 +248,7 @@ def _late(used: Door) -> None:
     used.call("refused", "thuc-phan", "dossier-status/v1", "getStatus")
     used.call("leased", *report, does="down")
     used.whole.now += 3600
-    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, "door-2", used.whole.now, 10)
+    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, Taking("door-2", used.whole.now, 10))
     used.call("queued 1", *report, does="down")
     used.call("queued 2", *report, does="down", area="01392")
     used.call("forwarding", *report, does="die")

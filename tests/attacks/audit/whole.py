@@ -23,7 +23,7 @@ from gateway.audit.checkpoints import CheckpointFile
 from gateway.audit.index import Indexer
 from gateway.audit.logkey import LogKey
 from gateway.audit.sequencer import Sequencer
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.forwarder import Forwardable, Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
@@ -33,11 +33,21 @@ from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.keyring import Keyring
 from gateway.registry.registry import Registry
-from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
-from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Face, Message, Received, Refused, Requested
+from gateway.transfer.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Channel,
+    Face,
+    Message,
+    Received,
+    Refused,
+    Requested,
+)
 from gateway.vault.vault import Vault
 from security.entry import keyed
 from tests.commandline import lgsp
@@ -54,7 +64,8 @@ class Caller:
         received = addressed.received
         key = next(key for key in addressed.snapshot.keys.values() if key.system == self.system and key.use == "sign")
         replay = ReplayKey(received.transfer.encode(), received.at + 300)
-        return Authenticated(addressed, caller, None, key.thumbprint, replay, self.id.encode().ljust(32, b"."), None)
+        proven = addressed._replace(channel=Channel(caller, key.thumbprint))
+        return Authenticated(proven, None, replay, self.id.encode().ljust(32, b"."), None)
 
     def request(self, authenticated: Authenticated) -> Requested:
         operation = authenticated.addressed.operation
@@ -72,12 +83,10 @@ class Scripted(Forwarder):
         super().__init__({}, clock, policy=RetryPolicy(tries=2))
         self.does = "answer"
 
-    async def forward(
-        self, snapshot: Snapshot, provider: Any, contract: CompiledContract, operation: Any, message: Message, **more: Any
-    ) -> Incoming:
-        out, back = f"asked {more['transfer']}".encode(), f"answered {more['transfer']}".encode()
+    async def forward(self, what: Forwardable, seconds: float) -> Incoming:
+        out, back, provider = f"asked {what.open.id}".encode(), f"answered {what.open.id}".encode(), what.provider
         if self.does == "answer":
-            return Incoming(sample(contract, operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
+            return Incoming(sample(what.contract, what.operation.answer), out, back, f"{provider.id}.sign-1", 200, 0.1)
         if self.does == "die":
             raise asyncio.CancelledError
         code, acted = {
@@ -191,8 +200,9 @@ class Door:
             b"{}",
             None,
             "127.0.0.1",
+            snapshot,
         )
-        addressed = Addressed(received, snapshot, compiled, op)
+        addressed = Addressed(received, cast(Any, None), compiled, op)
         self.whole.made[name] = received.transfer
         body = sample(compiled, op.request) | ({"area": area} if area else {})
 

@@ -1,0 +1,1 @@
+"""What is HTTP of the doors."""
