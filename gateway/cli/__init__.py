@@ -69,7 +69,11 @@ def _run(words: list[str], as_json: bool) -> None:
         told = getattr(end.__context__, "format_message", None)
         if as_json and told is not None:
             fail(
-                Exit.USAGE, "usage", f"{told()} / lệnh chưa đúng cú pháp", "See --help of this command. / Xem --help của lệnh này.", as_json
+                Exit.USAGE,
+                "usage",
+                f"{told()} / lệnh chưa đúng cú pháp",
+                "See --help of this command. / Xem --help của lệnh này.",
+                as_json,
             )
         raise
     except stopping.Stopped as stopped:
@@ -77,11 +81,15 @@ def _run(words: list[str], as_json: bool) -> None:
     except OSError as trouble:
         if trouble.errno in FULL:
             what = f"{trouble.filename or 'the disk'}: {trouble.strerror} / không còn chỗ trống hoặc lỗi đĩa"
-            fail(Exit.OURS, "disk", what, "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại.", as_json)
+            fail(
+                Exit.OURS, "disk", what, "Make room, then run it again. / Giải phóng dung lượng rồi chạy lại.", as_json
+            )
         if trouble.filename is None:
             _unforeseen(as_json)
         what = f"{trouble.filename}: {trouble.strerror} / không đọc hoặc ghi được tệp này"
-        fail(Exit.USAGE, "file", what, "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này.", as_json)
+        fail(
+            Exit.USAGE, "file", what, "Name another file, or mend this one. / Chọn tệp khác, hoặc sửa tệp này.", as_json
+        )
     except Failure as failure:  # one that a command let through has words all the same
         failed(Exit.OURS, failure, as_json)
     except Exception:

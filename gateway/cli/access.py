@@ -29,8 +29,12 @@ def access_propose(file: Path, data: Data = None, json: Json = False) -> None:
 def access_approve(
     grant: str,
     officer: Officer,
-    key: Annotated[Path | None, typer.Option("--key", help="The officer's private key (PEM, P-256 or Ed25519).")] = None,
-    signature: Annotated[str | None, typer.Option("--signature", help="A signature made elsewhere by `lgsp access sign`.")] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="The officer's private key (PEM, P-256 or Ed25519).")
+    ] = None,
+    signature: Annotated[
+        str | None, typer.Option("--signature", help="A signature made elsewhere by `lgsp access sign`.")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -115,7 +119,9 @@ def access_resume(grant: str, data: Data = None, json: Json = False) -> None:
 
 
 @access.command("explain")
-def access_explain(agency: str, contract: str, operation: str, at: At = None, data: Data = None, json: Json = False) -> None:
+def access_explain(
+    agency: str, contract: str, operation: str, at: At = None, data: Data = None, json: Json = False
+) -> None:
     """Why an agency may, or may not, call an operation: which grant, the fields it sees, hours, what is left of the quota, and whom to ask."""
     from gateway.commands import access_view as command
 

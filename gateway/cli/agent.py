@@ -21,7 +21,9 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Message ids.")]
 @agent.command("init")
 def agent_init(
     directory: Annotated[Path, typer.Argument(help="Folder to be made, or an empty one.")],
-    contract: Annotated[list[str] | None, typer.Option("--contract", help="A contract that the system calls; may be repeated.")] = None,
+    contract: Annotated[
+        list[str] | None, typer.Option("--contract", help="A contract that the system calls; may be repeated.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a commented configuration and a local secret."""
@@ -74,7 +76,10 @@ def agent_queue(
 
 @agent.command("retry")
 def agent_retry(
-    config: Config, ids: Ids = None, all_: Annotated[bool, typer.Option("--all", help="Every one.")] = False, json: Json = False
+    config: Config,
+    ids: Ids = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every one.")] = False,
+    json: Json = False,
 ) -> None:
     """Let dead letters wait again, and try what waits at once."""
     from gateway.commands import agent as command
@@ -84,7 +89,9 @@ def agent_retry(
 
 
 @agent.command("discard")
-def agent_discard(config: Config, ids: Annotated[list[str], typer.Argument(help="Message ids.")], json: Json = False) -> None:
+def agent_discard(
+    config: Config, ids: Annotated[list[str], typer.Argument(help="Message ids.")], json: Json = False
+) -> None:
     """Forget dead letters."""
     from gateway.commands import agent as command
 
@@ -93,7 +100,9 @@ def agent_discard(config: Config, ids: Annotated[list[str], typer.Argument(help=
 
 
 @agent.command("settle")
-def agent_settle(config: Config, id: Annotated[str, typer.Argument(help="The message's id.")], json: Json = False) -> None:
+def agent_settle(
+    config: Config, id: Annotated[str, typer.Argument(help="The message's id.")], json: Json = False
+) -> None:
     """Say that the component system did not act on a call in doubt: its next repeat is handed over."""
     from gateway.commands import agent as command
 

@@ -16,11 +16,20 @@ from gateway.commands.output import failures_told
 def audit_body(
     transfer: str,
     reason: Annotated[
-        str, typer.Option("--reason", help="Why it is read, 10 characters or more; it stays in the log, so no personal data.")
+        str,
+        typer.Option(
+            "--reason", help="Why it is read, 10 characters or more; it stays in the log, so no personal data."
+        ),
     ],
-    part: Annotated[str, typer.Option("--part", help="request, canonical, answer, forwarded, provider-answer, …")] = "request",
-    out: Annotated[Path | None, typer.Option("--out", help="A new file to write it to; else it goes to standard output.")] = None,
-    range_: Annotated[str | None, typer.Option("--range", help="Bytes a-b of it, both counted from 0 and included.")] = None,
+    part: Annotated[
+        str, typer.Option("--part", help="request, canonical, answer, forwarded, provider-answer, …")
+    ] = "request",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new file to write it to; else it goes to standard output.")
+    ] = None,
+    range_: Annotated[
+        str | None, typer.Option("--range", help="Bytes a-b of it, both counted from 0 and included.")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:

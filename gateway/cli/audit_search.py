@@ -30,33 +30,50 @@ class Order(StrEnum):
 @audit.command("search")
 def audit_search(
     data: Data = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="Code of the agency that called, or whose doing it was.")] = None,
+    agency: Annotated[
+        str | None, typer.Option("--agency", help="Code of the agency that called, or whose doing it was.")
+    ] = None,
     system: Annotated[str | None, typer.Option("--system", help="Id of its system.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Id of the system that was called.")] = None,
     contract: Annotated[str | None, typer.Option("--contract", help="Such as incident-alert/v1.")] = None,
     operation: Annotated[str | None, typer.Option("--operation", help="Name of the operation.")] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", help="How it ended.")] = None,
-    failure: Annotated[str | None, typer.Option("--failure", help="Code of docs/errors.md, such as access.no-grant.")] = None,
+    failure: Annotated[
+        str | None, typer.Option("--failure", help="Code of docs/errors.md, such as access.no-grant.")
+    ] = None,
     grant: Annotated[str | None, typer.Option("--grant", help="The grant that allowed it, or came nearest.")] = None,
     transfer: Annotated[str | None, typer.Option("--transfer", help="Id of a transfer.")] = None,
     message: Annotated[str | None, typer.Option("--message", help="Id of a message, as its sender gave it.")] = None,
     actor: Annotated[
         str | None,
-        typer.Option("--actor", help="Who did it, for what is no transfer: exports, changes, readings; a part that is no other's will do."),
+        typer.Option(
+            "--actor",
+            help="Who did it, for what is no transfer: exports, changes, readings; a part that is no other's will do.",
+        ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …")
+        str | None,
+        typer.Option("--kind", help="intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …"),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--from", help="From when it was logged: 2026-11-24 or 2026-11-24T17:30, time in Vietnam.")
+        str | None,
+        typer.Option("--from", help="From when it was logged: 2026-11-24 or 2026-11-24T17:30, time in Vietnam."),
     ] = None,
     until: Annotated[str | None, typer.Option("--to", help="Until when; a day is meant as a whole.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many entries.")] = 50,
-    cursor: Annotated[str | None, typer.Option("--cursor", help="Cursor `next` of the page before, with the same conditions.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Cursor `next` of the page before, with the same conditions.")
+    ] = None,
     order: Annotated[Order, typer.Option("--order", help="Which come first.")] = Order.NEWEST,
-    denied: Annotated[bool, typer.Option("--denied", help="First all that was refused, failed or is in doubt, then the rest.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Read the entries themselves, not the index: slow, and trusts nothing else.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="A table with comma-separated values; that it was made is logged.")] = False,
+    denied: Annotated[
+        bool, typer.Option("--denied", help="First all that was refused, failed or is in doubt, then the rest.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Read the entries themselves, not the index: slow, and trusts nothing else.")
+    ] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="A table with comma-separated values; that it was made is logged.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Entries of the audit log that fit all conditions, each with its index. Goes on by itself until the limit or the end is reached."""
@@ -112,7 +129,8 @@ def audit_reconcile(
     agency: Annotated[str, typer.Option("--agency", help="Code of the agency.")],
     data: Data = None,
     day: Annotated[
-        str | None, typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it.")
+        str | None,
+        typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -26,7 +26,8 @@ def audit_watch(
     state: Annotated[
         Path | None,
         typer.Option(
-            "--state", help="Folder for the checkpoints that were proved (default: log/watched of the instance; better elsewhere)."
+            "--state",
+            help="Folder for the checkpoints that were proved (default: log/watched of the instance; better elsewhere).",
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="One look, for cron.")] = False,

@@ -25,7 +25,9 @@ def _defaulting(name: str) -> type[TyperGroup]:
 
 
 backup = typer.Typer(
-    cls=_defaulting("make"), no_args_is_help=True, help="Back up an instance that runs or stands: `lgsp backup FOLDER`; check a backup."
+    cls=_defaulting("make"),
+    no_args_is_help=True,
+    help="Back up an instance that runs or stands: `lgsp backup FOLDER`; check a backup.",
 )
 restore = typer.Typer(
     cls=_defaulting("from"),
@@ -37,11 +39,15 @@ app.add_typer(restore, name="restore")
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 Vkey = Annotated[
-    str | None, typer.Option("--vkey", help="Trusted verifier key of the log, or a file that holds it, from outside the backup.")
+    str | None,
+    typer.Option("--vkey", help="Trusted verifier key of the log, or a file that holds it, from outside the backup."),
 ]
 Checkpoints = Annotated[
     list[Path] | None,
-    typer.Option("--checkpoint", help="A checkpoint of the log kept elsewhere (an agency's, a witness's); may be given several times."),
+    typer.Option(
+        "--checkpoint",
+        help="A checkpoint of the log kept elsewhere (an agency's, a witness's); may be given several times.",
+    ),
 ]
 
 
@@ -50,9 +56,15 @@ def backup_make(
     folder: Annotated[Path, typer.Argument(help="An empty or missing folder, outside the data folder.")],
     data: Data = None,
     without_keys: Annotated[bool, typer.Option("--without-keys", help="Leave out all private keys.")] = False,
-    plain_keys: Annotated[bool, typer.Option("--plain-keys", help="Take keys in although they lie in the clear.")] = False,
+    plain_keys: Annotated[
+        bool, typer.Option("--plain-keys", help="Take keys in although they lie in the clear.")
+    ] = False,
     vault_keys: Annotated[
-        bool, typer.Option("--vault-keys", help="Take in the keys of stored bodies too; that folder is to be destroyed within seven days.")
+        bool,
+        typer.Option(
+            "--vault-keys",
+            help="Take in the keys of stored bodies too; that folder is to be destroyed within seven days.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -83,16 +95,21 @@ def restore_from(
     vkey: Vkey = None,
     complete: Annotated[
         bool,
-        typer.Option("--complete", help="You answer for it that nothing was signed after this backup: the log goes on under its name."),
+        typer.Option(
+            "--complete",
+            help="You answer for it that nothing was signed after this backup: the log goes on under its name.",
+        ),
     ] = False,
     keys: Annotated[
-        Path | None, typer.Option("--keys", help="A folder `keys` kept elsewhere, where the backup was made without them.")
+        Path | None,
+        typer.Option("--keys", help="A folder `keys` kept elsewhere, where the backup was made without them."),
     ] = None,
     vault_keys: Annotated[
         Path | None, typer.Option("--vault-keys", help="A folder with the keys of stored bodies, kept elsewhere.")
     ] = None,
     origin: Annotated[
-        str, typer.Option("--origin", help="Name for a new log, if one begins (default: the old name and the next number).")
+        str,
+        typer.Option("--origin", help="Name for a new log, if one begins (default: the old name and the next number)."),
     ] = "",
     json: Json = False,
 ) -> None:
@@ -107,10 +124,17 @@ def restore_from(
 def restore_confirm(
     data: Data = None,
     by: Annotated[
-        str, typer.Option("--by", help="Who looked through what may have gone back; goes into the log. Without it the list is only shown.")
+        str,
+        typer.Option(
+            "--by",
+            help="Who looked through what may have gone back; goes into the log. Without it the list is only shown.",
+        ),
     ] = "",
     although_it_runs: Annotated[
-        bool, typer.Option("--although-it-runs", help="Open the doors although the instance of the backup still runs on this machine.")
+        bool,
+        typer.Option(
+            "--although-it-runs", help="Open the doors although the instance of the backup still runs on this machine."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

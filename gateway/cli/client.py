@@ -15,10 +15,17 @@ app.add_typer(client, name="client")
 
 IdentityDir = Annotated[
     Path,
-    typer.Option("--identity", help="The system's identity folder, or its name in that of the instance ($LGSP_DATA, else ./lgsp-data)."),
+    typer.Option(
+        "--identity",
+        help="The system's identity folder, or its name in that of the instance ($LGSP_DATA, else ./lgsp-data).",
+    ),
 ]
-Passphrase = Annotated[Path | None, typer.Option("--passphrase-file", help="File with the passphrase of encrypted private keys.")]
-State = Annotated[Path | None, typer.Option("--state", help="Folder for checkpoints (default: `checkpoints` in the identity folder).")]
+Passphrase = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of encrypted private keys.")
+]
+State = Annotated[
+    Path | None, typer.Option("--state", help="Folder for checkpoints (default: `checkpoints` in the identity folder).")
+]
 MessageId = Annotated[str | None, typer.Option("--id", help="Id of the message; give it again to repeat the message.")]
 
 
@@ -35,7 +42,9 @@ def client_call(
     body: Annotated[str | None, typer.Option("--body", help="File with the body; - reads standard input.")] = None,
     message_id: MessageId = None,
     content_type: Annotated[str, typer.Option("--type", help="Media type of the body.")] = "application/json",
-    language: Annotated[Language, typer.Option("--language", help="Language of the words in the answer.")] = Language.VI,
+    language: Annotated[
+        Language, typer.Option("--language", help="Language of the words in the answer.")
+    ] = Language.VI,
     passphrase: Passphrase = None,
     state: State = None,
     json: Json = False,
@@ -44,7 +53,16 @@ def client_call(
     from gateway.commands import client as command
 
     command.call(
-        identity_folder(identity, None, json), passphrase, state, method.upper(), path, body, message_id, content_type, language.value, json
+        identity_folder(identity, None, json),
+        passphrase,
+        state,
+        method.upper(),
+        path,
+        body,
+        message_id,
+        content_type,
+        language.value,
+        json,
     )
 
 
@@ -52,11 +70,16 @@ def client_call(
 def client_soap(
     contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
     file: Annotated[
-        str, typer.Argument(help="The element for the Body: the system's own format, or the WSDL's wrapper; - reads standard input.")
+        str,
+        typer.Argument(
+            help="The element for the Body: the system's own format, or the WSDL's wrapper; - reads standard input."
+        ),
     ],
     identity: IdentityDir,
     message_id: MessageId = None,
-    action: Annotated[str | None, typer.Option("--action", help="SOAPAction of the WSDL in use (default: the canonical one).")] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", help="SOAPAction of the WSDL in use (default: the canonical one).")
+    ] = None,
     version: Annotated[str, typer.Option("--soap", help="1.1 or 1.2.")] = "1.1",
     passphrase: Passphrase = None,
     state: State = None,
@@ -65,7 +88,9 @@ def client_soap(
     """One signed SOAP call; prints the element in the proven answer's Body."""
     from gateway.commands import client as command
 
-    command.soap(identity_folder(identity, None, json), passphrase, state, contract, file, message_id, action, version, json)
+    command.soap(
+        identity_folder(identity, None, json), passphrase, state, contract, file, message_id, action, version, json
+    )
 
 
 @client.command("token")
@@ -110,7 +135,9 @@ def client_prove(
 @client.command("checkpoints")
 def client_checkpoints(
     identity: IdentityDir,
-    offline: Annotated[bool, typer.Option("--offline", help="Only show what is kept; ask the gateway nothing.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only show what is kept; ask the gateway nothing.")
+    ] = False,
     passphrase: Passphrase = None,
     state: State = None,
     json: Json = False,
@@ -125,14 +152,21 @@ def client_checkpoints(
 def client_accept_log(
     identity: IdentityDir,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Go on with the new log; without it, what it proves and lacks is only shown.")
+        bool,
+        typer.Option("--accept", help="Go on with the new log; without it, what it proves and lacks is only shown."),
     ] = False,
     vkey: Annotated[
         str | None,
-        typer.Option("--vkey", help="The new log's key (or a file with it), as the operators handed it over by a way that you trust."),
+        typer.Option(
+            "--vkey",
+            help="The new log's key (or a file with it), as the operators handed it over by a way that you trust.",
+        ),
     ] = None,
     lost: Annotated[
-        bool, typer.Option("--lost", help="Accept it although the gateway does not own up to entries that this system saw signed.")
+        bool,
+        typer.Option(
+            "--lost", help="Accept it although the gateway does not own up to entries that this system saw signed."
+        ),
     ] = False,
     passphrase: Passphrase = None,
     state: State = None,
@@ -164,24 +198,36 @@ def client_keygen(
 def client_install(
     folder: Annotated[
         Path,
-        typer.Argument(help="The identity folder: what `keygen` began, or keys that were made elsewhere (tls.key, sign.key, encrypt.key)."),
+        typer.Argument(
+            help="The identity folder: what `keygen` began, or keys that were made elsewhere (tls.key, sign.key, encrypt.key)."
+        ),
     ],
     certificate: Annotated[
-        list[Path] | None, typer.Option("--certificate", help="An issued certificate (PEM); may be given several times.")
+        list[Path] | None,
+        typer.Option("--certificate", help="An issued certificate (PEM); may be given several times."),
     ] = None,
     trust: Annotated[
         Path | None,
         typer.Option(
-            "--trust", help="Folder that the operator handed over (`lgsp registry handout`): ca.crt, gateway-sign.crt, log.vkey, …"
+            "--trust",
+            help="Folder that the operator handed over (`lgsp registry handout`): ca.crt, gateway-sign.crt, log.vkey, …",
         ),
     ] = None,
     gateway: Annotated[
         str | None, typer.Option("--gateway", help="The gateway's public address, where the folder does not say it.")
     ] = None,
-    gateway_key_id: Annotated[str | None, typer.Option("--gateway-key-id", help="Id of the key in gateway-sign.crt, likewise.")] = None,
-    sign_key_id: Annotated[str | None, typer.Option("--sign-key-id", help="Id under which the signing key was enrolled.")] = None,
-    encrypt_key_id: Annotated[str | None, typer.Option("--encrypt-key-id", help="Id under which the encryption key was enrolled.")] = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="Code of the agency, where the certificate does not name it.")] = None,
+    gateway_key_id: Annotated[
+        str | None, typer.Option("--gateway-key-id", help="Id of the key in gateway-sign.crt, likewise.")
+    ] = None,
+    sign_key_id: Annotated[
+        str | None, typer.Option("--sign-key-id", help="Id under which the signing key was enrolled.")
+    ] = None,
+    encrypt_key_id: Annotated[
+        str | None, typer.Option("--encrypt-key-id", help="Id under which the encryption key was enrolled.")
+    ] = None,
+    agency: Annotated[
+        str | None, typer.Option("--agency", help="Code of the agency, where the certificate does not name it.")
+    ] = None,
     passphrase: Passphrase = None,
     json: Json = False,
 ) -> None:

@@ -13,10 +13,13 @@ from gateway.cli.client import IdentityDir, Passphrase, State, client
 
 @client.command("reconcile")
 def client_reconcile(
-    file: Annotated[Path, typer.Argument(help="What the agency's systems counted: CSV, or JSON as in openapi/audit.yaml.")],
+    file: Annotated[
+        Path, typer.Argument(help="What the agency's systems counted: CSV, or JSON as in openapi/audit.yaml.")
+    ],
     identity: IdentityDir,
     day: Annotated[
-        str | None, typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it.")
+        str | None,
+        typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
     ] = None,
     passphrase: Passphrase = None,
     state: State = None,

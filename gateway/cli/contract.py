@@ -13,8 +13,12 @@ from gateway.commands.output import failures_told
 contract = typer.Typer(no_args_is_help=True, help="Contracts: begin, import, try, check, compare, publish, show.")
 app.add_typer(contract, name="contract")
 
-Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only this operation; may be given several times.")]
-Beside = Annotated[Path | None, typer.Option("--with", help="Folder with files that imports name by address; nothing is fetched.")]
+Operations = Annotated[
+    list[str] | None, typer.Option("--operation", help="Only this operation; may be given several times.")
+]
+Beside = Annotated[
+    Path | None, typer.Option("--with", help="Folder with files that imports name by address; nothing is fetched.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the contract; its files go to the folder v1 in it.")]
 Named = Annotated[str | None, typer.Option("--id", help="Id of the contract (default: made of the service's name).")]
 
@@ -58,8 +62,12 @@ def contract_new(
 def contract_try(
     folder: Path,
     file: Annotated[Path, typer.Argument(help="The message; - reads standard input.")],
-    format_name: Annotated[str, typer.Option("--format", help="The format it is in: a file of systems/, or canonical.")],
-    message: Annotated[str | None, typer.Option("--message", help="Which message it is, where neither root nor file name says so.")] = None,
+    format_name: Annotated[
+        str, typer.Option("--format", help="The format it is in: a file of systems/, or canonical.")
+    ],
+    message: Annotated[
+        str | None, typer.Option("--message", help="Which message it is, where neither root nor file name says so.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Take one message through a contract's folder and print each stage: parsed, canonical, each other format, back."""
@@ -71,7 +79,9 @@ def contract_try(
 
 @contract.command("check")
 def contract_check(
-    folder: Annotated[Path | None, typer.Argument(help="A contract's folder, or one that holds several (default: the catalogue).")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A contract's folder, or one that holds several (default: the catalogue).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Prove every contract in a folder; print each finding with file and line."""
@@ -83,7 +93,9 @@ def contract_check(
 
 @contract.command("diff")
 def contract_diff(
-    old: Annotated[str, typer.Argument(help="A contract's folder, or the name of one in force, such as `indicator/v1`.")],
+    old: Annotated[
+        str, typer.Argument(help="A contract's folder, or the name of one in force, such as `indicator/v1`.")
+    ],
     new: Annotated[str, typer.Argument(help="The same.")],
     data: Data = None,
     json: Json = False,
@@ -99,7 +111,9 @@ def contract_diff(
 def contract_publish(
     folder: Annotated[str, typer.Argument(help="A contract's folder; with --rollback, the name of one in force.")],
     data: Data = None,
-    rollback: Annotated[bool, typer.Option("--rollback", help="Put the version before the one in force in force again.")] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Put the version before the one in force in force again.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Prove a contract, compare it with the version in force, and put it in force; all doors move to it, no call is lost."""
@@ -114,7 +128,9 @@ def contract_publish(
 
 @contract.command("show")
 def contract_show(
-    name: Annotated[str | None, typer.Argument(help="Such as `indicator/v1` (default: all, with their versions).")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Such as `indicator/v1` (default: all, with their versions).")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:

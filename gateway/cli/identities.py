@@ -32,7 +32,8 @@ def registry_enrol(
     system: str,
     use: Annotated[Use, typer.Option("--use", help="What the key is for.")],
     request: Annotated[
-        Path | None, typer.Option("--request", help="Certificate request (PKCS#10, PEM) that the embedded authority answers.")
+        Path | None,
+        typer.Option("--request", help="Certificate request (PKCS#10, PEM) that the embedded authority answers."),
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="Certificate (PEM) that an authority of the registry issued.")
@@ -64,7 +65,9 @@ def registry_revoke(
 
 
 @registry.command("keys")
-def registry_keys(system: Annotated[str | None, typer.Argument()] = None, data: Data = None, json: Json = False) -> None:
+def registry_keys(
+    system: Annotated[str | None, typer.Argument()] = None, data: Data = None, json: Json = False
+) -> None:
     """The keys of all systems, or of one: what for, in force or not, how long."""
     from gateway.commands import identities as command
 

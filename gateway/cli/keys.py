@@ -29,12 +29,20 @@ def keys_rotate(
     data: Data = None,
     json: Json = False,
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="The old key is in wrong hands: nothing that it vouched for is believed any more.")
+        bool,
+        typer.Option(
+            "--withdraw", help="The old key is in wrong hands: nothing that it vouched for is believed any more."
+        ),
     ] = False,
     token: Annotated[
-        str | None, typer.Option("--token", help="`sign` only: the key of this label in the PKCS#11 token, made there if it is not.")
+        str | None,
+        typer.Option(
+            "--token", help="`sign` only: the key of this label in the PKCS#11 token, made there if it is not."
+        ),
     ] = None,
-    no_reload: Annotated[bool, typer.Option("--no-reload", help="Leave running processes with the old keys until `lgsp reload`.")] = False,
+    no_reload: Annotated[
+        bool, typer.Option("--no-reload", help="Leave running processes with the old keys until `lgsp reload`.")
+    ] = False,
 ) -> None:
     """Replace keys (server, client, sign, …) without downtime; old certificates stay published until they expire."""
     from gateway.commands import keys as command
@@ -48,7 +56,8 @@ def keys_protect(
     data: Data = None,
     json: Json = False,
     new_secret: Annotated[
-        Path | None, typer.Option("--new-secret", help="File outside the data folder for the secret; made if it is not there.")
+        Path | None,
+        typer.Option("--new-secret", help="File outside the data folder for the secret; made if it is not there."),
     ] = None,
 ) -> None:
     """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing."""

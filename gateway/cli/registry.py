@@ -26,7 +26,9 @@ def registry_apply(file: Path, data: Data = None, json: Json = False) -> None:
 
 @registry.command("accept")
 def registry_accept(
-    reason: Annotated[str, typer.Option("--reason", help="Why the rows are to stand as they are; it goes into the log.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why the rows are to stand as they are; it goes into the log.")
+    ],
     data: Data = None,
     json: Json = False,
 ) -> None:

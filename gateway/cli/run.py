@@ -15,7 +15,9 @@ from gateway.commands.output import failures_told
 def up(
     data: Data = None,
     json: Json = False,
-    without: Annotated[list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
+    ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     from gateway.commands import run
@@ -27,7 +29,9 @@ def up(
 @app.command()
 def demo(
     json: Json = False,
-    keep: Annotated[Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
+    ] = None,
 ) -> None:
     """Run the story end to end against an instance of its own; exit 0 only if every step held."""
     from gateway.commands import demo as command
@@ -38,7 +42,8 @@ def demo(
 
 @app.command()
 def bench(
-    json: Json = False, quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False
+    json: Json = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
 ) -> None:
     """Measure the secured exchange against the plain stack of the same packages, in one run."""
     from gateway.commands import bench as command
@@ -65,7 +70,7 @@ def door(
     edge_socket_fd: Annotated[int | None, typer.Option("--edge-socket-fd")] = None,
 ) -> None:
     """One door process, on inherited sockets."""
-    from gateway.app import Listeners, run_door
+    from gateway.processes.door import Listeners, run_door
 
     run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
 
@@ -73,7 +78,7 @@ def door(
 @app.command(hidden=True)
 def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The people's listener, on an inherited socket."""
-    from gateway.desk import run_desk
+    from gateway.processes.desk import run_desk
 
     run_desk(load_settings(data), fd, lifeline, ready)
 
@@ -81,7 +86,7 @@ def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -
 @app.command(hidden=True)
 def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The keeper: sequencer, delivery, recovery."""
-    from gateway.commands.keep import run_keeper
+    from gateway.processes.keeper import run_keeper
 
     run_keeper(load_settings(data), lifeline, ready)
 
@@ -89,7 +94,7 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
 @app.command(hidden=True)
 def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """Takes up what systems drop into their folders."""
-    from gateway.files.worker import run_files
+    from gateway.processes.files import run_files
 
     run_files(load_settings(data), lifeline, ready)
 

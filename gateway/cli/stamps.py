@@ -19,7 +19,10 @@ def audit_stamps(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 20,
     export: Annotated[
         Path | None,
-        typer.Option("--export", help="Write the newest one (or --id) into this folder: checkpoint, checkpoint.tsq, checkpoint.tsr."),
+        typer.Option(
+            "--export",
+            help="Write the newest one (or --id) into this folder: checkpoint, checkpoint.tsq, checkpoint.tsr.",
+        ),
     ] = None,
     id: Annotated[int | None, typer.Option("--id", help="The one to export.")] = None,
 ) -> None:

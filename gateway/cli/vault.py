@@ -14,7 +14,9 @@ hold = typer.Typer(no_args_is_help=True, help="Legal holds: what is under one ou
 app.add_typer(vault, name="vault")
 vault.add_typer(hold, name="hold")
 
-Reason = Annotated[str, typer.Option("--reason", help="Why, 10 characters or more; it stays in the log, so no personal data.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why, 10 characters or more; it stays in the log, so no personal data.")
+]
 
 
 @vault.command("status")
@@ -30,7 +32,11 @@ def vault_status(data: Data = None, json: Json = False) -> None:
 def vault_expire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be destroyed.")] = False,
     clock_is_right: Annotated[
-        bool, typer.Option("--clock-is-right", help="You have looked: this host's time is right. It is logged, and stands for two days.")
+        bool,
+        typer.Option(
+            "--clock-is-right",
+            help="You have looked: this host's time is right. It is logged, and stands for two days.",
+        ),
     ] = False,
     data: Data = None,
     json: Json = False,
@@ -44,14 +50,25 @@ def vault_expire(
 
 @hold.command("add")
 def hold_add(
-    name: Annotated[str, typer.Argument(help="Small letters, digits, hyphens; never used twice, not even after a release.")],
+    name: Annotated[
+        str, typer.Argument(help="Small letters, digits, hyphens; never used twice, not even after a release.")
+    ],
     reason: Reason,
-    transfer: Annotated[list[str] | None, typer.Option("--transfer", help="A transfer by its id; may be given again.")] = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="Transfers of this agency, as caller or as provider.")] = None,
-    contract: Annotated[str | None, typer.Option("--contract", help="Transfers of this contract, such as incident-alert/v1.")] = None,
-    begins: Annotated[str | None, typer.Option("--from", help="From this day or moment on (2026-11-01, time in Vietnam).")] = None,
+    transfer: Annotated[
+        list[str] | None, typer.Option("--transfer", help="A transfer by its id; may be given again.")
+    ] = None,
+    agency: Annotated[
+        str | None, typer.Option("--agency", help="Transfers of this agency, as caller or as provider.")
+    ] = None,
+    contract: Annotated[
+        str | None, typer.Option("--contract", help="Transfers of this contract, such as incident-alert/v1.")
+    ] = None,
+    begins: Annotated[
+        str | None, typer.Option("--from", help="From this day or moment on (2026-11-01, time in Vietnam).")
+    ] = None,
     ends: Annotated[
-        str | None, typer.Option("--to", help="Until this day, meant as a whole, or before this moment; open without it.")
+        str | None,
+        typer.Option("--to", help="Until this day, meant as a whole, or before this moment; open without it."),
     ] = None,
     data: Data = None,
     json: Json = False,
@@ -60,7 +77,9 @@ def hold_add(
     from gateway.commands import vault as command
 
     with failures_told(json):
-        command.hold_add(load_instance(data, json), name, reason, transfer or None, agency, contract, begins, ends, json)
+        command.hold_add(
+            load_instance(data, json), name, reason, transfer or None, agency, contract, begins, ends, json
+        )
 
 
 @hold.command("release")

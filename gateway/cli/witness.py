@@ -9,11 +9,14 @@ import typer
 
 from gateway.cli.base import Json, app
 
-witness = typer.Typer(no_args_is_help=True, help="A witness of transparency logs: its key, the logs that it knows, and its server.")
+witness = typer.Typer(
+    no_args_is_help=True, help="A witness of transparency logs: its key, the logs that it knows, and its server."
+)
 app.add_typer(witness, name="witness")
 
 Folder = Annotated[
-    Path, typer.Option("--data", help="Folder of the witness: its key, and what it cosigned. Not the folder of an instance.")
+    Path,
+    typer.Option("--data", help="Folder of the witness: its key, and what it cosigned. Not the folder of an instance."),
 ]
 
 
@@ -22,7 +25,8 @@ def witness_key(
     data: Folder,
     json: Json = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the witness, like an address without its scheme; makes the key.")
+        str | None,
+        typer.Option("--name", help="Name of the witness, like an address without its scheme; makes the key."),
     ] = None,
 ) -> None:
     """Make the witness's key, or show the verifier key of the one that there is: whoever asks this witness is given that line."""
@@ -52,7 +56,9 @@ def witness_run(
     data: Folder,
     listen: Annotated[str, typer.Option("--listen", help="Address to listen on, as host:port.")] = "127.0.0.1:7380",
     json: Json = False,
-    tls_certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="Serve TLS with this certificate (PEM).")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option("--tls-certificate", help="Serve TLS with this certificate (PEM).")
+    ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key (PEM).")] = None,
 ) -> None:
     """Serve `POST /add-checkpoint` until Ctrl-C or SIGTERM."""

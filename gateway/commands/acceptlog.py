@@ -9,13 +9,15 @@ from typing import Any
 from gateway.client import Identity
 from gateway.client.client import AsyncClient
 from gateway.client.errors import BadUsage
-from gateway.client.succession import Succession, accept, ask
+from gateway.client.identities.succession import Succession, accept, ask
 from gateway.commands.client import secret_in, told_in_words
 from gateway.commands.output import emit
-from security.checkpoint import Checkpoint, NoteError, NoteKey
+from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey
 
 
-def accept_log(identity: Path, passphrase: Path | None, state: Path | None, yes: bool, vkey: str | None, lost: bool, as_json: bool) -> None:
+def accept_log(
+    identity: Path, passphrase: Path | None, state: Path | None, yes: bool, vkey: str | None, lost: bool, as_json: bool
+) -> None:
     with told_in_words(as_json):
         given = None if vkey is None else _key(vkey)
         who = Identity.load(identity, passphrase=secret_in(passphrase))
@@ -39,7 +41,9 @@ def _against(chain: tuple[Succession, ...], kept: Checkpoint | None, given: Note
     if given is not None and given.text() != chain[-1].key.text():
         said.append("the key that was handed over is another / khóa được giao là khóa khác")
     elif given is None and not all(each.vouched for each in chain):
-        said.append("the old key did not sign the new log: give its key with --vkey / khóa cũ không ký nhật ký mới: đưa khóa bằng --vkey")
+        said.append(
+            "the old key did not sign the new log: give its key with --vkey / khóa cũ không ký nhật ký mới: đưa khóa bằng --vkey"
+        )
     if chain[0].denies(kept) and not lost:
         said.append(
             "the gateway does not own up to entries that this system saw signed: tell its operators, or say --lost / "
@@ -52,7 +56,9 @@ def _said(
     chain: tuple[Succession, ...], kept: Checkpoint | None, given: NoteKey | None, lost: bool, old: Path | None
 ) -> tuple[dict[str, Any], list[str]]:
     if not chain:
-        return {"ok": True, "accepted": False, "logs": []}, ["the gateway still shows the log that is trusted here / nhật ký không đổi"]
+        return {"ok": True, "accepted": False, "logs": []}, [
+            "the gateway still shows the log that is trusted here / nhật ký không đổi"
+        ]
     against = _against(chain, kept, given, lost)
     logs = [
         {
@@ -84,7 +90,9 @@ def _said(
     lines.append(f"kept here / đang giữ: {result['kept']}; lost / đã mất: {missing}")
     lines += [f"AGAINST / CHƯA ĐƯỢC: {each}" for each in against]
     if old is not None:
-        lines.append(f"accepted; the old key is in {old}; start the system's processes anew / đã chấp nhận; khởi động lại các tiến trình")
+        lines.append(
+            f"accepted; the old key is in {old}; start the system's processes anew / đã chấp nhận; khởi động lại các tiến trình"
+        )
     elif not against:
         lines.append("say --accept to go on with it / thêm --accept để chấp nhận")
     return result, lines

@@ -16,21 +16,21 @@ from gateway.commands import given
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
-from gateway.journal import tables
 from gateway.journal.database import open_engine
-from gateway.registry import granting
-from gateway.registry.document import parse_grants
+from gateway.journal.schema import tables
+from gateway.registry.changes import granting
+from gateway.registry.changes.document import parse_grants
+from gateway.registry.changes.officers import officers
 from gateway.registry.failures import unknown
-from gateway.registry.officers import officers
 from gateway.registry.parts.grants import unshown
 from gateway.registry.records import Change
-from gateway.registry.revisions import raise_revision
-from gateway.registry.sealing import Act, Seal, changing
+from gateway.registry.seals.revisions import raise_revision
+from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security import approvals
-from security.grants import OFFICERS, Grant, Reason, digest, judge
-from security.windows import civil
+from security.grants import approvals
+from security.grants.grants import OFFICERS, Grant, Reason, digest, judge
+from security.grants.windows import civil
 
 OFFICER_PREFIX: Final = "officer/"
 ACTOR: Final = "command line"
@@ -46,11 +46,19 @@ def propose(settings: Settings, file: Path, as_json: bool) -> None:
         _done(act, changes, now)
         standing = {each.grant.id: _standing(connection, each.grant.id) for each in found}
     lines = [f"{name}: {_signatures(grant)}" for name, grant in standing.items()]
-    lines += [f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)]
-    emit({"ok": True, "changes": listed(changes), "grants": [_row(each, now) for each in standing.values()]}, as_json, "\n".join(lines))
+    lines += [
+        f"      lgsp access approve {name} --officer ID --key FILE" for name, each in standing.items() if _lacks(each)
+    ]
+    emit(
+        {"ok": True, "changes": listed(changes), "grants": [_row(each, now) for each in standing.values()]},
+        as_json,
+        "\n".join(lines),
+    )
 
 
-def approve(settings: Settings, name: str, officer: str, key: Path | None, signature: str | None, as_json: bool) -> None:
+def approve(
+    settings: Settings, name: str, officer: str, key: Path | None, signature: str | None, as_json: bool
+) -> None:
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
@@ -65,7 +73,9 @@ def approve(settings: Settings, name: str, officer: str, key: Path | None, signa
         if name.startswith(OFFICER_PREFIX):
             changes = granting.approve_officer(connection, name.removeprefix(OFFICER_PREFIX), officer, mark, now)
             result: dict[str, Any] = {"officer": name.removeprefix(OFFICER_PREFIX)}
-            text = ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
+            text = (
+                ", ".join(f"{each.what} {each.id}: {each.how}" for each in changes) or "signed before / đã ký từ trước"
+            )
         else:
             changes = granting.approve_grant(connection, name, officer, mark, now)
             standing = _standing(connection, name)
@@ -89,7 +99,11 @@ def revoke(settings: Settings, name: str, as_json: bool) -> None:
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         changes = granting.revoke(act.connection, name, now)
         _done(act, changes, now)
-    emit({"ok": True, "changes": listed(changes)}, as_json, f"grant {name}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký")
+    emit(
+        {"ok": True, "changes": listed(changes)},
+        as_json,
+        f"grant {name}: revoked, with its approvals / đã thu hồi quyền cùng các chữ ký",
+    )
 
 
 def list_grants(settings: Settings, as_json: bool) -> None:
@@ -103,10 +117,12 @@ def list_grants(settings: Settings, as_json: bool) -> None:
         for row in rows
     ]
     people = [
-        {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint} for each in known.values()
+        {"id": each.id, "agency": each.agency, "name": each.name.vi, "state": each.state, "key": each.thumbprint}
+        for each in known.values()
     ]
     lines += [
-        f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}" for each in people
+        f"officer / cán bộ {each['id']:<20} {each['agency']:<8} {both(each['state']):<24} {each['key']}  {each['name']}"
+        for each in people
     ]
     emit({"ok": True, "grants": rows, "officers": people}, as_json, "\n".join(lines) or "no grants / chưa có quyền nào")
 
@@ -129,9 +145,17 @@ def show(settings: Settings, name: str, canonical: bool, as_json: bool) -> None:
                 "digest": row.digest,
                 "signature": row.signature,
             }
-            for row in connection.execute(select(*table).where(table.subject == f"{granting.GRANT} {name}").order_by(table.given))
+            for row in connection.execute(
+                select(*table).where(table.subject == f"{granting.GRANT} {name}").order_by(table.given)
+            )
         ]
-    result = {"ok": True, **_row(grant, now), "content": grant.content(), "digest": digest(content), "approvals": signed}
+    result = {
+        "ok": True,
+        **_row(grant, now),
+        "content": grant.content(),
+        "digest": digest(content),
+        "approvals": signed,
+    }
     lines = [f"{key:<12} {json.dumps(value, ensure_ascii=False)}" for key, value in grant.content().items()]
     lines += [f"{'standing':<12} {both(_row(grant, now)['standing'])}", f"{'digest':<12} {digest(content)}"]
     lines += [
@@ -155,7 +179,9 @@ def _check_shown(snapshot: Snapshot, grant: Grant) -> None:
     compiled = snapshot.contracts.get(grant.contract)
     if compiled is None:
         raise unknown("contract", grant.contract)
-    holders = {each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles}
+    holders = {
+        each.code for each in snapshot.agencies.values() if grant.agency == each.code or grant.role in each.roles
+    }
     readers = [system for system in snapshot.systems.values() if system.agency in holders]
     found = [
         Finding(here, path, form, "mask", "a word for `not-permitted`")
@@ -183,7 +209,13 @@ def _lacks(grant: Grant) -> bool:
 
 def _row(grant: Grant, now: float) -> dict[str, Any]:
     verdict = judge(grant, now)
-    standing = "in force" if verdict in (Reason.GRANTED, Reason.DENIED) else "not in force" if verdict is None else str(verdict)
+    standing = (
+        "in force"
+        if verdict in (Reason.GRANTED, Reason.DENIED)
+        else "not in force"
+        if verdict is None
+        else str(verdict)
+    )
     return {
         "id": grant.id,
         "holder": grant.agency or f"role {grant.role}",
@@ -216,5 +248,7 @@ def _signed(content: bytes, officer: str, key: Path | None, as_json: bool) -> st
 
 
 def _read(file: Path, what: str, as_json: bool) -> bytes:
-    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/phan-quyen.md hướng dẫn cách tạo."
+    then = (
+        f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/phan-quyen.md hướng dẫn cách tạo."
+    )
     return given.content(file, then, as_json)

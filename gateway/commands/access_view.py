@@ -10,11 +10,11 @@ from gateway.commands import given, known
 from gateway.commands.output import emit
 from gateway.exchange.quotas import Asked, refused, used
 from gateway.journal.database import open_engine
-from gateway.registry.matrix import Cell, cell, matrix, operations, text
+from gateway.registry.changes.matrix import Cell, cell, matrix, operations, text
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
-from security.grants import Grant
-from security.windows import Quota, civil
+from security.grants.grants import Grant
+from security.grants.windows import Quota, civil
 
 
 def explain(settings: Settings, agency: str, contract: str, operation: str, at: str | None, as_json: bool) -> None:
@@ -30,7 +30,11 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
             known.refuse("operation", operation, operations(compiled), as_json)
         whole = snapshot.decide(agency, contract, operation, now)
         nearest = (whole.nearest,) if whole.nearest is not None else ()
-        counts = [(each, each.quota, used(connection, each, agency, now)) for each in (*whole.limited, *nearest) if each.quota is not None]
+        counts = [
+            (each, each.quota, used(connection, each, agency, now))
+            for each in (*whole.limited, *nearest)
+            if each.quota is not None
+        ]
     used_up = {each.id for each, quota, count in counts if count >= quota.calls}
     found = cell(snapshot, agency, compiled, operation, now, used_up=used_up)
     grant = found.decision.grant or found.decision.nearest
@@ -49,7 +53,9 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
         asked = Asked(snapshot, agency, compiled.contract, operation, now)
         why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
         result["reason"] = why.code.removeprefix("access.")
-        result["messages"] = {each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")}
+        result["messages"] = {
+            each: {"title": why.title(each), "detail": why.what(each), "next": why.next(each)} for each in ("vi", "en")
+        }
         lines += [f"why / vì sao: {why.what('en')}", f"      {why.what('vi')}"]
     if grant is not None:
         told, said = _limits(grant, now)
@@ -65,8 +71,14 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
                 if each.id in used_up
                 else f"{left} left / còn {left}"
             )
-            lines.append(f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}")
-    lines += [f"{'sees / xem' if shown else 'hides / che'} {message}: {path}" for message, fields in found.seen for path, shown in fields]
+            lines.append(
+                f"quota / hạn mức {quota} of {each.id}: {state}, until / đến {civil(quotas[each.id]['until'])}"
+            )
+    lines += [
+        f"{'sees / xem' if shown else 'hides / che'} {message}: {path}"
+        for message, fields in found.seen
+        for path, shown in fields
+    ]
     lines += [f"ask / hỏi: {ask.en}", f"      {ask.vi}"]
     emit(result, as_json, "\n".join(lines))
 
@@ -111,12 +123,26 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         f"      {civil(grant.valid_from)} – {civil(grant.valid_until)}, signed by / người ký: {', '.join(grant.approved_by) or '–'}",
     ]
     if grant.hours is not None:
-        told["hours"] = {"window": str(grant.hours), "open": grant.hours.holds(now), "opens": rfc3339(grant.hours.next_open(now))}
-        state = "open now / đang mở" if grant.hours.holds(now) else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
+        told["hours"] = {
+            "window": str(grant.hours),
+            "open": grant.hours.holds(now),
+            "opens": rfc3339(grant.hours.next_open(now)),
+        }
+        state = (
+            "open now / đang mở"
+            if grant.hours.holds(now)
+            else f"closed, opens / đang đóng, mở lúc {civil(grant.hours.next_open(now))}"
+        )
         said.append(f"hours / giờ {grant.hours}: {state}")
     return told, said
 
 
 def _quota(quota: Quota, counted: int, now: float) -> dict[str, Any]:
     left = max(0, quota.calls - counted)
-    return {"calls": quota.calls, "per": quota.per, "used": counted, "left": left, "until": rfc3339(quota.window(now).ends)}
+    return {
+        "calls": quota.calls,
+        "per": quota.per,
+        "used": counted,
+        "left": left,
+        "until": rfc3339(quota.window(now).ends),
+    }

@@ -9,21 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.base.times import rfc3339
-from gateway import child
 from gateway.agent import check as checks
 from gateway.agent import setup
 from gateway.agent.app import serve
 from gateway.agent.config import load
 from gateway.agent.store import Store, Taken, seal_key
 from gateway.commands.output import Exit, emit, fail
-from security.windows import civil
+from gateway.processes import child
+from security.grants.windows import civil
 
 
 def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:
     try:
         made = setup.make(folder, contracts)
     except FileExistsError as there:
-        fail(Exit.USAGE, "there-already", f"{there} is there already / đã có sẵn", "Name another folder. / Chọn thư mục khác.", as_json)
+        fail(
+            Exit.USAGE,
+            "there-already",
+            f"{there} is there already / đã có sẵn",
+            "Name another folder. / Chọn thư mục khác.",
+            as_json,
+        )
     text = (
         "\n".join(f"{file}" for file in made)
         + "\nPut the identity folder beside them, then: lgsp agent check / Đặt thư mục danh tính vào đó."
@@ -64,7 +70,10 @@ def run(file: Path, lifeline: int | None, ready: int | None) -> None:
 
 def check(file: Path, as_json: bool) -> None:
     found = checks.run(load(file))
-    lines = [f"{'ok ' if each.ok else 'NO '} {each.name}: {each.what}" + (f"\n      {each.next}" if not each.ok else "") for each in found]
+    lines = [
+        f"{'ok ' if each.ok else 'NO '} {each.name}: {each.what}" + (f"\n      {each.next}" if not each.ok else "")
+        for each in found
+    ]
     result = {
         "ok": all(each.ok for each in found),
         "checks": [{"name": each.name, "ok": each.ok, "what": each.what, "next": each.next} for each in found],
@@ -83,14 +92,21 @@ def queue(file: Path, delivered: bool, limit: int, as_json: bool) -> None:
     with _store(file) as store:
         listed = store.listed(("queued", "dead", "sent") if delivered else ("queued", "dead"), limit)
         doubts = store.doubts()
-    messages = [each | {"taken": rfc3339(each["taken"]), "next": rfc3339(each["next"]) if each["next"] else None} for each in listed]
+    messages = [
+        each | {"taken": rfc3339(each["taken"]), "next": rfc3339(each["next"]) if each["next"] else None}
+        for each in listed
+    ]
     in_doubt = [{"id": each["id"], "since": rfc3339(each["at"])} for each in doubts]
     lines = [
         f"{each['state']:<7} {each['id']}  {each['lane']}  {civil(each['taken'])}  tries {each['tries']}  {each['why']}"
         for each in messages
     ]
     lines += [f"doubt   {each['id']}  {civil(each['since'])}" for each in in_doubt]
-    emit({"ok": True, "messages": messages, "in_doubt": in_doubt}, as_json, "\n".join(lines) or "nothing waits / không có gì chờ")
+    emit(
+        {"ok": True, "messages": messages, "in_doubt": in_doubt},
+        as_json,
+        "\n".join(lines) or "nothing waits / không có gì chờ",
+    )
 
 
 def retry(file: Path, ids: tuple[str, ...], everything: bool, as_json: bool) -> None:

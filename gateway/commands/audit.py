@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gateway.audit import journey
-from gateway.audit.search import reading
+from gateway.audit.search import journey
+from gateway.audit.search.search import reading
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
-from gateway.journal import tables
 from gateway.journal.database import open_engine
+from gateway.journal.schema import tables
 from gateway.settings import Settings
 
 
@@ -24,7 +24,9 @@ def show(settings: Settings, transfers: list[str], as_json: bool) -> None:
     missing = [transfer for transfer, entries in found.items() if not entries]
     if missing:
         what = f"the log holds nothing of {', '.join(missing)} / nhật ký không có gì về các giao dịch này"
-        then = "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
+        then = (
+            "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
+        )
         fail(Exit.NO, "no-such-transfer", what, then, as_json)
     entries = [each for some in found.values() for each in some]
     emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
@@ -34,7 +36,11 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
     """Of one transfer, and those about it (repeats, notes that name it): of a log that ended with its origin, then in the order of the log, then those
     that wait for an index."""
     entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
-    before = select(past.c.origin, past.c.idx, past.c.entry).where(past.c.transfer == transfer).order_by(past.c.origin, past.c.idx)
+    before = (
+        select(past.c.origin, past.c.idx, past.c.entry)
+        .where(past.c.transfer == transfer)
+        .order_by(past.c.origin, past.c.idx)
+    )
     sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer)
     waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
     about = journey.beside(connection, transfer)

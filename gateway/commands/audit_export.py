@@ -5,26 +5,32 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gateway.audit import origins
-from gateway.audit.folder import Wanted, export
-from gateway.audit.proofs import newest
-from gateway.audit.sources import paged
+from gateway.audit.log import origins
+from gateway.audit.log.proofs import newest
+from gateway.audit.verify.folder import Wanted, export
+from gateway.audit.verify.sources import paged
 from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.commands.progress import progress as shown
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.transfer import entries
-from security.entry import Json
+from security.transparency.entry import Json
 
 ACTOR = "command line"
 
 
 def write(
-    settings: Settings, folder: Path, first: int | None, last: int | None, transfers: list[str], as_json: bool, origin: str | None = None
+    settings: Settings,
+    folder: Path,
+    first: int | None,
+    last: int | None,
+    transfers: list[str],
+    as_json: bool,
+    origin: str | None = None,
 ) -> None:
     given.empty_folder(folder, as_json)
     transfers = [given.transfer_id(each, as_json) for each in transfers]
@@ -36,7 +42,13 @@ def write(
         turn()
         if top is None:
             what = "the log has no checkpoint yet / nhật ký chưa có điểm kiểm tra"
-            fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? Try again in a second. / Thử lại sau một giây.", as_json)
+            fail(
+                Exit.OURS,
+                "no-checkpoint",
+                what,
+                "Is the keeper running? Try again in a second. / Thử lại sau một giây.",
+                as_json,
+            )
         try:
             wanted = Wanted.rounded(top[0], first, last, transfers)
         except ValueError as wrong:
@@ -55,7 +67,14 @@ def write(
             "transfers": transfers,
         }
         with writing(engine) as written:
-            append(written, [entries.note("export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR)])
+            append(
+                written,
+                [
+                    entries.note(
+                        "export", {name: each for name, each in facts.items() if each}, time.time(), actor=ACTOR
+                    )
+                ],
+            )
         with shown(as_json) as progress:
             task = progress.add_task("entries", total=(wanted.stop or 0) - (wanted.first or 0))
             vkey = Keyring(settings).log_vkey.read_text("ascii") if past is None else f"{past.vkey}\n"
@@ -66,6 +85,11 @@ def write(
         f"{text} and {proved} proofs of the log of {manifest['origin']}, size {top[0]}, in {folder}",
         f"đã xuất {count} mục và {proved} bằng chứng vào {folder}",
     ]
-    if wanted.first is not None and (first or 0, last) != (manifest["first"], None if last is None else manifest["stop"] - 1):
-        lines.append("(bundles of 256 entries are whole: the range was rounded to them / khoảng được làm tròn theo gói 256 mục)")
+    if wanted.first is not None and (first or 0, last) != (
+        manifest["first"],
+        None if last is None else manifest["stop"] - 1,
+    ):
+        lines.append(
+            "(bundles of 256 entries are whole: the range was rounded to them / khoảng được làm tròn theo gói 256 mục)"
+        )
     emit({"ok": True, "folder": str(folder), "entries": count, **manifest}, as_json, "\n".join(lines))

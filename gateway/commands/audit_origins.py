@@ -5,20 +5,29 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from contracts.base.times import rfc3339
-from gateway.audit import origins
+from gateway.audit.log import origins
 from gateway.commands.output import emit
 from gateway.journal.database import open_engine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 
 def origins_of(settings: Settings, as_json: bool) -> None:
     """The log that goes on, and those that ended by a restore."""
     with open_engine(settings.database_url).connect() as connection:
         past = origins.ended(connection)
-    logs = [{"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past]
-    logs.append({"origin": settings.origin, "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(), "size": None, "ended": None})
+    logs = [
+        {"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past
+    ]
+    logs.append(
+        {
+            "origin": settings.origin,
+            "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(),
+            "size": None,
+            "ended": None,
+        }
+    )
     lines = [f"{each['origin']}: goes on / đang tiếp tục" for each in logs if each["ended"] is None]
     lines[:0] = [
         f"{each.origin}: ended {civil(each.ended)}, {each.size} entries / đã kết thúc lúc {civil(each.ended)}, {each.size} mục"

@@ -9,17 +9,17 @@ from pathlib import Path
 from sqlalchemy import select
 
 from contracts.base.errors import Policy
-from gateway.audit.reconcile import compare
-from gateway.audit.search import reading
+from gateway.audit.search.reconcile import compare
+from gateway.audit.search.search import reading
 from gateway.commands import known, statement_file
 from gateway.commands.output import Exit, emit, fail
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.transfer import entries
-from security.entry import keyed
+from security.transparency.entry import keyed
 
 
 def reconcile(settings: Settings, file: Path, agency: str, day: str | None, as_json: bool) -> None:

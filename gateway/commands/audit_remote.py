@@ -11,12 +11,12 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from contracts.base.errors import Words
-from gateway.audit.remote import Remote
-from gateway.audit.sources import NoSource, NotYet
+from gateway.audit.verify.remote import Remote
+from gateway.audit.verify.sources import NoSource, NotYet
 from gateway.client import BadIdentity, BadState, BadUsage, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.commands import given
 from gateway.commands.output import Exit, exit_of, fail, failed
-from security.checkpoint import NoteKey
+from security.transparency.checkpoint import NoteKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,27 @@ def remote(place: Place, as_json: bool) -> Iterator[tuple[Remote, NoteKey]]:
             )
         if identity is not None and base != identity.gateway:
             what = f"the identity is for {identity.gateway}, not for {base} / định danh thuộc địa chỉ khác"
-            _usage("bad-url", what, "Leave --url out, or name the other identity. / Bỏ --url, hoặc chọn định danh khác.", as_json)
+            _usage(
+                "bad-url",
+                what,
+                "Leave --url out, or name the other identity. / Bỏ --url, hoặc chọn định danh khác.",
+                as_json,
+            )
         if place.vkey is None and identity is None:
             what = "over HTTP the log's key has to come from elsewhere / qua HTTP cần khóa kiểm tra lấy từ nơi khác"
-            _usage("no-key", what, "Give --vkey, or --identity with its log.vkey. / Dùng --vkey, hoặc --identity có log.vkey.", as_json)
-        key = given.log_key(place.vkey, as_json) if place.vkey is not None else identity.log_key if identity is not None else None
+            _usage(
+                "no-key",
+                what,
+                "Give --vkey, or --identity with its log.vkey. / Dùng --vkey, hoặc --identity có log.vkey.",
+                as_json,
+            )
+        key = (
+            given.log_key(place.vkey, as_json)
+            if place.vkey is not None
+            else identity.log_key
+            if identity is not None
+            else None
+        )
         assert key is not None
         tls = identity.tls() if identity is not None else _tls(place.trust, as_json)
         with Remote(base, tls, identity) as found:
@@ -75,7 +91,13 @@ def told(as_json: bool) -> Iterator[None]:
     except (BadIdentity, BadUsage, BadState, NotProven, Refused) as trouble:
         failed(exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused)), trouble, as_json)
     except (ssl.SSLError, OSError) as trouble:
-        fail(Exit.USAGE, "file", f"{trouble} / không đọc được tệp này", "Mend or name another file. / Sửa hoặc chọn tệp khác.", as_json)
+        fail(
+            Exit.USAGE,
+            "file",
+            f"{trouble} / không đọc được tệp này",
+            "Mend or name another file. / Sửa hoặc chọn tệp khác.",
+            as_json,
+        )
 
 
 def _tls(trust: Path | None, as_json: bool) -> ssl.SSLContext:
@@ -86,7 +108,13 @@ def _tls(trust: Path | None, as_json: bool) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=content.decode("ascii"))
     except (ValueError, ssl.SSLError):
-        fail(Exit.USAGE, "bad-certificates", f"--trust: {trust} holds no certificates / không có chứng thư nào", then, as_json)
+        fail(
+            Exit.USAGE,
+            "bad-certificates",
+            f"--trust: {trust} holds no certificates / không có chứng thư nào",
+            then,
+            as_json,
+        )
 
 
 def _mend(trouble: NoConnection) -> Words:

@@ -15,25 +15,25 @@ from sqlalchemy import Engine, func, select
 
 from contracts.base.times import rfc3339
 from contracts.base.visible import visible
-from gateway.audit import journey as journeys
-from gateway.audit import origins
-from gateway.audit import search as searching
-from gateway.audit.facts import Facts, Logged
-from gateway.audit.index import Indexer
-from gateway.audit.journey import Journey
-from gateway.audit.search import Query
+from gateway.audit.log import origins
+from gateway.audit.search import journey as journeys
+from gateway.audit.search import search as searching
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.index import Indexer
+from gateway.audit.search.journey import Journey
+from gateway.audit.search.search import Query
 from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as drawn
 from gateway.commands.stopping import Stopped
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
+from gateway.journal.schema import tables
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.transfer import entries
-from security.entry import keyed
-from security.windows import VIETNAM, civil
+from security.grants.windows import VIETNAM, civil
+from security.transparency.entry import keyed
 
 _PAGE: Final = 500
 _ACTOR_PAGES: Final = 4  # of the newest entries, in which whole names of actors are looked for
@@ -97,7 +97,9 @@ def search(
         try:
             while True:
                 with searching.reading(engine) as connection:
-                    page = searching.search(connection, query, limit=min(_PAGE, limit - len(hits)), cursor=cursor, indexed=indexed)
+                    page = searching.search(
+                        connection, query, limit=min(_PAGE, limit - len(hits)), cursor=cursor, indexed=indexed
+                    )
                 for each in page.hits if live else ():
                     if trouble_first and each.facts.trouble is not part:
                         part = each.facts.trouble
@@ -113,7 +115,10 @@ def search(
         except (KeyboardInterrupt, Stopped) as told:
             stopped = 130 if isinstance(told, KeyboardInterrupt) else told.code
     if as_csv:
-        facts: dict[str, Any] = {"search": {name: value for name, value in _told(query).items() if value is not None}, "entries": len(hits)}
+        facts: dict[str, Any] = {
+            "search": {name: value for name, value in _told(query).items() if value is not None},
+            "entries": len(hits),
+        }
         with writing(engine) as connection:  # before anything of it is shown
             append(connection, [entries.note("export", facts, time.time(), actor="command line")])
         _print_csv(hits)
@@ -131,9 +136,15 @@ def search(
         if cursor is not None:
             print(f"next: --cursor {cursor}", file=sys.stderr)
         if disagree:
-            print(f"the index shows entries {disagree[:20]} as what they are not: run `lgsp audit reindex`", file=sys.stderr)
+            print(
+                f"the index shows entries {disagree[:20]} as what they are not: run `lgsp audit reindex`",
+                file=sys.stderr,
+            )
     if stopped and not as_json:
-        print("stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp", file=sys.stderr)
+        print(
+            "stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp",
+            file=sys.stderr,
+        )
     emit(result, as_json, "" if hits or as_csv or stopped else "nothing fits / không có mục nào", ends=stopped or None)
 
 
@@ -162,7 +173,9 @@ def _actor(engine: Engine, said: str, elsewhere: bool, as_json: bool) -> str:
             if (cursor := page.next) is None:
                 break
         near = [
-            each for each in sorted(seen) if said.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
+            each
+            for each in sorted(seen)
+            if said.lower() in each.lower() and searching.search(connection, Query(actor=each), limit=1).hits
         ]
     if not near and elsewhere:
         return said
@@ -175,7 +188,11 @@ def journey(settings: Settings, id: str, system: str | None, as_json: bool) -> N
     engine = open_engine(settings.database_url)
     hashed = keyed(Keyring(settings).hash_key(), id)
     with searching.reading(engine) as connection:
-        found = [] if system is not None else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
+        found = (
+            []
+            if system is not None
+            else [each for each in [journeys.of_transfer(connection, id.lower())] if each.steps or each.row]
+        )
         found = found or journeys.of_message(connection, hashed, system)
         notes = [text for each in found for text in origins.elsewhere(connection, each.transfer)]
     if not found:
@@ -236,7 +253,9 @@ def _local(at: str) -> str:
 
 
 def _told_of(told: Facts) -> dict[str, Any]:
-    return {name: value for name, value in told._asdict().items() if value is not None and (name, value) != ("times", 1)}
+    return {
+        name: value for name, value in told._asdict().items() if value is not None and (name, value) != ("times", 1)
+    }
 
 
 def _told(query: Query) -> dict[str, Any]:
@@ -264,7 +283,14 @@ def _cell(value: Any) -> Any:
 
 def _journey(of: Journey) -> dict[str, Any]:
     steps = [{"index": step.index, **_told_of(step.facts), "entry": step.entry} for step in of.steps]
-    return {"transfer": of.transfer, "steps": steps, "state": _row(of.row), "queue": _queue(of.queue), "feed": of.feed, "vault": of.vault}
+    return {
+        "transfer": of.transfer,
+        "steps": steps,
+        "state": _row(of.row),
+        "queue": _queue(of.queue),
+        "feed": of.feed,
+        "vault": of.vault,
+    }
 
 
 def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -292,7 +318,12 @@ def _row(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _queue(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {"state": row["state"], "tries": row["tries"], "next": rfc3339(row["next_at"]), "last_failure": row["last_failure"]}
+    return {
+        "state": row["state"],
+        "tries": row["tries"],
+        "next": rfc3339(row["next_at"]),
+        "last_failure": row["last_failure"],
+    }
 
 
 def _journey_text(of: Journey) -> str:
@@ -309,5 +340,7 @@ def _journey_text(of: Journey) -> str:
         last = f", last / lỗi gần nhất {of.queue['last_failure']}" if of.queue["last_failure"] else ""
         lines.append(f"queue / hàng đợi: {of.queue['state']}, {of.queue['tries']} tries / lần thử{last}")
     lines += [f"feed / luồng tin: {each['contract']}, offset / vị trí {each['offset']}" for each in of.feed]
-    lines += [f"vault / kho nội dung: {each['part']}, {each['size']} bytes, key / khóa {each['key']}" for each in of.vault]
+    lines += [
+        f"vault / kho nội dung: {each['part']}, {each['size']} bytes, key / khóa {each['key']}" for each in of.vault
+    ]
     return "\n".join(lines)

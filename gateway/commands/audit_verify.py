@@ -12,30 +12,30 @@ from cryptography import x509
 from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Failure, Ours
-from gateway.audit import origins
-from gateway.audit.checkpoints import read_note, size_of
-from gateway.audit.complete import Completeness, check_complete
-from gateway.audit.folder import FolderSource
-from gateway.audit.outside import Outside
-from gateway.audit.registered import Registered, check_registered
-from gateway.audit.remote import RemoteSource
-from gateway.audit.rows.check import check_tables
-from gateway.audit.sources import DatabaseSource, Source
-from gateway.audit.verify import Report, verify
-from gateway.authority import EmbeddedAuthority
+from gateway.audit.log import origins
+from gateway.audit.log.checkpoints import read_note, size_of
+from gateway.audit.verify.complete import Completeness, check_complete
+from gateway.audit.verify.folder import FolderSource
+from gateway.audit.verify.registered import Registered, check_registered
+from gateway.audit.verify.remote import RemoteSource
+from gateway.audit.verify.rows.check import check_tables
+from gateway.audit.verify.sources import DatabaseSource, Source
+from gateway.audit.verify.verify import Report, verify
+from gateway.audit.witnessing.verify import Outside
 from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
 from gateway.commands.vouchers import Vouchers
-from gateway.journal import schema, tables
 from gateway.journal.database import open_engine, snapshot
-from gateway.keyring import Keyring
-from gateway.registry.sealing import Seal
+from gateway.journal.schema import comparison, tables
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from security.checkpoint import Checkpoint, NoteKey
-from security.entry import keyed
+from security.transparency.checkpoint import Checkpoint, NoteKey
+from security.transparency.entry import keyed
 
 _OWN = {
     "instance": "note: checked with the key that lies in the instance; give --vkey with one kept outside to trust the result\n"
@@ -48,10 +48,18 @@ _OWN = {
 class Asked:
     """What is asked, whatever the source: range, origin, kept checkpoints."""
 
-    def __init__(self, origin: str | None, kept: Sequence[Path], first: int | None, last: int | None, as_json: bool) -> None:
+    def __init__(
+        self, origin: str | None, kept: Sequence[Path], first: int | None, last: int | None, as_json: bool
+    ) -> None:
         if first is not None and last is not None and first > last:
             what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
-            fail(Exit.USAGE, "bad-range", what, "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.", as_json)
+            fail(
+                Exit.USAGE,
+                "bad-range",
+                what,
+                "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.",
+                as_json,
+            )
         self.origin = origin
         self.outside: list[tuple[str, str | Checkpoint]] = [
             (f"the kept checkpoint {path.name}", given.checkpoint(path, as_json)) for path in kept
@@ -66,7 +74,9 @@ class Asked:
 
     def beyond(self, report: Report) -> bool:
         """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the question is wrong, not the log."""
-        most = max(report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0)
+        most = max(
+            report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0
+        )
         given = max(each for each in (self.first, self.last, -1) if each is not None)
         return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
 
@@ -98,16 +108,28 @@ class Beside:
         if self.registered is not None:
             told["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
         if outside is not None:
-            told["outside"] = {"checked": outside.checked, "newest": outside.newest, "wrong": outside.wrong, "notes": outside.notes}
+            told["outside"] = {
+                "checked": outside.checked,
+                "newest": outside.newest,
+                "wrong": outside.wrong,
+                "notes": outside.notes,
+            }
         return told
 
     def lines(self) -> list[str]:
         said = [
-            f"  rows held against the log, {name}: {count}" for name, count in (self.rows.checked if self.rows is not None else {}).items()
+            f"  rows held against the log, {name}: {count}"
+            for name, count in (self.rows.checked if self.rows is not None else {}).items()
         ]
-        said += [f"  {name}: {count}" for name, count in (self.registered.checked if self.registered is not None else {}).items()]
+        said += [
+            f"  {name}: {count}"
+            for name, count in (self.registered.checked if self.registered is not None else {}).items()
+        ]
         if self.outside is not None:
-            said += [f"  {kind}: {count}, up to {self.outside.newest[kind]} entries" for kind, count in self.outside.checked.items()]
+            said += [
+                f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
+                for kind, count in self.outside.checked.items()
+            ]
             said += [f"  {text}" for text in self.outside.notes]
         return said
 
@@ -128,15 +150,22 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, vouchers: Vo
             # Rows and log are held against each other as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
             rows, registered, missing = None, None, [*unreadable, *_missing(connection, settings)]
-            missing += [f"the schema of the database, {each}" for each in schema.differences(connection)]
+            missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
             if asked.whole:
                 rows = check_complete(
-                    connection, on_progress=lambda done: progress.update(held, completed=done), hash_id=_hash_id(settings)
+                    connection,
+                    on_progress=lambda done: progress.update(held, completed=done),
+                    hash_id=_hash_id(settings),
                 )
                 around = check_tables(
-                    connection, key, issuers=_issuers(settings), on_progress=lambda done: progress.update(held, completed=done)
+                    connection,
+                    key,
+                    issuers=_issuers(settings),
+                    on_progress=lambda done: progress.update(held, completed=done),
                 )
-                rows = Completeness(rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong))
+                rows = Completeness(
+                    rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
+                )
                 registered = check_registered(connection, _seal(settings))
                 missing += origins.lost_since(connection)
             beside = Beside(rows, registered, vouchers.check(connection, key, asked.origin, progress), tuple(missing))
@@ -227,7 +256,13 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
         )
     if asked.beyond(report) and not (beside or Beside()).wrong:
         what = f"the signed log has {report.size} entries, 0 to {report.size - 1}: the range goes beyond it / vượt quá nhật ký đã ký"
-        fail(Exit.USAGE, "bad-range", what, f"Name entries up to {report.size - 1}. / Chọn đến mục {report.size - 1}.", asked.as_json)
+        fail(
+            Exit.USAGE,
+            "bad-range",
+            what,
+            f"Name entries up to {report.size - 1}. / Chọn đến mục {report.size - 1}.",
+            asked.as_json,
+        )
     _say(report, beside or Beside(), source.what, origin, own, asked.as_json)
 
 

@@ -12,22 +12,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gateway.audit.sources import NoSource
-from gateway.audit.watch import DatabaseLog, Log, RemoteLog, look
+from gateway.audit.verify.sources import NoSource
+from gateway.audit.verify.watch import DatabaseLog, Log, RemoteLog, look
 from gateway.client import NoConnection
-from gateway.client.witness import Witness
+from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.commands import given
 from gateway.commands.audit_remote import Place, remote, told
 from gateway.commands.output import Exit, fail
 from gateway.commands.stopping import Stopped
 from gateway.journal.database import open_engine
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteKey
 
 
-def of_database(settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool) -> None:
+def of_database(
+    settings: Settings, vkey: str | None, state: Path | None, once: bool, every: float, as_json: bool
+) -> None:
     key = given.log_key(vkey if vkey is not None else str(Keyring(settings).log_vkey), as_json)
     with told(as_json), open_engine(settings.database_url).connect() as connection:
         _follow(DatabaseLog(connection), key, state or settings.data / "log" / "watched", once, every, as_json)
@@ -44,7 +46,7 @@ def over_http(place: Place, state: Path | None, once: bool, every: float, as_jso
 
 def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_json: bool) -> None:
     """Ends by Ctrl-C or SIGTERM, after one look with `once`, or by what the log takes back (`told` turns that into exit code 1)."""
-    witness, grown, trouble = Witness(key, state, time.time), 0, ""
+    witness, grown, trouble = CheckpointMonitor(key, state, time.time), 0, ""
     started = None if witness.kept is None else witness.kept.size
     try:
         while True:
@@ -56,7 +58,11 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
                     raise
                 if str(error) != trouble:  # told once, however long it lasts
                     trouble = str(error)
-                    _say({"event": "unreachable", "reason": trouble}, f"{civil(time.time(), seconds=True)}  {trouble}", as_json)
+                    _say(
+                        {"event": "unreachable", "reason": trouble},
+                        f"{civil(time.time(), seconds=True)}  {trouble}",
+                        as_json,
+                    )
             if once:
                 break
             time.sleep(every)
@@ -64,25 +70,48 @@ def _follow(log: Log, key: NoteKey, state: Path, once: bool, every: float, as_js
         pass  # it follows the log until it is told to stop: that is its good end
     kept, pending = witness.kept, len(witness.pending)
     size = None if kept is None else kept.size
-    last = {"ok": True, "origin": key.name, "from": started, "size": size, "new": grown, "pending": pending, "kept_in": str(state)}
+    last = {
+        "ok": True,
+        "origin": key.name,
+        "from": started,
+        "size": size,
+        "new": grown,
+        "pending": pending,
+        "kept_in": str(state),
+    }
     words = f"log of {key.name}: size {size}, {grown} new since {'the beginning of this watch' if started is None else f'size {started}'}"
     _say(last, f"{words}; kept in {state} / kích thước {size}, thêm {grown} mục, giữ tại {state}", as_json)
     raise SystemExit(Exit.WELL)
 
 
-def _look(log: Log, witness: Witness, as_json: bool) -> int:
+def _look(log: Log, witness: CheckpointMonitor, as_json: bool) -> int:
     step = look(log, witness)
     if step is None:
         return 0
     grown = 0 if step.before is None else step.size - step.before
     if step.before is not None:
         for index, entry in log.entries(step.before, step.size):
-            _say({"event": "entry", "index": index, "entry": entry}, f"  {index}  {json.dumps(entry, ensure_ascii=False)}", as_json)
+            _say(
+                {"event": "entry", "index": index, "entry": entry},
+                f"  {index}  {json.dumps(entry, ensure_ascii=False)}",
+                as_json,
+            )
     root = base64.b64encode(step.root).decode("ascii")
-    told_of = {"event": "checkpoint", "size": step.size, "root": root, "before": step.before, "new": grown, "pending": step.pending}
+    told_of = {
+        "event": "checkpoint",
+        "size": step.size,
+        "root": root,
+        "before": step.before,
+        "new": grown,
+        "pending": step.pending,
+    }
     proved = "the first one kept" if step.before is None else f"proved to go on from {step.before}"
     waits = f"; {step.pending} not proved yet" if step.pending else ""
-    _say(told_of, f"{civil(time.time(), seconds=True)}  size {step.size}, +{grown}, {proved}, root {root}{waits}", as_json)
+    _say(
+        told_of,
+        f"{civil(time.time(), seconds=True)}  size {step.size}, +{grown}, {proved}, root {root}{waits}",
+        as_json,
+    )
     return grown
 
 

@@ -19,11 +19,11 @@ from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
 from gateway.journal.database import open_engine
-from gateway.registry import held
-from gateway.registry.sealing import Seal, changing
+from gateway.registry import restore_lock
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
-from security.checkpoint import NoteKey
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteKey
 
 _WHY: Final = {
     "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
@@ -58,7 +58,9 @@ def make(settings: Settings, folder: Path, keys: bool, plain_keys: bool, vault_k
     lines = [
         f"{folder}: {result['files']} files, {result['bytes']} bytes; {made.origin}, {made.size} entries"
         f" / đã sao lưu {result['files']} tệp, {result['bytes']} byte, {made.size} mục nhật ký",
-        "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if made.keys == "plain":
         lines.append(
@@ -95,7 +97,9 @@ def check(folder: Path, vkey: str | None, checkpoints: Sequence[Path], as_json: 
     lines = [
         f"{folder}: made {civil(made.made)}, {len(made.files)} files as the manifest states; {made.origin}, {report.size} entries"
         f" / lập lúc {civil(made.made)}, {len(made.files)} tệp đúng như bản kê, {report.size} mục nhật ký",
-        "the log within verifies / nhật ký trong bản sao đúng" if report.ok else f"FIRST WRONG / SAI: {report.first_wrong}",
+        "the log within verifies / nhật ký trong bản sao đúng"
+        if report.ok
+        else f"FIRST WRONG / SAI: {report.first_wrong}",
     ]
     if vkey is None:
         lines += [
@@ -141,7 +145,7 @@ def restore(
 def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
-        found = held.held(connection)
+        found = restore_lock.held(connection)
     if found is None or found["confirmed"]:
         raise Theirs("backup.not-held", data=settings.data)
     restored = found["backup"]
@@ -154,7 +158,7 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
         raise Theirs("backup.old-runs", old=restored["old"])
     facts: dict[str, Any] = {"backup": restored["backup"], **({"although": "the old instance runs"} if runs else {})}
     with changing(engine, Seal.of(settings)) as act:
-        opens = held.confirm(act.connection)
+        opens = restore_lock.confirm(act.connection)
         act.note("restore-confirmed", facts, time.time(), actor=by)
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
@@ -163,7 +167,9 @@ def confirm(settings: Settings, by: str, although_it_runs: bool, as_json: bool) 
 
 def _told(done: dict[str, Any]) -> list[str]:
     back, made = done["gone_back"], civil(done["made"])
-    lines = [f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"]
+    lines = [
+        f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"
+    ]
     if done["reason"] is None:
         lines.append(f"the log goes on as {done['origin']} / nhật ký tiếp tục")
     else:
@@ -185,11 +191,17 @@ def _told(done: dict[str, Any]) -> list[str]:
         f"  calls under way then / đang xử lý lúc đó: {back['forwarding']}; quotas count from then on / hạn mức tính từ lúc đó",
     ]
     if done["missing_vault_keys"]:
-        lines.append(f"bodies sealed with these keys do not open / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}")
+        lines.append(
+            f"bodies sealed with these keys do not open / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}"
+        )
     if done["missing_keys"]:
-        lines.append(f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}")
+        lines.append(
+            f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}"
+        )
     if done["old_runs"]:
-        lines.append("THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY")
+        lines.append(
+            "THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY"
+        )
     return lines
 
 

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.atrest import AtRest
-from gateway.audit.reading import View, view_body
+from gateway.audit.evidence.reading import View, view_body
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 
@@ -23,7 +23,9 @@ _RANGE: Final = re.compile(r"(\d+)-(\d*)")
 _IN_JSON: Final = 1 << 20
 
 
-def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool) -> None:
+def body(
+    settings: Settings, transfer: str, part: str, reason: str, out: Path | None, span: str | None, as_json: bool
+) -> None:
     transfer = given.transfer_id(transfer, as_json)
     start, stop = _span(span, as_json)
     if out is not None:
@@ -39,12 +41,35 @@ def body(settings: Settings, transfer: str, part: str, reason: str, out: Path | 
         most = (meta.size if stop is None else min(stop, meta.size)) - start
         if as_json and out is None and most > _IN_JSON:
             what = f"{most} bytes are too many for one JSON object / quá lớn cho một đối tượng JSON"
-            fail(Exit.USAGE, "too-large", what, "Give --out, or a --range. Nothing was read. / Dùng --out hoặc --range.", as_json)
+            fail(
+                Exit.USAGE,
+                "too-large",
+                what,
+                "Give --out, or a --range. Nothing was read. / Dùng --out hoặc --range.",
+                as_json,
+            )
 
     with view_body(
-        engine, lock_of(engine), vault, transfer, part, reason=reason, actor=actor(), now=time.time(), start=start, stop=stop, ready=ready
+        engine,
+        lock_of(engine),
+        vault,
+        transfer,
+        part,
+        reason=reason,
+        actor=actor(),
+        now=time.time(),
+        start=start,
+        stop=stop,
+        ready=ready,
     ) as view:
-        told = {"ok": True, "transfer": transfer, "part": part, "size": view.size, "range": [view.start, view.stop], "note": view.note}
+        told = {
+            "ok": True,
+            "transfer": transfer,
+            "part": part,
+            "size": view.size,
+            "range": [view.start, view.stop],
+            "note": view.note,
+        }
         if out is not None:
             _write(out, view)
             emit({**told, "file": str(out)}, as_json, f"{out}: {_read(view)}")

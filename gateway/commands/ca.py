@@ -10,15 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.base.times import rfc3339
-from gateway.authority import EmbeddedAuthority, Issuer
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import open_engine, writing
-from gateway.registry.revisions import raise_revision
-from gateway.registry.sealing import Seal, changing
-from gateway.revocation import own
+from gateway.keeper.revocation import own
+from gateway.keys.authority import EmbeddedAuthority, Issuer
+from gateway.registry.seals.revisions import raise_revision
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
+from security.grants.windows import civil
 from security.keys import thumbprint
-from security.windows import civil
 
 _DAY = 86_400.0
 _ISSUERS = "`lgsp ca show` lists them. / Xem danh sách bằng `lgsp ca show`."
@@ -27,10 +27,17 @@ _DER = Encoding.DER
 
 def show(settings: Settings, as_json: bool) -> None:
     authority, now = EmbeddedAuthority(settings), time.time()
-    found = [_about("root", authority.root, now)] + [_about(name, authority.certificate(name), now) for name in authority.names()]
+    found = [_about("root", authority.root, now)] + [
+        _about(name, authority.certificate(name), now) for name in authority.names()
+    ]
     offline = not authority.root_is_here()
-    lines = [f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days  {each['subject']}" for each in found]
-    lines.append("the root key is offline" if offline else "the root key lies on this machine: take it away in production")
+    lines = [
+        f"{each['name']:<8} {civil(each['valid_until'])}  {each['days_left']:>5} days  {each['subject']}"
+        for each in found
+    ]
+    lines.append(
+        "the root key is offline" if offline else "the root key lies on this machine: take it away in production"
+    )
     emit({"ok": True, "certificates": found, "root_key_offline": offline}, as_json, "\n".join(lines))
 
 
@@ -51,7 +58,13 @@ def crl(settings: Settings, issuer: str, out: Path | None, as_json: bool) -> Non
         own.renew(connection, EmbeddedAuthority(settings), time.time())
         found = own.stored_list(connection, issuer)
     if found is None:
-        fail(Exit.USAGE, "unknown-issuer", f"there is no issuer {issuer} / không có tổ chức phát hành {issuer}", _ISSUERS, as_json)
+        fail(
+            Exit.USAGE,
+            "unknown-issuer",
+            f"there is no issuer {issuer} / không có tổ chức phát hành {issuer}",
+            _ISSUERS,
+            as_json,
+        )
     if out is not None:
         out.write_bytes(found)
     read = x509.load_der_x509_crl(found)

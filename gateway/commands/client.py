@@ -15,12 +15,13 @@ from typing import Any, Final, cast
 from contracts.base.errors import Finding, Language
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import text_of
-from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused, enrol
+from gateway.client import Answer, BadIdentity, Client, Identity, LogObjection, NoConnection, NotProven, Refused
 from gateway.client.answers import base64_text
 from gateway.client.errors import BadState, BadUsage
+from gateway.client.identities import enrol
 from gateway.commands import given, statement_file
 from gateway.commands.output import Exit, emit, exit_of, fail, finding_json, told
-from security.windows import civil
+from security.grants.windows import civil
 
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
@@ -43,7 +44,9 @@ def call(
         fail(Exit.USAGE, "no-body", what, then, as_json)
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         content = None if body is None else _content(body, as_json)
-        answer = client.rest(method, path, content, message_id, content_type=content_type, language=cast(Language, language))
+        answer = client.rest(
+            method, path, content, message_id, content_type=content_type, language=cast(Language, language)
+        )
         _answered(answer, as_json)
 
 
@@ -68,16 +71,29 @@ def token(identity: Path, passphrase: Path | None, as_json: bool) -> None:
         emit({"ok": True, "token": found}, as_json, found)
 
 
-def feed(identity: Path, passphrase: Path | None, state: Path | None, contract: str, after: str | None, limit: int, as_json: bool) -> None:
+def feed(
+    identity: Path,
+    passphrase: Path | None,
+    state: Path | None,
+    contract: str,
+    after: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         page = client.feed(contract, after, limit)
         if not as_json:
-            print(f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}", file=sys.stderr)
+            print(
+                f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}",
+                file=sys.stderr,
+            )
         result = {"ok": True, "events": list(page.events), "next": page.next, "more": page.more}
         emit(result, as_json, "\n".join(map(text_of, page.events)))
 
 
-def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer: str, out: Path | None, as_json: bool) -> None:
+def prove(
+    identity: Path, passphrase: Path | None, state: Path | None, transfer: str, out: Path | None, as_json: bool
+) -> None:
     transfer = given.transfer_id(transfer, as_json, at_system=True)
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         proof = client.prove(transfer)
@@ -89,7 +105,11 @@ def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer:
                 file.write_text(entry.text, "utf-8", newline="\n")
                 files.append(str(file))
         entries = [{"phase": each.phase, "index": each.index, "leaf": base64_text(each.leaf)} for each in proof.entries]
-        checkpoint = {"origin": proof.checkpoint.origin, "size": proof.checkpoint.size, "root": base64_text(proof.checkpoint.root)}
+        checkpoint = {
+            "origin": proof.checkpoint.origin,
+            "size": proof.checkpoint.size,
+            "root": base64_text(proof.checkpoint.root),
+        }
         lines = [
             f"{each.phase:<8} is entry {each.index} of {proof.checkpoint.origin}, proved under size {proof.checkpoint.size}"
             for each in proof.entries
@@ -101,7 +121,9 @@ def prove(identity: Path, passphrase: Path | None, state: Path | None, transfer:
         )
 
 
-def reconcile(identity: Path, passphrase: Path | None, state: Path | None, file: Path, day: str | None, as_json: bool) -> None:
+def reconcile(
+    identity: Path, passphrase: Path | None, state: Path | None, file: Path, day: str | None, as_json: bool
+) -> None:
     said = statement_file.read(file, day, None, as_json)
     with told_in_words(as_json), _client(identity, passphrase, state) as client:
         found = client.reconcile(said)
@@ -117,12 +139,18 @@ def checkpoints(identity: Path, passphrase: Path | None, state: Path | None, off
         result = {
             "ok": not objections,
             "origin": client.identity.log_key.name,
-            "kept": None if kept is None else {"size": kept.size, "root": base64_text(kept.root), "note": client.witness.note},
+            "kept": None
+            if kept is None
+            else {"size": kept.size, "root": base64_text(kept.root), "note": client.witness.note},
             "before": None if before is None else before.size,
             "pending": pending,
             "objections": objections,
         }
-        lines = ["no checkpoint is kept yet" if kept is None else f"{kept.origin}: size {kept.size}, root {base64_text(kept.root)}"]
+        lines = [
+            "no checkpoint is kept yet"
+            if kept is None
+            else f"{kept.origin}: size {kept.size}, root {base64_text(kept.root)}"
+        ]
         if not offline and before is not None and kept is not None:
             lines.append(f"proved to go on from size {before.size}, which was kept before")
         lines += [f"not proved yet, first seen {civil(each)}" for each in pending]
@@ -135,14 +163,25 @@ def keygen(system: str, out: Path, hosts: Sequence[str], passphrase: Path | None
         requests = enrol.keygen(system, out, hosts=hosts, passphrase=secret_in(passphrase))
         then = "Send the requests (.csr) to the gateway's operator; never a .key. / Gửi các tệp .csr cho đơn vị vận hành trục; không gửi tệp .key."
         lines = [*map(str, requests), then]
-        emit({"ok": True, "system": system, "folder": str(out), "requests": [str(each) for each in requests]}, as_json, "\n".join(lines))
+        emit(
+            {"ok": True, "system": system, "folder": str(out), "requests": [str(each) for each in requests]},
+            as_json,
+            "\n".join(lines),
+        )
 
 
 def install(
-    folder: Path, certificates: Sequence[Path], trust: Path | None, facts: dict[str, str], passphrase: Path | None, as_json: bool
+    folder: Path,
+    certificates: Sequence[Path],
+    trust: Path | None,
+    facts: dict[str, str],
+    passphrase: Path | None,
+    as_json: bool,
 ) -> None:
     with told_in_words(as_json):
-        done = enrol.install(folder, certificates, time.time(), facts=facts, trust=trust, passphrase=secret_in(passphrase))
+        done = enrol.install(
+            folder, certificates, time.time(), facts=facts, trust=trust, passphrase=secret_in(passphrase)
+        )
         lines = [f"{use}.crt until {civil(until)}" for use, until in done.put.items()]
         lines += [f"missing: {each} / còn thiếu: {each}" for each in done.missing] or ["complete / đủ"]
         if told := " ".join(f"--{use}-key-id {key_id}" for use, key_id in done.assumed.items() if use != "tls"):
@@ -175,7 +214,9 @@ def _answered(answer: Answer, as_json: bool) -> None:
         shown: Any = answer.json()
     except ValueError:
         shown = answer.body.decode("utf-8", "replace")
-    leaves = {} if answer.receipt is None else {phase: base64_text(leaf) for phase, leaf in answer.receipt.leaves.items()}
+    leaves = (
+        {} if answer.receipt is None else {phase: base64_text(leaf) for phase, leaf in answer.receipt.leaves.items()}
+    )
     result = {
         "ok": True,
         "status": answer.status,

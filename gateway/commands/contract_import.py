@@ -10,36 +10,48 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.errors import Theirs
+from contracts.folder.todo_markers import MARK
 from contracts.importers import draft
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.names import dashed
-from contracts.importers.openapi import import_openapi
 from contracts.importers.shape import Interface, told
 from contracts.importers.skeleton import skeleton
 from contracts.importers.source import MAX_BYTES, MAX_FILES, Files
-from contracts.importers.wsdl import import_wsdl
-from contracts.marks import MARK
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 
 Import = Callable[[Files, Sequence[str]], Interface]
 
 
-def from_wsdl(file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool) -> None:
+def from_wsdl(
+    file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool
+) -> None:
     _import(import_wsdl, file, operations, extra, out, name, as_json)
 
 
-def from_openapi(file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool) -> None:
+def from_openapi(
+    file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool
+) -> None:
     _import(import_openapi, file, operations, extra, out, name, as_json)
 
 
 def new(contract_id: str, out: Path | None, as_json: bool) -> None:
     if dashed(contract_id) != contract_id:
-        fail(Exit.USAGE, "bad-id", f"{contract_id!r} is no id / không phải mã hợp đồng", f"Such as / Ví dụ: {dashed(contract_id)}", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-id",
+            f"{contract_id!r} is no id / không phải mã hợp đồng",
+            f"Such as / Ví dụ: {dashed(contract_id)}",
+            as_json,
+        )
     folder = _folder(out or Path(contract_id), as_json)
     _write(folder, skeleton(contract_id), as_json)
 
 
-def _import(reads: Import, file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool) -> None:
+def _import(
+    reads: Import, file: Path, operations: Sequence[str], extra: Path | None, out: Path, name: str | None, as_json: bool
+) -> None:
     folder = _folder(out, as_json)
     _write(folder, draft.write(reads(_files(file, extra), operations), name), as_json)
 
@@ -50,7 +62,11 @@ def _files(file: Path, extra: Path | None) -> Files:
     def read(path: str) -> bytes | None:
         try:
             found = (base / path).resolve()
-            return found.read_bytes() if found.is_relative_to(base) and found.is_file() and found.stat().st_size <= MAX_BYTES else None
+            return (
+                found.read_bytes()
+                if found.is_relative_to(base) and found.is_file() and found.stat().st_size <= MAX_BYTES
+                else None
+            )
         except (OSError, ValueError):  # a name that no file can have, or one that may not be read
             return None
 
@@ -60,7 +76,11 @@ def _files(file: Path, extra: Path | None) -> Files:
 def _extra(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         raise Theirs("import.unreadable", file=str(folder), why="--with names a folder")
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES]
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES
+    ]
     if len(found) > MAX_FILES or sum(path.stat().st_size for path in found) > MAX_BYTES:
         raise Theirs("import.too-large", limit=f"{MAX_FILES} files, {MAX_BYTES} bytes")
     return {path.name: path.read_bytes() for path in found}
@@ -84,7 +104,9 @@ def _write(folder: Path, made: draft.Draft, as_json: bool) -> None:
         "contract": f"{made.id}/v1",
         "files": sorted(made.files),
         "left_open": left,
-        "notes": [{"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")} for each in made.notes],
+        "notes": [
+            {"code": each.code, "place": each.place, "vi": each.say("vi"), "en": each.say("en")} for each in made.notes
+        ],
     }
     lines = [f"{made.id}/v1 → {folder}", *(f"  {path}" for path in sorted(made.files))]
     lines += [f"  note: {line}" for line in told(made.notes)]

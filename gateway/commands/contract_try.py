@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contracts.bundle import Bundle
-from contracts.compiled import CompiledContract, compile_bundle
-from contracts.tryout import Tryout, Written, messages, try_out
+from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.folder.bundle import Bundle
+from contracts.proof.tryout import Tryout, Written, messages, try_out
 from contracts.wire.jsontext import pretty, write_json
 from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail, finding_json
@@ -29,7 +29,11 @@ def run(folder: Path, format_name: str, file: Path, message: str | None, as_json
     if format_name not in compiled.formats:
         shown = ", ".join(compiled.formats)
         fail(
-            Exit.USAGE, "no-format", f"there is no format {format_name} / không có dạng {format_name}", f"Known / Đang có: {shown}", as_json
+            Exit.USAGE,
+            "no-format",
+            f"there is no format {format_name} / không có dạng {format_name}",
+            f"Known / Đang có: {shown}",
+            as_json,
         )
     named = _message(compiled, format_name, file, message, as_json)
     made = try_out(compiled, format_name, _raw(file, as_json), named, time.time())
@@ -40,11 +44,15 @@ def _raw(file: Path, as_json: bool) -> bytes:
     if str(file) == "-":
         return sys.stdin.buffer.read()
     return given.content(
-        file, "Name a file with one message, or - for standard input. / Chỉ tệp chứa một bản tin, hoặc - để đọc đầu vào chuẩn.", as_json
+        file,
+        "Name a file with one message, or - for standard input. / Chỉ tệp chứa một bản tin, hoặc - để đọc đầu vào chuẩn.",
+        as_json,
     )
 
 
-def _message(compiled: CompiledContract, format_name: str, file: Path, message: str | None, as_json: bool) -> str | None:
+def _message(
+    compiled: CompiledContract, format_name: str, file: Path, message: str | None, as_json: bool
+) -> str | None:
     """The message named, or that of a sample's file name, or the only one; of XML its root tells."""
     codec = compiled.formats[format_name]
     known = messages(compiled, codec)
@@ -57,7 +65,13 @@ def _message(compiled: CompiledContract, format_name: str, file: Path, message: 
     if named is not None and named[0] in known:
         return named[0]
     if len(known) != 1 and codec.media != "xml":
-        fail(Exit.USAGE, "no-message", "which message is it? / đây là bản tin nào?", f"Say / Nêu: --message {', '.join(known)}", as_json)
+        fail(
+            Exit.USAGE,
+            "no-message",
+            "which message is it? / đây là bản tin nào?",
+            f"Say / Nêu: --message {', '.join(known)}",
+            as_json,
+        )
     return known[0] if codec.media != "xml" else None
 
 
@@ -88,7 +102,10 @@ def _indented(text: str) -> str:
 
 
 def _found(findings: Any) -> list[str]:
-    return [f"   {each.here or '–'} ↔ {each.canonical or '–'}: {each.rule}: expected {each.expected}, got {each.got}" for each in findings]
+    return [
+        f"   {each.here or '–'} ↔ {each.canonical or '–'}: {each.rule}: expected {each.expected}, got {each.got}"
+        for each in findings
+    ]
 
 
 def _result(made: Tryout) -> dict[str, Any]:
@@ -100,7 +117,9 @@ def _result(made: Tryout) -> dict[str, Any]:
         "message": made.message,
         "parsed": made.parsed,
         "canonical": None if made.canonical is None else write_json(made.canonical).decode("utf-8"),
-        "refused": None if failure is None else {"code": failure.code, "vi": failure.what("vi"), "en": failure.what("en")},
+        "refused": None
+        if failure is None
+        else {"code": failure.code, "vi": failure.what("vi"), "en": failure.what("en")},
         "findings": [finding_json(each) for each in (failure.findings if failure is not None else ())],
         "written": [_written(each) for each in made.written],
     }

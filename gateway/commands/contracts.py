@@ -11,23 +11,23 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from contracts.base.errors import Theirs
-from contracts.bundle import Bundle, catalogue_folders
-from contracts.check import Report
-from contracts.check import check as check_folder
-from contracts.compiled import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
+from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.phrases import vietnamese
+from contracts.proof.check import Report
+from contracts.proof.check import check as check_folder
 from gateway.commands.output import Exit, emit, fail, finding_json, told
 from gateway.journal.database import open_engine
-from gateway.registry import publish as publishing
 from gateway.registry import versions
-from gateway.registry.publish import Publication
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import publish as publishing
+from gateway.registry.changes.publish import Publication
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.versions import Stored, minor_of
 from gateway.settings import Settings
-from security.entry import Json
+from security.transparency.entry import Json
 
 _NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
 _NAME: Final = re.compile(r"[a-z0-9-]+/v[1-9][0-9]*")
@@ -124,7 +124,9 @@ def diff(settings: Callable[[], Settings], old: str, new: str, as_json: bool) ->
         "changes": [change.to_json() for change in changes],
     }
     head = (
-        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found]}" if changes else f"{after.id}: không thay đổi / nothing changed"
+        f"{after.id}: {before.version} → {after.version}: {_LEVELS[found]}"
+        if changes
+        else f"{after.id}: không thay đổi / nothing changed"
     )
     emit(result, as_json, "\n".join([head, *_told(changes)]))
 
@@ -153,14 +155,22 @@ def _side(settings: Callable[[], Settings], text: str, as_json: bool) -> tuple[B
 def _told(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     for change in changes:
-        lines += [f"  {_LEVELS[change.level]}  {change.code}  {change.place}", f"      {change.say('vi')}", f"      {change.say('en')}"]
+        lines += [
+            f"  {_LEVELS[change.level]}  {change.code}  {change.place}",
+            f"      {change.say('vi')}",
+            f"      {change.say('en')}",
+        ]
     return lines
 
 
 def publish(settings: Settings, folder: Path, as_json: bool) -> None:
     if not (folder / "contract.yaml").exists():
         fail(
-            Exit.USAGE, "no-contract", f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml", _NAME_ONE, as_json
+            Exit.USAGE,
+            "no-contract",
+            f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
+            _NAME_ONE,
+            as_json,
         )
     report = check_folder(folder)
     bundle, compiled = report.bundle, report.compiled
@@ -201,7 +211,8 @@ def _change(settings: Settings, act: Callable[[Connection], Publication], as_jso
     if not done.moved:
         emit(result, as_json, f"{now.contract} {now.version}: vốn đã có hiệu lực / in force already")
     lines = [
-        f"{now.contract} {now.version}: đã có hiệu lực / in force" + (f" (trước / before: {before.version})" if before is not None else "")
+        f"{now.contract} {now.version}: đã có hiệu lực / in force"
+        + (f" (trước / before: {before.version})" if before is not None else "")
     ]
     lines += [f"  {now.digest}", *_told(done.changes)]
     lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
@@ -212,7 +223,10 @@ def _facts(done: Publication) -> dict[str, Json]:
     now, before = done.now, done.before
     facts: dict[str, Json] = {"contract": now.contract, "how": done.how, "version": now.version, "bundle": now.digest}
     if before is not None:
-        facts |= {"before": {"version": before.version, "bundle": before.digest}, "changes": [change.code for change in done.changes]}
+        facts |= {
+            "before": {"version": before.version, "bundle": before.digest},
+            "changes": [change.code for change in done.changes],
+        }
     return facts
 
 
@@ -249,7 +263,11 @@ def show(settings: Settings, name: str | None, as_json: bool) -> None:
     }
     lines = _version_lines(about)
     lines += [f"  {each['name']} ({each['pattern']}): {each['address']}" for each in operations]
-    lines += [f"  dạng dữ liệu / formats: {', '.join(result['formats'])}", f"  {result['wsdl']}", f"  {result['openapi']}"]
+    lines += [
+        f"  dạng dữ liệu / formats: {', '.join(result['formats'])}",
+        f"  {result['wsdl']}",
+        f"  {result['openapi']}",
+    ]
     emit(result, as_json, "\n".join(lines))
 
 
@@ -279,7 +297,9 @@ def _version_lines(about: dict[str, Any]) -> list[str]:
     lines = [f"{about['title']['vi']} / {about['title']['en']} ({about['name']}, {about['version']})"]
     for each in about["versions"]:
         mark = "→" if each["in_force"] else " "
-        held = f"  {', '.join(each['pinned'])}" if each["pinned"] else "  đã rút / taken back" if each["withdrawn"] else ""
+        held = (
+            f"  {', '.join(each['pinned'])}" if each["pinned"] else "  đã rút / taken back" if each["withdrawn"] else ""
+        )
         lines.append(f"  {mark} {each['version']:<8} {each['digest']}{held}")
     return lines
 

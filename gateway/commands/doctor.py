@@ -32,7 +32,11 @@ def _json(each: Found) -> dict[str, Any]:
 
 def _words(each: Found, language: Any) -> dict[str, str]:
     kind, facts = each.kind, each.facts
-    return {"what": kind.what.say(language, facts), "why": kind.why.say(language, facts), "next": kind.next.say(language, facts)}
+    return {
+        "what": kind.what.say(language, facts),
+        "why": kind.why.say(language, facts),
+        "next": kind.next.say(language, facts),
+    }
 
 
 def _lines(each: Found) -> str:

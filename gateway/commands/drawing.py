@@ -18,7 +18,9 @@ class _Drawn:
     def add_task(self, description: str, total: float | None = None) -> int:
         return self._bars.add_task(description, total=total)
 
-    def update(self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None) -> None:
+    def update(
+        self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None
+    ) -> None:
         self._bars.update(TaskID(task), completed=completed, total=total, description=description)
 
 

@@ -7,24 +7,24 @@ import time
 
 from sqlalchemy import select
 
-import gateway.doors.api_failures  # noqa: F401  (registers the codes)
+import gateway.doors.api.failures  # noqa: F401  (registers the codes)
 from contracts.base.errors import Theirs
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import text_of
-from gateway.atrest import AtRest
 from gateway.commands.actor import actor
 from gateway.commands.output import emit
 from gateway.feeds import read
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
+from gateway.keys.key_encryption import AtRest
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from gateway.transfer import entries
 from gateway.transfer.states import State
 from gateway.vault.vault import Vault
-from security.windows import civil
+from security.grants.windows import civil
 
 
 def queue(settings: Settings, as_json: bool) -> None:
@@ -50,7 +50,9 @@ def queue(settings: Settings, as_json: bool) -> None:
                 "provider": row.provider,
                 "since": rfc3339(row.committed),
             }
-            for row in connection.execute(select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed))
+            for row in connection.execute(
+                select(transfer).where(transfer.c.state == State.IN_DOUBT).order_by(transfer.c.committed)
+            )
         ]
     lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt"]
     lines += [
@@ -72,7 +74,9 @@ def feed(settings: Settings, contract: str, after: str | None, limit: int, as_js
     if known is None or all(each.pattern is not Pattern.SUBMIT for each in known.contract.operations.values()):
         raise Theirs("feed.unknown", contract=contract)
     with writing(engine) as connection:
-        append(connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())])
+        append(
+            connection, [entries.note("feed-read", {"contract": contract, "limit": limit}, time.time(), actor=actor())]
+        )
     with engine.connect() as connection:
         page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
     text = "\n".join(map(text_of, page.events))

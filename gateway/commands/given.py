@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, fail
-from security.windows import moment as moment_of
+from security.grants.windows import moment as moment_of
 
 if TYPE_CHECKING:  # what signs is loaded by those commands alone that are given a key or a checkpoint
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
 _NOTE = "Name a file that holds a checkpoint as /audit/checkpoint gives it. / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
 
@@ -30,9 +30,7 @@ def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
         rfc3339(at)
     except (ValueError, OverflowError, OSError):
         what = f"{text} is no time / không phải thời điểm"
-        then = (
-            "Write 2026-12-01, or 2026-12-01T17:30; without an offset it is the time in Vietnam. / Viết như 2026-12-01T17:30, giờ Việt Nam."
-        )
+        then = "Write 2026-12-01, or 2026-12-01T17:30; without an offset it is the time in Vietnam. / Viết như 2026-12-01T17:30, giờ Việt Nam."
         fail(Exit.USAGE, "no-time", what, then, as_json)
     return at
 
@@ -61,13 +59,19 @@ def empty_folder(folder: Path, as_json: bool) -> Path:
     """An empty or missing folder; it is not made here."""
     if folder.exists() and not folder.is_dir() or folder.is_dir() and any(folder.iterdir()):
         what = f"{folder} is not empty / không trống"
-        fail(Exit.USAGE, "not-empty", what, "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có.", as_json)
+        fail(
+            Exit.USAGE,
+            "not-empty",
+            what,
+            "Name an empty or missing folder. / Chỉ một thư mục trống hoặc chưa có.",
+            as_json,
+        )
     return folder
 
 
 def log_key(text: str, as_json: bool) -> NoteKey:
     """The verifier key of a log that `text` is, or that stands in the file it names."""
-    from security.checkpoint import NoteKey
+    from security.transparency.checkpoint import NoteKey
 
     path = Path(text)
     try:
@@ -80,7 +84,7 @@ def log_key(text: str, as_json: bool) -> NoteKey:
 
 def checkpoint(path: Path, as_json: bool) -> str:
     """The text of a signed checkpoint, whoever signed it: that is looked at later, and tells of the log."""
-    from security.checkpoint import Checkpoint, split_note
+    from security.transparency.checkpoint import Checkpoint, split_note
 
     try:
         note = path.read_text("utf-8")

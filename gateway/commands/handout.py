@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from gateway.commands.output import emit
-from gateway.keyring import Keyring
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 
 
@@ -29,5 +29,7 @@ def handout(settings: Settings, out: Path, as_json: bool) -> None:
         (out / name).write_bytes(content)
     told = "Hand it over by a way that both of you trust. / Giao thư mục này qua kênh mà hai bên tin cậy."
     emit(
-        {"ok": True, "folder": str(out), "files": sorted(files), **about}, as_json, "\n".join([*(str(out / name) for name in files), told])
+        {"ok": True, "folder": str(out), "files": sorted(files), **about},
+        as_json,
+        "\n".join([*(str(out / name) for name in files), told]),
     )

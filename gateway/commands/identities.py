@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.times import rfc3339
-from gateway.authority import EmbeddedAuthority
 from gateway.commands import given, known
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
-from gateway.registry import enrolment, keys
+from gateway.keeper.revocation import fetch
+from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.changes import enrolment, keys
 from gateway.registry.records import ACTIVE, Change, Key, Use
-from gateway.registry.sealing import Act, Seal, changing
+from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import load_snapshot
-from gateway.revocation import fetch
-from gateway.revocation.outside import OutsideAuthorities
 from gateway.settings import Settings
-from security.entry import Json
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.entry import Json
 
 _DAY = 86_400.0
 
@@ -52,9 +52,13 @@ def enrol(
     with changing(engine, Seal.of(settings)) as act:
         connection = act.connection
         if request is not None:
-            done = enrolment.by_request(connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now)
+            done = enrolment.by_request(
+                connection, own.issuer(enrolment.ISSUER[use]), system, use, content, key_id, now
+            )
         else:
-            done = enrolment.by_certificate(connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now)
+            done = enrolment.by_certificate(
+                connection, keys.trusted(connection, own.trust()), system, use, content, key_id, now
+            )
         _note(act, done.changes, now)
         if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
             out.write_bytes(done.certificate)
@@ -77,12 +81,22 @@ def enrol(
 def revoke(settings: Settings, key_id: str, reason: str, as_json: bool) -> None:
     if reason not in keys.REASONS:
         what = f"{reason} is not a reason / không có lý do {reason}"
-        fail(Exit.USAGE, "unknown-reason", what, f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)", as_json)
+        fail(
+            Exit.USAGE,
+            "unknown-reason",
+            what,
+            f"The reasons are / Các lý do: {', '.join(keys.REASONS)} (RFC 5280)",
+            as_json,
+        )
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         changes = keys.revoke_key(act.connection, key_id, now, reason)
         _note(act, changes, now)
-    text = f"{key_id}: revoked ({reason}) / đã thu hồi" if changes else f"{key_id}: was revoked before / đã thu hồi từ trước"
+    text = (
+        f"{key_id}: revoked ({reason}) / đã thu hồi"
+        if changes
+        else f"{key_id}: was revoked before / đã thu hồi từ trước"
+    )
     emit({"ok": True, "key": key_id, "revoked": bool(changes), "reason": reason}, as_json, text)
 
 
@@ -139,6 +153,8 @@ def _state(key: Key, now: float) -> str:
 
 
 def _note(act: Act, changes: list[Change], now: float) -> None:
-    listed: list[Json] = [{"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes]
+    listed: list[Json] = [
+        {"what": each.what, "id": each.id, "how": each.how, "fields": list(each.fields)} for each in changes
+    ]
     if changes:
         act.note("registry", {"changes": listed}, now)

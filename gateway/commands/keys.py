@@ -17,27 +17,31 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from contracts.base.times import rfc3339
-from gateway import keyring as keys
-from gateway.atrest import AtRest, is_protected, replace_secret, write_secret
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.doctor.files import key_files
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import NAMES, Keyring
+from gateway.keys import keyring as keys
+from gateway.keys.key_encryption import AtRest, is_protected, replace_secret, write_secret
+from gateway.keys.keyring import NAMES, Keyring
+from gateway.processes.supervisor import PID, RELOADED
 from gateway.settings import Settings, save
-from gateway.supervisor import PID, RELOADED
 from gateway.transfer import entries
-from security import authority
+from security.grants.windows import civil
 from security.keys import load_certificate
-from security.windows import civil
+from security.pki import authority
 
 _RELOAD_SECONDS: Final = 180.0
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
 
 def show(settings: Settings, as_json: bool) -> None:
-    found = [_told(settings, each, number == 0) for name in NAMES for number, each in enumerate(Keyring(settings).generations(name))]
+    found = [
+        _told(settings, each, number == 0)
+        for name in NAMES
+        for number, each in enumerate(Keyring(settings).generations(name))
+    ]
     lines = [
         f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until / đến {civil(each['valid_until'])[:10]}  "
         f"{'private key / khóa bí mật: ' + (_HELD[each['protected']] if each['key'] else 'destroyed / đã hủy')}"
@@ -61,17 +65,38 @@ def _told(settings: Settings, each: keys.Generation, current: bool) -> dict[str,
     }
 
 
-def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: bool, as_json: bool, in_token: str | None = None) -> None:
+def rotate(
+    settings: Settings,
+    names: Sequence[str],
+    at_once: bool,
+    reload_too: bool,
+    as_json: bool,
+    in_token: str | None = None,
+) -> None:
     """A new generation of each key named, then all processes anew, then the old private keys are destroyed."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         what = f"there is no key {', '.join(unknown)}" if unknown else "no key is named"
-        fail(Exit.USAGE, "unknown-key", f"{what} / không có khóa này", f"The keys are / Các khóa: {', '.join(NAMES)}", as_json)
+        fail(
+            Exit.USAGE,
+            "unknown-key",
+            f"{what} / không có khóa này",
+            f"The keys are / Các khóa: {', '.join(NAMES)}",
+            as_json,
+        )
     if in_token is not None and list(names) != ["sign"]:
         what = "only the key `sign` can lie in a token / chỉ khóa `sign` đặt được trong thiết bị"
-        fail(Exit.USAGE, "not-in-token", what, "Name `sign` alone with --token. / Chỉ nêu `sign` khi dùng --token.", as_json)
+        fail(
+            Exit.USAGE,
+            "not-in-token",
+            what,
+            "Name `sign` alone with --token. / Chỉ nêu `sign` khi dùng --token.",
+            as_json,
+        )
     if at_once and not reload_too and is_running(settings):
-        what = "a key cannot be withdrawn while processes go on with it / không thể thu hồi khóa khi tiến trình còn dùng"
+        what = (
+            "a key cannot be withdrawn while processes go on with it / không thể thu hồi khóa khi tiến trình còn dùng"
+        )
         fail(Exit.USAGE, "withdraw-later", what, "Leave out --no-reload. / Bỏ --no-reload.", as_json)
     keyring, now = Keyring(settings), time.time()
     with _alone_with_keys(settings):
@@ -96,11 +121,21 @@ def rotate(settings: Settings, names: Sequence[str], at_once: bool, reload_too: 
 def reload(settings: Settings, as_json: bool) -> None:
     if not is_running(settings):
         what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
-        fail(Exit.NO, "not-running", what, "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.", as_json)
+        fail(
+            Exit.NO,
+            "not-running",
+            what,
+            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
+            as_json,
+        )
     began = time.monotonic()
     _reload(settings, as_json)
     seconds = time.monotonic() - began
-    emit({"ok": True, "seconds": round(seconds, 1)}, as_json, f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s")
+    emit(
+        {"ok": True, "seconds": round(seconds, 1)},
+        as_json,
+        f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s",
+    )
 
 
 def is_running(settings: Settings) -> bool:
@@ -125,7 +160,13 @@ def _reload(settings: Settings, as_json: bool) -> None:
         supervisor = int((settings.run / PID).read_text("ascii"))
     except FileNotFoundError:
         what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
-        fail(Exit.NO, "not-running", what, "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.", as_json)
+        fail(
+            Exit.NO,
+            "not-running",
+            what,
+            "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận.",
+            as_json,
+        )
     os.kill(supervisor, signal.SIGHUP)
     until = time.monotonic() + _RELOAD_SECONDS
     while (now := _reloaded(settings))["count"] == before:
@@ -134,7 +175,9 @@ def _reload(settings: Settings, as_json: bool) -> None:
             fail(Exit.OURS, "not-reloaded", what, "Its own output says why. / Xem nhật ký của tiến trình.", as_json)
         time.sleep(0.1)
     if now["trouble"]:
-        what_next = "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
+        what_next = (
+            "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
+        )
         fail(Exit.OURS, "not-reloaded", f"{now['trouble']} / chưa thay được các tiến trình", what_next, as_json)
 
 
@@ -159,7 +202,13 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
             "one secret is needed: --new-secret FILE for the first time, else the setting secret_file / "
             "cần một tệp bí mật: --new-secret cho lần đầu, sau đó là thiết lập secret_file"
         )
-        fail(Exit.USAGE, "which-secret", what, "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.", as_json)
+        fail(
+            Exit.USAGE,
+            "which-secret",
+            what,
+            "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.",
+            as_json,
+        )
     if new_secret is not None:
         place = new_secret.absolute()
         if place.is_relative_to(settings.data):
@@ -180,7 +229,12 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
         done = [str(path.relative_to(settings.data)) for path in key_files(settings) if _protected(path, at_rest)]
         if done:
             _log(settings, {"protected": done}, time.time())
-    text = "\n".join([*done, f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart"])
+    text = "\n".join(
+        [
+            *done,
+            f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart",
+        ]
+    )
     text += "\nWhat the disk held before may still be found on it: replace the keys (`lgsp keys rotate`), or begin with a new disk."
     emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
 

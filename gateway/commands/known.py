@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import KINDS
 from gateway.commands.output import Exit, fail
-from gateway.journal import tables
+from gateway.journal.schema import tables
 
 _COLUMNS: Final = {
     "agency": tables.agency.c.code,
@@ -45,7 +45,9 @@ def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: b
     """Wrong usage: which name nobody knows, and the nearest or some that are known. `all`: the name is a part of each of them."""
     listed = sorted(known)
     folded = {each.lower(): each for each in listed}
-    near = listed if all else [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
+    near = (
+        listed if all else [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
+    )
     shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
     said = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
     if all:

@@ -43,7 +43,14 @@ MISTAKEN: Final = frozenset(
             "client.taken",
             "client.usage",
         ),
-        *("agent.configuration", "import.too-large", "import.unreadable", "key.unacceptable", "reconciliation.invalid", "registry.invalid"),
+        *(
+            "agent.configuration",
+            "import.too-large",
+            "import.unreadable",
+            "key.unacceptable",
+            "reconciliation.invalid",
+            "registry.invalid",
+        ),
     }
 )
 
@@ -79,7 +86,13 @@ def _plain(value: Any) -> Any:
 
 
 def finding_json(found: Finding) -> dict[str, str]:
-    return {"here": found.here, "canonical": found.canonical, "got": found.got, "rule": found.rule, "expected": found.expected}
+    return {
+        "here": found.here,
+        "canonical": found.canonical,
+        "got": found.got,
+        "rule": found.rule,
+        "expected": found.expected,
+    }
 
 
 def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
@@ -87,7 +100,9 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     if as_json:
         print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
     else:
-        print(visible(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", lines=True), file=sys.stderr)
+        print(
+            visible(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", lines=True), file=sys.stderr
+        )
     raise SystemExit(code)
 
 
@@ -101,7 +116,13 @@ def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
     """A full disk is ours; a place that cannot be written to is the wrong one."""
     code = Exit.OURS if trouble.errno in FULL else Exit.USAGE
     what = f"{path} cannot be written: {trouble.strerror or trouble} / không ghi được"
-    fail(code, "not-written", what, "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.", as_json)
+    fail(
+        code,
+        "not-written",
+        what,
+        "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.",
+        as_json,
+    )
 
 
 def told(found: Finding) -> str:
@@ -135,7 +156,11 @@ def failed(code: Exit, failure: Told, as_json: bool, *, then: Words | None = Non
     findings = "".join(f"\n      {told(item)}" for item in failure.findings)
     what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
     fail(
-        code, failure.code, what, f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}", as_json
+        code,
+        failure.code,
+        what,
+        f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}",
+        as_json,
     )
 
 

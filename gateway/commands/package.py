@@ -13,21 +13,21 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Theirs
-from gateway.atrest import write_secret
-from gateway.audit import origins
-from gateway.audit import package as packages
-from gateway.audit.proofs import inclusions
-from gateway.audit.reading import LEAST_REASON
+from gateway.audit.evidence import package as packages
+from gateway.audit.evidence.reading import LEAST_REASON
+from gateway.audit.log import origins
+from gateway.audit.log.proofs import inclusions
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
-from gateway.keyring import Keyring
+from gateway.keys.key_encryption import write_secret
+from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.transfer import entries
 from gateway.vault.vault import Vault
-from security.entry import Json
+from security.transparency.entry import Json
 
 _OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
 
@@ -43,7 +43,9 @@ def make(settings: Settings, transfer: str, out: Path, reason: str, as_json: boo
     asked = packages.Asked(actor(), reason.strip(), time.time())
     past = _log_of(engine, transfer)
     facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
-    with writing(engine) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
+    with writing(
+        engine
+    ) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
         append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:

@@ -11,14 +11,18 @@ from typing import Literal, Protocol
 class Progress(Protocol):
     def add_task(self, description: str, total: float | None = None) -> int: ...
 
-    def update(self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None) -> None: ...
+    def update(
+        self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None
+    ) -> None: ...
 
 
 class _Unseen:
     def add_task(self, description: str, total: float | None = None) -> int:
         return 0
 
-    def update(self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None) -> None:
+    def update(
+        self, task: int, *, completed: float | None = None, total: float | None = None, description: str | None = None
+    ) -> None:
         pass
 
 

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.authority import EmbeddedAuthority
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import open_engine
-from gateway.registry import sealing, store, versions
-from gateway.registry.document import parse
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry import store, versions
+from gateway.registry.changes.document import parse
 from gateway.registry.records import NEWEST, Change
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.seals import sealing
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
 
@@ -51,11 +52,21 @@ def apply(settings: Settings, file: Path, as_json: bool) -> None:
 def accept(settings: Settings, reason: str, as_json: bool) -> None:
     if not reason.strip():
         empty = "the reason is empty / lý do còn trống"
-        fail(Exit.USAGE, "no-reason", empty, "Say why the rows are right: the log keeps it. / Nêu lý do: nhật ký lưu lại.", as_json)
+        fail(
+            Exit.USAGE,
+            "no-reason",
+            empty,
+            "Say why the rows are right: the log keeps it. / Nêu lý do: nhật ký lưu lại.",
+            as_json,
+        )
     found = sealing.accept(open_engine(settings.database_url), Seal.of(settings), reason.strip(), actor(), time.time())
     lines = [f"accepted / đã chấp nhận: {each}" for each in found]
     rows = [{"table": each.table, "key": each.key, "how": each.how} for each in found]
-    emit({"ok": True, "accepted": rows}, as_json, "\n".join(lines) or "the registry is what the log has / sổ đăng ký khớp với nhật ký")
+    emit(
+        {"ok": True, "accepted": rows},
+        as_json,
+        "\n".join(lines) or "the registry is what the log has / sổ đăng ký khớp với nhật ký",
+    )
 
 
 def show(settings: Settings, as_json: bool) -> None:
@@ -84,15 +95,31 @@ def show(settings: Settings, as_json: bool) -> None:
         for each in systems
     ]
     authorities: list[dict[str, Any]] = [
-        {"name": each.name, "uses": list(each.uses), "crl": list(each.crl), "ocsp": each.ocsp, "grace_hours": round(each.grace / 3600)}
+        {
+            "name": each.name,
+            "uses": list(each.uses),
+            "crl": list(each.crl),
+            "ocsp": each.ocsp,
+            "grace_hours": round(each.grace / 3600),
+        }
         for each in snapshot.authorities.values()
     ]
-    lines += [f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities]
-    result = {"ok": True, "revision": snapshot.revision, "agencies": agencies, "systems": systems, "authorities": authorities}
+    lines += [
+        f"{each['name']}: vouches for {', '.join(each['uses'])}; grace {each['grace_hours']} h" for each in authorities
+    ]
+    result = {
+        "ok": True,
+        "revision": snapshot.revision,
+        "agencies": agencies,
+        "systems": systems,
+        "authorities": authorities,
+    }
     nobody = "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md). / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/van-hanh.md)."
     emit(result, as_json, "\n".join(lines) or nobody)
 
 
 def _spoken(system: dict[str, Any]) -> str:
     """What a system speaks of each contract: its format and the minor version that it is pinned to."""
-    return "".join(f"  [{name}: {form} {system['versions'].get(name, NEWEST)}]" for name, form in system["formats"].items())
+    return "".join(
+        f"  [{name}: {form} {system['versions'].get(name, NEWEST)}]" for name, form in system["formats"].items()
+    )

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.base.errors import Words
-from gateway.audit.vouched import anchors_of, witnesses_of
-from gateway.child import private_files
+from gateway.audit.witnessing.config import anchors_of, witnesses_of
 from gateway.commands.output import Exit, bad_setting, fail, failed
-from gateway.journal import schema
 from gateway.journal.database import migrate, open_engine, snapshot
-from gateway.registry.held import held_until
-from gateway.registry.sealing import Seal, adopt
+from gateway.journal.schema import comparison
+from gateway.processes.child import private_files
+from gateway.processes.supervised import NotStarted
+from gateway.processes.supervisor import PID, Supervisor
+from gateway.registry.restore_lock import held_until
+from gateway.registry.seals.sealing import Seal, adopt
 from gateway.sandbox import agents, live
 from gateway.sandbox.instance import FolderTaken, make_instance, readdress
 from gateway.settings import BadSetting, Settings
-from gateway.supervised import NotStarted
-from gateway.supervisor import PID, Supervisor
 
 _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
@@ -37,7 +37,9 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
     if settings.is_made:
         return
     if say_progress:
-        _say(f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …")
+        _say(
+            f"Tạo phiên bản {settings.kind} tại {settings.data} … / Making a {settings.kind} instance in {settings.data} …"
+        )
     sandbox = settings.kind == "sandbox"
     make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
 
@@ -78,13 +80,15 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
             _welcome(settings, time.monotonic() - began)
 
     supervisor = Supervisor(
-        settings, on_ready=ready, extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else ()
+        settings,
+        on_ready=ready,
+        extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else (),
     )
     try:
         with _alone(settings):
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
-            schema.check(engine)
+            comparison.check(engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             with snapshot(engine) as connection:
@@ -116,8 +120,13 @@ def _alone(settings: Settings) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotStarted(
-                Words(f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"),
-                Words("Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.", "Stop it first, or name another folder with --data."),
+                Words(
+                    f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"
+                ),
+                Words(
+                    "Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.",
+                    "Stop it first, or name another folder with --data.",
+                ),
             ) from None
         (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
         yield
@@ -156,7 +165,7 @@ def _to_try(settings: Settings) -> str:
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 
   Lời gọi đầu tiên / first call:
-    {python} -m examples.clients.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+    {python} -m gateway.sample_client.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
 
 {_plainly(settings)}"""
 

@@ -10,42 +10,53 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from gateway.audit import proofs
-from gateway.audit.gate import STAMPS
-from gateway.audit.outside import write_stamp
-from gateway.audit.vouched import Standing, anchors_of, standing
+from gateway.audit.log import proofs
+from gateway.audit.witnessing.admission import STAMPS
+from gateway.audit.witnessing.config import WitnessStatus, anchors_of, standing
+from gateway.audit.witnessing.verify import write_stamp
 from gateway.commands import given
 from gateway.commands.output import Exit, bad_setting, emit, fail
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.keyring import Keyring
-from gateway.revocation import fetch
+from gateway.journal.schema import tables
+from gateway.keeper.revocation import fetch
+from gateway.keeper.witnessing.coverage import keep
+from gateway.keeper.witnessing.post import Unreached, trusting
+from gateway.keeper.witnessing.stamps import Authority, Stamped, clock_trouble, store
+from gateway.keys.keyring import Keyring
 from gateway.settings import BadSetting, Settings
 from gateway.transfer import entries
-from gateway.vouching.post import Unreached, trusting
-from gateway.vouching.spell import keep
-from gateway.vouching.stamps import Authority, Stamped, clock_trouble, store
-from security.entry import Json
-from security.timestamp import Unstamped
-from security.windows import civil
+from security.grants.windows import civil
+from security.pki.timestamp import Unstamped
+from security.transparency.entry import Json
 
 
 def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, as_json: bool) -> None:
     engine, table = open_engine(settings.database_url), tables.stamp
     if id is not None and export is None:
-        fail(Exit.USAGE, "usage", "--id names the stamp to export / --id dùng để xuất", "Add --export FOLDER. / Thêm --export.", as_json)
+        fail(
+            Exit.USAGE,
+            "usage",
+            "--id names the stamp to export / --id dùng để xuất",
+            "Add --export FOLDER. / Thêm --export.",
+            as_json,
+        )
     if export is not None:
         query = select(table).order_by(table.c.id.desc()).limit(1)
         with engine.connect() as connection:
             row = connection.execute(query if id is None else query.where(table.c.id == id)).first()
         if row is None:
             what_next = "`lgsp audit stamps` lists those that there are. / Xem danh sách bằng lệnh này."
-            fail(Exit.NO, "no-such-stamp", "there is no such time-stamp / không có dấu thời gian này", what_next, as_json)
+            fail(
+                Exit.NO, "no-such-stamp", "there is no such time-stamp / không có dấu thời gian này", what_next, as_json
+            )
         given.empty_folder(export, as_json)
         export.mkdir(parents=True, exist_ok=True)
         files = write_stamp(export, row)
-        lines = [*(str(each) for each in files.values()), "openssl ts -verify -in checkpoint.tsr -data checkpoint -CAfile ANCHORS.pem"]
+        lines = [
+            *(str(each) for each in files.values()),
+            "openssl ts -verify -in checkpoint.tsr -data checkpoint -CAfile ANCHORS.pem",
+        ]
         emit(
             {"ok": True, "id": row.id, "size": row.size, "files": {name: str(path) for name, path in files.items()}},
             as_json,
@@ -55,11 +66,21 @@ def stamps(settings: Settings, limit: int, export: Path | None, id: int | None, 
         total = connection.scalar(select(func.count()).select_from(table)) or 0
         rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
     listed: list[dict[str, Any]] = [
-        {"id": row.id, "size": row.size, "digest": bytes(row.digest).hex(), "time": _iso(row.time), "authority": row.authority}
+        {
+            "id": row.id,
+            "size": row.size,
+            "digest": bytes(row.digest).hex(),
+            "time": _iso(row.time),
+            "authority": row.authority,
+        }
         for row in rows
     ]
     lines = [f"{each['id']:>6}  {civil(each['time'])}  {each['size']:>10}  {each['authority']}" for each in listed]
-    emit({"ok": True, "total": total, "stamps": listed}, as_json, "\n".join(lines) or "no time-stamps yet / chưa có dấu thời gian")
+    emit(
+        {"ok": True, "total": total, "stamps": listed},
+        as_json,
+        "\n".join(lines) or "no time-stamps yet / chưa có dấu thời gian",
+    )
 
 
 def stamp(settings: Settings, now: bool, as_json: bool) -> None:
@@ -69,13 +90,17 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
         bad_setting(trouble, as_json)
     if not anchors:
         what = "stamp_policy is `off`: no authority is asked / stamp_policy đang là `off`"
-        fail(Exit.USAGE, "off", what, "Set stamp_url, stamp_anchors and stamp_policy. / Đặt các thiết lập này.", as_json)
+        fail(
+            Exit.USAGE, "off", what, "Set stamp_url, stamp_anchors and stamp_policy. / Đặt các thiết lập này.", as_json
+        )
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         newest, held = proofs.newest(connection), standing(connection, STAMPS)
     if newest is None:
         what = "there is no signed checkpoint yet / chưa có điểm kiểm tra nào"
-        fail(Exit.OURS, "no-checkpoint", what, "Is the keeper running? / Tiến trình giữ nhật ký có chạy không?", as_json)
+        fail(
+            Exit.OURS, "no-checkpoint", what, "Is the keeper running? / Tiến trình giữ nhật ký có chạy không?", as_json
+        )
     if not now and time.time() < held.at + settings.stamp_seconds:
         text = f"stamped at {civil(held.at)}, and not due / chưa đến hạn"
         emit({"ok": True, "stamped": False, "size": held.size, "time": _iso(held.at)}, as_json, text)
@@ -83,17 +108,34 @@ def stamp(settings: Settings, now: bool, as_json: bool) -> None:
         made = asyncio.run(_ask(settings, anchors, *newest))
     except (Unreached, Unstamped) as trouble:
         what = f"there is no stamp: {trouble} / không lấy được dấu thời gian"
-        fail(Exit.NO, "unstamped", what, "See stamp_url and stamp_anchors. / Kiểm tra stamp_url và stamp_anchors.", as_json)
+        fail(
+            Exit.NO,
+            "unstamped",
+            what,
+            "See stamp_url and stamp_anchors. / Kiểm tra stamp_url và stamp_anchors.",
+            as_json,
+        )
     _keep(engine, made)
     flagged = clock_trouble(made)
-    lines = [f"{made.size} entries, {civil(made.proved.time)}, {made.proved.authority}", *(f"!! {words}" for words in flagged.values())]
-    result = {"ok": not flagged, "stamped": True, "size": made.size, "time": _iso(made.proved.time), "authority": made.proved.authority}
+    lines = [
+        f"{made.size} entries, {civil(made.proved.time)}, {made.proved.authority}",
+        *(f"!! {words}" for words in flagged.values()),
+    ]
+    result = {
+        "ok": not flagged,
+        "stamped": True,
+        "size": made.size,
+        "time": _iso(made.proved.time),
+        "authority": made.proved.authority,
+    }
     emit({**result, "trouble": flagged}, as_json, "\n".join(lines))
 
 
 async def _ask(settings: Settings, anchors: Any, size: int, note: str) -> Stamped:
     async with fetch.open_session() as session:
-        authority = Authority(session, settings.stamp_url, anchors, time.time, trusting(Keyring(settings).trust_anchors))
+        authority = Authority(
+            session, settings.stamp_url, anchors, time.time, trusting(Keyring(settings).trust_anchors)
+        )
         return await authority.stamp(size, note)
 
 
@@ -105,7 +147,7 @@ def _keep(engine: Engine, made: Stamped) -> None:
         facts: dict[str, Json] = {"size": made.size, "digest": made.digest.hex()}
         append(connection, [entries.note("stamp", facts, time.time(), actor="command line")])
         if made.counts and made.size >= held.size:
-            keep(connection, STAMPS, Standing(made.size, made.received, None, held.told, clock_trouble(made)))
+            keep(connection, STAMPS, WitnessStatus(made.size, made.received, None, held.told, clock_trouble(made)))
 
 
 def _iso(at: float) -> str:

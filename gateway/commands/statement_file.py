@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 from contracts.base.errors import Theirs
 from contracts.base.visible import visible
 from contracts.wire.jsontext import read_json
-from gateway.client.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
+from gateway.client.audit.reconciliation import BadStatement, Statement, decoded, from_csv, from_json
 from gateway.commands import given
 from gateway.commands.output import Exit, fail, told
 
@@ -29,18 +29,30 @@ def read(file: Path, day: str | None, agency: str | None, as_json: bool) -> Stat
     try:
         named = None if day is None else date.fromisoformat(day)
     except ValueError:
-        fail(Exit.USAGE, "no-day", f"{day} is no day / không phải ngày", "Write it as 2026-11-24. / Viết theo dạng 2026-11-24.", as_json)
+        fail(
+            Exit.USAGE,
+            "no-day",
+            f"{day} is no day / không phải ngày",
+            "Write it as 2026-11-24. / Viết theo dạng 2026-11-24.",
+            as_json,
+        )
     try:
         text = decoded(given.content(file, _COLUMNS, as_json))
         said = from_json(read_json(text.encode())) if text.lstrip().startswith("{") else from_csv(text, named, agency)
     except BadStatement as bad:
         lines = "".join(f"\n      {told(each)}" for each in bad.findings[:20])
-        _unclear(file, f"{len(bad.findings)} places cannot be read / có {len(bad.findings)} chỗ không đọc được{lines}", as_json)
+        _unclear(
+            file,
+            f"{len(bad.findings)} places cannot be read / có {len(bad.findings)} chỗ không đọc được{lines}",
+            as_json,
+        )
     except Theirs as bad:
         _unclear(file, f"it is no sound JSON / không phải JSON đúng: {bad.what('en')}", as_json)
     if named not in (None, said.day) or said.agency not in (None, agency) and agency is not None:
         _unclear(
-            file, f"it is of another agency or day / là số liệu của cơ quan hoặc ngày khác: {said.agency or agency}, {said.day}", as_json
+            file,
+            f"it is of another agency or day / là số liệu của cơ quan hoặc ngày khác: {said.agency or agency}, {said.day}",
+            as_json,
         )
     return replace(said, agency=said.agency or agency)
 
@@ -61,7 +73,8 @@ def text_of(found: Mapping[str, Any]) -> str:
         )
         if each["verdict"] != "equal":
             lines += [
-                f"    not here / trục không có: {one.get('message') or one.get('transfer')}: {one['reason']}" for one in each["not_here"]
+                f"    not here / trục không có: {one.get('message') or one.get('transfer')}: {one['reason']}"
+                for one in each["not_here"]
             ]
             lines += [
                 f"    not in the list / không có trong bảng: {one['message'] or '–'}, transfer {one['transfer']}"

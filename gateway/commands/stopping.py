@@ -36,12 +36,16 @@ _STANDS: Final[dict[str, Words]] = {
         "Chỉ mục mới làm được một phần; tìm kiếm vẫn đúng nhưng chậm. Tiến trình giữ nhật ký tự làm tiếp, hoặc chạy lại.",
         "The index goes as far as it came; searches stay right, and are slow. The keeper goes on with it, or run it again.",
     ),
-    "audit stamp": Words("Có thể đã có dấu thời gian; xem `lgsp audit stamps`.", "It may have been stamped; see `lgsp audit stamps`."),
+    "audit stamp": Words(
+        "Có thể đã có dấu thời gian; xem `lgsp audit stamps`.", "It may have been stamped; see `lgsp audit stamps`."
+    ),
     "backup": Words(
         "Thư mục đã có thì bản sao lưu đầy đủ (`lgsp backup check`); nếu chưa có thì không để lại gì. Chạy lại.",
         "A folder that is there is a whole backup (`lgsp backup check`); else nothing is left. Run it again.",
     ),
-    "backup check": Words("Chưa kết luận gì về bản sao lưu. Chạy lại.", "Nothing was concluded of the backup. Run it again."),
+    "backup check": Words(
+        "Chưa kết luận gì về bản sao lưu. Chạy lại.", "Nothing was concluded of the backup. Run it again."
+    ),
     "restore confirm": Words(
         "Đã xác nhận nếu `lgsp restore confirm` nói vậy; nếu chưa, các cửa vẫn đóng. Chạy lại.",
         "It is confirmed if `lgsp restore confirm` says so; else the doors stay closed. Run it again.",
@@ -51,7 +55,10 @@ _STANDS: Final[dict[str, Words]] = {
         "A new folder that is there is restored whole (`lgsp restore confirm`); else run it again, with the same words.",
     ),
     "bench": Words("Không có số đo nào. Chạy lại.", "Nothing was measured. Run it again."),
-    "demo": Words("Phiên bản thử đã dừng. Chạy lại từ đầu bằng `lgsp demo`.", "The demo's instance has ended. `lgsp demo` begins anew."),
+    "demo": Words(
+        "Phiên bản thử đã dừng. Chạy lại từ đầu bằng `lgsp demo`.",
+        "The demo's instance has ended. `lgsp demo` begins anew.",
+    ),
     "up": Words(
         "Phiên bản đã có thì còn nguyên; phiên bản đang tạo dở thì không để lại gì. Chạy lại `lgsp up`.",
         "An instance that was there stands as it was; of one that was being made nothing is left. Run `lgsp up` again.",
@@ -65,11 +72,13 @@ _STANDS: Final[dict[str, Words]] = {
         "The hold is in place if `lgsp vault hold list` names it; the keeper completes it.",
     ),
     "keys protect": Words(
-        "Tệp nào đã bảo vệ vẫn được bảo vệ. Chạy lại để làm tiếp.", "What was protected stays so. Run it again to go on."
+        "Tệp nào đã bảo vệ vẫn được bảo vệ. Chạy lại để làm tiếp.",
+        "What was protected stays so. Run it again to go on.",
     ),
     "keys rotate": Words("Xem `lgsp keys show` trước khi chạy lại.", "See `lgsp keys show` before you run it again."),
     "client": Words(
-        "Nếu thông điệp đã gửi đi, hãy gửi lại cùng mã bằng --id.", "If the message was sent, repeat it under the same id with --id."
+        "Nếu thông điệp đã gửi đi, hãy gửi lại cùng mã bằng --id.",
+        "If the message was sent, repeat it under the same id with --id.",
     ),
 }
 

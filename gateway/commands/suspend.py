@@ -11,18 +11,26 @@ from gateway.commands import given
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.registry import listed
 from gateway.journal.database import open_engine
-from gateway.registry import notices
-from gateway.registry.sealing import Seal, changing
+from gateway.registry.changes import notices
+from gateway.registry.seals.sealing import Seal, changing
 from gateway.settings import Settings
-from security.windows import civil
+from security.grants.windows import civil
 
 
-def suspend(settings: Settings, what: notices.What, name: str, reason: Words, until: str | None, shorten: bool, as_json: bool) -> None:
+def suspend(
+    settings: Settings, what: notices.What, name: str, reason: Words, until: str | None, shorten: bool, as_json: bool
+) -> None:
     now, ends = time.time(), None if until is None else given.moment(until, as_json)
     for language, text in (("vi", reason.vi), ("en", reason.en)):
         if not text.strip():
             empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
-            fail(Exit.USAGE, "no-reason", empty, "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.", as_json)
+            fail(
+                Exit.USAGE,
+                "no-reason",
+                empty,
+                "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.",
+                as_json,
+            )
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         earlier = notices.notices(connection).get((what, name))
@@ -33,7 +41,9 @@ def suspend(settings: Settings, what: notices.What, name: str, reason: Words, un
         act.note("suspended", facts, now)
     if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
         earlier = None
-    expected = Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
+    expected = (
+        Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
+    )
     text = (
         f"{what} {name}: suspended{expected.en}; running doors know within a second"
         f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"

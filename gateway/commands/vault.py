@@ -9,27 +9,25 @@ from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.atrest import AtRest
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as shown
-from gateway.journal import tables
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
-from gateway.retention import chore, clock, holds
-from gateway.retention import status as statuses
-from gateway.retention.holds import Hold
-from gateway.retention.status import KeyLine
+from gateway.journal.schema import tables
+from gateway.keeper.retention import chore, clock, holds
+from gateway.keeper.retention import status as statuses
+from gateway.keeper.retention.holds import Hold
+from gateway.keeper.retention.status import KeyLine
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
-from security.windows import civil, moment
+from security.grants.windows import civil, moment
 
 _ROUNDS: Final = 3
-_LOOK: Final = (
-    "Is it right? Then `lgsp vault expire --clock-is-right`; else set it (NTP). / Đồng hồ đúng thì chạy lệnh này; sai thì chỉnh lại (NTP)."
-)
+_LOOK: Final = "Is it right? Then `lgsp vault expire --clock-is-right`; else set it (NTP). / Đồng hồ đúng thì chạy lệnh này; sai thì chỉnh lại (NTP)."
 
 
 def status(settings: Settings, as_json: bool) -> None:
@@ -40,21 +38,35 @@ def status(settings: Settings, as_json: bool) -> None:
     listed = [_hold(hold, count) for hold, count in found.holds]
     classes: dict[str, list[KeyLine]] = {}
     for line in found.keys:
-        classes.setdefault(line.name.retention + (f" held by {line.name.hold}" if line.name.hold else ""), []).append(line)
+        classes.setdefault(line.name.retention + (f" held by {line.name.hold}" if line.name.hold else ""), []).append(
+            line
+        )
     lines = [
         f"{name:<28} {len(some)} keys, {some[0].name.day} to {some[-1].name.day}, {sum(each.bodies for each in some)} bodies, "
         f"{sum(each.bytes for each in some)} bytes, next due {_first_due(some)}"
         for name, some in classes.items()
     ]
-    lines += [f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}" for each in listed]
+    lines += [
+        f"hold {each['name']:<23} {each['state']:<9} {each['bodies']} bodies, since {_day(each['since'])}"
+        for each in listed
+    ]
     missing = [line.name.id for line in found.keys if not line.stands and line.ended is None]
     lines += [f"KEY MISSING / THIẾU KHÓA: {', '.join(missing)}"] if missing else []
     if waiting:
-        lines.append(f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {civil(now)}, the log {civil(log)}; {waiting} keys wait. {_LOOK}")
+        lines.append(
+            f"CLOCK IN DOUBT / ĐỒNG HỒ KHÔNG CHẮC ĐÚNG: it says {civil(now)}, the log {civil(log)}; {waiting} keys wait. {_LOOK}"
+        )
     lines.append(f"{found.destroyed} keys are destroyed so far / đến nay đã hủy {found.destroyed} khóa")
     told = {"now": rfc3339(now), "log": log, "doubted": bool(waiting), "waiting": waiting}
     emit(
-        {"ok": not missing, "clock": told, "keys": keys, "holds": listed, "destroyed": found.destroyed, "missing": missing},
+        {
+            "ok": not missing,
+            "clock": told,
+            "keys": keys,
+            "holds": listed,
+            "destroyed": found.destroyed,
+            "missing": missing,
+        },
         as_json,
         "\n".join(lines),
     )
@@ -67,7 +79,11 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
     lines = [f"{each['key']:<34} due {civil(moment(str(each['due'])))}, {each['bodies']} bodies" for each in told]
     if dry_run:
-        emit({"ok": True, "due": told, "destroyed": []}, as_json, "\n".join(lines) or "nothing is due / chưa có gì đến hạn")
+        emit(
+            {"ok": True, "due": told, "destroyed": []},
+            as_json,
+            "\n".join(lines) or "nothing is due / chưa có gì đến hạn",
+        )
     with writing(engine) as connection:
         if clock_is_right:
             append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
@@ -99,7 +115,9 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
             leases.give_back(connection, lease)
     left = {each.name.id for each in chore.due(engine, vault, now)}
     gone = [each for each in told if each["key"] not in left]
-    text = "\n".join([*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"])
+    text = "\n".join(
+        [*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"]
+    )
     emit({"ok": True, "due": told, "destroyed": [each["key"] for each in gone]}, as_json, text)
 
 
@@ -161,7 +179,11 @@ def hold_add(
             f"{others} bodies are under keys of holds that cover them already, and pass under its own before those are destroyed"
             f" / {others} nội dung đã nằm dưới khóa của lệnh khác; trước khi khóa đó bị hủy sẽ được chuyển sang khóa của lệnh này"
         )
-    emit({"ok": True, "hold": name, "transfers": count, "bodies": bodies, "under_other_holds": others}, as_json, "\n".join(lines))
+    emit(
+        {"ok": True, "hold": name, "transfers": count, "bodies": bodies, "under_other_holds": others},
+        as_json,
+        "\n".join(lines),
+    )
 
 
 def hold_release(settings: Settings, name: str, reason: str, as_json: bool) -> None:
@@ -178,7 +200,10 @@ def hold_list(settings: Settings, as_json: bool) -> None:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         found = [
-            {**_hold(hold, holds.held_bodies(connection, hold.name)), "under_other_holds": holds.held_by_others(connection, hold)}
+            {
+                **_hold(hold, holds.held_bodies(connection, hold.name)),
+                "under_other_holds": holds.held_by_others(connection, hold),
+            }
             for hold in holds.every(connection)
         ]
     lines = [

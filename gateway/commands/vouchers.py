@@ -8,13 +8,13 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy import Connection
 
-from gateway.audit.outside import Outside, verify_outside
-from gateway.audit.vouched import read_anchors
+from gateway.audit.witnessing.config import read_anchors
+from gateway.audit.witnessing.verify import Outside, verify_outside
 from gateway.commands.output import Exit, fail
 from gateway.commands.progress import Progress
 from gateway.settings import BadSetting
-from security.checkpoint import NoteKey
-from security.cosignature import CosignerKey
+from security.transparency.checkpoint import NoteKey
+from security.transparency.cosignature import CosignerKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,13 @@ def vouchers_of(witnesses: list[str] | None, needed: int, anchors: Path | None, 
     try:
         trusted = read_anchors(anchors, "--stamp-anchors") if anchors is not None else ()
     except BadSetting as trouble:
-        fail(Exit.USAGE, "bad-certificates", f"{trouble} / không đọc được", "Name a file of certificates in PEM. / Chọn tệp PEM.", as_json)
+        fail(
+            Exit.USAGE,
+            "bad-certificates",
+            f"{trouble} / không đọc được",
+            "Name a file of certificates in PEM. / Chọn tệp PEM.",
+            as_json,
+        )
     return Vouchers(keys, needed, trusted)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.integers import whole_number
-from gateway import child
 from gateway.commands.output import Exit, emit, fail
+from gateway.processes import child
 from gateway.witness.judge import Judge
 from gateway.witness.state import BadFolder, Folder
-from security.checkpoint import NoteError
-from security.windows import civil
+from security.grants.windows import civil
+from security.transparency.checkpoint import NoteError
 
 
 def key(data: Path, name: str | None, as_json: bool) -> None:
@@ -29,7 +29,9 @@ def key(data: Path, name: str | None, as_json: bool) -> None:
             emit({"ok": True, "vkey": made.text(), "name": made.name, "made": True}, as_json, made.text())
         found, _ = folder.key()
         if name is not None and name != found.name:
-            raise BadFolder(f"{folder.key_file} is the key of {found.name}: a witness keeps its key and its name for life")
+            raise BadFolder(
+                f"{folder.key_file} is the key of {found.name}: a witness keeps its key and its name for life"
+            )
         emit({"ok": True, "vkey": found.text(), "name": found.name, "made": False}, as_json, found.text())
 
 
@@ -39,7 +41,11 @@ def add_log(data: Path, vkey: str, as_json: bool) -> None:
         folder.key()
         path = Path(vkey)
         held = folder.add_log(path.read_text("utf-8").strip() if "+" not in vkey or path.is_file() else vkey)
-        emit({"ok": True, "origin": held.origin, "keys": held.vkeys}, as_json, f"{held.origin}: {len(held.vkeys)} key(s) / khóa")
+        emit(
+            {"ok": True, "origin": held.origin, "keys": held.vkeys},
+            as_json,
+            f"{held.origin}: {len(held.vkeys)} key(s) / khóa",
+        )
 
 
 def status(data: Path, as_json: bool) -> None:
@@ -50,11 +56,17 @@ def status(data: Path, as_json: bool) -> None:
         for held in folder.all():
             point = held.checkpoint
             at = datetime.fromtimestamp(held.time, UTC).isoformat() if point is not None else None
-            logs.append({"origin": held.origin, "keys": held.vkeys, "size": point.size if point is not None else 0, "at": at})
+            logs.append(
+                {"origin": held.origin, "keys": held.vkeys, "size": point.size if point is not None else 0, "at": at}
+            )
         objections = [str(each) for each in folder.objections()]
         lines = [found.text(), *(f"  {each['origin']}: {each['size']} ({civil(each['at'] or '—')})" for each in logs)]
         lines += [f"  !! {each}" for each in objections]
-        emit({"ok": not objections, "vkey": found.text(), "logs": logs, "objections": objections}, as_json, "\n".join(lines))
+        emit(
+            {"ok": not objections, "vkey": found.text(), "logs": logs, "objections": objections},
+            as_json,
+            "\n".join(lines),
+        )
 
 
 def run(data: Path, listen: str, certificate: Path | None, private: Path | None, as_json: bool) -> None:
@@ -85,7 +97,11 @@ def run(data: Path, listen: str, certificate: Path | None, private: Path | None,
 
         def ready(taken: int) -> None:
             address = f"http{'s' if tls is not None else ''}://{host}:{taken}"
-            text = json.dumps({"ok": True, "address": address, "vkey": judge.key.text()}) if as_json else f"{address} {judge.key.text()}"
+            text = (
+                json.dumps({"ok": True, "address": address, "vkey": judge.key.text()})
+                if as_json
+                else f"{address} {judge.key.text()}"
+            )
             print(text, flush=True)
 
         try:
@@ -106,9 +122,7 @@ def _told(as_json: bool) -> Iterator[None]:
     try:
         yield
     except BadFolder as trouble:
-        what_next = (
-            "Make a key with `lgsp witness key --name NAME`, or name another folder. / Tạo khóa bằng lệnh này, hoặc chọn thư mục khác."
-        )
+        what_next = "Make a key with `lgsp witness key --name NAME`, or name another folder. / Tạo khóa bằng lệnh này, hoặc chọn thư mục khác."
         fail(Exit.USAGE, "bad-folder", f"{trouble} / thư mục của bên chứng kiến không dùng được", what_next, as_json)
     except NoteError as trouble:
         what_next = "A key is one line like NAME+HASH+BASE64. / Khóa là một dòng dạng TÊN+MÃ+BASE64."

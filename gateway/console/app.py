@@ -19,15 +19,19 @@ from starlette.routing import Route
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.console.words import WORDS
-from gateway.doors import api_audit, api_status, documents
-from gateway.doors.api_services import DeskServices
-from gateway.doors.apis import DOCUMENTS, PEOPLE, build, merge
-from gateway.doors.body import Receive, Scope, Send
+from gateway.doors import documents
+from gateway.doors.api import audit
+from gateway.doors.api import status as api_status
+from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
+from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Health, Vitals
+from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
-from security.windows import civil
+from security.grants.windows import civil
 
-POLICY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -42,7 +46,7 @@ def build_desk(services: DeskServices) -> Any:
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
     apis = Shell(
-        app=build(document, {**api_audit.HANDLERS, **api_status.handlers(vitals)}, services),
+        app=build(document, {**audit.HANDLERS, **api_status.handlers(vitals)}, services),
         registry=services.registry,
         base=settings.base,
         body_seconds=settings.body_seconds,
@@ -56,7 +60,9 @@ def build_desk(services: DeskServices) -> Any:
             return
         try:
             await served(scope, receive, send)
-        except Failure as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
+        except (
+            Failure
+        ) as failure:  # the registry or the schema was altered: whoever opens a page is told so, and what to do
             await _told(Request(scope), failure)(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,9 +82,15 @@ def _told(request: Request, failure: Failure) -> Response:
     language = problems.language_of(request.headers.get("accept-language"))
     page = _templates().get_template("trouble.html")
     text = page.render(
-        language=language, code=failure.code, title=failure.title(language), what=failure.what(language), next=failure.next(language)
+        language=language,
+        code=failure.code,
+        title=failure.title(language),
+        what=failure.what(language),
+        next=failure.next(language),
     )
-    return HTMLResponse(text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"})
+    return HTMLResponse(
+        text, failure.status, headers={**_HEADERS, "content-language": language, "vary": "accept-language"}
+    )
 
 
 def _templates() -> Environment:
@@ -121,5 +133,6 @@ def _pages(services: DeskServices, vitals: Vitals) -> Starlette:
         return _told(request, failure)
 
     return Starlette(
-        exception_handlers={Failure: trouble}, routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)]
+        exception_handlers={Failure: trouble},
+        routes=[Route("/", home), Route("/console", status), Route("/console/style.css", sheet)],
     )

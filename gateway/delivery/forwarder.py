@@ -21,18 +21,18 @@ from adapters.model import Adapter, Incoming, Message, Outgoing
 from adapters.rest import RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.errors import Failure
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Breakers, Position
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import OpenTransfer
-from security.encryptkeys import DecryptKey
+from security.encryption_keys import DecryptKey
 from security.jose import Opener
 from security.keys import SigningKey
-from security.wsdecrypt import BodyKeys
+from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"
@@ -128,7 +128,9 @@ class Forwarder:
             else:
                 breaker.failed(self._clock(), unreachable=failure.code == UNREACHABLE)
             raise
-        except BaseException:  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
+        except (
+            BaseException
+        ):  # cancelled, a message that cannot be expressed, a fault of ours: nothing of it is the provider's
             breaker.abandoned()
             raise
         breaker.succeeded()
@@ -152,11 +154,19 @@ class Forwarder:
         at = self.policy.next_try(1, now, now, self._rng, retry_after=after)
         assert transfer.provider is not None
         next_at = max(now + SOONEST, at or now)
-        return QueueRow(transfer.id, transfer.provider, f"{transfer.id}/canonical", next_at, tries=1, last_failure=failure.code)
+        return QueueRow(
+            transfer.id, transfer.provider, f"{transfer.id}/canonical", next_at, tries=1, last_failure=failure.code
+        )
 
 
-def forwarder_over(session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]) -> Forwarder:
+def forwarder_over(
+    session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
+) -> Forwarder:
     """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
     return Forwarder(
-        {"rest": RestAdapter(session, key, Opener(decrypt), clock), "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock)}, clock
+        {
+            "rest": RestAdapter(session, key, Opener(decrypt), clock),
+            "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock),
+        },
+        clock,
     )

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, Row, Select, case, func, select, update
 
-from gateway.journal import tables
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -98,12 +98,19 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
     due = [queue.c.state == WAITING, queue.c.next_at <= taking.now]
     if taking.resting:
         due.append(queue.c.provider.not_in(list(taking.resting)))
-    rank = func.row_number().over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer)).label("rank")
+    rank = (
+        func.row_number()
+        .over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer))
+        .label("rank")
+    )
     ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
     most = case((ranked.c.provider.in_(list(taking.tried)), 1), else_=taking.each) if taking.tried else taking.each
     with engine.connect() as connection:  # most of the time nothing is due: then no writer is kept waiting
         first = connection.execute(
-            select(ranked.c.transfer).where(ranked.c.rank <= most).order_by(ranked.c.next_at, ranked.c.transfer).limit(taking.limit)
+            select(ranked.c.transfer)
+            .where(ranked.c.rank <= most)
+            .order_by(ranked.c.next_at, ranked.c.transfer)
+            .limit(taking.limit)
         )
         wanted = [row.transfer for row in first]
     if not wanted:
@@ -138,13 +145,22 @@ def providers_away(engine: Engine) -> list[str]:
     """The providers that messages wait for since they could not be reached, or were left alone."""
     queue = tables.queue
     with engine.connect() as connection:
-        return list(connection.scalars(select(queue.c.provider).where(queue.c.state == WAITING, queue.c.last_failure.in_(AWAY)).distinct()))
+        return list(
+            connection.scalars(
+                select(queue.c.provider).where(queue.c.state == WAITING, queue.c.last_failure.in_(AWAY)).distinct()
+            )
+        )
 
 
 def bring_forward(engine: Engine, lock: FileLock | None, lease: Lease, provider: str, now: float) -> int:
     """The messages that wait for this provider since it could not be reached are due now; how many they are."""
     queue = tables.queue
-    waiting = (queue.c.provider == provider, queue.c.state == WAITING, queue.c.last_failure.in_(AWAY), queue.c.next_at > now)
+    waiting = (
+        queue.c.provider == provider,
+        queue.c.state == WAITING,
+        queue.c.last_failure.in_(AWAY),
+        queue.c.next_at > now,
+    )
     with engine.connect() as connection:
         if connection.scalar(select(queue.c.transfer).where(*waiting).limit(1)) is None:
             return 0

@@ -30,8 +30,8 @@ import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Incoming, Message
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.compiled import CompiledContract
-from contracts.model import Operation, Pattern
+from contracts.canonical.model import Operation, Pattern
+from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Position
 from gateway.delivery.forwarder import RESTING, SOONEST, Forwarder
 from gateway.delivery.queue import DEAD, DONE, WAITING, Job, Taking, read_contents, take_due
@@ -49,7 +49,7 @@ from gateway.transfer.states import Event
 from gateway.vault.classes import keeping
 from gateway.vault.integrity import TAMPERED, tampered
 from gateway.vault.vault import Vault
-from security.entry import Json
+from security.transparency.entry import Json
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
@@ -98,7 +98,9 @@ class Deliverer:
             busy = {name for name in positions if self.forwarder.is_open(name)}
             busy.update(name for name, number in self._out.items() if number > 0)
             tried = {name for name, position in positions.items() if position is Position.HALF_OPEN}
-            taking = Taking(process=self.process, now=self.clock(), limit=free, resting=busy, tried=tried, each=A_PROVIDER)
+            taking = Taking(
+                process=self.process, now=self.clock(), limit=free, resting=busy, tried=tried, each=A_PROVIDER
+            )
             jobs = await asyncio.to_thread(take_due, self.engine, self.lock, lease, taking)
         for job in jobs:
             self._out[job.provider] += 1
@@ -134,7 +136,9 @@ class Deliverer:
             _logger.exception("transfer %s: unexpected fault", job.transfer)
             # Whatever it was, nobody knows whether the message was out.
             acted = Acted.NO if transfer.intent is None else Acted.MAYBE
-            write = await self._failed(job, transfer, ProviderFailure("delivery.fault", acted=acted, system=job.provider))
+            write = await self._failed(
+                job, transfer, ProviderFailure("delivery.fault", acted=acted, system=job.provider)
+            )
         await self._commit(job, write)
 
     async def _prepared(self, job: Job, transfer: OpenTransfer, body: bytes) -> Delivery:
@@ -148,7 +152,9 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
-        keep = keeping(contract.contract.evidence, contract.contract.retention_months, Pattern.DISPATCH)  # what is queued was dispatched
+        keep = keeping(
+            contract.contract.evidence, contract.contract.retention_months, Pattern.DISPATCH
+        )  # what is queued was dispatched
         return Delivery(
             open=transfer._replace(keep=keep),
             snapshot=snapshot,
@@ -177,7 +183,9 @@ class Deliverer:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
             return write._replace(queue=job.queued(DEAD, now, tries, code))
-        if code == RESTING:  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
+        if (
+            code == RESTING
+        ):  # its breaker opened meanwhile: this one was not tried, and is taken up as soon as the breaker lets it
             return outcome.put_aside(transfer, job.queued(WAITING, now + SOONEST, job.tries, code))
         lost = code.startswith("vault.")  # what cannot be opened will not be opened later
         again = self.forwarder.policy.next_try(tries, job.first_at, now, self.rng, retry_after=failure.retry_after)
@@ -215,7 +223,9 @@ class Deliverer:
     def _ended(self, job: Job, transfer: OpenTransfer, how: Ending, last_failure: str | None) -> Write:
         """The transfer's end, and that of its row in the queue."""
         state = DEAD if how.event is Event.GIVEN_UP else DONE
-        return outcome.end(transfer, how, self.vault).write._replace(queue=job.queued(state, how.at, job.tries + 1, last_failure))
+        return outcome.end(transfer, how, self.vault).write._replace(
+            queue=job.queued(state, how.at, job.tries + 1, last_failure)
+        )
 
     async def _commit(self, job: Job, write: Write) -> None:
         for wait in (*_AGAIN, None):
@@ -224,7 +234,9 @@ class Deliverer:
             except Ours as trouble:
                 if wait is None:
                     _logger.critical(
-                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends", job.transfer, trouble.code
+                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends",
+                        job.transfer,
+                        trouble.code,
                     )
                     return
                 await asyncio.sleep(wait)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from contracts.base.errors import Failure, Ours, Theirs
-from contracts.compiled import CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import CompiledContract
 from contracts.wire import problems
 from gateway.doors import documents
-from gateway.doors.body import Scope
-from gateway.doors.costly import Reading, Readings
+from gateway.doors.http.body import Scope
+from gateway.doors.http.costly import Reading, Readings
 from gateway.doors.http.shell import Application, Call
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
@@ -61,7 +61,9 @@ class ExchangeApp:
         target = _target(call)
         if path.startswith(SOAP_PREFIX):
             if call.method == "GET" and target is not None:
-                found = await self._made(documents.soap_document, target.contract, call.scope["query_string"], self.base + path)
+                found = await self._made(
+                    documents.soap_document, target.contract, call.scope["query_string"], self.base + path
+                )
                 if found is not None:
                     return found
             return await self._transfer(call, target)
@@ -98,7 +100,9 @@ class ExchangeApp:
                 raise self._misaddressed(call)
         addressed = Addressed(call.received(face), call.channel(), target.contract, target.operation)
         door = self._door(face)
-        reading = Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
+        reading = (
+            Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
+        )
         return door.render(await self.exchange.carry(addressed, door, reading))
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
@@ -107,7 +111,12 @@ class ExchangeApp:
     def _check_held(self, call: Call) -> None:
         """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing else is answered yet."""
         path = call.path
-        if path.startswith(_ALWAYS) or path.startswith("/audit/") and not path.startswith(_READINGS) or documents.is_document(path):
+        if (
+            path.startswith(_ALWAYS)
+            or path.startswith("/audit/")
+            and not path.startswith(_READINGS)
+            or documents.is_document(path)
+        ):
             return
         left = call.snapshot.held_until - self.clock()
         if left > 0:

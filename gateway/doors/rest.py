@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.base.errors import Failure, Policy, Theirs
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
 from gateway.doors.encryption import answers_for, demand_key
-from gateway.doors.reader import Job
+from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import (
@@ -34,8 +34,8 @@ from gateway.transfer.stages import (
     Refused,
     Requested,
 )
-from security import httpsig, jose, tokens
-from security.encryptkeys import EncryptKey
+from security import http_signatures, jose, tokens
+from security.encryption_keys import EncryptKey
 from security.keys import SigningKey, VerifyKey
 
 JSON: Final = "application/json"
@@ -91,15 +91,17 @@ class RestDoor:
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def prove(self, received: Received, channel: Channel) -> httpsig.Verified:
+    def prove(self, received: Received, channel: Channel) -> http_signatures.Verified:
         """Token and signature, both of the channel's system."""
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise Policy("channel.mismatch", channel=channel.system.id, other=token.system, other_kind="token")
-        request = httpsig.HttpRequest(received.method, received.target_uri, received.headers, received.body)
-        signature = httpsig.verify_request(request, received.snapshot.key, received.at)
+        request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
+        signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
         if signature.key.system != channel.system.id:
-            raise Policy("channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature")
+            raise Policy(
+                "channel.mismatch", channel=channel.system.id, other=signature.key.system, other_kind="signature"
+            )
         return signature
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
@@ -128,7 +130,7 @@ class RestDoor:
             raise Theirs("body.unexpected", method=received.method, path=received.path)
         if operation.method == "POST" and received.query:  # signed as it is, nothing of it would be read
             raise Theirs("query.unexpected", path=received.path)
-        signature: httpsig.Verified = authenticated.proof
+        signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
         return Requested(opened, message_id, operation, operation.request, content)
@@ -160,7 +162,9 @@ class RestDoor:
         self._check_media(who)
         contract, codec = who.contract, who.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
-            contract = next((each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract)
+            contract = next(
+                (each for each in who.snapshot.compiled.values() if each.contract is codec.contract), contract
+            )
             if codec.contract is not contract.contract:
                 return None
         return Job(who.content, contract.digest, codec.name, who.request, who.received.at)
@@ -188,7 +192,11 @@ class RestDoor:
             return self._failure(ended.failure, received, ended.receipt, who.authenticated)
         receiver = _receiver(who.authenticated)
         if ended.queued:
-            state = {"transfer": ended.receipt.transfer, "state": "queued", "status": f"/transfers/{ended.receipt.transfer}"}
+            state = {
+                "transfer": ended.receipt.transfer,
+                "state": "queued",
+                "status": f"/transfers/{ended.receipt.transfer}",
+            }
             reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
@@ -196,7 +204,11 @@ class RestDoor:
         return self.signed(reply, received, ended.receipt, proof, receiver)
 
     def _failure(self, failure: Failure, received: Received, receipt: Receipt, who: Authenticated | None) -> Reply:
-        reply = Reply(*problems.render(failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")))
+        reply = Reply(
+            *problems.render(
+                failure, transfer=receipt.transfer, accept_language=received.headers.get("accept-language")
+            )
+        )
         if who is not None:
             return self.signed(reply, received, receipt, receiver=_receiver(who))
         reply.headers["lgsp-transfer"] = receipt.transfer
@@ -207,7 +219,7 @@ class RestDoor:
         reply: Reply,
         received: Received,
         receipt: Receipt | None,
-        proof: httpsig.Verified | None = None,
+        proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
         """The reply with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body is
@@ -222,7 +234,11 @@ class RestDoor:
         note = self.checkpoint()
         if note:
             headers["lgsp-checkpoint"] = f":{note}:"
-        headers.update(httpsig.sign_response(reply.status, headers, body, received.headers, self.signing_key, self.clock(), request=proof))
+        headers.update(
+            http_signatures.sign_response(
+                reply.status, headers, body, received.headers, self.signing_key, self.clock(), request=proof
+            )
+        )
         return reply if body is reply.body else Reply(reply.status, headers, body)
 
 
@@ -249,6 +265,11 @@ def _message_id(received: Received, pattern: Pattern, operation: str) -> str | N
             return None
         raise Theirs("request.no-message-id", operation=operation, header="Idempotency-Key")
     plain = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else ""
-    if not 1 <= len(plain) <= _ID_MAX or not plain.isascii() or not plain.isprintable() or any(c in '"\\ ' for c in plain):
+    if (
+        not 1 <= len(plain) <= _ID_MAX
+        or not plain.isascii()
+        or not plain.isprintable()
+        or any(c in '"\\ ' for c in plain)
+    ):
         raise Theirs("request.no-message-id", operation=operation, header='Idempotency-Key: "…"')
     return plain

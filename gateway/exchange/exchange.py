@@ -22,7 +22,7 @@ import gateway.exchange.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Branch, Failure, Ours, Theirs
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.exchange.doors import Door, Reading
@@ -58,7 +58,7 @@ from gateway.vault import binding
 from gateway.vault.classes import Keeping, Parts, keeping
 from gateway.vault.integrity import TAMPERED
 from gateway.vault.vault import Vault
-from security.entry import SALT
+from security.transparency.entry import SALT
 
 BUSY_SECONDS: Final = 1
 log = logging.getLogger("lgsp.exchange")
@@ -114,7 +114,9 @@ class Exchange:
     def authorise(self, requested: Requested) -> Authorised:
         caller, contract, operation = requested.caller, requested.contract.contract, requested.operation
         if operation.name not in requested.codec.rest:
-            raise Theirs("operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name)
+            raise Theirs(
+                "operation.newer", contract=contract.name, version=caller.pin(contract.name), operation=operation.name
+            )
         return Authorised(requested, decide(asked_by(requested)))
 
     # --- intent -------------------------------------------------------------------------------------------------------
@@ -147,7 +149,9 @@ class Exchange:
             return done
         if put_aside:
             return Answered(who, Receipt(row.id, intent=intent.leaf), queued=True)
-        transfer = OpenTransfer(id=row.id, process=self.process, provider=provider.id, keep=keep_of(who), salt=salt, intent=intent.leaf)
+        transfer = OpenTransfer(
+            id=row.id, process=self.process, provider=provider.id, keep=keep_of(who), salt=salt, intent=intent.leaf
+        )
         return await self._forward(Committed(decoded, provider, transfer))
 
     def _provider(self, decoded: Decoded) -> System:
@@ -215,7 +219,9 @@ class Exchange:
             return await self._forward_failed(committed, failure)
         except Exception as fault:  # a mistake of ours; whether the provider acted is not known
             log.exception("transfer %s: unexpected fault while forwarding", transfer.id)
-            return await self._forward_failed(committed, Ours("gateway.fault", transfer=transfer.id, fault=type(fault).__name__))
+            return await self._forward_failed(
+                committed, Ours("gateway.fault", transfer=transfer.id, fault=type(fault).__name__)
+            )
         who = committed.requested
         answer = canonical_answer(who, incoming.answer)
         how = Ending(event=Event.ANSWER_CAME, at=self.clock(), status=200, call=incoming, answer=answer)
@@ -280,7 +286,11 @@ class Exchange:
                 return stood(connection, self.vault, first, self.hash_id(who.message_id))
         except Ours as failure:
             if failure.code == TAMPERED:
-                log.critical("transfer %s: %s was changed in the database; a repeat is not answered", first, failure.facts["what"])
+                log.critical(
+                    "transfer %s: %s was changed in the database; a repeat is not answered",
+                    first,
+                    failure.facts["what"],
+                )
             raise
 
     # --- refusals -----------------------------------------------------------------------------------------------------
@@ -329,7 +339,9 @@ class Exchange:
 
     # --- small parts --------------------------------------------------------------------------------------------------
 
-    def _sealed(self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE) -> tuple[VaultRow, ...]:
+    def _sealed(
+        self, who: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
+    ) -> tuple[VaultRow, ...]:
         return self.vault.seal_kept(keep_of(who), who.received.transfer, parts, now, bound)
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, select
 
 import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
 from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
-from gateway.journal import tables
 from gateway.journal.logged import Logged, entry_of
+from gateway.journal.schema import tables
 from gateway.transfer.states import FINAL, State
 from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.classes import SALT_PART
@@ -71,7 +71,9 @@ def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | No
     for column in ("status", "failure"):
         if outcome.value.get(column) != getattr(row, column):
             raise tampered(row.id, f"transfer.{column}")
-    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (row.answer_ref is not None and state not in ANSWERED):
+    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (
+        row.answer_ref is not None and state not in ANSWERED
+    ):
         raise tampered(row.id, "transfer.answer_ref")
     try:
         receipt = receipt_of(row.id, row.receipt)

@@ -7,9 +7,9 @@ from typing import cast
 
 from sqlalchemy import Connection, insert
 
-from gateway.journal import tables
 from gateway.journal.batch import together
 from gateway.journal.readback import Promised
+from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import LogRow, Write, Written
 

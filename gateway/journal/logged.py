@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from gateway.journal import tables
-from security.merkle import leaf_hash
+from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):
@@ -25,7 +25,9 @@ class Logged(NamedTuple):
 
 def entry_of(connection: Connection, transfer: str, phase: str) -> Logged | None:
     for table in tables.LOGS:
-        row = connection.execute(select(table.c.entry, table.c.leaf).where(table.c.transfer == transfer, table.c.phase == phase)).first()
+        row = connection.execute(
+            select(table.c.entry, table.c.leaf).where(table.c.transfer == transfer, table.c.phase == phase)
+        ).first()
         if row is not None:
             raw = bytes(row[0])
             leaf = leaf_hash(raw)
@@ -37,7 +39,9 @@ def free_phase(connection: Connection, transfer: str, phase: str) -> str:
     """A phase that this transfer does not have yet, since (transfer, phase) is unique: a second doubt is `in-doubt#2`."""
     before = 0
     for table in tables.LOGS:
-        counted = select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+        counted = (
+            select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
+        )
         before += connection.execute(counted).scalar_one()
     return phase if not before else f"{phase}#{before + 1}"
 
@@ -55,6 +59,10 @@ def told_of(entry: Mapping[str, Any]) -> dict[str, object]:
     """What the entry of an intent says of the columns of its transfer, by their names."""
     caller = entry.get("caller")
     who = caller if isinstance(caller, dict) else {}
-    said: dict[str, object] = {"id": entry.get("transfer"), "caller_agency": who.get("agency"), "caller_system": who.get("system")}
+    said: dict[str, object] = {
+        "id": entry.get("transfer"),
+        "caller_agency": who.get("agency"),
+        "caller_system": who.get("system"),
+    }
     said |= {name: entry.get(name) for name in ("contract", "operation", "bundle", "provider")}
     return said | {"grant_id": entry.get("grant")}

@@ -24,8 +24,8 @@ from gateway.transfer.stages import (
     authenticated_of,
     received_of,
 )
-from security import entry as form
 from security.keys import thumbprint
+from security.transparency import entry as form
 
 HashId = Callable[[str], str]
 
@@ -97,7 +97,9 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     """A refusal names as much of the caller as was proven, and the source address where nothing was."""
     requested = reached if isinstance(reached, Requested) else None
     authenticated = authenticated_of(reached)
-    addressed = authenticated.addressed if authenticated is not None else reached if isinstance(reached, Addressed) else None
+    addressed = (
+        authenticated.addressed if authenticated is not None else reached if isinstance(reached, Addressed) else None
+    )
     received = received_of(reached)
     caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
@@ -120,7 +122,9 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
     )
 
 
-def note(what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None) -> LogRow:
+def note(
+    what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
+) -> LogRow:
     """Anything else that must be accounted for; it gets an id of its own, unless it is told what it is about."""
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 import gateway.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Ours
-from gateway.journal.tables import lease as table
+from gateway.journal.schema.tables import lease as table
 
 KEEPER: Final = "keeper"
 LEASE_SECONDS: Final = 5.0
@@ -56,7 +56,9 @@ class Watch:
 
     def look(self, connection: Connection, name: str = KEEPER) -> Seen | None:
         """The lease as it stands, if it was not renewed for so long; to be handed to `take`."""
-        row = connection.execute(select(table.c.holder, table.c.epoch, table.c.until).where(table.c.name == name)).first()
+        row = connection.execute(
+            select(table.c.holder, table.c.epoch, table.c.until).where(table.c.name == name)
+        ).first()
         now, seen = self._monotonic(), None if row is None else Seen(row[0], int(row[1]), float(row[2]))
         if seen is None or self._before is None or self._before[0] != seen:
             self._before = None if seen is None else (seen, now)
@@ -81,12 +83,16 @@ def take(
     if over is not None:
         free = free | (table.c.holder == over)
     if unmoved is not None:
-        free = free | ((table.c.holder == unmoved.holder) & (table.c.epoch == unmoved.epoch) & (table.c.until == unmoved.until))
+        free = free | (
+            (table.c.holder == unmoved.holder) & (table.c.epoch == unmoved.epoch) & (table.c.until == unmoved.until)
+        )
     taken = connection.execute(
         insert(table)
         .values(name=name, holder=holder, epoch=1, until=now + seconds)
         .on_conflict_do_update(
-            index_elements=[table.c.name], set_={"holder": holder, "epoch": table.c.epoch + 1, "until": now + seconds}, where=free
+            index_elements=[table.c.name],
+            set_={"holder": holder, "epoch": table.c.epoch + 1, "until": now + seconds},
+            where=free,
         )
         .returning(table.c.epoch)
     ).first()
@@ -112,7 +118,9 @@ def check(connection: Connection, lease: Lease) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {int(SLEEP_SECONDS * 1000)}")
-    row = connection.execute(select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()).first()
+    row = connection.execute(
+        select(table.c.holder, table.c.epoch).where(table.c.name == lease.name).with_for_update()
+    ).first()
     if row is None or (row[0], row[1]) != (lease.holder, lease.epoch):
         raise Ours("audit.lease-lost", name=lease.name, epoch=lease.epoch)
 

@@ -39,9 +39,13 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
         parts.append(("answer", how.answer))
         bound = {"answer": entry.leaf}
     change = _changed(transfer, how)._replace(
-        finished=how.at, answer_ref=f"{transfer.id}/answer" if how.answer is not None else None, receipt=receipt_text(receipt)
+        finished=how.at,
+        answer_ref=f"{transfer.id}/answer" if how.answer is not None else None,
+        receipt=receipt_text(receipt),
     )
-    kept = () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
+    kept = (
+        () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
+    )
     return Ended(Write(change=change, log=(entry,), vault=kept), receipt)
 
 
@@ -55,12 +59,16 @@ def _changed(transfer: OpenTransfer, how: Ending) -> TransferChange:
     aside = how.event is Event.GIVEN_UP and transfer.state is not State.QUEUED
     state = through(transfer.state, Event.PUT_ASIDE, how.event) if aside else after(transfer.state, how.event)
     # `value`: the drivers take long over anything but plain text
-    return TransferChange(transfer.id, transfer.state.value, transfer.process, state.value, status=how.status, failure=how.failure)
+    return TransferChange(
+        transfer.id, transfer.state.value, transfer.process, state.value, status=how.status, failure=how.failure
+    )
 
 
 def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = None) -> Write:
     """The transfer waits in the queue; the first time the log says so."""
-    change = TransferChange(transfer.id, transfer.state.value, transfer.process, after(transfer.state, Event.PUT_ASIDE).value)
+    change = TransferChange(
+        transfer.id, transfer.state.value, transfer.process, after(transfer.state, Event.PUT_ASIDE).value
+    )
     return Write(change=change, log=() if note is None else (note,), queue=queue)
 
 
@@ -68,7 +76,11 @@ def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault |
     """The call of the provider failed, and nobody knows whether the provider acted. With a `vault`, what the call left is kept there, under names of its
     own: another try may follow."""
     parts = [] if vault is None else [(f"{why.phase}-{part}", data) for part, data in evidence_of(failure)]
-    kept = () if vault is None or not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, why.at)
+    kept = (
+        ()
+        if vault is None or not parts or transfer.keep is None
+        else vault.seal_kept(transfer.keep, transfer.id, parts, why.at)
+    )
     change = _doubted(transfer, failure.code, Event.OUTCOME_UNKNOWN)._replace(status=failure.status)
     return Write(change=change, log=(entries.in_doubt(transfer, why),), vault=kept)
 

@@ -14,14 +14,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
-from contracts.compiled import Codec, CompiledContract
-from contracts.model import Operation
+from contracts.canonical.model import Operation
+from contracts.compiled.contract import Codec, CompiledContract
 from gateway.journal.write import ReplayKey
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.states import Event, State
 from gateway.vault.classes import Keeping
-from security.grants import Decision
+from security.grants.grants import Decision
 from security.keys import VerifyKey
 
 Message = dict[str, Any]
@@ -54,7 +54,9 @@ class Channel(NamedTuple):
     """The registered system behind a connection or a drop folder."""
 
     system: System
-    thumbprint: str | None  # of its certificate: base64url SHA-256 of the DER, as in RFC 8705 `x5t#S256`; a folder has none
+    thumbprint: (
+        str | None
+    )  # of its certificate: base64url SHA-256 of the DER, as in RFC 8705 `x5t#S256`; a folder has none
 
 
 class Addressed(NamedTuple):
@@ -170,7 +172,9 @@ class OpenTransfer(NamedTuple):
     provider: str | None
     state: State = State.FORWARDING
     keep: Keeping | None = None  # what is kept of its bodies; None: not known, and nothing was sent
-    salt: bytes | None = None  # with it the log's digests of this transfer can be checked; None: its request was not opened
+    salt: bytes | None = (
+        None  # with it the log's digests of this transfer can be checked; None: its request was not opened
+    )
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
 
 
@@ -214,7 +218,9 @@ class Ending(NamedTuple):
     at: float
     status: int
     failure: str | None = None
-    call: object = None  # the provider's answer or the failure of the call: the bytes that it bears are kept as evidence
+    call: object = (
+        None  # the provider's answer or the failure of the call: the bytes that it bears are kept as evidence
+    )
     answer: bytes | None = None  # canonical
 
 

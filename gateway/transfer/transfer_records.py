@@ -6,7 +6,7 @@ import base64
 import json
 
 from contracts.base.times import rfc3339
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from gateway.journal.write import TransferRow
 from gateway.registry.records import System
 from gateway.transfer.stages import Decoded, Message, Receipt, Requested
@@ -39,7 +39,9 @@ def row_of(decoded: Decoded, provider: System | None, now: float, process: str, 
 
 def ended(row: TransferRow, receipt: Receipt) -> TransferRow:
     """The row of a transfer that ends as it begins: nobody else is asked."""
-    return row._replace(finished=row.committed, status=200, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt))
+    return row._replace(
+        finished=row.committed, status=200, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
+    )
 
 
 def canonical(who: Requested, message: Message) -> bytes:

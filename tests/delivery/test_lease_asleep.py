@@ -34,7 +34,9 @@ class Sleeper:
 
 
 @pytest.mark.parametrize("work", ["take", "bring forward"])
-async def test_a_keeper_that_falls_asleep_in_the_queue_loses_the_lease(post: Post, work: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_keeper_that_falls_asleep_in_the_queue_loses_the_lease(
+    post: Post, work: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On PostgreSQL another keeper leads soon and the sleeper has written nothing. SQLite is of one machine: its writers wait for each other."""
     monkeypatch.setattr(leases, "SLEEP_SECONDS", LIMIT)
     failure = {"last_failure": "provider.down", "next_at": post.clock[0] + 60.0} if work != "take" else {}

@@ -9,8 +9,8 @@ import pytest
 from contracts.base.errors import Ours
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import PATHS
+from gateway.doors.http.limits import Limits
 from gateway.doors.http.shell import Shell
-from gateway.doors.limits import Limits
 from gateway.doors.reply import Reply
 
 ALTERED = Ours("registry.altered", rows="…", count=1)

@@ -15,12 +15,12 @@ from sqlalchemy import Engine, select
 
 from adapters.model import Incoming
 from contracts.base.ids import new_id
-from contracts.compiled import CompiledContract
-from contracts.model import Evidence
+from contracts.canonical.model import Evidence
+from contracts.compiled.contract import CompiledContract
 from contracts.wire.jsontext import read_json
 from gateway.exchange.exchange import Exchange
-from gateway.journal import tables
 from gateway.journal.database import lock_of
+from gateway.journal.schema import tables
 from gateway.journal.write import ReplayKey
 from gateway.journal.writer import Journal
 from gateway.registry.registry import Registry
@@ -106,7 +106,9 @@ class Gateway:
 
     def classes(self, transfer: str) -> dict[str, str]:
         with self.engine.connect() as connection:
-            found = connection.execute(select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.startswith(transfer)))
+            found = connection.execute(
+                select(tables.vault.c.id, tables.vault.c.key_id).where(tables.vault.c.id.startswith(transfer))
+            )
             return {id.partition("/")[2]: key.split(".")[1] for id, key in found}
 
     def entries(self, transfer: str) -> dict[str, set[str]]:
@@ -118,7 +120,11 @@ class Gateway:
 
 
 def sample(compiled: CompiledContract, message: str) -> Message:
-    raw = next(each.canonical for each in compiled.samples if each.message == message and each.kind != "csv" and each.kind != "xlsx")
+    raw = next(
+        each.canonical
+        for each in compiled.samples
+        if each.message == message and each.kind != "csv" and each.kind != "xlsx"
+    )
     return cast(Message, read_json(raw))
 
 

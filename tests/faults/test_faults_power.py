@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit.checkpoints import CheckpointFile, size_of
-from gateway.audit.logkey import LogKey
+from gateway.audit.log.checkpoints import CheckpointFile, size_of
+from gateway.audit.log.logkey import LogKey
 from gateway.journal.database import fold_back, migrate, open_engine, writing
 from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import ORIGIN, Gateway

@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
-from gateway import recovery
 from gateway.delivery.forwarder import Forwardable
-from gateway.journal import tables
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow
+from gateway.keeper import recovery
 from gateway.transfer.stages import OpenTransfer
 from tests.files.dropping import Place, changed, dropped, edited, fresh, grant
 
@@ -70,7 +70,9 @@ def test_lines_are_dispatched_and_each_ends_as_its_provider_says(tmp_path: Path)
     place.look()
     (report,) = place.reports()
     assert report["result"] == "partly-accepted" and report["lines"] == {"taken": 2, "refused": 1}
-    assert [(each["line"], each["rule"], each["got"]) for each in report["findings"]] == [(3, "refused", "provider.refused")]
+    assert [(each["line"], each["rule"], each["got"]) for each in report["findings"]] == [
+        (3, "refused", "provider.refused")
+    ]
     states = dict(place.rows("select message_id, state from transfer"))
     assert [states[f"sha256:{report['sha256']}:{line}"] for line in (2, 3, 4)] == ["answered", "failed", "queued"]
     assert place.rows("select count(*) from queue") == [(1,)]
@@ -95,9 +97,13 @@ def test_what_was_being_forwarded_when_the_worker_died_waits_for_the_keeper(tmp_
         place.look()
     place.provider = Provider()
     place.look()
-    assert place.where() == ["work"] and place.provider.asked == [], "nobody knows yet whether the first one was carried out"
+    assert place.where() == ["work"] and place.provider.asked == [], (
+        "nobody knows yet whether the first one was carried out"
+    )
     with writing(open_engine(f"sqlite:///{place.data / 'lgsp.db'}")) as connection:
-        for each in connection.execute(select(tables.process.c.id).where(tables.process.c.state == "ended")).scalars().all():
+        for each in (
+            connection.execute(select(tables.process.c.id).where(tables.process.c.state == "ended")).scalars().all()
+        ):
             connection.execute(update(tables.transfer).where(tables.transfer.c.process == each).values(process="gone"))
         assert recovery.close_open(connection, place.now[0]).queued == 1
     place.look()

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
-from contracts.model import Pattern
+from contracts.canonical.model import Pattern
 from gateway.journal.write import QueueRow
 from gateway.transfer import outcome
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
@@ -18,11 +18,18 @@ from gateway.transfer.states import TRANSITIONS, Event, State
 from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.classes import keeping
 from gateway.vault.vault import Vault
-from security.entry import SALT, salted
-from security.merkle import leaf_hash
+from security.transparency.entry import SALT, salted
+from security.transparency.merkle import leaf_hash
 
 ID, NOW, SALTED = "01935b6e-0000-7000-8000-000000000001", 1_800_000_000.0, b"s" * SALT
-OPEN = OpenTransfer(id=ID, process="door-1", provider="do-thi", keep=keeping("full", 24, Pattern.DISPATCH), salt=SALTED, intent=bytes(32))
+OPEN = OpenTransfer(
+    id=ID,
+    process="door-1",
+    provider="do-thi",
+    keep=keeping("full", 24, Pattern.DISPATCH),
+    salt=SALTED,
+    intent=bytes(32),
+)
 ENDS = {Event.ANSWER_CAME, Event.PROVIDER_REFUSED, Event.PROVIDER_DOWN, Event.GIVEN_UP}
 
 
@@ -63,13 +70,19 @@ def test_a_failure_ends_it_without_an_answer(vault: Vault) -> None:
     failure = ProviderFailure("provider.down", acted=Acted.NO, evidence_out=b"sent", system="do-thi", reason="x")
     write, receipt = outcome.end(OPEN, Ending(Event.PROVIDER_DOWN, NOW, failure.status, failure.code, failure), vault)
     change, value = write.change, json.loads(write.log[0].entry)
-    assert change is not None and (change.answer_ref, change.failure) == (None, "provider.down") and receipt.outcome is not None
+    assert (
+        change is not None
+        and (change.answer_ref, change.failure) == (None, "provider.down")
+        and receipt.outcome is not None
+    )
     assert (value["failure"], value["status"]) == ("provider.down", failure.status) and "back" not in value
     assert [row.id for row in write.vault] == [f"{ID}/forwarded"]
 
 
 def test_what_was_never_opened_ends_without_digests(vault: Vault) -> None:
-    write, receipt = outcome.end(OpenTransfer(ID, "keeper-1", "do-thi"), Ending(Event.GIVEN_UP, NOW, 502, "vault.not-found"), vault)
+    write, receipt = outcome.end(
+        OpenTransfer(ID, "keeper-1", "do-thi"), Ending(Event.GIVEN_UP, NOW, 502, "vault.not-found"), vault
+    )
     assert receipt.intent is None and not write.vault and "sent" not in json.loads(write.log[0].entry)
 
 

@@ -21,13 +21,13 @@ from typing import Final, Protocol
 
 import gateway.doors.failures  # noqa: F401  registers the codes raised here
 from contracts.base.errors import Failure, Ours
-from gateway.doors.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
-from gateway.doors.channel import identify
-from gateway.doors.costs import Budgets, Turn, is_costly
 from gateway.doors.health import Health
-from gateway.doors.limits import Limits
+from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
+from gateway.doors.http.channel import identify
+from gateway.doors.http.costs import Budgets, Turn, is_costly
+from gateway.doors.http.limits import Limits
+from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
-from gateway.doors.takenup import TAKEN_AT, TRANSFER, TakenUp
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Channel, Face, Received
@@ -100,7 +100,9 @@ class Call:
             self.body = await read_body(self.receive, self.headers, limit=limit, seconds=seconds)
         else:
             agency = self.channel().system.agency
-            self.body = await read_body(self.receive, self.headers, limit=limit, seconds=seconds, admit=partial(budgets.admit, agency))
+            self.body = await read_body(
+                self.receive, self.headers, limit=limit, seconds=seconds, admit=partial(budgets.admit, agency)
+            )
             if is_costly(self.body):
                 self.turn = await budgets.begin(agency)
         newest = self.shell.registry.snapshot
@@ -161,7 +163,9 @@ class Shell:
             try:
                 snapshot = self.registry.snapshot
             except Failure as failure:  # who asks cannot be known, nor can it be logged: the database is not to be read
-                if (reply := await self._healthy(scope)) is not None:  # whether this process lives is no matter of the registry
+                if (
+                    reply := await self._healthy(scope)
+                ) is not None:  # whether this process lives is no matter of the registry
                     return reply
                 return self.app.unlogged(scope, failure)
             certificate = scope.get("extensions", {}).get("tls", {}).get("client_cert_der")
