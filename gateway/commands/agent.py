@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.base.times import rfc3339
+from gateway import hardening
 from gateway.agent import check as checks
 from gateway.agent import setup
 from gateway.agent.app import serve
@@ -39,7 +40,7 @@ def init(folder: Path, contracts: tuple[str, ...], as_json: bool) -> None:
 
 def run(file: Path, lifeline: int | None, ready: int | None) -> None:
     config = load(file)
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
 
     async def main() -> None:
@@ -52,7 +53,7 @@ def run(file: Path, lifeline: int | None, ready: int | None) -> None:
         await serve(config, stop, lambda: child.say_ready(ready))
 
     try:
-        with child.private_files():
+        with hardening.private_files():
             asyncio.run(main())
     except Taken as there:
         what = f"another agent works on {there} / một tác tử khác đang dùng {there}"

@@ -15,9 +15,9 @@ from pathlib import Path
 from contracts.base.errors import Words
 from gateway.audit.witnessing.config import anchors_of, witnesses_of
 from gateway.commands.output import Exit, bad_setting, fail, failed
+from gateway.hardening import private_files
 from gateway.journal.database import migrate, open_engine, snapshot
 from gateway.journal.schema import comparison
-from gateway.processes.child import private_files
 from gateway.processes.supervised import NotStarted
 from gateway.processes.supervisor import PID, Supervisor
 from gateway.registry.restore_lock import held_until

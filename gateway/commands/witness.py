@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.base.integers import whole_number
+from gateway import hardening
 from gateway.commands.output import Exit, emit, fail
 from gateway.processes import child
 from gateway.witness.judge import Judge
@@ -85,7 +86,7 @@ def run(data: Path, listen: str, certificate: Path | None, private: Path | None,
     from gateway.witness.server import PATH  # what the other commands need not load
     from gateway.witness.server import run as serve
 
-    child.leave_no_cores()
+    hardening.leave_no_cores()
     child.set_up_logging()
     with _told(as_json):
         judge = Judge(Folder(data.absolute()), time.time)
