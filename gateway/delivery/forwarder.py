@@ -1,9 +1,10 @@
-"""Forwarding one canonical message to its provider: shared by the doors, where somebody waits, and by the keeper, for what is queued.
+"""Forwards one canonical message to its provider: for the doors, where somebody waits, and for the keeper's queue.
 
 Invariants
 - The adapter is chosen by the kind of the endpoint, the codec by the provider's registration; nothing else differs.
 - A system that keeps failing is left alone (`breaker`), and what is refused for that reason was not sent.
-- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh signature.
+- A connection that was dropped is tried a second time at once only where the operation may be repeated, with a fresh
+  signature.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ RESTING: Final = "provider.resting"
 
 
 class Forwardable(Protocol):
-    """What is forwarded: `Committed` of the exchange, `Delivery` of the queue. `snapshot` is the one that chose `provider`."""
+    """What is forwarded: `Committed` of the exchange, `Delivery` of the queue. `snapshot` is the one that chose
+    `provider`.
+    """
 
     @property
     def open(self) -> OpenTransfer: ...
@@ -148,8 +151,9 @@ class Forwarder:
         return self.breakers.positions(self._clock())
 
     def queue_row(self, transfer: OpenTransfer, failure: Failure, now: float) -> QueueRow:
-        """The row of a message that is put aside after its first try failed. How long this process leaves the system alone does not bind the
-        keeper, who has a breaker of its own, and looks whether the system is back."""
+        """The row of a message that is put aside after its first try failed. How long this process leaves the system
+        alone does not bind the keeper, who has a breaker of its own, and looks whether the system is back.
+        """
         after = None if failure.code == RESTING else failure.retry_after
         at = self.policy.next_try(1, now, now, self._rng, retry_after=after)
         assert transfer.provider is not None
@@ -162,7 +166,9 @@ class Forwarder:
 def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
-    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
+    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with
+    its keys.
+    """
     return Forwarder(
         {
             "rest": RestAdapter(session, key, Opener(decrypt), clock),

@@ -1,8 +1,8 @@
 """The queue's rows: taking up what is due, and reading what is needed to deliver it.
 
 Invariants
-- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no message is ever out
-  with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
+- A row is leased, and its transfer handed to this process, in one transaction that checks the leader's epoch: so no
+  message is ever out with two keepers, and what a dead keeper had in hand is found by its name in the transfer's row.
 - What is sent, and to whom, is decided by the transfer and its sealed body; a row of the queue only says when.
 - On PostgreSQL rows that another transaction holds are skipped, not waited for.
 """
@@ -34,8 +34,9 @@ _DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything is decided; of the queue's row
-    `provider` and `body_ref` are kept only to be held against it."""
+    """A message that was taken up: its transfer is `forwarding`, and ours. `row` is the transfer's, by which everything
+    is decided; of the queue's row `provider` and `body_ref` are kept only to be held against it.
+    """
 
     row: Row[Any]
     provider: str
@@ -79,7 +80,8 @@ class Contents:
 
 
 class Taking(NamedTuple):
-    """What one round takes up: at most `limit` messages, and at most `each` of a provider, since one that is slow must not hold up the others.
+    """What one round takes up: at most `limit` messages, and at most `each` of a provider, since one that is slow must
+    not hold up the others.
 
     Those of `resting` providers stay where they are; of a provider that is `tried`, one goes ahead.
     """
@@ -170,9 +172,11 @@ def bring_forward(engine: Engine, lock: FileLock | None, lease: Lease, provider:
 
 
 def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
-    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say the same.
+    """What is to be sent. `transfer.tampered` where the queue, the transfer's row, the log and the vault do not all say
+    the same.
 
-    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the row's fixed columns.
+    What the log says cannot be made up by whoever has the database: the body is sealed with the intent's leaf and the
+    row's fixed columns.
     """
     id, body_ref = job.transfer, f"{job.transfer}/canonical"
     for column, said, true in (("provider", job.provider, job.row.provider), ("body_ref", job.body_ref, body_ref)):

@@ -1,16 +1,17 @@
 """Delivering what is queued: the keeper's part of forwarding.
 
 Theory of operation
-1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time. It waits a moment for them; one
-   that takes longer goes on by itself, so that a slow provider holds up nobody but itself.
-2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's row.
-3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its format. What surely did
-   not arrive is tried again by the policy. What may have been acted on is tried again only if the operation is idempotent; otherwise it is
-   in doubt, and a person decides.
-4. Before anything is sent, queue, transfer, log and sealed body are held against each other (`queue.read_contents`). Where they differ nothing is
-   sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
-5. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding` under its own name,
-   where the next keeper finds it.
+1. `run_once` takes up what is due (`queue`), and delivers it concurrently, a few to a provider at a time. It waits a
+   moment for them; one that takes longer goes on by itself, so that a slow provider holds up nobody but itself.
+2. The end of each is one unit of the journal: the step of the transfer, the entry of the log, the evidence, the queue's
+   row.
+3. An answer ends it. A refusal that the provider signed ends it too, as does a message that cannot be put into its
+   format. What surely did not arrive is tried again by the policy. What may have been acted on is tried again only if
+   the operation is idempotent; otherwise it is in doubt, and a person decides.
+4. Before anything is sent, queue, transfer, log and sealed body are held against each other (`queue.read_contents`).
+   Where they differ nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
+5. If a unit cannot be written, writing is tried again; a process that dies meanwhile leaves the transfer `forwarding`
+   under its own name, where the next keeper finds it.
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
 """
 
@@ -197,7 +198,9 @@ class Deliverer:
         return self._ended(job, transfer, how, code)
 
     async def _tampered(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
-        """Nothing was sent: its rows or entries are not those with which it was sealed. It is given up, unless the log has its outcome already."""
+        """Nothing was sent: its rows or entries are not those with which it was sealed. It is given up, unless the log
+        has its outcome already.
+        """
         now, what = self.clock(), str(failure.facts["what"])
         _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
         facts: dict[str, Json] = {"what": what, "queue": job.provider, "transfer": job.row.provider}

@@ -1,7 +1,8 @@
 """Serves the exchange listener: one look-up sends a request to a door, a document, or the gateway's own APIs.
 
-What is known of a request before its body is read: its address and its operation. Whatever fails from there on is refused through the
-exchange, so that it is logged, and rendered by the door that was addressed, so that the caller hears it in its own protocol.
+What is known of a request before its body is read: its address and its operation. Whatever fails from there on is
+refused through the exchange, so that it is logged, and rendered by the door that was addressed, so that the caller
+hears it in its own protocol.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ class ExchangeApp:
         return self.soap if face is Face.SOAP else self.rest
 
     def _check_held(self, call: Call) -> None:
-        """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing else is answered yet."""
+        """Of a restored instance: what is open to everybody stays so, that the break in the log can be seen; nothing
+        else is answered yet.
+        """
         path = call.path
         if (
             path.startswith(_ALWAYS)
@@ -123,7 +126,9 @@ class ExchangeApp:
             raise Ours("gateway.restored", retry_after=math.ceil(min(60.0, left)))
 
     async def _made(self, make: Callable[..., T], *of: Any) -> T:
-        """A document, in a thread of its own: the first one after a contract is published takes half a second, and no call waits for it."""
+        """A document, in a thread of its own: the first one after a contract is published takes half a second, and no
+        call waits for it.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._maker, make, *of)
 
     def _misaddressed(self, call: Call) -> Failure:

@@ -1,8 +1,8 @@
 """The REST door: bytes of HTTP to a message and back (docs/wire.md, REST).
 
-Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw bytes, and only then
-is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways (JWS in JWE): a repeat is known by what was in the body,
-since no two encryptions of it are alike.
+Order of checks: cheap before dear. Channel, token (kept by digest once verified), then the signature over the raw
+bytes, and only then is anything decrypted or decoded. Where the contract demands it, bodies are encrypted both ways
+(JWS in JWE): a repeat is known by what was in the body, since no two encryptions of it are alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ _KEPT_TOKENS: Final = 10_000
 
 @dataclass(slots=True)
 class TokenKeeper:
-    """Verified tokens by digest, until they expire. What is registered and in force is still looked up for each request."""
+    """Verified tokens by digest, until they expire. What is registered and in force is still looked up for each
+    request.
+    """
 
     key: VerifyKey
     audience: str
@@ -155,7 +157,9 @@ class RestDoor:
         return who._replace(payload_digest=payload, opened=opened.jws), opened.payload
 
     def job(self, authorised: Authorised) -> Job | None:
-        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer held."""
+        """What `decode` does, as work for another process; None where a query is read, or the contract is no longer
+        held.
+        """
         who = authorised.requested
         if who.operation.method == "GET":
             return None
@@ -222,8 +226,9 @@ class RestDoor:
         proof: http_signatures.Verified | None = None,
         receiver: EncryptKey | None = None,
     ) -> Reply:
-        """The reply with receipt and newest checkpoint, signed together with the request's own signature (`proof`, where that is at hand); its body is
-        encrypted if there is somebody to encrypt it for."""
+        """The reply with receipt and newest checkpoint, signed together with the request's own signature (`proof`,
+        where that is at hand); its body is encrypted if there is somebody to encrypt it for.
+        """
         headers, body = reply.headers, reply.body
         if receiver is not None:
             body, _ = jose.seal(body, headers["content-type"], self.signing_key, receiver)

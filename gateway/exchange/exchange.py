@@ -1,11 +1,12 @@
 """One transfer from authentication to outcome: what all doors do alike, written once.
 
 Invariants
-- Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed bytes, is.
+- Nothing is forwarded before the intent is committed; no answer leaves before its outcome, with the provider's signed
+  bytes, is.
 - Freshness is final only at commit: the replay key and the message id are unique rows of the intent's transaction.
 - A repeat (same id, same payload, fresh signature) gets the stored answer; it is logged, and appears nowhere twice.
-- Every refusal is in the log before the caller hears of it (but for what a flood of callers who proved nothing adds up to: `floods`). If
-  even that cannot be written, the caller is told that the gateway is unavailable, and nothing else.
+- Every refusal is in the log before the caller hears of it (but for what a flood of callers who proved nothing adds up
+  to: `floods`). If even that cannot be written, the caller is told that the gateway is unavailable, and nothing else.
 """
 
 from __future__ import annotations
@@ -296,7 +297,9 @@ class Exchange:
     # --- refusals -----------------------------------------------------------------------------------------------------
 
     async def refuse(self, reached: Reached, failure: Failure) -> Refused:
-        """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the same."""
+        """Put a refusal into the log, then tell. A fault of the journal itself cannot be logged; it is told all the
+        same.
+        """
         received, authenticated = received_of(reached), authenticated_of(reached)
         if authenticated is None and entries.by_channel(received) is None:
             flood = self.floods.sum_of(received, failure)
@@ -331,7 +334,9 @@ class Exchange:
             log.error("refusals that were summed up could not be logged: %s", task.exception())
 
     async def _log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = ()) -> Verdict:
-        """Commit one entry, unless what it counts against is used up. A process that the keeper took for dead writes nothing, so it may not tell what the entry speaks of either."""
+        """Commit one entry, unless what it counts against is used up. A process that the keeper took for dead writes
+        nothing, so it may not tell what the entry speaks of either.
+        """
         written = await self.journal.commit(Write(log=(entry,), quota=uses))
         if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
             raise Ours("journal.fenced", retry_after=BUSY_SECONDS)
@@ -352,7 +357,9 @@ def keep_of(who: Requested) -> Keeping:
 
 
 def masked(authorised: Authorised, answer: Message) -> Message:
-    """What the grant lets the caller see. The answer to a message handed in is our own word, the first time and again: nothing of it is hidden."""
+    """What the grant lets the caller see. The answer to a message handed in is our own word, the first time and again:
+    nothing of it is hidden.
+    """
     who = authorised.requested
     if who.operation.pattern is Pattern.SUBMIT:
         return answer

@@ -1,8 +1,10 @@
-"""Refusals of callers who proved nothing: a few of a source and second stand in the log one by one, the rest as one entry with their number.
+"""Sums up refusals of callers who proved nothing.
+
+A few of a source and second stand in the log one by one, the rest as one entry with their number.
 
 So a flood costs its sender as much as before, and the log one row a second and reason.
-Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is written a second later, or when the process
-stops; of one that was killed, that last second is missing.
+Invariant: each refusal is in exactly one entry. One that was summed up bears the transfer id of its sum, which is
+written a second later, or when the process stops; of one that was killed, that last second is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ SECONDS: Final = 1.0
 
 @lru_cache(maxsize=4096)
 def block_of(source: str) -> str:
-    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all of these."""
+    """What counts as one source: an address of IPv4; of IPv6 the /64 around it, since whoever has one address has all
+    of these.
+    """
     try:
         address = ipaddress.ip_address(source.partition("%")[0])
     except ValueError:  # a Unix socket
@@ -53,7 +57,9 @@ class Floods:
     _sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
 
     def sum_of(self, received: Received, failure: Failure) -> Sum | None:
-        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log it by itself."""
+        """The sum that this refusal goes into (`count` is 1 for a new one, whose end the caller sees to), or None: log
+        it by itself.
+        """
         second = int(received.at)
         if second != self._second:
             self._second, self._seen = second, {}

@@ -1,4 +1,4 @@
-"""Writes entries of the log, or units of the journal, within a writing transaction of one's own, so that all of it stands or nothing."""
+"""Writes entries of the log, or units of the journal, within a writing transaction of the caller's own."""
 
 from __future__ import annotations
 

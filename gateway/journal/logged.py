@@ -1,4 +1,4 @@
-"""The entry that the log has of one phase of a transfer, wherever it stands by now: pending, in the log, in a log that ended.
+"""Reads the entry of one phase of a transfer, wherever it stands: pending, in the log, or in a log that ended.
 
 Invariant: the leaf is computed from the entry's bytes; what the row says it were is held against it.
 """
@@ -16,7 +16,9 @@ from security.transparency.merkle import leaf_hash
 
 
 class Logged(NamedTuple):
-    """`value` is the entry as read, empty where its bytes are no JSON object. `sound`: the row's leaf is that of its bytes."""
+    """`value` is the entry as read, empty where its bytes are no JSON object. `sound`: the row's leaf is that of its
+    bytes.
+    """
 
     value: Mapping[str, Any]
     leaf: bytes

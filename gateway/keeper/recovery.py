@@ -1,14 +1,15 @@
 """What the leading keeper does about processes that died: declares them dead, and closes what they left open.
 
 Theory of operation
-1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of different machines are
-   never compared), or at once when it ran on this machine and its process is gone.
-2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever that process still
-   tries to write, so no transfer ends twice.
-3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper hands in those of its own
-   machine. That needs no lease: the lock on the register, and the ids of the calls, keep it to one entry a call.
-4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message is in the vault, it
-   goes back to the queue; the rest waits for a person or for the provider's status.
+1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock (clocks of
+   different machines are never compared), or at once when it ran on this machine and its process is gone.
+2. Declaring it dead and closing its transfers happen under the lease's epoch. From then on the journal fences whatever
+   that process still tries to write, so no transfer ends twice.
+3. What a dead process had in hand, and left no entry of, is in its register (`gateway.journal.taken_up`): each keeper
+   hands in those of its own machine. That needs no lease: the lock on the register, and the ids of the calls, keep it
+   to one entry a call.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. Where the operation is declared idempotent and the message
+   is in the vault, it goes back to the queue; the rest waits for a person or for the provider's status.
 Invariant: every step is one that the table of states holds.
 """
 
@@ -110,7 +111,8 @@ class Closed:
 
 
 def _left_open() -> ColumnElement[bool]:
-    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not write the outcome.
+    """Left by a process that is not alive; or open for longer than any call may take, by one that lives but could not
+    write the outcome.
 
     How long is told by the clock of that process alone: its last beat and the time it gave the transfer.
     """
@@ -186,8 +188,8 @@ def forget_quotas(connection: Connection, now: float) -> int:
 def forget_replays(connection: Connection, now: float) -> int:
     """Delete replay keys whose messages are long expired; a few thousand at a time, so that no writer waits long.
 
-    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the doors', or jumps, must not
-    make a message acceptable a second time. The keys of a quiet time stay until others come.
+    Long before the newest of them, that is, and not only before what the clock says here: one that is ahead of the
+    doors', or jumps, must not make a message acceptable a second time. The keys of a quiet time stay until others come.
     """
     table = tables.replay
     newest = connection.execute(select(func.max(table.c.expires))).scalar()

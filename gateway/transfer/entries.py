@@ -1,6 +1,7 @@
 """Makes the audit log's entries for each step of a transfer, from its stages.
 
-Digests are salted. The salt of a transfer stands at the head of its request's evidence in the vault (`vault.salting`), so that it is destroyed with it.
+Digests are salted. The salt of a transfer stands at the head of its request's evidence in the vault (`vault.salting`),
+so that it is destroyed with it.
 """
 
 from __future__ import annotations

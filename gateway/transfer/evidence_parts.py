@@ -1,8 +1,9 @@
 """Builds the parts of a request that are kept as evidence: its signed head and its body, as they came.
 
-Form: an HTTP/1.1 message (RFC 9112) with the full target URI in its first line, since the signature covers it. Its first headers say, one line a
-certificate, how that certificate stood when the message was let in: what we or its authority had last said, from when until when, and the digest of the
-list or answer. Which parts are kept, and for how long, is the contract's (`vault.classes.keeping`).
+Form: an HTTP/1.1 message (RFC 9112) with the full target URI in its first line, since the signature covers it. Its
+first headers say, one line a certificate, how that certificate stood when the message was let in: what we or its
+authority had last said, from when until when, and the digest of the list or answer. Which parts are kept, and for how
+long, is the contract's (`vault.classes.keeping`).
 Invariant: the entries of the log are the same, whatever is kept.
 """
 
@@ -43,7 +44,9 @@ def request_bytes(received: Received, who: Authenticated | None = None) -> bytes
 
 
 def request_parts(who: Requested, salt: bytes) -> list[tuple[str, bytes]]:
-    """The request as it travelled; where its body was encrypted, beside it what the signature covers; where the request is not kept, the salt alone."""
+    """The request as it travelled; where its body was encrypted, beside it what the signature covers; where the request
+    is not kept, the salt alone.
+    """
     parts = [("request", pack(salt, request_bytes(who.received, who.authenticated)))]
     if who.authenticated.opened:
         parts.append(("request-opened", who.authenticated.opened))

@@ -1,10 +1,12 @@
-"""Records how an open transfer goes on and how it ends, as one unit of the journal: row, entry of the log, evidence and receipt.
+"""Records how an open transfer goes on and how it ends, as one unit of the journal.
 
-Everybody who holds an open transfer uses this: the exchange, the queue, the recovery from dead processes, the restore of a backup.
+A unit holds the change of the row, the entry of the log, the evidence and the receipt. Everybody who holds an open transfer uses this: the exchange, the queue, the recovery from dead processes, the restore
+of a backup.
 Invariants
 - A step that the table of states does not hold cannot be written.
 - The columns, the entry and the receipt of an end are made from one value (`Ending`), so that they say the same.
-- A unit applies only while the transfer is in the state that it was made for and, where a process is named, belongs to that process.
+- A unit applies only while the transfer is in the state that it was made for and, where a process is named, belongs to
+  that process.
 """
 
 from __future__ import annotations
@@ -73,8 +75,9 @@ def put_aside(transfer: OpenTransfer, queue: QueueRow, note: LogRow | None = Non
 
 
 def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault | None = None) -> Write:
-    """The call of the provider failed, and nobody knows whether the provider acted. With a `vault`, what the call left is kept there, under names of its
-    own: another try may follow."""
+    """The call of the provider failed, and nobody knows whether the provider acted. With a `vault`, what the call left
+    is kept there, under names of its own: another try may follow.
+    """
     parts = [] if vault is None else [(f"{why.phase}-{part}", data) for part, data in evidence_of(failure)]
     kept = (
         ()
@@ -86,7 +89,9 @@ def unknown(transfer: OpenTransfer, why: Doubt, failure: Failure, vault: Vault |
 
 
 def abandoned(transfer: OpenTransfer, why: Doubt, *events: Event) -> Write:
-    """Whoever had the transfer cannot end it any more: it is in doubt by `events`, or back in the queue where it may be repeated."""
+    """Whoever had the transfer cannot end it any more: it is in doubt by `events`, or back in the queue where it may be
+    repeated.
+    """
     return Write(change=_doubted(transfer, UNKNOWN, *events), log=(entries.in_doubt(transfer, why),))
 
 

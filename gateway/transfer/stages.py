@@ -2,9 +2,11 @@
 
     Received -> Addressed -> Authenticated -> Requested -> Authorised -> Decoded -> Committed -> Answered
 
-A function that needs a checked caller takes `Authenticated` and cannot be called with less: the type checker refuses to skip a step. `Committed`
-holds an `OpenTransfer`, which the queue and the recovery of dead processes have of a transfer too; `gateway.transfer.outcome` ends it.
-Invariant: a caller is identified once for each registry that its call is judged by, and `Addressed.channel` is the result.
+A function that needs a checked caller takes `Authenticated` and cannot be called with less: the type checker refuses to
+skip a step. `Committed` holds an `OpenTransfer`, which the queue and the recovery of dead processes have of a transfer
+too; `gateway.transfer.outcome` ends it.
+Invariant: a caller is identified once for each registry that its call is judged by, and `Addressed.channel` is the
+result.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Face(StrEnum):
 
 
 class Received(NamedTuple):
-    """Bytes that came in at a door, what the channel says of who sent them, and the registry as it stood then. Nothing is believed yet."""
+    """Bytes that came in at a door, what the channel says of who sent them, and the registry as it stood then. Nothing
+    is believed yet.
+    """
 
     transfer: str
     at: float

@@ -1,4 +1,4 @@
-"""A leading keeper that falls asleep in the middle of a transaction of the queue holds the lease no longer than PostgreSQL lets it."""
+"""A leading keeper that falls asleep within a transaction of the queue does not hold the lease while it sleeps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Sleeper:
 async def test_a_keeper_that_falls_asleep_in_the_queue_loses_the_lease(
     post: Post, work: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On PostgreSQL another keeper leads soon and the sleeper has written nothing. SQLite is of one machine: its writers wait for each other."""
+    """On PostgreSQL another keeper leads soon and the sleeper has written nothing. SQLite is of one machine: its
+    writers wait for each other.
+    """
     monkeypatch.setattr(leases, "SLEEP_SECONDS", LIMIT)
     failure = {"last_failure": "provider.down", "next_at": post.clock[0] + 60.0} if work != "take" else {}
     transfer = await post.put_aside()

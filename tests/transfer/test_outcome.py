@@ -1,4 +1,4 @@
-"""The one way to end a transfer: only steps that the table of states holds, and row, entry, receipt and evidence that say the same."""
+"""Ends of a transfer: steps of the table of states alone; row, entry, receipt and evidence say the same."""
 
 from __future__ import annotations
 

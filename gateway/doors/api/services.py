@@ -1,7 +1,7 @@
 """What the gateway's own APIs are given to work with, and the shape of a request that reached a handler.
 
-Invariant: a handler gets an `ApiRequest` only after routing, security and validation; `caller` is set if and only if its operation's
-document demands a proven system.
+Invariant: a handler gets an `ApiRequest` only after routing, security and validation; `caller` is set if and only if
+its operation's document demands a proven system.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from security.keys import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A system that proved itself by channel, token and signature. `replay` must be recorded by whoever lets the request have effects."""
+    """A system that proved itself by channel, token and signature. `replay` must be recorded by whoever lets the
+    request have effects.
+    """
 
     system: System
     key_id: str
@@ -61,7 +63,9 @@ class ApiRequest:
 
     @property
     def who(self) -> tuple[str, str]:
-        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no proof."""
+        """In whose places its work is done (`Readers`): its agency's; its address's, where the operation demands no
+        proof.
+        """
         return (
             ("agency", self.caller.system.agency)
             if self.caller is not None

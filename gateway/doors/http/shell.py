@@ -1,14 +1,15 @@
-"""Serves the requests of one listener: everything about HTTP that the exchange and the gateway's own APIs have in common.
+"""Serves the requests of one listener: what the exchange and the gateway's own APIs have in common of HTTP.
 
-An `Application` gets a `Call` and gives back a `Reply`, or raises. Limits, the reading of bodies within budgets, ids, the note of what is in hand,
-unexpected faults, draining and the sending of replies are here and nowhere else.
+An `Application` gets a `Call` and gives back a `Reply`, or raises. Limits, the reading of bodies within budgets, ids,
+the note of what is in hand, unexpected faults, draining and the sending of replies are here and nowhere else.
 Invariants
 - A request has an id and is noted before anything of it is read.
-- Each failure becomes a reply in the caller's own protocol, logged where the listener has a log. A fault that nobody foresaw becomes `gateway.fault`; the log
-  of the process gets its trace, and the caller does not.
-- A body is read once, within its limits. Where callers are known by certificates, nobody sends one without a certificate in force.
-- A caller is identified once for each registry that its call is judged by: that of its arrival, and a newer one if the body came slowly, else
-  whoever sends slowly outlives a suspension.
+- Each failure becomes a reply in the caller's own protocol, logged where the listener has a log. A fault that nobody
+  foresaw becomes `gateway.fault`; the log of the process gets its trace, and the caller does not.
+- A body is read once, within its limits. Where callers are known by certificates, nobody sends one without a
+  certificate in force.
+- A caller is identified once for each registry that its call is judged by: that of its arrival, and a newer one if the
+  body came slowly, else whoever sends slowly outlives a suspension.
 """
 
 from __future__ import annotations
