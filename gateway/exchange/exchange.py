@@ -54,7 +54,7 @@ from gateway.transfer.stages import (
     received_of,
 )
 from gateway.transfer.states import Event, State
-from gateway.transfer.transfer_records import canonical, canonical_answer, ended, event, receipt_of, row_of
+from gateway.transfer.transfer_records import canonical, canonical_answer, event, receipt_of, row_of
 from gateway.vault import binding
 from gateway.vault.classes import Keeping, Parts, keeping
 from gateway.vault.integrity import TAMPERED
@@ -174,9 +174,9 @@ class Exchange:
         salt = random_bytes(SALT)
         intent = entries.intent(decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(who, answer)
-        accepted = entries.accepted(decoded, answer_json, salt, now)
-        receipt = Receipt(transfer, intent=intent.leaf, outcome=accepted.leaf)
-        row = ended(row_of(decoded, None, now, self.process, Event.HANDED_IN), receipt)
+        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
+        how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json)
+        row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
         feed = FeedRow(row.contract, transfer, event(decoded, now), f"{transfer}/canonical")
         bound = {
             "request": binding.of_transfer(intent.leaf, row),
@@ -246,9 +246,9 @@ class Exchange:
         return Answered(who, receipt, failure=failure)
 
     async def _end(self, transfer: OpenTransfer, how: Ending) -> Receipt:
-        ended = outcome.end(transfer, how, self.vault)
-        await self._record(ended.write)
-        return ended.receipt
+        write, receipt = outcome.end(transfer, how, self.vault)
+        await self._record(write)
+        return receipt
 
     async def _record(self, write: Write) -> None:
         written = await self.journal.commit(write)

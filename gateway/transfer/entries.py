@@ -54,11 +54,6 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
     )
 
 
-def accepted(decoded: Decoded, answer: bytes, salt: bytes, now: float) -> LogRow:
-    """The outcome of a message that was handed in: it stands in the feed."""
-    return _row(form.Outcome(decoded.requested.received.transfer, now, 200, answered=form.salted(salt, answer)))
-
-
 def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
     salt, call = transfer.salt, how.call
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from adapters.model import evidence_of
 from contracts.base.errors import Failure
-from gateway.journal.write import LogRow, QueueRow, TransferChange, Write
+from gateway.journal.write import LogRow, QueueRow, TransferChange, TransferRow, Write
 from gateway.transfer import entries
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer, Receipt
 from gateway.transfer.states import Event, State, after, through
@@ -28,6 +28,12 @@ UNKNOWN: Final = "transfer.in-doubt"  # the failure of a transfer of which no fa
 
 class Ended(NamedTuple):
     write: Write
+    receipt: Receipt
+
+
+class EndedNew(NamedTuple):
+    row: TransferRow
+    entry: LogRow
     receipt: Receipt
 
 
@@ -49,6 +55,16 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
         () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
     )
     return Ended(Write(change=change, log=(entry,), vault=kept), receipt)
+
+
+def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
+    """The row, the entry and the receipt of a transfer that ends in the unit that begins it, since nobody else is asked."""
+    entry = entries.outcome(transfer, how)
+    receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
+    ended = row._replace(
+        finished=how.at, status=how.status, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
+    )
+    return EndedNew(ended, entry, receipt)
 
 
 def ended_already(transfer: OpenTransfer, how: Ending) -> Write:

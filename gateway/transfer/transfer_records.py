@@ -37,13 +37,6 @@ def row_of(decoded: Decoded, provider: System | None, now: float, process: str, 
     )
 
 
-def ended(row: TransferRow, receipt: Receipt) -> TransferRow:
-    """The row of a transfer that ends as it begins: nobody else is asked."""
-    return row._replace(
-        finished=row.committed, status=200, answer_ref=f"{row.id}/answer", receipt=receipt_text(receipt)
-    )
-
-
 def canonical(who: Requested, message: Message) -> bytes:
     """The request as canonical JSON."""
     return who.contract.codec("canonical").write_json(who.request, message)
