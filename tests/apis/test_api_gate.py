@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from gateway.doors.api.apis import DOCUMENTS, BadDocument, build, merge
+from gateway.doors.http import shell
+from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
 from tests.apis.client import World, ask, served
 
@@ -205,3 +207,19 @@ async def test_a_fault_of_ours_tells_nothing(world: World) -> None:
     answer = await ask(app, "GET", "/audit/checkpoint", {"accept-language": "en"})
     assert answer.status == 500 and answer.json["code"] == "gateway.fault" and b"hunter2" not in answer.body
     assert answer.json["title"] == "A fault of the gateway"
+
+
+async def test_a_caller_is_identified_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bytes | None] = []
+
+    def counting(certificate: bytes | None, *more: Any) -> Any:
+        calls.append(certificate)
+        return identify(certificate, *more)
+
+    monkeypatch.setattr(shell, "identify", counting)
+    assert (await world.token("canh-bao")).status == 200 and len(calls) == 1
+    headers = await world.signed_headers("canh-bao", "GET", "/transfers/01935b6e-0000-7000-8000-000000000001")
+    calls.clear()
+    target = "/transfers/01935b6e-0000-7000-8000-000000000001"
+    answer = await ask(world.app, "GET", target, headers, certificate=world.identities["canh-bao"].tls_der)
+    assert answer.json["code"] == "transfer.unknown" and len(calls) == 1
