@@ -24,6 +24,7 @@ from yarl import URL
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
 from contracts.wire.headers import joined
+from security.http_signatures import HttpRequest
 from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
@@ -106,27 +107,25 @@ def _address(url: str) -> tuple[URL, str]:
 async def send(
     session: aiohttp.ClientSession,
     system: str,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
+    request: HttpRequest,
     timeout: float,
     limit: int = ANSWER_LIMIT,
 ) -> HttpAnswer:
     """Send and read the answer; `ProviderFailure` if there is none."""
+    url, body = request.target_uri, request.body
     address, host = _address(url) if "?" not in url else _address.__wrapped__(url)
-    fields = {"Host": host, **headers}
-    if body is not None:
+    fields = {"Host": host, **request.headers}
+    if body:
         fields["Content-Length"] = str(len(body))
-    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
+    head = f"{request.method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in fields.items()
     )
-    evidence_out = head.encode("latin-1") + b"\r\n" + (body or b"")
+    evidence_out = head.encode("latin-1") + b"\r\n" + body
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout * 0.6))
     started = time.perf_counter()
     try:
         async with session.request(
-            method, address, headers=fields, data=body, allow_redirects=False, timeout=limits
+            request.method, address, headers=fields, data=body or None, allow_redirects=False, timeout=limits
         ) as response:
             content = await _read(response, limit)
             if content is None:

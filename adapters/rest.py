@@ -54,24 +54,21 @@ class RestAdapter:
             "lgsp-transfer": outgoing.transfer,
             "lgsp-caller": outgoing.caller,
         }
-        body: bytes | None
+        body = b""
         if at.method == "GET":
             query = outgoing.codec.write_query(operation.request, outgoing.message)
             if query:
                 url = f"{url}?{query}"
-            body = None
         else:
             body = outgoing.codec.write_json(operation.request, outgoing.message)
             if outgoing.encrypted:
                 body, opened = jose.seal(body, JSON, self._key, _receiver(endpoint, self._clock()))
             headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
-        request = HttpRequest(at.method, url, headers, body or b"")
+        request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self._key, self._clock()))
         try:
-            answer = await send(
-                self._session, endpoint.system, at.method, url, headers, body, outgoing.timeout, self._limit
-            )
+            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise

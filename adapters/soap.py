@@ -21,6 +21,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
 from contracts.wire.headers import media_type
 from security.encryption_keys import EncryptKey, newest
+from security.http_signatures import HttpRequest
 from security.keys import SigningKey
 from security.wssec.decrypt import BodyKeys, decrypt_envelope, is_encrypted
 from security.wssec.encrypt import blinded, encrypt_envelope
@@ -75,10 +76,9 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        request = HttpRequest("POST", endpoint.url, headers, body)
         try:
-            answer = await send(
-                self._session, endpoint.system, "POST", endpoint.url, headers, body, outgoing.timeout, self._limit
-            )
+            answer = await send(self._session, endpoint.system, request, outgoing.timeout, self._limit)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise

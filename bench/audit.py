@@ -24,7 +24,6 @@ from bench.auditkeeper import checkpoint_file, database_url, log_key
 from bench.process import NotUp, cpu_seconds, last_lines, running, two_cores
 from bench.rows import Row, row
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.verify.verify import verify_log
@@ -33,6 +32,7 @@ from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow, Write
 from gateway.journal.writer import Journal
+from gateway.transfer import lease as leases
 from security.transparency.entry import Caller, Digest, Intent, Outcome, freeze
 
 AT_ONCE: Final = 256  # units under way

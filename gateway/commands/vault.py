@@ -9,7 +9,6 @@ from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
@@ -23,6 +22,7 @@ from gateway.keeper.retention.holds import Hold
 from gateway.keeper.retention.status import KeyLine
 from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import civil, moment
 

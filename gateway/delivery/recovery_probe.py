@@ -17,9 +17,10 @@ from typing import Final
 from sqlalchemy import Engine
 
 from gateway.delivery.forwarder import Forwarder
-from gateway.delivery.queue import Leading, bring_forward, providers_away
+from gateway.delivery.queue import bring_forward, providers_away
 from gateway.journal.filelock import FileLock
 from gateway.registry.registry import Registry
+from gateway.transfer.lease import Lease
 
 KNOCK_SECONDS: Final = 2.0
 RAREST_SECONDS: Final = 60.0
@@ -56,7 +57,7 @@ class RecoveryProbe:
         self._paces: dict[str, _Pace] = {}
         self._look_at = 0.0
 
-    async def run_once(self, lease: Leading) -> int:
+    async def run_once(self, lease: Lease) -> int:
         """Knock where it is time; how many systems were found to be back."""
         now = self._clock()
         if now < self._look_at:
@@ -67,7 +68,7 @@ class RecoveryProbe:
         due = [name for name, pace in self._paces.items() if pace.at <= now]
         return sum(await asyncio.gather(*(self._look(name, lease) for name in due)))
 
-    async def _look(self, name: str, lease: Leading) -> bool:
+    async def _look(self, name: str, lease: Lease) -> bool:
         system = self._registry.snapshot.system(name)
         pace = self._paces[name]
         if system is None or not system.active or system.endpoint is None:

@@ -19,14 +19,14 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import fold_back, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 
 LEAD_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = (

@@ -33,6 +33,7 @@ from gateway.delivery.forwarder import forwarder_over
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.health import Health, Vitals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
 from gateway.doors.http.channel import mark_of
@@ -41,6 +42,7 @@ from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
 from gateway.doors.http.server import DrainingServer, PeerProtocol, make_server, tls_context
+from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.doors.soap import SoapDoor
@@ -76,7 +78,9 @@ class DoorParts:
     engine: Engine
     registry: Registry
     journal: Journal
-    app: ExchangeApp
+    app: Shell
+    exchange: Exchange
+    readings: Readings
     session: aiohttp.ClientSession
 
 
@@ -99,14 +103,14 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     session = open_session(outgoing)
     forwarder = forwarder_over(session, signing, decrypt, clock)
     exchange = Exchange(
-        journal,
-        vault,
-        forwarder,
-        engine,
-        process_id,
-        partial(keyed, keyring.hash_key()),
-        clock,
-        settings.provider_seconds,
+        journal=journal,
+        vault=vault,
+        forwarder=forwarder,
+        engine=engine,
+        process=process_id,
+        hash_id=partial(keyed, keyring.hash_key()),
+        clock=clock,
+        provider_seconds=settings.provider_seconds,
     )
     exchange.gate = gate_of(settings, clock)
     rest = RestDoor(
@@ -132,22 +136,35 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         clock=clock,
     )
     readings = Readings(Reader(partial(_bundle, engine)))
-    limits = Limits(settings.agency_calls, settings.source_calls)
     app = ExchangeApp(
-        registry,
-        exchange,
-        rest,
-        soap,
-        build_apis(services),
-        settings.base,
-        settings.body_limit,
-        settings.body_seconds,
-        clock,
-        limits,
-        Budgets(settings.agency_processor),
-        readings,
+        exchange=exchange,
+        rest=rest,
+        soap=soap,
+        apis=build_apis(services),
+        base=settings.base,
+        body_limit=settings.body_limit,
+        clock=clock,
+        readings=readings,
     )
-    return DoorParts(engine, registry, journal, app, session)
+    shell = Shell(
+        app=app,
+        registry=registry,
+        base=settings.base,
+        body_seconds=settings.body_seconds,
+        clock=clock,
+        health=Health(Vitals(engine, registry, clock, settings.drop_root)),
+        limits=Limits(settings.agency_calls, settings.source_calls),
+        budgets=Budgets(settings.agency_processor),
+    )
+    return DoorParts(
+        engine=engine,
+        registry=registry,
+        journal=journal,
+        app=shell,
+        exchange=exchange,
+        readings=readings,
+        session=session,
+    )
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:
@@ -230,7 +247,7 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
 
     child.stop_when_told(stop, lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
-    forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
+    forget = asyncio.create_task(_forget_destroyed(parts.exchange.vault))
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
     child.say_ready(ready)
@@ -240,9 +257,8 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
     finally:
         watch.cancel()
         forget.cancel()
-        await parts.app.exchange.close()
-        if parts.app.readings is not None:
-            await parts.app.readings.close()
+        await parts.exchange.close()
+        await parts.readings.close()
         await parts.session.close()
         await asyncio.to_thread(parts.journal.stop)
         parts.registry.stop()

@@ -165,7 +165,16 @@ class Files:
             early = Theirs("file.too-large", size=large.size, limit=self._settings.file_limit)
         except OSError:
             early = Theirs("file.unreadable", name=claimed.name)
-        one = OneFile(self._engine, self._exchange, snapshot, system, drop, folder, claimed, raw)
+        one = OneFile(
+            engine=self._engine,
+            exchange=self._exchange,
+            snapshot=snapshot,
+            system=system,
+            drop=drop,
+            folder=folder,
+            claimed=claimed,
+            raw=raw,
+        )
         stood = look_up(self._engine, [claimed.mark]).get(claimed.mark, Stood()) if left_over else Stood()
         digest = hashlib.sha256(raw).hexdigest()
         deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
@@ -208,7 +217,16 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     )
     forwarder = forwarder_over(session, keyring.signing_key(), keyring.decrypt_keys(), clock)
     vault, hash_id = Vault(settings.vault_keys, at_rest=keyring.at_rest), partial(keyed, keyring.hash_key())
-    exchange = Exchange(journal, vault, forwarder, engine, process_id, hash_id, clock, settings.provider_seconds)
+    exchange = Exchange(
+        journal=journal,
+        vault=vault,
+        forwarder=forwarder,
+        engine=engine,
+        process=process_id,
+        hash_id=hash_id,
+        clock=clock,
+        provider_seconds=settings.provider_seconds,
+    )
     exchange.gate = gate_of(settings, clock)
     files = Files(engine, registry, exchange, settings, NewestCheckpoint(settings.checkpoint_file).note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()

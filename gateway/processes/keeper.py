@@ -76,7 +76,16 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         CheckpointFile(settings.checkpoint_file),
     )
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
-    deliverer = Deliverer(engine, lock, journal, vault, registry, forwarder, process_id, clock)
+    deliverer = Deliverer(
+        engine=engine,
+        lock=lock,
+        journal=journal,
+        vault=vault,
+        registry=registry,
+        forwarder=forwarder,
+        process=process_id,
+        clock=clock,
+    )
     retention = Retention(
         engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days
     )

@@ -15,12 +15,12 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import moment
 from security.transparency import entry as form

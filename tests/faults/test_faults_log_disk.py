@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import size_of
 from gateway.audit.log.logkey import LogKey
 from gateway.journal import processes
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.leader import Keeper
+from gateway.transfer import lease as leases
 from tests.attacks.audit.insider import Gateway, commit, handed_in
 from tests.faults.test_faults_disk import fill, small_disk
 

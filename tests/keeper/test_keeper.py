@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit.log.lease import Lease
 from gateway.journal import processes
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
@@ -18,6 +17,7 @@ from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
 from gateway.keeper import recovery
 from gateway.keeper.leader import Keeper
+from gateway.transfer.lease import Lease
 from tests.journal.databases import intent, outcome
 
 

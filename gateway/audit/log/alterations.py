@@ -16,14 +16,14 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import comparison
 from gateway.journal.write import LogRow
 from gateway.registry.seals.sealing import Seal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.transparency import entry as form
 
 SECONDS: Final = 60.0

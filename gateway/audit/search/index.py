@@ -25,14 +25,14 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.audit.log import lease
-from gateway.audit.log.lease import Lease
 from gateway.audit.search import facts
 from gateway.audit.search.facts import OUTCOMES, Facts
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
+from gateway.transfer import lease
+from gateway.transfer.lease import Lease
 
 LIMIT: Final = 400  # entries a transaction: other writers wait some ten milliseconds for it
 PATIENCE: Final = 2.0  # seconds that fewer than that wait

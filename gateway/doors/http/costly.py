@@ -22,7 +22,7 @@ from contracts.folder.bundle import Bundle
 from gateway.doors.http.costs import Turn
 from gateway.doors.http.reader import JOB_SECONDS, LENGTH, Job, failure_of, packed, unpacked
 from gateway.exchange.doors import Door
-from gateway.exchange.stages import Authorised, Message
+from gateway.transfer.stages import Authorised, Message
 
 IDLE_SECONDS: Final = 120.0
 log: Final = logging.getLogger("lgsp.reading")

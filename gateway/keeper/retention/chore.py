@@ -30,14 +30,14 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.keeper.retention import holds, rows
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.transparency.entry import Json

@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, 
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.exchange.states import FINAL, State
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
+from gateway.transfer.states import FINAL, State
 from gateway.vault.vault import Vault
 
 AT_ONCE: Final = 200  # rows of a chunk

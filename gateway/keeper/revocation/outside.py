@@ -18,8 +18,6 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Engine, select
 
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.revocation.fetch import Unreachable, ask_responder, read_list
@@ -28,6 +26,8 @@ from gateway.registry.changes.keys import outside
 from gateway.registry.records import ACTIVE, OutsideAuthority
 from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.seals.sealing import Seal, changing
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.pki import chains
 from security.pki.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
 

@@ -15,8 +15,6 @@ from typing import Any, Final
 from cryptography import x509
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
@@ -24,6 +22,8 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes.keys import UNSPECIFIED
 from gateway.registry.records import REVOKED
 from gateway.registry.seals.revisions import revision
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.pki.revocation import Revoked, make_crl
 
 LASTS: Final = 3 * 86_400.0

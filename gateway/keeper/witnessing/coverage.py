@@ -19,18 +19,18 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
-from gateway.audit.log.lease import Lease
 from gateway.audit.witnessing.admission import AdmissionDeadline
 from gateway.audit.witnessing.config import WitnessStatus, standing
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.transparency.entry import Json
 
 _logger: Final = logging.getLogger("lgsp.vouching")

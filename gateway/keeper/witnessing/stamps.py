@@ -20,13 +20,13 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Connection, insert
 
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Unreached, post
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.pki import timestamp
 from security.pki.timestamp import Stamp, Unstamped
 

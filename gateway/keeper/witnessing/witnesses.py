@@ -20,17 +20,17 @@ import aiohttp
 from sqlalchemy import delete, insert
 
 from contracts.base.integers import whole_number
-from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.witnessing.config import Witness
-from gateway.exchange import entries
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Posted, Unreached, post
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.transparency.checkpoint import NoteError, split_note
 from security.transparency.cosignature import AddCheckpoint, answered, quorum, with_lines
 

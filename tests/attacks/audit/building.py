@@ -24,7 +24,7 @@ from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
-from gateway.delivery.queue import take_due
+from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
 from gateway.keeper.retention.chore import Retention
 from gateway.keeper.revocation.fetch import open_session
@@ -257,7 +257,7 @@ def _late(used: Door) -> None:
     used.call("refused", "thuc-phan", "dossier-status/v1", "getStatus")
     used.call("leased", *report, does="down")
     used.whole.now += 3600
-    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, "door-2", used.whole.now, 10)
+    take_due(used.whole.engine, lock_of(used.whole.engine), used.whole.lease, Taking("door-2", used.whole.now, 10))
     used.call("queued 1", *report, does="down")
     used.call("queued 2", *report, does="down", area="01392")
     used.call("forwarding", *report, does="die")

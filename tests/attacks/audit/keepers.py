@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine
 from gateway.keeper import leader as keepers
+from gateway.transfer import lease as leases
 
 FASTER = 5
 

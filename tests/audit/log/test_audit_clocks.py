@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
 from gateway.keeper.leader import Keeper
+from gateway.transfer import lease as leases
 from tests.journal.databases import transfer_row
 
 DAY = 86_400.0

@@ -232,7 +232,7 @@ def test_killed_in_the_middle_of_a_step_nothing_is_half_done(filled: Engine, mon
 
     for held, where in (
         (None, "gateway.journal.statements.Statements._run"),
-        (object(), "gateway.audit.log.lease.check"),
+        (object(), "gateway.transfer.lease.check"),
     ):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(where, killed)

@@ -15,10 +15,10 @@ from sqlalchemy import func, select, update
 
 from contracts.base.errors import Ours
 from contracts.canonical.model import Pattern
-from gateway.audit.log import lease as leases
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import rows
+from gateway.transfer import lease as leases
 from gateway.vault.classes import KeyName, add_months, keeping, key_id
 from gateway.vault.vault import Vault
 

@@ -27,7 +27,7 @@ BODIES = 160
 # A keeper in a process of its own, with small steps, so that there are many places to be killed at.
 CHILD = """
 import sys
-from gateway.audit.log.lease import Lease
+from gateway.transfer.lease import Lease
 from gateway.journal.database import lock_of, open_engine
 from gateway.keeper.retention import holds, rows
 from gateway.keeper.retention.chore import Retention

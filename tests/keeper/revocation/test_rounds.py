@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.doors.http.channel import identify
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
@@ -28,6 +27,7 @@ from gateway.registry.records import OutsideAuthority
 from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from security.grants.windows import civil
 from security.keys import load_certificate
 from security.pki.authority import issue_tls, new_private

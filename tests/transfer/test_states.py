@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from gateway.exchange.states import FINAL, TRANSITIONS, Event, State, after, drawing
+from gateway.transfer.states import FINAL, TRANSITIONS, Event, State, after, drawing
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product([None, *State], Event)))

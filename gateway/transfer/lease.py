@@ -1,8 +1,11 @@
-"""The lease of the leading keeper. Each taking raises its epoch; who writes as leader checks the epoch inside the same transaction.
+"""The lease of the leading keeper.
 
-Invariant: two holders may both believe that they lead, but only the one of the newest epoch can commit; the other's transaction fails
-before it has written anything. When somebody else may try is judged by the time of the one who waits alone: a lease that he has not seen
-renewed for so long. What the holder's clock says decides nothing, for clocks of different machines are never compared.
+Each taking raises its epoch; who writes as leader checks the epoch inside the same transaction.
+
+Invariant: two holders may both believe that they lead, but only the one of the newest epoch can commit; the other's
+transaction fails before it has written anything. When somebody else may try is judged by the time of the one who waits
+alone: a lease that he has not seen renewed for so long. What the holder's clock says decides nothing, for clocks of
+different machines are never compared.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Seen:
 
 
 class LeaseObserver:
-    """Whether a lease is still renewed, by the clock of this process; what stands in the row is only compared with what stood there before."""
+    """Whether a lease is still renewed, by the clock of this process; what stands in the row is only compared with what
+    stood there before.
+    """
 
     def __init__(self, monotonic: Callable[[], float], seconds: float = LEASE_SECONDS) -> None:
         self._monotonic: Final = monotonic
@@ -71,13 +76,13 @@ def take(
     holder: str,
     now: float,
     *,
-    name: str = KEEPER,
     seconds: float = LEASE_SECONDS,
     over: str | None = None,
     unmoved: Seen | None = None,
 ) -> Lease | None:
-    """Take a lease that is free; or that of `over`, a holder known to be dead; or one that stands as it did in `unmoved`, which `Watch` found
-    to be renewed no more. None while somebody else has it."""
+    """Take a lease that is free; or that of `over`, a holder known to be dead; or one that stands as it did in
+    `unmoved`, which `LeaseObserver` found to be renewed no more. None while somebody else has it.
+    """
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     free = table.c.until <= 0.0
     if over is not None:
@@ -88,7 +93,7 @@ def take(
         )
     taken = connection.execute(
         insert(table)
-        .values(name=name, holder=holder, epoch=1, until=now + seconds)
+        .values(name=KEEPER, holder=holder, epoch=1, until=now + seconds)
         .on_conflict_do_update(
             index_elements=[table.c.name],
             set_={"holder": holder, "epoch": table.c.epoch + 1, "until": now + seconds},
@@ -96,11 +101,13 @@ def take(
         )
         .returning(table.c.epoch)
     ).first()
-    return None if taken is None else Lease(name, holder, int(taken[0]))
+    return None if taken is None else Lease(KEEPER, holder, int(taken[0]))
 
 
 def renew(connection: Connection, lease: Lease, now: float, seconds: float = LEASE_SECONDS) -> bool:
-    """Hold it for longer; False if it belongs to somebody else by now. The row changes even where the clock stands still."""
+    """Hold it for longer; False if it belongs to somebody else by now. The row changes even where the clock stands
+    still.
+    """
     until = case((table.c.until == now + seconds, now + seconds + 0.001), else_=now + seconds)
     return connection.execute(update(table).where(*_mine(lease)).values(until=until)).rowcount == 1
 
@@ -113,8 +120,8 @@ def give_back(connection: Connection, lease: Lease) -> None:
 def check(connection: Connection, lease: Lease) -> None:
     """Hold the lease's row until the end of this transaction; a failure if a newer epoch has begun.
 
-    On PostgreSQL a leader that falls asleep in the middle (a paused machine) would hold the row, and so the lease, for as long as it sleeps:
-    the server ends its transaction before that.
+    On PostgreSQL a leader that falls asleep in the middle (a paused machine) would hold the row, and so the lease, for
+    as long as it sleeps: the server ends its transaction before that.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {int(SLEEP_SECONDS * 1000)}")

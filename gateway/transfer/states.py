@@ -2,10 +2,13 @@
 
 Theory of operation
 
-1. A transfer exists from the moment its intent is committed; what is refused before that has a log entry and no transfer.
+1. A transfer exists from the moment its intent is committed; what is refused before that has a log entry and no
+   transfer.
 2. `forwarding` means: the intent is on disk, the bytes may have left. Only the process named in the row may end it.
-3. A process that dies leaves its `forwarding` rows behind. The keeper turns them into `in-doubt`: nobody knows whether the other side acted.
-4. `in-doubt` goes back to `queued` only where the operation is declared idempotent; otherwise a person, or the provider's status, decides.
+3. A process that dies leaves its `forwarding` rows behind. The keeper turns them into `in-doubt`: nobody knows whether
+   the other side acted.
+4. `in-doubt` goes back to `queued` only where the operation is declared idempotent; otherwise a person, or the
+   provider's status, decides.
 5. Final states never change. An outcome is written once, in the same transaction as the change of state.
 """
 
@@ -69,6 +72,14 @@ def after(state: State | None, event: Event) -> State:
         return TRANSITIONS[state, event]
     except KeyError:
         raise LookupError(f"a transfer that is {state or 'new'} cannot have {event.value!r}") from None
+
+
+def through(state: State | None, *events: Event) -> State:
+    """The state after several events, one after the other."""
+    for event in events:
+        state = after(state, event)
+    assert state is not None
+    return state
 
 
 def drawing() -> str:

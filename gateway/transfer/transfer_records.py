@@ -1,44 +1,25 @@
-"""What the exchange writes and shows of a transfer: canonical bodies, masked answers, feed events, receipts, a failure told once more."""
+"""Makes the records of a transfer: its row, its canonical bodies, its event in the feed, its receipt."""
 
 from __future__ import annotations
 
 import base64
 import json
 
-import gateway.exchange.failures  # noqa: F401  registers the code that stands for an unknown one
-from contracts.base.errors import KINDS, Branch, Failure, Ours, Policy, Theirs
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
-from gateway.exchange.stages import Authorised, Decoded, Message, Receipt, Requested
-from gateway.exchange.states import State
 from gateway.journal.write import TransferRow
 from gateway.registry.records import System
+from gateway.transfer.stages import Decoded, Message, Receipt, Requested
+from gateway.transfer.states import Event, after
 
 
-def masked(authorised: Authorised, answer: Message) -> Message:
-    """What the grant lets the caller see. The answer to a message handed in is our own word, the first time and again: nothing of it is hidden."""
-    who = authorised.requested
-    if who.operation.pattern is Pattern.SUBMIT:
-        return answer
-    mask = who.snapshot.mask(who.contract, who.operation.answer, authorised.decision.views)
-    return answer if mask is None else mask(answer)
-
-
-def row_of(
-    decoded: Decoded,
-    now: float,
-    process: str,
-    *,
-    state: State,
-    provider: System | None,
-    answered: Receipt | None = None,
-) -> TransferRow:
+def row_of(decoded: Decoded, provider: System | None, now: float, process: str, event: Event) -> TransferRow:
     """The row of a new transfer."""
     who = decoded.requested
     assert decoded.authorised.decision.grant is not None
     return TransferRow(
         id=who.received.transfer,
-        state=state.value,
+        state=after(None, event).value,
         pattern=who.operation.pattern.value,
         caller_system=who.caller.id,
         caller_agency=who.caller.agency,
@@ -53,10 +34,6 @@ def row_of(
         idempotent=who.operation.idempotent and who.operation.pattern is Pattern.DISPATCH,
         received=who.received.at,
         committed=now,
-        finished=now if answered is not None else None,
-        status=200 if answered is not None else None,
-        answer_ref=f"{who.received.transfer}/answer" if answered is not None else None,
-        receipt=receipt_text(answered) if answered is not None else None,
     )
 
 
@@ -100,10 +77,3 @@ def receipt_of(transfer: str, text: object) -> Receipt:
     """The reverse; a transfer without an outcome has no leaves there."""
     leaves = json.loads(str(text)) if text else {}
     return Receipt(transfer, **{name: base64.b64decode(leaf) for name, leaf in leaves.items()})
-
-
-def again(code: str, transfer: str) -> Failure:
-    """The failure that a transfer ended with, told once more to the caller who repeats it."""
-    kind = KINDS.get(code, KINDS["transfer.in-doubt"])
-    branch = {Branch.THEIRS: Theirs, Branch.POLICY: Policy, Branch.OURS: Ours}[kind.branch]
-    return branch(kind.code, transfer=transfer)

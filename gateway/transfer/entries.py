@@ -1,20 +1,30 @@
-"""The audit log's entries for each step of a transfer, made from its stages.
+"""Makes the audit log's entries for each step of a transfer, from its stages.
 
-Digests are salted; the salt of a transfer stands at the head of its request's evidence in the vault (`evidence.pack`), so that it is
-destroyed with it.
+Digests are salted. The salt of a transfer stands at the head of its request's evidence in the vault (`vault.salting`),
+so that it is destroyed with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from adapters.model import Incoming
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.exchange.stages import Addressed, Authenticated, Committed, Decoded, Received, Requested
 from gateway.journal.write import LogRow
 from gateway.registry.records import System
-from gateway.registry.snapshot import Snapshot
+from gateway.transfer.stages import (
+    Addressed,
+    Authenticated,
+    Decoded,
+    Doubt,
+    Ending,
+    OpenTransfer,
+    Reached,
+    Received,
+    Requested,
+    authenticated_of,
+    received_of,
+)
 from security.keys import thumbprint
 from security.transparency import entry as form
 
@@ -44,71 +54,50 @@ def intent(decoded: Decoded, provider: System | None, salt: bytes, now: float, h
     )
 
 
-def accepted(decoded: Decoded, answer: bytes, salt: bytes, now: float) -> LogRow:
-    """The outcome of a message that was handed in: it stands in the feed."""
-    return _row(form.Outcome(decoded.requested.received.transfer, now, 200, answered=form.salted(salt, answer)))
+def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
+    salt, call = transfer.salt, how.call
 
+    def digest(data: bytes | None) -> form.Digest | None:
+        return form.salted(salt, data) if salt is not None and data else None
 
-def answered(committed: Committed, incoming: Incoming, answer: bytes, now: float) -> LogRow:
-    assert committed.provider is not None
-    salt = committed.salt
     return _row(
         form.Outcome(
-            committed.transfer,
-            now,
-            200,
-            provider=committed.provider.id,
-            sent=form.salted(salt, incoming.evidence_out),
-            came_back=form.salted(salt, incoming.evidence_in),
-            answered=form.salted(salt, answer),
+            transfer=transfer.id,
+            at=how.at,
+            status=how.status,
+            provider=transfer.provider,
+            failure=how.failure,
+            sent=digest(getattr(call, "evidence_out", None)),
+            came_back=digest(getattr(call, "evidence_in", None)),
+            answered=digest(how.answer),
         )
     )
 
 
-def failed(committed: Committed, failure: Failure, sent: bytes, back: bytes, now: float) -> LogRow:
-    assert committed.provider is not None
-    return _row(
-        form.Outcome(
-            committed.transfer,
-            now,
-            failure.status,
-            provider=committed.provider.id,
-            failure=failure.code,
-            sent=form.salted(committed.salt, sent) if sent else None,
-            came_back=form.salted(committed.salt, back) if back else None,
-        )
-    )
-
-
-def put_aside(committed: Committed, failure: Failure, now: float) -> LogRow:
+def put_aside(transfer: OpenTransfer, failure: Failure, now: float) -> LogRow:
     """Not an outcome: the transfer goes on in the queue."""
-    assert committed.provider is not None
-    facts = {"failure": failure.code, "provider": committed.provider.id}
-    return _row(form.Note(committed.transfer, now, "queued", "gateway", facts))
+    facts = {"failure": failure.code, "provider": transfer.provider}
+    return _row(form.Note(transfer.id, now, "queued", "gateway", facts))
 
 
-def in_doubt(committed: Committed, failure: Failure, process: str, now: float) -> LogRow:
-    return _row(form.InDoubt(committed.transfer, now, process, failure.code))
+def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
+    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason))
+    return LogRow(frozen.transfer, why.phase, frozen.entry, frozen.leaf)
 
 
 def repeat(who: Requested, first: str, status: int, now: float) -> LogRow:
     return _row(form.Repeat(who.received.transfer, now, who.received.face, _caller(who.authenticated), first, status))
 
 
-def refusal(
-    received: Received,
-    snapshot: Snapshot,
-    failure: Failure,
-    addressed: Addressed | None,
-    who: Authenticated | None,
-    requested: Requested | None,
-    now: float,
-    hash_id: HashId,
-    *,
-    count: int = 1,
-) -> LogRow:
+def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, count: int = 1) -> LogRow:
     """A refusal names as much of the caller as was proven, and the source address where nothing was."""
-    caller = _caller(who) if who is not None else by_channel(received, snapshot)
+    requested = reached if isinstance(reached, Requested) else None
+    authenticated = authenticated_of(reached)
+    addressed = (
+        authenticated.addressed if authenticated is not None else reached if isinstance(reached, Addressed) else None
+    )
+    received = received_of(reached)
+    caller = _caller(authenticated) if authenticated is not None else by_channel(received)
     operation = requested.operation if requested is not None else addressed.operation if addressed is not None else None
     nearest = failure.facts.get("grant")
     return _row(
@@ -136,22 +125,22 @@ def note(
     return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
 
 
-def by_channel(received: Received, snapshot: Snapshot) -> form.Caller | None:
-    """TLS proved the certificate, even where the message proved nothing."""
+def by_channel(received: Received) -> form.Caller | None:
+    """TLS proved the certificate, even where the message proved nothing and the key is no longer in force."""
     if received.certificate is None:
         return None
     mark = thumbprint(received.certificate)
-    key = snapshot.tls_key(mark)
+    key = received.snapshot.tls_key(mark)
     if key is None:
         return None
-    return form.Caller(snapshot.systems[key.system].agency, key.system, certificate=mark)
+    return form.Caller(received.snapshot.systems[key.system].agency, key.system, certificate=mark)
 
 
 def _caller(who: Authenticated) -> form.Caller:
-    key = who.key
+    channel, key = who.addressed.channel, who.key
     if key is None:
-        return form.Caller(who.caller.agency, who.caller.id, who.certificate_thumbprint)
-    return form.Caller(who.caller.agency, who.caller.id, who.certificate_thumbprint, key.key_id, key.thumbprint)
+        return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint)
+    return form.Caller(channel.system.agency, channel.system.id, channel.thumbprint, key.key_id, key.thumbprint)
 
 
 def _row(entry: form.Entry) -> LogRow:
