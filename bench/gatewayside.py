@@ -90,7 +90,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
         keeper = stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
         start = time.monotonic()
-        door = ["door", "--data", str(folder), "--fd", str(listener.fileno())]
+        door = ["door", "--data", str(folder), "--socket", f"exchange={listener.fileno()}"]
         pid = stack.enter_context(_child(door, log, core, listener.fileno()))
         identity = Identity.load(settings.identities / CALLER)
         yield GatewaySide(

@@ -110,9 +110,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> list[Row]:
         {"zeep_per_second": sorted(each["zeep"] for each in rates)[ROUNDS // 2]},
     )  # fmt: skip
     size = 50
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.translation", str(size)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", __name__, str(size)], capture_output=True, text=True, check=True)
     above = float(done.stdout)
     say(f"a document with {size} MB of files: {above:.0f} MiB above rest")
     return [readings, row(f"translation-{size}-mb-of-files", "MiB above rest", [above], {}, {})]

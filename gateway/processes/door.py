@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import aiohttp
 import uvloop
@@ -51,6 +50,7 @@ from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.registry.versions import load
@@ -59,14 +59,6 @@ from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
 from security.transparency.entry import keyed
 from security.wssec.decrypt import BodyKeys
-
-
-class Listeners(NamedTuple):
-    """Descriptors of the inherited sockets: for systems themselves, and for proxies over TLS and over a Unix socket."""
-
-    exchange: int
-    edge: int | None = None
-    edge_socket: int | None = None
 
 
 @dataclass(slots=True)
@@ -165,7 +157,7 @@ def _bundle(engine: Engine, digest: str) -> Bundle:
         return load(connection, digest)
 
 
-def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
+def run_door(settings: Settings, inherited: Inherited) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
@@ -173,11 +165,11 @@ def run_door(settings: Settings, listeners: Listeners, lifeline: int | None, rea
     # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
     sys.setswitchinterval(0.0005)
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listeners, lifeline, ready))
+        runner.run(_serve(settings, inherited))
 
 
-async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None, ready: int | None) -> None:
-    process_id = f"door-{new_id()}"
+async def _serve(settings: Settings, inherited: Inherited) -> None:
+    process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.journal)
@@ -215,25 +207,25 @@ async def _serve(settings: Settings, listeners: Listeners, lifeline: int | None,
         )
         return made, socket.socket(fileno=descriptor)
 
-    servers = [served(listeners.exchange, keyring.client_anchors, PeerProtocol)]
-    if listeners.edge is not None:
+    servers = [served(sockets["exchange"], keyring.client_anchors, PeerProtocol)]
+    if "edge" in sockets:
         anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.client_anchors
         servers.append(
-            served(listeners.edge, anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
+            served(sockets["edge"], anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
         )
-    if listeners.edge_socket is not None:
-        servers.append(served(listeners.edge_socket, None, edge_protocol(settings.edge_socket_dialect, by_socket)))
+    if "edge_socket" in sockets:
+        servers.append(served(sockets["edge_socket"], None, edge_protocol(settings.edge_socket_dialect, by_socket)))
 
     def stop() -> None:
         for server, _ in servers:
             server.stop()
 
-    child.stop_when_told(stop, lifeline)
+    child.stop_when_told(stop, inherited.lifeline)
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
     forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
     gc.collect()
     gc.freeze()  # what was made so far stays for good: no collection need look at it again
-    child.say_ready(ready)
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await asyncio.gather(*(server.serve_on(listener) for server, listener in servers))

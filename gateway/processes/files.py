@@ -43,6 +43,7 @@ from gateway.journal.database import lock_of, open_engine
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
@@ -188,15 +189,15 @@ class Files:
         return True
 
 
-def run_files(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+def run_files(settings: Settings, inherited: Inherited) -> None:
     """Work until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, lifeline, ready))
+        runner.run(_serve(settings, inherited))
 
 
-async def _serve(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+async def _serve(settings: Settings, inherited: Inherited) -> None:
     clock, process_id, keyring = time.time, f"files-{new_id()}", Keyring(settings)
     engine = open_engine(settings.database_url)
     registry = Registry(engine, Seal.of(settings))
@@ -220,8 +221,8 @@ async def _serve(settings: Settings, lifeline: int | None, ready: int | None) ->
     def stop() -> None:
         loop.call_soon_threadsafe(stopped)
 
-    child.stop_when_told(stop, lifeline)
-    child.say_ready(ready)
+    child.stop_when_told(stop, inherited.lifeline)
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
         while not stopping.is_set() and not journal.fenced:

@@ -20,9 +20,9 @@ import contextlib
 import ctypes
 import fcntl
 import gc
-import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -100,7 +100,7 @@ def start(arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Po
 class ForkServer:
     """The supervisor's side. The server is started when it is needed, also in the place of one that died; loading takes a second."""
 
-    loaded: Sequence[str]  # names of modules; of functions, as module:function, whose results are held
+    loaded: Sequence[Callable[[], object]]  # functions of modules: called there before the first fork
     seconds: float = 30.0  # that the first answer may take, with the loading
     patience: float = 10.0  # that any other may
     wanted: Callable[[], bool] = lambda: (
@@ -128,8 +128,9 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(_MOMENT)
         with theirs:
+            loaded = [f"{each.__module__}:{each.__qualname__}" for each in self.loaded]
             try:
-                self._server = start([COMMAND, str(theirs.fileno()), *self.loaded], [theirs.fileno()])
+                self._server = start([COMMAND, str(theirs.fileno()), *loaded], [theirs.fileno()])
             except OSError:
                 ours.close()
                 raise
@@ -180,7 +181,7 @@ def serve(arguments: Sequence[str]) -> None:
     """Load, then fork whatever is asked for, until the supervisor's end closes. It comes back in each child, whose command line is in `sys.argv` then."""
     leave_no_cores()
     control, *names = arguments
-    _HELD.extend(_load(name) for name in names)
+    _HELD.extend(pkgutil.resolve_name(name)() for name in names)
     gc.collect()
     gc.freeze()  # a collection in a child would write to every object that it looks at, and so copy what is shared
     with socket.socket(fileno=int(control)) as asked:
@@ -201,12 +202,6 @@ def serve(arguments: Sequence[str]) -> None:
     _place(received, wanted["numbers"])
     sys.argv = ["lgsp", *wanted["arguments"]]
     _name_process(" ".join(sys.argv))
-
-
-def _load(name: str) -> Any:
-    module, _, function = name.partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, function)() if function else found
 
 
 def _fork() -> bool:

@@ -34,23 +34,11 @@ from gateway.hardening import private_files
 from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
-from gateway.processes.supervised import Child, NotStarted
+from gateway.processes.supervised import Child, NotStarted, gateway_children
+from gateway.processes.table import DOOR, GATEWAY, catalogue
 from gateway.settings import Settings
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
-_FLAGS: Final = {
-    "exchange": "--fd",
-    "edge": "--edge-fd",
-    "edge_socket": "--edge-socket-fd",
-}  # how a door is told its sockets
-_DOOR: Final = "door-"
-_KEEPER, _FILES, _APP, _DESK = MODULES = (
-    "gateway.processes.keeper",
-    "gateway.processes.files",
-    "gateway.processes.door",
-    "gateway.processes.desk",
-)
-CATALOGUE: Final = "contracts.compiled.contract:catalogue"
 PID: Final = "supervisor.pid"
 RELOADED: Final = "reload.json"  # in the folder `run`: how often, and what went wrong the last time
 _STEADY: Final = 30.0  # seconds after which a child counts as well again
@@ -84,19 +72,8 @@ class Supervisor:
         listeners = open_listeners(settings)
         self._lifeline = os.pipe()
         settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        desk = listeners["desk"].fileno()
-        doors = {_FLAGS[name]: listener.fileno() for name, listener in listeners.items() if name in _FLAGS}
-        door = [word for flag, descriptor in doors.items() for word in (flag, str(descriptor))]
-        data = str(settings.data)
-        self._children = [
-            Child("keeper", ["keeper", "--data", data], _KEEPER),
-            Child("files", ["files", "--data", data], _FILES, alone=True),
-            *(
-                Child(f"{_DOOR}{number}", ["door", "--data", data, *door], _APP, tuple(doors.values()))
-                for number in range(settings.door_count)
-            ),
-            Child("desk", ["desk", "--data", data, "--fd", str(desk)], _DESK, (desk,)),
-        ]
+        sockets = {name: listener.fileno() for name, listener in listeners.items()}
+        self._children = gateway_children(settings, sockets)
         self._children += self.extra
         handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, signal.SIGHUP: self._on_reload}
         self._terminal = _has_terminal()
@@ -137,8 +114,8 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
     def _fork_server(self) -> ForkServer:
-        loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
-        return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
+        loaded = dict.fromkeys((*(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue))
+        return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:
         for child in self._children:
@@ -243,7 +220,7 @@ class Supervisor:
         self._forks.end()
         self._forks = self._fork_server()
         ours = [child for child in self._children if child not in self.extra]
-        doors = [child for child in ours if child.name.startswith(_DOOR)]
+        doors = [child for child in ours if child.load is DOOR.load]
         # What works alone ends before its successor begins: last, when it is known that the others' successors work.
         first = [child for child in ours if child not in doors[1:] and not child.alone]
         waves = [first, *([door] for door in doors[1:]), [child for child in ours if child.alone]]
@@ -266,7 +243,7 @@ class Supervisor:
         """What went wrong; empty if the successors work and the old ones have ended."""
         alone = [old for old in wave if old.alone]
         self._part_with(alone)
-        pairs = [(old, Child(old.name, old.arguments, old.module, old.sockets, alone=old.alone)) for old in wave]
+        pairs = [(old, Child(old.name, old.arguments, old.load, old.sockets, alone=old.alone)) for old in wave]
         for _, new in pairs:
             self._start(new)
             self._passing.append(new)

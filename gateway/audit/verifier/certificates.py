@@ -72,6 +72,10 @@ def _signs_lists(certificate: x509.Certificate) -> bool:
         return True
 
 
+def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+    return issuer.subject == crl.issuer and crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+
+
 def _revoked(
     found: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
 ) -> tuple[dict[tuple[x509.Name, int], float], dict[x509.Name, float]]:
@@ -80,9 +84,7 @@ def _revoked(
     known_at: dict[x509.Name, float] = {}
     for name in sorted(each for each in files if each.endswith(".crl")):
         crl = x509.load_der_x509_crl(files[name])
-        issuer = next(
-            (each for each in issuers if each.subject == crl.issuer and crl.is_signature_valid(each.public_key())), None
-        )  # type: ignore[arg-type]
+        issuer = next((each for each in issuers if _signs(each, crl)), None)
         if not found.add(
             name,
             issuer is not None,

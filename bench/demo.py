@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from examples import story
 from gateway.commands import given, run
 from gateway.commands.output import emit
 from gateway.sandbox import live
@@ -27,7 +27,6 @@ _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the st
 
 def demo(as_json: bool, keep: Path | None) -> None:
     """The result as 07-faces has it: `{"ok", "steps": [{"name", "ok", "ms", "detail"}], "audit": {"size", "verified"}}`."""
-    story = importlib.import_module("examples.story")
     if keep is not None:
         given.empty_folder(keep, as_json)
     steps: list[dict[str, Any]] = []
@@ -47,9 +46,8 @@ def demo(as_json: bool, keep: Path | None) -> None:
     )
 
 
-def world_of(settings: Settings) -> Any:
-    """An instance as the story sees it (`examples.story.World`)."""
-    story = importlib.import_module("examples.story")
+def world_of(settings: Settings) -> story.World:
+    """An instance as the story sees it."""
     command = [sys.executable, "-m", "gateway"]
     return story.World(
         data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings)
