@@ -1,6 +1,8 @@
-"""The desk process: the people's listener. It reads; it holds no exchange keys and never writes to the journal.
+"""The desk process, which serves the people's listener.
 
-The one secret in it is the derived key of the registry's seals, so that what people see is what the log has."""
+Invariant: it holds no exchange key and never writes to the journal.
+Its one secret is the derived key of the registry's seals. With it the pages show only what the log confirms.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A door process, put together: one event loop, one journal thread, one registry thread; stateless, one a core.
+"""The door process: one event loop, one journal thread, one registry thread. It is stateless; one runs per core.
 
-Invariant: everything that a request needs is made before the door says that it is ready; nothing is compiled, loaded or connected by the
-first caller, but for the connection to a provider.
+Invariant: everything that a request needs is made before the door reports ready. The first caller waits for no
+compiling, loading or connecting, except the connection to a provider.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:
-    """The agency of a certificate that is registered and in force; None also where the registry cannot be read."""
+    """The agency of a registered certificate in force. None also if the registry cannot be read."""
     try:
         snapshot = registry.snapshot
     except Failure:
@@ -162,7 +162,8 @@ def run_door(settings: Settings, inherited: Inherited) -> None:
     hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
-    # The journal's thread lets go of the interpreter at each statement; with the usual 5 ms a busy loop would make it wait that long for each.
+    # The journal's thread releases the interpreter's lock at each statement. At the default of 5 ms a busy loop
+    # would delay each statement by that long.
     sys.setswitchinterval(0.0005)
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, inherited))
@@ -193,7 +194,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
             if anchors is None
             else tls_context(keyring.server_certificate, keyring.server_key, anchors, keyring.at_rest.password)
         )
-        if context is not None and protocol is PeerProtocol:  # a proxy is known by its own anchors alone
+        if context is not None and protocol is PeerProtocol:  # a proxy is authenticated by its own anchors alone
             parts.registry.follow(Anchors(context, keyring.client_anchors).take)
         made = make_server(
             parts.app,
@@ -224,7 +225,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     watch = asyncio.create_task(_stop_when_fenced(parts.journal, stop))
     forget = asyncio.create_task(_forget_destroyed(parts.app.exchange.vault))
     gc.collect()
-    gc.freeze()  # what was made so far stays for good: no collection need look at it again
+    gc.freeze()  # what exists now is permanent: no collection needs to examine it again
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
@@ -245,14 +246,14 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
 
 
 async def _stop_when_fenced(journal: Journal, stop: Callable[[], None]) -> None:
-    """A door that the keeper took for dead may write no more; it ends, and the supervisor starts a new one."""
+    """Stop a door that the keeper declared dead: it may write no more, and the supervisor starts a new one."""
     while not journal.fenced:
         await asyncio.sleep(0.5)
     stop()
 
 
 async def _forget_destroyed(vault: Vault) -> None:
-    """Keys that retention destroyed are soon in no process's memory either, also in one that nobody calls."""
+    """Remove the keys that retention destroyed from memory, also in a process that gets no calls."""
     while True:
         await asyncio.sleep(FORGET_SECONDS)
         vault.forget_gone()

@@ -1,4 +1,4 @@
-"""The keeper process, put together: sequencer, recovery, and the delivery of what is queued."""
+"""The keeper process: sequencer, recovery, and delivery of the queue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from gateway.vault.vault import Vault
 
 
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
-    """Keep until told to stop."""
+    """Run until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

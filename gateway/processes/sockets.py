@@ -1,6 +1,6 @@
-"""The sockets that the supervisor listens on before any child is there, and hands down.
+"""The listening sockets, which the supervisor opens before any child starts and passes on.
 
-Invariant: an address that cannot be had ends the start, in words that say which and what to do.
+Invariant: if an address cannot be opened, the start ends with an error that names it and the remedy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.settings import Settings
 
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """By `exchange`, `desk`, and where they are set `edge` and `edge_socket`."""
+    """By name: `exchange`, `desk`, and if configured `edge` and `edge_socket`."""
     found = {"exchange": _bind(settings.host, settings.exchange_port), "desk": _bind(settings.host, settings.desk_port)}
     return found | _edges(settings)
 

@@ -20,7 +20,7 @@ _MEND: Final = Words(
 
 
 class NotStarted(RuntimeError):
-    """The instance could not be started: why, and what to do, as a command tells a failure."""
+    """The instance could not be started: why, and what to do."""
 
     code: Final = "not-started"
     findings: Final = ()
@@ -39,7 +39,7 @@ class NotStarted(RuntimeError):
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """`arguments` follow `python -m gateway`; `load` imports its code; `sockets` are the descriptors that it inherits."""
+    """`arguments` follow `python -m gateway`; `load` imports its code; `sockets` are descriptors that it inherits."""
 
     name: str
     arguments: list[str]
@@ -51,8 +51,8 @@ class Child:
     again_at: float = 0.0
     ready: bool = False
     ready_pipe: int = -1
-    ending: bool = False  # it was told to end, and is not started again
-    alone: bool = False  # its successor starts only when it has ended
+    ending: bool = False  # it was told to end, and is not restarted
+    alone: bool = False  # its successor starts only after it ended
 
     def close_pipe(self) -> None:
         if self.ready_pipe >= 0:
