@@ -1,7 +1,9 @@
-"""A signed request as a curl command: `eval "$(python -m gateway.sample_client.curl --identity DIR GET '/indicator/v1/values?…')"`.
+"""Prints a signed request as a curl command.
 
-Nothing is sent here but the call for a token. curl opens the channel with the system's own certificate; the signature is good for 60 seconds
-and for one sending. What comes back is not verified: for that take `gateway.sample_client.rest`.
+    eval "$(python -m gateway.sample_client.curl --identity DIR GET '/indicator/v1/values?…')"
+
+Only the request for a token is sent here. curl uses the system's client certificate. The signature is valid for 60
+seconds and for one request. The answer is not verified; `gateway.sample_client.rest` does that.
 """
 
 from __future__ import annotations

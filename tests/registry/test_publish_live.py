@@ -20,8 +20,9 @@ from examples.story.world import World
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

@@ -1,6 +1,6 @@
-"""Certificates of a package: which of them lead to a trusted authority, were in force and not revoked at that time (RFC 5280), and whom they name.
+"""Validates the certificates of a package: trusted authority, in force, not revoked at that time (RFC 5280).
 
-Invariant: a list of revocations counts only if an authority signed it that somebody trusted vouches for; of several the earliest time counts.
+Invariant: a revocation list counts only if a trusted authority signed it. Of several the earliest time counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.sample_client.signing import Verifier
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The certificates that hold, by key id; when they had to."""
+    """The certificates that are valid at `moment`, by key id."""
 
     by_id: Mapping[str, Verifier]
     moment: float
@@ -36,16 +36,15 @@ def certificates_of(
     own = files.get("certificates/authorities.pem", b"")
     trusted = x509.load_pem_x509_certificates(authorities if authorities is not None else own)
     between = x509.load_pem_x509_certificates(own) if own else []
-    # An authority counts if somebody trusted vouches for it, wherever its certificate lies.
+    # An authority counts if a trusted one certified it, wherever its certificate lies.
     issuers = [
         each
         for each in dict.fromkeys([*trusted, *between])
         if not _why_not(each, trusted, between, moment, {}) and _signs_lists(each)
     ]
     revoked, known_at = _revoked(found, files, issuers)
-    good: dict[
-        str, Verifier
-    ] = {}  # one that does not hold is no fault of the package, unless somebody signed with it: then no key is found for it
+    # An invalid certificate is no fault of the package, unless it signed something: then its key is not found.
+    good: dict[str, Verifier] = {}
     for name in sorted(each for each in files if each.startswith("certificates/") and each.endswith(".crt")):
         key_id = name.removeprefix("certificates/").removesuffix(".crt")
         try:
@@ -60,7 +59,8 @@ def certificates_of(
         at = known_at.get(certificate.issuer)
         if at is None or at < moment:
             found.notes.append(
-                f"{name}: whether it was revoked by then is not known here: {'no list' if at is None else 'an older list'} of its issuer"
+                f"{name}: whether it was revoked by then is not known here: "
+                f"{'no list' if at is None else 'an older list'} of its issuer"
             )
     return Known(good, moment)
 
@@ -79,7 +79,7 @@ def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> boo
 def _revoked(
     found: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
 ) -> tuple[dict[tuple[x509.Name, int], float], dict[x509.Name, float]]:
-    """When what was revoked, the earliest time that any list says; and of when the newest list of each issuer is."""
+    """When each certificate was revoked (the earliest time in any list), and the time of each issuer's newest list."""
     gone: dict[tuple[x509.Name, int], float] = {}
     known_at: dict[x509.Name, float] = {}
     for name in sorted(each for each in files if each.endswith(".crl")):
@@ -109,7 +109,7 @@ def _why_not(
     for _ in range(8):
         if not here.not_valid_before_utc <= at <= here.not_valid_after_utc:
             return f"{here.subject.rfc4514_string()} was not in force on {at:%Y-%m-%d}"
-        if revoked.get((here.issuer, here.serial_number), moment) < int(moment):  # lists name whole seconds
+        if revoked.get((here.issuer, here.serial_number), moment) < int(moment):  # lists have whole seconds
             return f"{here.subject.rfc4514_string()} was revoked before"
         if here in trusted:
             return ""

@@ -1,9 +1,10 @@
-"""Check a package of evidence (`lgsp audit package`) without the gateway: `python check.pyz FOLDER --vkey KEY --authorities FILE`.
+"""Check a package of evidence without the gateway: `python check.pyz FOLDER --vkey KEY --authorities FILE`.
 
-What is looked at: each file against the manifest, each log entry by its proof up to the signed checkpoint, each message by the salted digest in its
-entry, each message's signature by the sender's certificate at that time, each certificate by the authorities. Needs `cryptography`, and `lxml` for
-SOAP; knows nothing of the house (RFC 6962, C2SP signed-note and tlog-proof, RFC 9421, WS-Security 1.1, RFC 5280).
-Invariant: nothing counts as checked because the package says so. A key or an authority that comes from the package itself is named as such.
+Checks each file against the manifest, each log entry by its proof up to the signed checkpoint, each message by the
+salted digest in its entry, each signature by the sender's certificate at that time, and each certificate by the
+authorities. Needs `cryptography`, and `lxml` for SOAP (RFC 6962, C2SP signed-note and tlog-proof, RFC 9421,
+WS-Security 1.1, RFC 5280). Invariant: nothing counts as checked because the package says so. A key or an authority
+that comes from the package itself is reported as such.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from gateway.sample_client.audit import Checkpoint, LogKey, included, leaf_hash,
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
 
-# which digest of the log's entries is of which message, and which part of it was digested
+# digest in the log's entries -> file of the message, and which part of it is digested
 DIGESTS = {
     "in": ("request.http", "body"),
     "sent": ("forwarded.http", "all"),
@@ -51,11 +52,14 @@ _KNOWN = tuple(
 
 
 class Unreadable(ValueError):
-    """Not a package that could be looked at; the text says why."""
+    """Not a readable package; the text says why."""
 
 
 def read_package(path: Path) -> dict[str, bytes]:
-    """The files by name. A zip in which two names could be taken for one, or that does not unpack into one folder, is refused."""
+    """The files by name.
+
+    A zip with ambiguous names, or one that does not unpack into one folder, is refused.
+    """
     if path.is_dir():
         links = [each.name for each in path.rglob("*") if each.is_symlink()]
         if links:
@@ -79,7 +83,7 @@ def read_package(path: Path) -> dict[str, bytes]:
 
 
 def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: bytes | None = None) -> Findings:
-    """Everything, in order; what could not be looked at is a check that failed."""
+    """Check everything, in order. What could not be checked counts as failed."""
     found = Findings()
     try:
         _check(found, files, vkey, authorities)
@@ -120,7 +124,8 @@ def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, author
     )
     if "intent" in kinds and "outcome" not in kinds:
         found.notes.append(
-            "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's log knows"
+            "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's "
+            "log knows"
         )
     _names(found, files)
     _digests(found, files, entries, manifest.get("missing", {}))
@@ -145,7 +150,7 @@ def _files(found: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]
 
 
 def _names(found: Findings, files: Mapping[str, bytes]) -> None:
-    """What is here beside what is looked at would pass for checked."""
+    """Report files that no check covers: readers could take them for checked."""
     odd = [name for name in files if not any(pattern.fullmatch(name) for pattern in _KNOWN)]
     if odd:
         found.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
@@ -190,7 +195,7 @@ def _proof(text: str, checkpoint: Checkpoint) -> tuple[int, Sequence[bytes]]:
 def _digests(
     found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
 ) -> None:
-    """SHA-256(salt, bytes), as the entries of intent and outcome state it. A message of which no entry states one is nothing that the log knows."""
+    """Compare SHA-256(salt, bytes) with the entries of intent and outcome. A message without a digest fails."""
     stated_of = {file for entry in entries for name, (file, _) in DIGESTS.items() if name in entry}
     for file, _ in DIGESTS.values():
         if f"messages/{file}" in files and file not in stated_of:
@@ -224,7 +229,7 @@ def _digests(
             )
 
 
-# --- signatures -----------------------------------------------------------------------------------------------------------
+# --- signatures ---
 
 
 def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], known: Known) -> None:
@@ -249,8 +254,8 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
             opened = files.get(f"messages/{part}.opened")
             signer = signer_of(message, opened, known.by_id, known.by_thumbprint, known.moment, forwarded)
         except NotSigned as why:
-            # A dropped file is known by its folder, an answer that was refused may bear no signature. What went out and came back is digested whole, so
-            # nobody took one off; of a request only the body is.
+            # A dropped file is known by its folder; a refused answer may be unsigned. What went out and came back is
+            # digested whole, so nobody removed its signature. Of a request only the body is digested.
             if part == "request" and intent.get("door") != "files" or part == "forwarded":
                 found.add(f"{name}, signature", False, "it has none")
             found.notes.append(f"{name}: {why}")
@@ -263,7 +268,8 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
             continue
         if opened is not None:
             found.notes.append(
-                f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this is the gateway's word"
+                f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this "
+                "is the gateway's word"
             )
         if part == "forwarded":
             forwarded = message
@@ -272,13 +278,16 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
             f"{name}, signature",
             not why_not,
             why_not
-            or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority and was in force",
+            or f"signed with {signer.key_id}, whose certificate is {system}'s, leads to a trusted authority"
+            " and was in force",
         )
 
 
 def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> str:
-    """Why a signature is not by the system that the log names; empty if it is. A key's id is but the name of a file here: what binds it is the
-    thumbprint in the entry, else the name in the certificate."""
+    """Why a signature is not by the system that the log names. Empty if it is.
+
+    A key's id is only the name of a file here. The thumbprint in the entry binds it, else the name in the certificate.
+    """
     if caller.get("key", signer.key_id) != signer.key_id:
         return f"signed with {signer.key_id}, and the log names the key {caller['key']}"
     if "signer" in caller:
@@ -297,7 +306,8 @@ def _not_of(signer: Verifier, system: str | None, caller: Mapping[str, str]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        description="Check a package of evidence without the gateway. Exit code: 0 it holds, 1 it does not, 2 usage, 3 not all could be looked at."
+        description="Check a package of evidence without the gateway."
+        " Exit code: 0 it holds, 1 it does not, 2 usage, 3 not all could be looked at."
     )
     parser.add_argument("package", type=Path, help="the folder, or the zip file")
     parser.add_argument("--vkey", help="the log's verifier key, or a file that holds it, from a source that you trust")
@@ -306,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     vkey = asked.vkey
     try:
-        if vkey is not None and vkey.count("+") < 2:  # no key: the name of a file
+        if vkey is not None and vkey.count("+") < 2:  # not a key, so the name of a file
             vkey = Path(vkey).read_text("utf-8", "replace")
         files = read_package(asked.package)
         authorities = asked.authorities.read_bytes() if asked.authorities is not None else None
@@ -343,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fit(vkey: str | None, authorities: bytes | None) -> None:
-    """What comes from elsewhere must be what it is to be: a mistaken file is not the package's fault."""
+    """Refuse a key or authorities of the wrong form: a mistaken file is no fault of the package."""
     if vkey is not None:
         try:
             LogKey.parse(vkey)
