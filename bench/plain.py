@@ -1,8 +1,8 @@
-"""The plain stack: the same exchange, from the same packages, as a vendor would write it. The measure of the gateway.
+"""The plain stack: the same exchange from the same packages, as a vendor would write it. The gateway is compared to it.
 
-A connexion application with its OpenAPI file (JSON checked against the schema), PyJWT for the bearer token, a zeep client on a
-kept-alive requests session over HTTPS. It signs nothing, checks no signature, decides no grant and keeps nothing on disk.
-Run as a process of its own: `python -m bench.plain --port … --provider https://… --folder …`.
+A connexion application with its OpenAPI file (JSON checked against the schema), PyJWT for the bearer token, a zeep
+client on a persistent requests session over HTTPS. It signs nothing, verifies no signature, checks no grant and
+stores nothing. Runs as its own process: `python -m bench.plain --port … --provider https://… --folder …`.
 """
 
 from __future__ import annotations
@@ -94,13 +94,14 @@ def main(arguments: list[str]) -> None:
     got = parser.parse_args(arguments)
     app = make_application(got.provider, got.folder)
     uvicorn.run(
-        app, host="127.0.0.1", port=got.port, loop="uvloop", http="httptools", access_log=False, log_level="warning", timeout_keep_alive=65,
+        app, host="127.0.0.1", port=got.port, loop="uvloop", http="httptools", access_log=False,
+        log_level="warning", timeout_keep_alive=65,
         ssl_certfile=str(got.folder / "server.pem"), ssl_keyfile=str(got.folder / "server.key"),
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    # as `bench.plain`, not `__main__`: the OpenAPI file names its functions by that module
+    # the OpenAPI file names functions of `bench.plain`, not of `__main__`
     from bench.plain import main as start
 
     start(sys.argv[1:])

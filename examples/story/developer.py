@@ -1,4 +1,4 @@
-"""What the developer of a component system is promised: the first signed call from a command line, proved in the log, and a witness ever after."""
+"""A developer's first signed call from a command line, its proof in the log, and the checks of the log afterwards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def first_call(world: World) -> str:
         ("theirs", "period"),
         "who can mend a refusal, and where",
     )
-    return f"lgsp client: answered, proved as entries {sorted(each['index'] for each in proof['entries'])}, the log witnessed at size {log['kept']['size']}"
+    return (
+        f"lgsp client: answered, proved as entries {sorted(each['index'] for each in proof['entries'])}, the log "
+        f"witnessed at size {log['kept']['size']}"
+    )
 
 
 STEPS: tuple[Telling, ...] = (("a developer's first call from the command line", first_call),)

@@ -1,4 +1,4 @@
-"""What the log must show: every refusal, both leaves of each receipt, one tree that agrees with its checkpoint, and one changed byte found."""
+"""The log has every refusal and both leaves of each receipt, matches its checkpoint, and reveals a changed byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def receipts(world: World) -> str:
     def prove() -> object:
         try:
             return client.prove(world.remembered["dispatch-receipt"])
-        except LogError as early:  # a receipt is a promise; its entries have an index within a second
+        except LogError as early:  # the entries of a receipt have an index within a second
             trouble[:] = [early]
             return None
 
@@ -42,7 +42,10 @@ def receipts(world: World) -> str:
     newest = client.witness()
     check(newest is not None, "checkpoints kept along the way")
     assert newest is not None
-    return f"receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size {newest.size}"
+    return (
+        "receipt turned into inclusion proofs; all checkpoints that came with answers lead to the one of size "
+        f"{newest.size}"
+    )
 
 
 def verifies(world: World) -> str:
@@ -54,7 +57,7 @@ def verifies(world: World) -> str:
 
 
 def one_byte(world: World) -> str:
-    """A copy of the database, one byte of one entry changed."""
+    """A copy of the database with one byte of one entry changed."""
     with tempfile.TemporaryDirectory(prefix="lgsp-tamper-") as folder:
         copy = Path(folder) / "data"
         copy.mkdir()
@@ -77,8 +80,8 @@ def one_byte(world: World) -> str:
     return str(found["first_wrong"])
 
 
-def stranger(world: World) -> str:
-    """The package of the report that was dispatched, checked by a program that knows nothing of the gateway."""
+def independent(world: World) -> str:
+    """Check the package of the dispatched report by a program without any code of the gateway."""
     transfer, vkey = world.remembered["dispatch-receipt"].transfer, str(world.identities / "dieu-hanh" / "log.vkey")
     with tempfile.TemporaryDirectory(prefix="lgsp-package-") as folder:
         package = Path(folder) / "package"
@@ -88,17 +91,20 @@ def stranger(world: World) -> str:
         command = [sys.executable, "-I", str(package / "check.pyz"), str(package), "--json", "--vkey", vkey]
         command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.crt")]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-        check(found["ok"], f"what the stranger found: {found}")
+        check(found["ok"], f"what the verifier found: {found}")
         (package / "messages" / "request.http").write_bytes(b"POST / HTTP/1.1\r\n\r\n")
         after = subprocess.run(command, capture_output=True, check=False).returncode
-    same(after, 1, "what the stranger says of a package that was altered")
-    return f"{len(found['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, certificates; an altered one was refused"
+    same(after, 1, "what the verifier says of a package that was altered")
+    return (
+        f"{len(found['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, "
+        "certificates; an altered one was refused"
+    )
 
 
 STEPS: tuple[Telling, ...] = (
     ("every refusal stands in the log", refusals_logged),
     ("receipts become proofs", receipts),
-    ("a stranger checks the package of one transfer", stranger),
+    ("a stranger checks the package of one transfer", independent),
     ("the log verifies", verifies),
     ("one changed byte is found and named", one_byte),
 )

@@ -1,4 +1,4 @@
-"""What must go through: alerts in, a report out and back, a question from one protocol to the other, the mask, the repeat."""
+"""Accepted messages: alerts, a report and its answer, a question across protocols, the mask, the repeat."""
 
 from __future__ import annotations
 
@@ -102,13 +102,16 @@ def dispatch(world: World) -> str:
     )
     same(world.seen("do-thi")["records"], before + 1, "records at the agency")
     world.remembered["dispatch-receipt"] = answer.receipt
-    return f"report became {received['service_request_id']} ({received['status']}) in the agency's SOAP system; its signed answer came back translated"
+    return (
+        f"report became {received['service_request_id']} ({received['status']}) in the agency's SOAP system; its "
+        "signed answer came back translated"
+    )
 
 
 def soap_query(world: World) -> str:
     identity = world.identity("dieu-hanh")
     session = requests.Session()
-    session.trust_env = False  # else REQUESTS_CA_BUNDLE would stand above `verify`
+    session.trust_env = False  # else REQUESTS_CA_BUNDLE would override `verify`
     session.verify = str(identity.folder / "ca.crt")
     session.cert = (str(identity.folder / "tls.crt"), str(identity.folder / "tls.key"))
     signer = ZeepSigner(identity)
@@ -129,7 +132,10 @@ def soap_query(world: World) -> str:
         etree.fromstring(session.get(f"{identity.gateway}/soap/{INDICATOR}?xsd", timeout=10).content)
     )
     schema.assertValid(raw.body)
-    return f"zeep, from the served WSDL, asked a REST provider by SOAP 1.1 and 1.2: {number} {value.unit}; the answer is valid against the served XSD"
+    return (
+        f"zeep, from the served WSDL, asked a REST provider by SOAP 1.1 and 1.2: {number} {value.unit}; the answer is "
+        "valid against the served XSD"
+    )
 
 
 def question() -> bytes:

@@ -1,4 +1,4 @@
-"""What a system that only drops files is promised: its table is taken, each bad line is told by number, the same file is one."""
+"""A system that only drops files: its table is accepted, bad lines are reported by number, repeats recognised."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ def dropped(world: World) -> str:
     check(mark in value["note"] and "\r\n" in value["note"], "a text with a line break and a semicolon in it")
     again = _drop(world, folder, table)
     same((again["result"], again["first"]), ("repeated", told["transfer"]), "the same file once more")
-    return f"a CSV table with decimal commas: one line taken as {told['transfer']}, line 4 told to be wrong; dropped again it is one"
+    return (
+        f"a CSV table with decimal commas: one line taken as {told['transfer']}, line 4 told to be wrong; dropped "
+        "again it is one"
+    )
 
 
 def _drop(world: World, folder: Path, table: str) -> dict[str, Any]:
-    """Written aside, then renamed; the report tells what became of it."""
+    """Write the file aside, then rename it. Returns the report."""
     name = uuid.uuid4().hex
     part = folder / f"{name}.csv.part"
     part.write_bytes(table.encode())

@@ -1,4 +1,4 @@
-"""What anybody may see of the gateway's keys, and what its operator is told of the instance."""
+"""The gateway's public keys as anybody sees them, and the doctor's findings for its operator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.sample_client.transport import Transport
 
 
 def published(world: World) -> str:
-    """A stranger, who has the authority's certificate and nothing else."""
+    """A client that has the authority's certificate and nothing else."""
     identity = world.identity("dieu-hanh")
     answer = Transport(identity.gateway, identity.client_context(with_certificate=False), 10.0).send(
         "GET", "/keys", {}, b""
