@@ -67,17 +67,17 @@ def units(start: int, count: int) -> list[Write]:
 
 def pairs(start: int, count: int) -> list[tuple[LogRow, LogRow]]:
     now = time.time()
-    made = []
+    entries = []
     for number in range(start, start + count):
         mark = _MIXED(str(number).encode()).digest()
-        who = Caller("H14.5", "phan-anh", mark.hex(), "phan-anh.sign-1")
+        caller = Caller("H14.5", "phan-anh", mark.hex(), "phan-anh.sign-1")
         transfer = new_id(int(now * 1000) + number % 1000)
         bundle = f"sha256:{mark[::-1].hex()}"
         intent = Intent(
             transfer,
             now,
             "rest",
-            who,
+            caller,
             "field-report/v1",
             "createRequest",
             bundle,
@@ -88,8 +88,8 @@ def pairs(start: int, count: int) -> list[tuple[LogRow, LogRow]]:
         )
         outcome = Outcome(transfer, now, 200, "do-thi", None, Digest(mark, 2311), Digest(mark, 1800), Digest(mark, 640))
         frozen = freeze(intent), freeze(outcome)
-        made.append((LogRow(*frozen[0]), LogRow(*frozen[1])))
-    return made
+        entries.append((LogRow(*frozen[0]), LogRow(*frozen[1])))
+    return entries
 
 
 # --- growing ---
@@ -160,10 +160,10 @@ async def _delays(journal: Journal, folder: Path, held: int, seconds: float) -> 
     done.set()
     await asyncio.wait_for(looking, _SECONDS)
     delays, at = [], 0
-    for number, given in enumerate(handed):
+    for number, handed_at in enumerate(handed):
         while seen[at][1] < held + 2 * (number + 1):
             at += 1
-        delays.append(max(0.0, seen[at][0] - given))
+        delays.append(max(0.0, seen[at][0] - handed_at))
     return delays
 
 

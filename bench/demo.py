@@ -58,8 +58,8 @@ def world_of(settings: Settings) -> story.World:
 def demo_settings(data: Path) -> Settings:
     """A sandbox on free ports, with one door a core and short waits. Settings of the environment do not apply."""
     exchange, desk = free_ports(2)
-    made = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
-    return replace(made, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
+    settings = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
+    return replace(settings, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
 
 
 @contextmanager

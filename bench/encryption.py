@@ -58,13 +58,13 @@ def sides(now: float) -> dict[str, Callable[[], object]]:
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> Row:
-    made = sides(time.time())
-    for exchange in made.values():
+    pair = sides(time.time())
+    for exchange in pair.values():
         exchange()
     count = 150 if quick else 1000
-    rates = [{name: per_second(exchange, count) for name, exchange in made.items()} for _ in range(ROUNDS)]
+    rates = [{name: per_second(exchange, count) for name, exchange in pair.items()} for _ in range(ROUNDS)]
     say(f"SOAP: {rates[-1]['encrypted']:,.0f}/s encrypted, {rates[-1]['signed']:,.0f}/s signed")
-    middle = {name: sorted(each[name] for each in rates)[ROUNDS // 2] for name in made}
+    middle = {name: sorted(each[name] for each in rates)[ROUNDS // 2] for name in pair}
     return row(
         NAME,
         "readings+answers/s",

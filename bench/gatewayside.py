@@ -49,13 +49,13 @@ class GatewaySide:
     def prepare(self, first: int, count: int) -> list[tuple[Shot, Prepared]]:
         """Sign now: each request is valid for a minute and for one use."""
         token = self.client.token()
-        made = []
+        shots = []
         for number in range(first, first + count):
             body = message.request(number)
             request = self.client.prepare("POST", PATH, body, message_id=message.mark(number), token=token)
             wire = http_bytes("POST", PATH, f"localhost:{self.port}", list(request.headers.items()), request.body)
-            made.append((Shot(wire, message.expected(number)), request))
-        return made
+            shots.append((Shot(wire, message.expected(number)), request))
+        return shots
 
     def verify(self, prepared: Sequence[tuple[Shot, Prepared]], replies: Mapping[int, Reply]) -> int:
         """Verify whole answers: signature, binding to the request, receipt, checkpoint. Returns how many were valid."""
@@ -67,11 +67,13 @@ class GatewaySide:
 
 
 def _headers(head: bytes) -> dict[str, str]:
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
-        found[name.lower()] = f"{found[name.lower()]}, {value.strip()}" if name.lower() in found else value.strip()
-    return found
+        headers[name.lower()] = (
+            f"{headers[name.lower()]}, {value.strip()}" if name.lower() in headers else value.strip()
+        )
+    return headers
 
 
 @contextlib.contextmanager

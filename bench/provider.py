@@ -33,10 +33,10 @@ _PLAIN_CLOSE: Final = "</soap:Body></soap:Envelope>"
 
 
 def _marked(body: bytes) -> str:
-    found = _MARK.search(body)
-    if found is None:
+    match = _MARK.search(body)
+    if match is None:
         raise ValueError(f"a request without its number: {body[:300]!r}")
-    return found.group().decode("ascii")
+    return match.group().decode("ascii")
 
 
 def plain_answer(body: bytes) -> bytes:
@@ -117,14 +117,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--folder", type=Path, help="holds server.pem and server.key of the plain side")
     parser.add_argument("--signed-port", type=int)
     parser.add_argument("--identity", type=Path, help="the provider's identity folder, for the signed side")
-    got = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     listeners: list[tuple[int, ssl.SSLContext, Answer]] = []
-    if got.port:
+    if options.port:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(got.folder / "server.pem", got.folder / "server.key")
-        listeners.append((got.port, context, plain_answer))
-    if got.signed_port:
-        listeners.append((got.signed_port, Identity.load(got.identity).server_context(), signed_answers(got.identity)))
+        context.load_cert_chain(options.folder / "server.pem", options.folder / "server.key")
+        listeners.append((options.port, context, plain_answer))
+    if options.signed_port:
+        listeners.append(
+            (options.signed_port, Identity.load(options.identity).server_context(), signed_answers(options.identity))
+        )
     uvloop.run(serve(listeners))
 
 

@@ -49,10 +49,8 @@ def row(
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows of `bench.run` as text."""
     lines = [f"{'measure':<34} {'median':>9} {'unit':<12} {'spread':>7}  against"]
-    for found in rows:
-        ratios = ", ".join(f"{ratio:g} × {side}" for side, ratio in found["against"].items())
-        lines.append(
-            f"{found['name']:<34} {found['median']:>9,.0f} {found['unit']:<12} {found['spread']:>6.0%}  {ratios}"
-        )
-        lines += [f"    {name.replace('_', ' '):<42} {value:>10,.1f}" for name, value in found["details"].items()]
+    for row in rows:
+        ratios = ", ".join(f"{ratio:g} × {side}" for side, ratio in row["against"].items())
+        lines.append(f"{row['name']:<34} {row['median']:>9,.0f} {row['unit']:<12} {row['spread']:>6.0%}  {ratios}")
+        lines += [f"    {name.replace('_', ' '):<42} {value:>10,.1f}" for name, value in row["details"].items()]
     return "\n".join(lines)

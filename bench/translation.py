@@ -79,8 +79,8 @@ def by_zeep(compiled: CompiledContract) -> Callable[[], bytes]:
         parent = etree.Element("body")
         element.render(parent, element(**message))
         read = element.parse(etree.fromstring(etree.tostring(parent[0])), client.wsdl.types)
-        made = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
-        return json.dumps(made, separators=(",", ":")).encode()
+        data = {"Datastream": {"id": read.Datastream.id}, "readings": [one(each) for each in read.readings]}
+        return json.dumps(data, separators=(",", ":")).encode()
 
     return translate
 

@@ -92,8 +92,8 @@ def asked(world: World) -> str:
         f"expected the dossier, got {answer.status} {answer.fault}",
     )
     assert answer.body is not None
-    found = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
-    same(found, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
+    fields = {name: answer.body.findtext(f".//{{{ONE_STOP}}}{name}") for name in ("SoBienNhan", "DonVi", "TrangThai")}
+    same(fields, {"SoBienNhan": code, "DonVi": "H14.22", "TrangThai": "4"}, "the dossier in the commune's own words")
     same(world.seen("mot-cua")["records"], before + 1, "questions that reached the one-stop system")
     rest = world.rest("dieu-hanh").call("POST", "/dossier-status/v1/status", {"dossier": code}, encrypt_it=True)
     same(rest.status, 200, f"the same question by REST ({rest.body[:300]!r})")

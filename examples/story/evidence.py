@@ -17,8 +17,8 @@ from gateway.sample_client.errors import LogError
 def refusals_logged(world: World) -> str:
     check(len(world.refused) >= 18, f"refusals seen so far: {len(world.refused)}")
     shown = world.lgsp("audit", "show", *world.refused.values(), "--data", str(world.data))
-    found = {entry["transfer"] for entry in shown.get("entries", []) if entry["kind"] in ("refusal", "outcome")}
-    missing = {name: transfer for name, transfer in world.refused.items() if transfer not in found}
+    logged = {entry["transfer"] for entry in shown.get("entries", []) if entry["kind"] in ("refusal", "outcome")}
+    missing = {name: transfer for name, transfer in world.refused.items() if transfer not in logged}
     check(not missing, f"refusals that the log does not hold: {missing} {shown.get('error', '')}")
     return f"{len(world.refused)} refusals, each in the log under the id that its answer named"
 
@@ -50,10 +50,10 @@ def receipts(world: World) -> str:
 
 def verifies(world: World) -> str:
     vkey = str(world.identities / "dieu-hanh" / "log.vkey")
-    found = world.lgsp("audit", "verify", "--data", str(world.data), "--vkey", vkey)
-    check(found["ok"], f"lgsp audit verify: {found}")
-    world.remembered["size"] = found["size"]
-    return f"{found['size']} entries derived anew agree with the signed checkpoint"
+    report = world.lgsp("audit", "verify", "--data", str(world.data), "--vkey", vkey)
+    check(report["ok"], f"lgsp audit verify: {report}")
+    world.remembered["size"] = report["size"]
+    return f"{report['size']} entries derived anew agree with the signed checkpoint"
 
 
 def one_byte(world: World) -> str:
@@ -72,12 +72,12 @@ def one_byte(world: World) -> str:
             spoiled = bytes(entry[:-2]) + bytes([entry[-2] ^ 1]) + bytes(entry[-1:])
             target.execute("update log_entry set entry = ? where idx = ?", (spoiled, index))
             target.commit()
-        found = world.lgsp(
+        report = world.lgsp(
             "audit", "verify", "--data", str(copy), "--vkey", str(world.identities / "dieu-hanh" / "log.vkey")
         )
-    check(not found["ok"], "a changed byte must be found")
-    check(f"entry {index}" in str(found["first_wrong"]), f"the entry is named: {found['first_wrong']}")
-    return str(found["first_wrong"])
+    check(not report["ok"], "a changed byte must be found")
+    check(f"entry {index}" in str(report["first_wrong"]), f"the entry is named: {report['first_wrong']}")
+    return str(report["first_wrong"])
 
 
 def independent(world: World) -> str:
@@ -86,17 +86,17 @@ def independent(world: World) -> str:
     with tempfile.TemporaryDirectory(prefix="lgsp-package-") as folder:
         package = Path(folder) / "package"
         reason = ("--reason", "Thanh tra hỏi về một phản ánh", "--data", str(world.data))
-        made = world.lgsp("audit", "package", transfer, str(package), *reason)
-        check(made["ok"], f"lgsp audit package: {made}")
+        exported = world.lgsp("audit", "package", transfer, str(package), *reason)
+        check(exported["ok"], f"lgsp audit package: {exported}")
         command = [sys.executable, "-I", str(package / "check.pyz"), str(package), "--json", "--vkey", vkey]
         command += ["--authorities", str(world.identities / "dieu-hanh" / "ca.crt")]
-        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-        check(found["ok"], f"what the verifier found: {found}")
+        report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+        check(report["ok"], f"what the verifier found: {report}")
         (package / "messages" / "request.http").write_bytes(b"POST / HTTP/1.1\r\n\r\n")
         after = subprocess.run(command, capture_output=True, check=False).returncode
     same(after, 1, "what the verifier says of a package that was altered")
     return (
-        f"{len(found['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, "
+        f"{len(report['checks'])} checks held with key and authorities from elsewhere: entries, messages, signatures, "
         "certificates; an altered one was refused"
     )
 

@@ -51,8 +51,8 @@ def rest_alert(world: World) -> str:
 
 def feed(world: World) -> str:
     wanted = {world.remembered["soap-alert"], world.remembered["rest-alert"]}
-    found = world.wait("both alerts in the feed", lambda: _both(world, wanted))
-    one, other = (found[key] for key in sorted(wanted))
+    received = world.wait("both alerts in the feed", lambda: _both(world, wanted))
+    one, other = (received[key] for key in sorted(wanted))
     for event in (one, other):
         same(event["specversion"], "1.0", "a CloudEvents envelope")
         check(
@@ -66,9 +66,9 @@ def feed(world: World) -> str:
 
 def _both(world: World, wanted: set[str]) -> dict[str, Any] | None:
     events = read_feed(world, ALERTS)
-    found = {event["data"]["identifier"]: event for event in events if event["data"]["identifier"] in wanted}
+    received = {event["data"]["identifier"]: event for event in events if event["data"]["identifier"] in wanted}
     check(sum(event["data"]["identifier"] in wanted for event in events) <= len(wanted), "each alert once")
-    return found if len(found) == len(wanted) else None
+    return received if len(received) == len(wanted) else None
 
 
 def read_feed(world: World, contract: str) -> list[dict[str, Any]]:

@@ -51,12 +51,12 @@ def proposed_and_signed(world: World) -> str:
     proposed = _propose(world, _grant(id=name))
     check(proposed["ok"] and proposed["grants"][0]["standing"] == "not-approved", f"a proposal: {proposed}")
     client = world.rest(CALLER)
-    told: str = world.wait("the proposal to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
+    code: str = world.wait("the proposal to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
     for number, officer in enumerate(OFFICERS, 1):
         same(len(_sign(world, name, officer)["approved_by"]), number, "signatures")
     world.wait("the grant to hold", lambda: client.call("GET", VALUES).ok)
     world.remembered["granted"] = name
-    return f"{told} After two signatures the ward is answered"
+    return f"{code} After two signatures the ward is answered"
 
 
 def out_of_quota(world: World) -> str:
@@ -74,10 +74,10 @@ def changed(world: World) -> str:
     wider = _propose(world, _grant(id=name, fields=["*"], quota={"calls": 1000, "per": "month"}))
     same(wider["grants"][0]["approved_by"], [], "approvals of what was changed")
     client = world.rest(CALLER)
-    told: str = world.wait("the change to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
+    code: str = world.wait("the change to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))
     world.refusal("changed grant", "access.not-approved", client.call("GET", VALUES), status=403)
     check(world.lgsp("access", "revoke", name, "--data", str(world.data))["ok"], "the grant given up")
-    return told
+    return code
 
 
 def _code(answer: Any, code: str) -> str | None:

@@ -24,10 +24,10 @@ def beside(world: World) -> str:
     """The key is made where it is used. Only the request is sent (PKCS#10)."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:lgsp:system:{SYSTEM}")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(
+    signing_request = x509.CertificateSigningRequestBuilder().subject_name(
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SYSTEM)])
     )
-    request = made.add_extension(names, critical=False).sign(key, SHA256())
+    request = signing_request.add_extension(names, critical=False).sign(key, SHA256())
     with tempfile.TemporaryDirectory(prefix="lgsp-request-") as folder:
         file = Path(folder) / "request.csr"
         file.write_bytes(request.public_bytes(Encoding.PEM))

@@ -163,8 +163,8 @@ def out_of_reach(world: World) -> str:
             same(_times(world, identifier), 0, "what the centre has of it")
             relay.mend()
             world.wait("the alert in the feed", lambda: _times(world, identifier))
-            found = world.lgsp("agent", "status", str(folder / "agent.yaml"))
-            same((found["queued"], found["sent"], found["dead"]), (0, 1, 0), "the agent's queue")
+            queue = world.lgsp("agent", "status", str(folder / "agent.yaml"))
+            same((queue["queued"], queue["sent"], queue["dead"]), (0, 1, 0), "the agent's queue")
     same(_times(world, identifier), 1, "times that it stands in the feed")
     return "the connection was cut: the submission waited at the agent, sealed on disk; then it was restored: delivered, once"
 
@@ -210,8 +210,8 @@ def old_provider(world: World) -> str:
         state = world.wait(
             "its end",
             lambda: (
-                (found := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered"
-                and found
+                (answered := world.rest("phan-anh").call("GET", f"/transfers/{transfer}").json())["state"] == "answered"
+                and answered
             ),
         )
     return (
@@ -231,8 +231,8 @@ def _times(world: World, identifier: str) -> int:
 def program(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
     """Run a process within the block. It listens when this yields."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LGSP_")}
-    with log.open("ab") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
         until = time.monotonic() + 20
         while True:

@@ -23,7 +23,7 @@ def published(world: World) -> str:
         for each in x509.load_pem_x509_certificates((identity.folder / "ca.crt").read_bytes())
         if is_authority(each)
     ]
-    told = []
+    lines = []
     for use, keys in json.loads(answer.body).items():
         for key in keys:
             certificate = x509.load_pem_x509_certificate(key["certificate"].encode())
@@ -31,15 +31,15 @@ def published(world: World) -> str:
             check(len(issuers) == 1, f"one authority for {key['id']}")
             certificate.verify_directly_issued_by(issuers[0])
             if key["current"]:
-                told.append(f"{use} {key['id']}")
-    check({each.split()[0] for each in told} == {"sign", "encrypt", "tls"}, f"keys of each use, found {told}")
-    return f"{', '.join(told)}: each vouched for by the authority that the systems trust already"
+                lines.append(f"{use} {key['id']}")
+    check({each.split()[0] for each in lines} == {"sign", "encrypt", "tls"}, f"keys of each use, found {lines}")
+    return f"{', '.join(lines)}: each vouched for by the authority that the systems trust already"
 
 
 def doctor(world: World) -> str:
-    found = world.lgsp("doctor", "--data", str(world.data))
-    check(found["ok"], f"the doctor finds something grave: {[each['code'] for each in found.get('findings', [])]}")
-    return f"{len(found['looked_for'])} weaknesses looked for, none of them grave"
+    report = world.lgsp("doctor", "--data", str(world.data))
+    check(report["ok"], f"the doctor finds something grave: {[each['code'] for each in report.get('findings', [])]}")
+    return f"{len(report['looked_for'])} weaknesses looked for, none of them grave"
 
 
 STEPS: tuple[Telling, ...] = (

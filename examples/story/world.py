@@ -26,9 +26,9 @@ def check(holds: object, what: str) -> None:
         raise DidNotHold(what)
 
 
-def same(got: object, expected: object, what: str) -> None:
-    if got != expected:
-        raise DidNotHold(f"{what}: expected {expected!r}, got {got!r}")
+def same(actual: object, expected: object, what: str) -> None:
+    if actual != expected:
+        raise DidNotHold(f"{what}: expected {expected!r}, got {actual!r}")
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ class World:
 
     def seen(self, system: str) -> dict[str, Any]:
         """The stand-in's own record of its calls."""
-        found: dict[str, Any] = json.loads(self._standin(system, "GET", "/_seen"))
-        return found
+        records: dict[str, Any] = json.loads(self._standin(system, "GET", "/_seen"))
+        return records
 
     def fault(self, system: str, kind: str, *, seconds: float = 0.0, count: int = 1) -> None:
         """Order a stand-in to fail."""
@@ -79,13 +79,13 @@ class World:
             [*self.command, *words, "--json"], capture_output=True, text=True, timeout=120, check=False
         )
         try:
-            found: dict[str, Any] = json.loads(done.stdout)
+            result: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             raise DidNotHold(
                 f"lgsp {' '.join(words)} gave no JSON (exit {done.returncode}): "
                 f"{done.stdout[-300:]}{done.stderr[-500:]}"
             ) from None
-        return found
+        return result
 
     def refusal(self, name: str, code: str, answer: Answer | SoapAnswer, *, status: int | None = None) -> str:
         """Check that an answer is this refusal in the caller's own protocol, and note it. Returns its text."""
@@ -120,9 +120,9 @@ class World:
         """Ask until the answer is true."""
         until = time.monotonic() + seconds
         while True:
-            found = done()
-            if found:
-                return found
+            result = done()
+            if result:
+                return result
             if time.monotonic() > until:
                 raise DidNotHold(f"waited {seconds:g} s in vain: {what}")
             time.sleep(0.1)

@@ -81,13 +81,13 @@ async def watch_loop(seconds: float, trace: int | None) -> None:
     (None: standard error), and the exit code is 1. Crashes in C are reported there too. A process that was stopped
     (SIGSTOP) for longer ends when it continues. The sleep of the machine does not count. `seconds` 0: no watchdog.
     """
-    told: Any = sys.stderr if trace is None else trace
-    faulthandler.enable(told)
+    output: Any = sys.stderr if trace is None else trace
+    faulthandler.enable(output)
     if seconds <= 0:
         return
     try:
         while True:
-            faulthandler.dump_traceback_later(seconds, exit=True, file=told)
+            faulthandler.dump_traceback_later(seconds, exit=True, file=output)
             await asyncio.sleep(min(_REARMED_SECONDS, seconds / 4))
     finally:
         faulthandler.cancel_dump_traceback_later()

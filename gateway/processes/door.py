@@ -196,7 +196,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         )
         if context is not None and protocol is PeerProtocol:  # a proxy is authenticated by its own anchors alone
             parts.registry.follow(Anchors(context, keyring.client_anchors).take)
-        made = make_server(
+        server = make_server(
             parts.app,
             context=context,
             drain_seconds=settings.drain_seconds,
@@ -206,7 +206,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
             connections=connections,
             refusing=parts.app.refusing,
         )
-        return made, socket.socket(fileno=descriptor)
+        return server, socket.socket(fileno=descriptor)
 
     servers = [served(sockets["exchange"], keyring.client_anchors, PeerProtocol)]
     if "edge" in sockets:

@@ -172,11 +172,11 @@ class Files:
         deaths = self._in_hand.take(drop.folder, claimed.file, digest) if early is None else 0
         aside = deaths >= MOST_DEATHS
         try:
-            told = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
+            report = await (one.set_aside(deaths, stood) if aside else one.bring(early, stood))
             folder.finish(
                 one.claimed,
-                "refused" if told.result == "refused" else "accepted",
-                reports(told, self._checkpoint()),
+                "refused" if report.result == "refused" else "accepted",
+                reports(report, self._checkpoint()),
                 aside=aside,
             )
         except BaseException:
@@ -185,7 +185,7 @@ class Files:
         self._in_hand.ended(digest)
         if aside:
             log.error("%s: in quarantine, %d processes died with it in hand", one.claimed.mark, deaths)
-        log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, told.result, told.taken, len(told.bad))
+        log.info("%s: %s, %d lines taken, %d refused", one.claimed.mark, report.result, report.taken, len(report.bad))
         return True
 
 

@@ -65,10 +65,10 @@ class Forked:
     def poll(self) -> int | None:
         if self.returncode is None:
             try:
-                found, status = os.waitpid(self.pid, os.WNOHANG)
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:  # another thread waited for it
-                found, status = self.pid, 0
-            if found:
+                ended, status = self.pid, 0
+            if ended:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
@@ -139,19 +139,19 @@ class ForkServer:
 
     def _ask(self, control: socket.socket, arguments: Sequence[str], descriptors: Sequence[int]) -> int | None:
         request = json.dumps({"arguments": list(arguments), "numbers": list(descriptors)}).encode("utf-8")
-        told = b""
+        answer = b""
         with contextlib.suppress(OSError):  # the server died or hangs
             socket.send_fds(control, [request], list(descriptors))
             until = time.monotonic() + (self.patience if self._answered else self.seconds)
-            while not told and time.monotonic() < until and self.wanted():
+            while not answer and time.monotonic() < until and self.wanted():
                 with contextlib.suppress(TimeoutError):
-                    if not (told := control.recv(32)):
+                    if not (answer := control.recv(32)):
                         break
-        if not told:
+        if not answer:
             with contextlib.suppress(OSError):  # a child that reported no number by now gets no answer and ends
                 control.shutdown(socket.SHUT_RD)
-                told = control.recv(32)
-        return int(told) if told else None
+                answer = control.recv(32)
+        return int(answer) if answer else None
 
     def end(self) -> None:
         """End the server. Its children stay."""

@@ -17,8 +17,11 @@ from gateway.settings import Settings
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
     """By name: `exchange`, `desk`, and if configured `edge` and `edge_socket`."""
-    found = {"exchange": _bind(settings.host, settings.exchange_port), "desk": _bind(settings.host, settings.desk_port)}
-    return found | _edges(settings)
+    listeners = {
+        "exchange": _bind(settings.host, settings.exchange_port),
+        "desk": _bind(settings.host, settings.desk_port),
+    }
+    return listeners | _edges(settings)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -38,16 +41,16 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:
-    found = {}
+    listeners = {}
     if settings.edge_port:
         try:
             Proxies.of(settings)
         except BadEdge as wrong:
             raise NotStarted(Words(f"thiết lập edge không hợp lệ: {wrong}", str(wrong))) from None
-        found["edge"] = _bind(settings.host, settings.edge_port)
+        listeners["edge"] = _bind(settings.host, settings.edge_port)
     if settings.edge_socket:
         try:
-            found["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
+            listeners["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)
         except (OSError, LookupError) as error:
             raise NotStarted(
                 Words(
@@ -59,4 +62,4 @@ def _edges(settings: Settings) -> dict[str, socket.socket]:
                     "Its folder must exist and belong to the gateway's user.",
                 ),
             ) from None
-    return found
+    return listeners

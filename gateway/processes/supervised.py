@@ -65,8 +65,8 @@ def gateway_children(settings: Settings, sockets: Mapping[str, int]) -> list[Chi
     children = []
     for row in GATEWAY:
         descriptors = {name: sockets[name] for name in row.sockets if name in sockets}
-        told = [word for name, number in descriptors.items() for word in ("--socket", f"{name}={number}")]
-        arguments = [row.name, "--data", str(settings.data), *told]
+        options = [word for name, number in descriptors.items() for word in ("--socket", f"{name}={number}")]
+        arguments = [row.name, "--data", str(settings.data), *options]
         names = [f"{row.name}-{number}" for number in range(settings.door_count)] if row is DOOR else [row.name]
         children += [Child(name, arguments, row.load, tuple(descriptors.values()), alone=row.alone) for name in names]
     return children

@@ -37,18 +37,18 @@ def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: b
     """Whether `leaf` is at `index` of the tree of `size` leaves under `root` (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size:
         return False
-    at, last, found = index, size - 1, leaf
+    at, last, hashed = index, size - 1, leaf
     for step in proof:
         if last == 0:
             return False
         if at & 1 or at == last:
-            found = _node(step, found)
+            hashed = _node(step, hashed)
             while not at & 1 and at:
                 at, last = at >> 1, last >> 1
         else:
-            found = _node(found, step)
+            hashed = _node(hashed, step)
         at, last = at >> 1, last >> 1
-    return last == 0 and found == root
+    return last == 0 and hashed == root
 
 
 def consistent(size1: int, root1: bytes, size2: int, root2: bytes, proof: Sequence[bytes]) -> bool:

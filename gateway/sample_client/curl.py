@@ -38,12 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", metavar="ID", help="id of the message; give it again to repeat the message")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        client = RestClient(Identity.load(given.identity))
-        body = None if given.body is None else Path(given.body).read_bytes()
-        prepared = client.prepare(given.method, quote(given.path, safe="/?&=%:+,;@"), body, message_id=given.id)
-        print(as_curl(prepared, client.identity, given.body))
+        client = RestClient(Identity.load(options.identity))
+        body = None if options.body is None else Path(options.body).read_bytes()
+        prepared = client.prepare(options.method, quote(options.path, safe="/?&=%:+,;@"), body, message_id=options.id)
+        print(as_curl(prepared, client.identity, options.body))
         return 0
     except (ClientError, OSError) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)

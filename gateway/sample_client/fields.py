@@ -83,11 +83,11 @@ class _Reader:
         self.text, self.at = text, 0
 
     def take(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
-        found = pattern.match(self.text, self.at)
-        if found is None:
+        match = pattern.match(self.text, self.at)
+        if match is None:
             raise BadField(f"{what} expected at character {self.at + 1}")
-        self.at = found.end()
-        return found
+        self.at = match.end()
+        return match
 
     def peek(self, mark: str) -> bool:
         return self.text.startswith(mark, self.at)
@@ -112,18 +112,18 @@ class _Reader:
         return Token(self.take(_TOKEN, "a value").group())
 
     def params(self) -> Params:
-        found: dict[str, Bare] = {}
+        params: dict[str, Bare] = {}
         while self.peek(";"):
             self.at += 1
             self.skip(" ")
             name = self.take(_KEY, "a parameter's name").group()
-            if name in found:
+            if name in params:
                 raise BadField(f"parameter {name} stands twice")
-            found[name] = True
+            params[name] = True
             if self.peek("="):
                 self.at += 1
-                found[name] = self.bare()
-        return tuple(found.items())
+                params[name] = self.bare()
+        return tuple(params.items())
 
     def member(self) -> Item | InnerList:
         if not self.peek("("):

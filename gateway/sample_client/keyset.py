@@ -46,13 +46,13 @@ class KeySet:
         self._lock = threading.Lock()
 
     def by_id(self, key_id: str) -> tuple[Verifier, ...]:
-        found = [key for key in self._known if key.key_id == key_id]
-        return tuple(found or [key for key in self._learnt() if key.key_id == key_id])
+        keys = [key for key in self._known if key.key_id == key_id]
+        return tuple(keys or [key for key in self._learnt() if key.key_id == key_id])
 
     def by_thumbprint(self, digest: bytes) -> Verifier | None:
-        found = [key for key in self._known if key.thumbprint == digest]
-        found = found or [key for key in self._learnt() if key.thumbprint == digest]
-        return found[0] if found else None
+        keys = [key for key in self._known if key.thumbprint == digest]
+        keys = keys or [key for key in self._learnt() if key.thumbprint == digest]
+        return keys[0] if keys else None
 
     def _learnt(self) -> list[Verifier]:
         with self._lock:
@@ -70,15 +70,15 @@ class KeySet:
             return self._known
 
     def _vouched(self, offered: list[dict[str, Any]]) -> list[Verifier]:
-        found = []
+        keys = []
         for each in offered:
             certificate = x509.load_pem_x509_certificate(each["certificate"].encode("ascii"))
             chain = [x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in each["chain"]]
             key = Verifier(each["id"], certificate)
             known = any(key.thumbprint == one.thumbprint or key.key_id == one.key_id for one in self._known)
             if not known and _is_gateways(certificate) and self._trusts(certificate, chain):
-                found.append(key)
-        return found
+                keys.append(key)
+        return keys
 
     def _trusts(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> bool:
         """Whether an anchor issued it, or issued an authority of the chain that issued it."""

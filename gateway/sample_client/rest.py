@@ -188,27 +188,27 @@ class RestClient:
                 JOSE,
             )
         bearer = self.token() if token is None else token
-        made: dict[str, str] = {
+        sent: dict[str, str] = {
             "accept": "application/json, application/problem+json",
             "accept-language": accept_language,
         }
         if bearer:
-            made["authorization"] = f"Bearer {bearer}"
+            sent["authorization"] = f"Bearer {bearer}"
         if body is not None:
-            made |= {"content-type": content_type, "content-digest": digest_header(content)}
+            sent |= {"content-type": content_type, "content-digest": digest_header(content)}
         if message_id or (message_id is None and method == "POST"):
-            made["idempotency-key"] = write_bare(message_id or str(uuid.uuid4()))
-        made |= {name.lower(): value for name, value in (headers or {}).items()}
+            sent["idempotency-key"] = write_bare(message_id or str(uuid.uuid4()))
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
         target = self.base + path
         if sign:
             moment = int(self._clock() + created)
-            made |= sign_request(
-                Message(made, method, target), self.identity.signer, created=moment, expires=moment + lifetime,
+            sent |= sign_request(
+                Message(sent, method, target), self.identity.signer, created=moment, expires=moment + lifetime,
                 nonce=nonce or secrets.token_urlsafe(18), leave_out=leave_out,
             )  # fmt: skip
         if mutate is not None:
-            made, content = mutate(made, content)
-        return Prepared(method, path, target, made, content, encrypt_it)
+            sent, content = mutate(sent, content)
+        return Prepared(method, path, target, sent, content, encrypt_it)
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -336,20 +336,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("method", choices=("GET", "POST"))
     parser.add_argument("path", help="like /indicator/v1/values?indicator=…&area=…&period=…")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if not given.path.startswith("/"):
+        if not options.path.startswith("/"):
             parser.error("the path starts with /")
         body = (
             None
-            if given.body is None
+            if options.body is None
             else sys.stdin.buffer.read()
-            if given.body == "-"
-            else Path(given.body).read_bytes()
+            if options.body == "-"
+            else Path(options.body).read_bytes()
         )
-        client = RestClient(Identity.load(given.identity))
+        client = RestClient(Identity.load(options.identity))
         answer = client.call(
-            given.method, quote(given.path, safe=_PATH_MARKS), body, given.id, given.language, encrypt_it=given.encrypt
+            options.method,
+            quote(options.path, safe=_PATH_MARKS),
+            body,
+            options.id,
+            options.language,
+            encrypt_it=options.encrypt,
         )
         print(
             "status     "
@@ -357,7 +362,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print("\n".join(receipt_lines(answer.receipt, answer.checkpoint)))
         print(answer.body.decode("utf-8", "replace"))
-        if given.prove and answer.receipt is not None:
+        if options.prove and answer.receipt is not None:
             time.sleep(2)  # a checkpoint comes at least once a second
             checkpoint, entries = client.prove(answer.receipt)
             print(

@@ -134,16 +134,16 @@ class SoapClient:
             )
         if encrypt_it:
             root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)
-        made = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
+        sent = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
         if self._soap == SOAP12:
-            made = {
+            sent = {
                 "content-type": f'application/soap+xml; charset=utf-8; action="{action}"',
                 "accept": "application/soap+xml",
             }
         content = serialise(root)
         if mutate is not None:
-            made, content = mutate(made, content)
-        return PreparedSoap(Prepared("POST", path, self.base + path, made, content), identity, encrypt_it)
+            sent, content = mutate(sent, content)
+        return PreparedSoap(Prepared("POST", path, self.base + path, sent, content), identity, encrypt_it)
 
     def exchange(self, prepared: PreparedSoap, *, tls: Tls = OWN) -> RawAnswer:
         identity = self.identity if tls is OWN else tls
@@ -230,8 +230,8 @@ class ZeepSigner:
         header = envelope.find(f"{{{soap_of(envelope)}}}Header")
         named = re.search('action="([^"]*)"', headers.get("Content-Type", ""))  # SOAP 1.2
         action = named[1] if named else headers.get("SOAPAction", "").strip('"')
-        given = None if header is None else header.findtext(f"{{{WSA}}}MessageID")
-        self._sent = self.message_id or given or f"urn:uuid:{uuid.uuid4()}"
+        message_id = None if header is None else header.findtext(f"{{{WSA}}}MessageID")
+        self._sent = self.message_id or message_id or f"urn:uuid:{uuid.uuid4()}"
         self.message_id = self.receipt = self.checkpoint = None
         self.verified = False
         blocks = [("Action", "action", action), ("MessageID", "message-id", self._sent)]
@@ -262,9 +262,9 @@ class ZeepSigner:
 def _guess(body: Element, contract: str | None, operation: str | None) -> tuple[str, str]:
     """Contract and operation from the name of a canonical wrapper. Other formats: alerts are the default."""
     name = etree.QName(body)
-    found = _CANONICAL.match(name.namespace or "")
-    if found:
-        return contract or f"{found.group(1)}/v{found.group(2)}", operation or name.localname
+    match = _CANONICAL.match(name.namespace or "")
+    if match:
+        return contract or f"{match.group(1)}/v{match.group(2)}", operation or name.localname
     return contract or "incident-alert/v1", operation or "submitAlert"
 
 
@@ -286,13 +286,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--soap12", action="store_true", help="speak SOAP 1.2")
     parser.add_argument("--encrypt", action="store_true", help="encrypt the body, where the contract demands it")
     parser.add_argument("--id", metavar="URI", help="wsa:MessageID; give it again to repeat the message")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        body = parse(sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes(), published=True)
-        contract, operation = _guess(body, given.contract, given.operation)
-        client = SoapClient(Identity.load(given.identity), soap=SOAP12 if given.soap12 else SOAP)
+        body = parse(
+            sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes(), published=True
+        )
+        contract, operation = _guess(body, options.contract, options.operation)
+        client = SoapClient(Identity.load(options.identity), soap=SOAP12 if options.soap12 else SOAP)
         answer = client.call(
-            contract, operation, body, message_id=given.id, action=given.action, encrypt_it=given.encrypt
+            contract, operation, body, message_id=options.id, action=options.action, encrypt_it=options.encrypt
         )
         print(
             "status     "

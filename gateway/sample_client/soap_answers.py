@@ -36,8 +36,8 @@ class Fault:
         problem = next(element.iter(f"{{{LGSP}}}Problem"), None)
 
         def words(name: str) -> dict[str, str]:
-            found = [] if problem is None else problem.findall(f"{{{LGSP}}}{name}")
-            return {item.get(_LANG, ""): (item.text or "").strip() for item in found}
+            items = [] if problem is None else problem.findall(f"{{{LGSP}}}{name}")
+            return {item.get(_LANG, ""): (item.text or "").strip() for item in items}
 
         def text(name: str) -> str | None:
             value = None if problem is None else problem.findtext(f"{{{LGSP}}}{name}")
@@ -45,10 +45,10 @@ class Fault:
 
         new = f"{{{SOAP12}}}"
         code = element.findtext("faultcode") or element.findtext(f"{new}Code/{new}Value") or ""
-        said = element.findtext("faultstring") or element.findtext(f"{new}Reason/{new}Text") or ""
+        reason = element.findtext("faultstring") or element.findtext(f"{new}Reason/{new}Text") or ""
         return cls(
             code=code.strip().rpartition(":")[2],
-            text=said.strip(),
+            text=reason.strip(),
             problem=text("Code") or "",
             title=words("Title"), detail=words("Detail"), next=words("Next"), transfer=text("Transfer"),
             findings=[

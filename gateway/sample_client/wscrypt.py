@@ -74,17 +74,17 @@ def is_encrypted(root: Element) -> bool:
 
 
 def _one(parent: Element, path: str) -> Element:
-    found = parent.findall(path)
-    if len(found) != 1:
-        raise BadEnvelope(f"exactly one {path.rpartition('}')[2]} expected, {len(found)} found")
-    return found[0]
+    elements = parent.findall(path)
+    if len(elements) != 1:
+        raise BadEnvelope(f"exactly one {path.rpartition('}')[2]} expected, {len(elements)} found")
+    return elements[0]
 
 
 def _method(parent: Element, algorithm: str, **steps: str) -> None:
     method = _one(parent, f"{X}EncryptionMethod")
-    found = {etree.QName(step).localname: step.get("Algorithm") for step in method.iterchildren(etree.Element)}
-    if method.get("Algorithm") != algorithm or found != steps:
-        raise BadEnvelope(f"encrypted by {method.get('Algorithm')} {found}, which the profile does not allow")
+    algorithms = {etree.QName(step).localname: step.get("Algorithm") for step in method.iterchildren(etree.Element)}
+    if method.get("Algorithm") != algorithm or algorithms != steps:
+        raise BadEnvelope(f"encrypted by {method.get('Algorithm')} {algorithms}, which the profile does not allow")
 
 
 def _value(parent: Element) -> bytes:

@@ -190,10 +190,10 @@ def is_signed(root: Element) -> bool:
 
 
 def _one(parent: Element, namespace: str, name: str) -> Element:
-    found = parent.findall(f"{{{namespace}}}{name}")
-    if len(found) != 1:
-        raise BadEnvelope(f"exactly one {name} expected, {len(found)} found")
-    return found[0]
+    elements = parent.findall(f"{{{namespace}}}{name}")
+    if len(elements) != 1:
+        raise BadEnvelope(f"exactly one {name} expected, {len(elements)} found")
+    return elements[0]
 
 
 def _bytes(element: Element) -> bytes:
@@ -215,14 +215,14 @@ def _time(timestamp: Element, name: str) -> float:
 
 
 def _ids(root: Element) -> dict[str, Element]:
-    found: dict[str, Element] = {}
+    elements: dict[str, Element] = {}
     for element in root.iter(etree.Element):
         for name, value in element.attrib.items():
             if name == ID or etree.QName(name).localname.lower() == "id" and name != "id":
-                if value in found:
+                if value in elements:
                     raise BadEnvelope(f"the Id {value} stands twice")
-                found[str(value)] = element
-    return found
+                elements[str(value)] = element
+    return elements
 
 
 def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[Element]) -> Element:

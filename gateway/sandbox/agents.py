@@ -70,14 +70,14 @@ def prepare(settings: Settings, data: Path, endpoints: Mapping[str, str]) -> Non
 
 
 def beside(settings: Settings) -> tuple[Beside, ...]:
-    found = []
+    agents = []
     for system in (*CALLERS, *PROVIDERS):
         folder = settings.data / FOLDER / system
         if (folder / CONFIG).exists():
             config = safeyaml.load((folder / CONFIG).read_text("utf-8"))
             local = f"http://{config['caller']['listen']}" if "caller" in config else config["provider"]["system"]
-            found.append(Beside(system, folder / CONFIG, folder / SECRET, local))
-    return tuple(found)
+            agents.append(Beside(system, folder / CONFIG, folder / SECRET, local))
+    return tuple(agents)
 
 
 def _port(url: str) -> int:

@@ -41,7 +41,7 @@ from security.keys import PrivateKey
 from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
-STRANGER: Final = "chua-dang-ky"
+UNREGISTERED: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
 
@@ -86,27 +86,27 @@ def _build(settings: Settings, endpoints: Mapping[str, str], now: float, provinc
     return building
 
 
-def _make(made: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:
-    """Make all of it in the folder of `made`. `settings` are those of its final place."""
-    building = made.data
-    make_keys(made, now, hosts=_hosts(settings))
+def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now: float, province: bool) -> None:
+    """Make all of it in the folder of `draft`. `settings` are those of its final place."""
+    building = draft.data
+    make_keys(draft, now, hosts=_hosts(settings))
     (building / "log").mkdir()
-    Keyring(made).log_vkey.write_text(
-        LogKey.open(Keyring(made).log_key, settings.origin, Keyring(made).at_rest).vkey + "\n", "ascii"
+    Keyring(draft).log_vkey.write_text(
+        LogKey.open(Keyring(draft).log_key, settings.origin, Keyring(draft).at_rest).vkey + "\n", "ascii"
     )
-    engine = open_engine(made.database_url)
+    engine = open_engine(draft.database_url)
     try:
         migrate(engine)
         with writing(engine) as connection:
-            changes = _fill(connection, made, settings.base, endpoints, now, province)
-            seal, facts = Seal.of(made), {"changes": len(changes), "what": _summary(changes)}
+            changes = _fill(connection, draft, settings.base, endpoints, now, province)
+            seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes)}
             seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))
     finally:
         engine.dispose()
     if province:
         live.remember(building, endpoints)
         agents.prepare(settings, building, endpoints)
-    save(made)
+    save(draft)
 
 
 def readdress(settings: Settings) -> None:
@@ -143,7 +143,7 @@ def _fill(
 
 def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
     """A key pair for each of the sandbox's officers, in a folder of its own: public and private, in PEM."""
-    found: dict[str, tuple[str, bytes]] = {}
+    keys: dict[str, tuple[str, bytes]] = {}
     for name in OFFICERS:
         folder = settings.identities / name
         folder.mkdir(parents=True, mode=0o700)
@@ -151,8 +151,8 @@ def _officer_keys(settings: Settings) -> dict[str, tuple[str, bytes]]:
         public, secret = approvals.public_pem(private.public_key()), authority.private_pem(private)
         (folder / "officer.pub").write_text(public, "ascii")
         write_secret(folder / "officer.key", secret)
-        found[name] = public, secret
-    return found
+        keys[name] = public, secret
+    return keys
 
 
 def _approve(
@@ -180,8 +180,8 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     keyring = Keyring(settings)
     tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
     changes: list[Change] = []
-    stranger = System(STRANGER, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
-    everyone = (*document.systems, stranger)
+    unregistered = System(UNREGISTERED, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
+    everyone = (*document.systems, unregistered)
     for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
         folder = settings.identities / system.id
         folder.mkdir(parents=True, mode=0o700)
@@ -217,7 +217,7 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
         (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
         for file in folder.iterdir():  # whoever can write these chooses whom the system trusts
             file.chmod(0o600)
-        if system is stranger:  # its certificate is valid, but it is not registered: for tests of refusals
+        if system is unregistered:  # its certificate is valid, but it is not registered: for tests of refusals
             continue
         changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
         changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)

@@ -34,5 +34,5 @@ def remember(data: Path, endpoints: Mapping[str, str]) -> None:
 
 
 def endpoints(settings: Settings) -> dict[str, str]:
-    found: dict[str, str] = json.loads((settings.data / _FILE).read_text("utf-8"))
-    return found
+    addresses: dict[str, str] = json.loads((settings.data / _FILE).read_text("utf-8"))
+    return addresses

@@ -30,7 +30,7 @@ class Known:
 
 
 def certificates_of(
-    found: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
+    findings: Findings, files: Mapping[str, bytes], authorities: bytes | None, entries: Sequence[dict[str, Any]]
 ) -> Known:
     moment = min((datetime.fromisoformat(entry["at"]).timestamp() for entry in entries), default=0.0)
     own = files.get("certificates/authorities.pem", b"")
@@ -42,7 +42,7 @@ def certificates_of(
         for each in dict.fromkeys([*trusted, *between])
         if not _why_not(each, trusted, between, moment, {}) and _signs_lists(each)
     ]
-    revoked, known_at = _revoked(found, files, issuers)
+    revoked, known_at = _revoked(findings, files, issuers)
     # An invalid certificate is no fault of the package, unless it signed something: then its key is not found.
     good: dict[str, Verifier] = {}
     for name in sorted(each for each in files if each.startswith("certificates/") and each.endswith(".crt")):
@@ -53,12 +53,12 @@ def certificates_of(
         except ValueError as wrong:
             why, certificate = f"cannot be read: {wrong}", None
         if why or certificate is None:
-            found.notes.append(f"{name}: {why}")
+            findings.notes.append(f"{name}: {why}")
             continue
         good[key_id] = Verifier(key_id, certificate)
         at = known_at.get(certificate.issuer)
         if at is None or at < moment:
-            found.notes.append(
+            findings.notes.append(
                 f"{name}: whether it was revoked by then is not known here: "
                 f"{'no list' if at is None else 'an older list'} of its issuer"
             )
@@ -77,7 +77,7 @@ def _signs(issuer: x509.Certificate, crl: x509.CertificateRevocationList) -> boo
 
 
 def _revoked(
-    found: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
+    findings: Findings, files: Mapping[str, bytes], issuers: Sequence[x509.Certificate]
 ) -> tuple[dict[tuple[x509.Name, int], float], dict[x509.Name, float]]:
     """When each certificate was revoked (the earliest time in any list), and the time of each issuer's newest list."""
     gone: dict[tuple[x509.Name, int], float] = {}
@@ -85,7 +85,7 @@ def _revoked(
     for name in sorted(each for each in files if each.endswith(".crl")):
         crl = x509.load_der_x509_crl(files[name])
         issuer = next((each for each in issuers if _signs(each, crl)), None)
-        if not found.add(
+        if not findings.add(
             name,
             issuer is not None,
             f"of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC" if issuer else "not of a trusted authority",
@@ -141,8 +141,8 @@ def systems_of(certificate: x509.Certificate) -> set[str]:
         )
     except x509.ExtensionNotFound:
         names = []
-    found = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    return found or {str(each.value) for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)}
+    systems = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return systems or {str(each.value) for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)}
 
 
 def unmark(mark: str) -> bytes:

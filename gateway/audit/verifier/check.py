@@ -84,86 +84,86 @@ def read_package(path: Path) -> dict[str, bytes]:
 
 def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: bytes | None = None) -> Findings:
     """Check everything, in order. What could not be checked counts as failed."""
-    found = Findings()
+    findings = Findings()
     try:
-        _check(found, files, vkey, authorities)
+        _check(findings, files, vkey, authorities)
     except (ClientError, KeyError, TypeError, ValueError) as wrong:
-        found.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
-    return found
+        findings.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
+    return findings
 
 
-def _check(found: Findings, files: Mapping[str, bytes], vkey: str | None, authorities: bytes | None) -> None:
+def _check(findings: Findings, files: Mapping[str, bytes], vkey: str | None, authorities: bytes | None) -> None:
     try:
         manifest = json.loads(files["manifest.json"])
         if manifest["format"] != "lgsp-package/1":
             raise ValueError(f"format {manifest['format']!r}")
-        _files(found, files, manifest)
+        _files(findings, files, manifest)
     except (KeyError, TypeError, ValueError) as wrong:
-        found.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
+        findings.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
         return
     if vkey is None:
-        found.notes.append(
+        findings.notes.append(
             "the log's key was taken from the package itself: that proves only that the package agrees with itself"
         )
     if authorities is None:
-        found.notes.append(
+        findings.notes.append(
             "the authorities were taken from the package itself: ask the gateway's operator for theirs by another way"
         )
     try:
         checkpoint = read_checkpoint(_text(files, "log/checkpoint"), LogKey.parse(vkey or _text(files, "log/log.vkey")))
     except (ClientError, KeyError, ValueError) as wrong:
-        found.add("log/checkpoint", False, str(wrong))
+        findings.add("log/checkpoint", False, str(wrong))
         return
-    found.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
-    entries = list(_entries(found, files, checkpoint, str(manifest["transfer"])))
+    findings.add("log/checkpoint", True, f"{checkpoint.origin}, {checkpoint.size} entries")
+    entries = list(_entries(findings, files, checkpoint, str(manifest["transfer"])))
     kinds = [entry["kind"] for entry in entries]
-    found.add(
+    findings.add(
         "entries",
         "intent" in kinds or "refusal" in kinds,
         f"of transfer {manifest['transfer']}: {', '.join(kinds) or 'none'}",
     )
     if "intent" in kinds and "outcome" not in kinds:
-        found.notes.append(
+        findings.notes.append(
             "the package holds no outcome: it had none when the package was made, or it was left out; the gateway's "
             "log knows"
         )
-    _names(found, files)
-    _digests(found, files, entries, manifest.get("missing", {}))
-    _signatures(found, files, entries, certificates_of(found, files, authorities, entries))
+    _names(findings, files)
+    _digests(findings, files, entries, manifest.get("missing", {}))
+    _signatures(findings, files, entries, certificates_of(findings, files, authorities, entries))
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
     return files[name].decode("utf-8")
 
 
-def _files(found: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
+def _files(findings: Findings, files: Mapping[str, bytes], manifest: dict[str, Any]) -> None:
     named = manifest["files"]
     wrong = [
         name for name, digest in named.items() if name not in files or hashlib.sha256(files[name]).hexdigest() != digest
     ]
     extra = sorted(set(files) - set(named) - {"manifest.json"})
-    found.add(
+    findings.add(
         "manifest",
         not wrong and not extra,
         f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files",
     )
 
 
-def _names(found: Findings, files: Mapping[str, bytes]) -> None:
+def _names(findings: Findings, files: Mapping[str, bytes]) -> None:
     """Report files that no check covers: readers could take them for checked."""
     odd = [name for name in files if not any(pattern.fullmatch(name) for pattern in _KNOWN)]
     if odd:
-        found.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
+        findings.add("names", False, f"no part of a package: {', '.join(sorted(odd)[:5])}")
     for name in sorted(each for each in files if each.startswith("unproven/")):
-        found.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
+        findings.notes.append(f"{name}: the gateway's own word; no entry of the log covers it")
     if "log/checkpoint.tsr" in files:
-        found.notes.append(
+        findings.notes.append(
             "log/checkpoint.tsr: a time-stamp, which is not looked at here: openssl ts -verify (README.md)"
         )
 
 
 def _entries(
-    found: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str
+    findings: Findings, files: Mapping[str, bytes], checkpoint: Checkpoint, transfer: str
 ) -> Iterator[dict[str, Any]]:
     for name in sorted(each for each in files if each.startswith("entries/") and each.endswith(".json")):
         try:
@@ -172,9 +172,9 @@ def _entries(
             entry = json.loads(files[name])
             ours = entry["transfer"] == transfer
         except (ClientError, KeyError, TypeError, ValueError) as wrong:
-            found.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
+            findings.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
             continue
-        if found.add(
+        if findings.add(
             name,
             held and ours,
             f"entry {index}" if held and ours else "it is not in the log" if ours else "of another transfer",
@@ -193,13 +193,13 @@ def _proof(text: str, checkpoint: Checkpoint) -> tuple[int, Sequence[bytes]]:
 
 
 def _digests(
-    found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
+    findings: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], missing: Mapping[str, str]
 ) -> None:
     """Compare SHA-256(salt, bytes) with the entries of intent and outcome. A message without a digest fails."""
     stated_of = {file for entry in entries for name, (file, _) in DIGESTS.items() if name in entry}
     for file, _ in DIGESTS.values():
         if f"messages/{file}" in files and file not in stated_of:
-            found.add(f"messages/{file}", False, "no entry of the package states its digest")
+            findings.add(f"messages/{file}", False, "no entry of the package states its digest")
     for entry in entries:
         for name, (file, part) in DIGESTS.items():
             stated = entry.get(name)
@@ -209,11 +209,11 @@ def _digests(
             if data is None:
                 why = missing.get(file.rpartition(".")[0])
                 if why:
-                    found.notes.append(
+                    findings.notes.append(
                         f"{file} is not in the package, which says why: {why}; only its digest is in the log"
                     )
                 else:
-                    found.add(
+                    findings.add(
                         f"messages/{file}", False, "the log names it, and the package lacks it without saying why"
                     )
                 continue
@@ -222,7 +222,7 @@ def _digests(
                 data = http.body or http.target.partition("?")[2].encode()
             salt = bytes.fromhex(_text(files, "messages/salt").strip())
             fits = hashlib.sha256(salt + data).hexdigest() == stated["sha256"] and len(data) == stated["size"]
-            found.add(
+            findings.add(
                 f"messages/{file}",
                 fits,
                 f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states",
@@ -232,13 +232,15 @@ def _digests(
 # --- signatures ---
 
 
-def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], known: Known) -> None:
+def _signatures(
+    findings: Findings, files: Mapping[str, bytes], entries: Sequence[dict[str, Any]], known: Known
+) -> None:
     intent = next((entry for entry in entries if "caller" in entry), {})
     caller = intent.get("caller", {})
     provider = next((entry["provider"] for entry in entries if entry.get("provider")), None)
     if (mark := caller.get("certificate")) is not None:
         channel = known.by_thumbprint(unmark(mark))
-        found.add(
+        findings.add(
             "the caller's TLS certificate",
             channel is not None,
             channel.key_id if channel is not None else "not here, or it does not hold",
@@ -257,24 +259,24 @@ def _signatures(found: Findings, files: Mapping[str, bytes], entries: Sequence[d
             # A dropped file is known by its folder; a refused answer may be unsigned. What went out and came back is
             # digested whole, so nobody removed its signature. Of a request only the body is digested.
             if part == "request" and intent.get("door") != "files" or part == "forwarded":
-                found.add(f"{name}, signature", False, "it has none")
-            found.notes.append(f"{name}: {why}")
+                findings.add(f"{name}, signature", False, "it has none")
+            findings.notes.append(f"{name}: {why}")
             continue
         except NotLooked as lacking:
-            found.unseen.append(f"{name}, signature: {lacking}")
+            findings.unseen.append(f"{name}, signature: {lacking}")
             continue
         except (ClientError, ValueError, KeyError) as wrong:
-            found.add(f"{name}, signature", False, str(wrong))
+            findings.add(f"{name}, signature", False, str(wrong))
             continue
         if opened is not None:
-            found.notes.append(
+            findings.notes.append(
                 f"messages/{part}.opened: signed by whoever signed the message; that the encrypted one holds just this "
                 "is the gateway's word"
             )
         if part == "forwarded":
             forwarded = message
         why_not = _not_of(signer, system, caller if part == "request" else {})
-        found.add(
+        findings.add(
             f"{name}, signature",
             not why_not,
             why_not
@@ -327,29 +329,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(f"cannot be read / không đọc được: {trouble}", file=sys.stderr)
         return 1 if isinstance(trouble, Unreadable) else 2
-    found = check(files, vkey, authorities)
-    whole = found.ok and not found.unseen
+    findings = check(files, vkey, authorities)
+    whole = findings.ok and not findings.unseen
     if asked.json:
         print(
             json.dumps(
-                {"ok": whole, "checks": found.checks, "notes": found.notes, "unseen": found.unseen}, ensure_ascii=False
+                {"ok": whole, "checks": findings.checks, "notes": findings.notes, "unseen": findings.unseen},
+                ensure_ascii=False,
             )
         )
     else:
-        for each in found.checks:
+        for each in findings.checks:
             print(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}")
-        for note in found.notes:
+        for note in findings.notes:
             print(f"note   {note}")
-        for unseen in found.unseen:
+        for unseen in findings.unseen:
             print(f"UNSEEN {unseen}")
         print(
             "THE PACKAGE DOES NOT HOLD / GÓI KHÔNG ĐÚNG"
-            if not found.ok
+            if not findings.ok
             else "the package holds / gói đúng"
             if whole
             else "what was looked at holds; the rest was not looked at / phần đã xem đúng; phần còn lại chưa xem được"
         )
-    return 0 if whole else 1 if not found.ok else 3
+    return 0 if whole else 1 if not findings.ok else 3
 
 
 def _fit(vkey: str | None, authorities: bytes | None) -> None:

@@ -296,11 +296,13 @@ def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) ->
     )
     parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        identity = Identity.load(given.identity)
-        stand_in = kind(identity, given.port, given.records, given.base, ScriptedFault(given.fault, given.seconds))
-        asyncio.run(_serve(stand_in, given.ready_file))
+        identity = Identity.load(options.identity)
+        stand_in = kind(
+            identity, options.port, options.records, options.base, ScriptedFault(options.fault, options.seconds)
+        )
+        asyncio.run(_serve(stand_in, options.ready_file))
     except (ClientError, OSError, sqlite3.Error) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2

@@ -146,10 +146,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--ready-file", type=Path, metavar="F", help="written once it listens: JSON with url, port and pid"
     )
     parser.add_argument("--records", type=Path, metavar="F", help="keep what was taken in in this file")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        office = FieldOffice(given.secret.read_text("utf-8").strip(), given.records)
-        asyncio.run(_serve(office, given.port, given.ready_file))
+        office = FieldOffice(options.secret.read_text("utf-8").strip(), options.records)
+        asyncio.run(_serve(office, options.port, options.ready_file))
     except OSError as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2

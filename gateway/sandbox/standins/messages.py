@@ -269,7 +269,7 @@ def field_report(
     )
     kinds = [item for item in REPORTS if service_code is None or item[0] == service_code]
     kind, description, attribute, value = chance.choice(kinds)
-    given = chance.choice(_GIVEN)
+    name = chance.choice(_GIVEN)
     return {
         "service_code": kind,
         "area": code,
@@ -278,7 +278,7 @@ def field_report(
         "address_string": address or f"{chance.randint(1, 120)} đường Kim Đồng, {place}, tỉnh Cao Bằng",
         "email": {"absent": "none"},
         "device_id": f"android-{chance.getrandbits(24):06x}",
-        "first_name": given,
+        "first_name": name,
         "last_name": chance.choice(_FAMILY),
         "phone": f"0912 000 {chance.randint(100, 999)}",
         "description": description,

@@ -110,10 +110,10 @@ def _figure(series: Series, indicator: str, area: str, period: str, frequency: s
 
 def look_up(indicator: str, area: str, period: str, now: float) -> dict[str, Any] | None:
     """The answer to a question. None if there is no such series or place."""
-    series, found = SERIES.get(indicator), _PERIOD.match(period)
-    if series is None or found is None or area not in AREAS or int(found[1]) not in _YEARS:
+    series, match = SERIES.get(indicator), _PERIOD.match(period)
+    if series is None or match is None or area not in AREAS or int(match[1]) not in _YEARS:
         return None
-    frequency, end = _end(found)
+    frequency, end = _end(match)
     if frequency not in series.frequencies:
         return None
     published = end + timedelta(days=4, hours=8, minutes=30)
@@ -148,10 +148,10 @@ class RestAgency(RestStandIn):
         if not all(isinstance(value, str) and value for value in asked):
             raise Refused(400, self.error("THIEU_THAM_SO", "Cần đủ maChiTieu, maDiaBan và kyBaoCao, kiểu chuỗi."))
         indicator, area, period = (str(value) for value in asked)
-        found = look_up(indicator, area, period, self.clock())
-        if found is None:
+        result = look_up(indicator, area, period, self.clock())
+        if result is None:
             raise Refused(404, self.error("KHONG_TIM_THAY", "Không có chỉ tiêu này cho địa bàn và kỳ báo cáo đã hỏi."))
-        return found
+        return result
 
     def error(self, code: str, text: str) -> dict[str, Any]:
         return {"maLoi": code, "thongBao": text}

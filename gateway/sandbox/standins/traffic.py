@@ -128,20 +128,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after so many; 0 goes on until stopped")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the same messages again")
     parser.add_argument("--verbose", action="store_true", help="a line for each message")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     stopping = threading.Event()
     # only the main thread may handle signals; in another thread the owner stops the process
     with contextlib.suppress(ValueError):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
     try:
-        identities = {name: Identity.load(given.identities / name) for name in SYSTEMS}
-        traffic = Traffic(identities, print if given.verbose else lambda _: None, random.Random(given.seed))
-        traffic.run(given.every, stopping, given.count)
+        identities = {name: Identity.load(options.identities / name) for name in SYSTEMS}
+        traffic = Traffic(identities, print if options.verbose else lambda _: None, random.Random(options.seed))
+        traffic.run(options.every, stopping, options.count)
     except ClientError as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2
-    return 0 if not given.count or not traffic.failed else 1
+    return 0 if not options.count or not traffic.failed else 1
 
 
 if __name__ == "__main__":
