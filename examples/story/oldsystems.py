@@ -166,7 +166,7 @@ def out_of_reach(world: World) -> str:
             queue = world.lgsp("agent", "status", str(folder / "agent.yaml"))
             same((queue["queued"], queue["sent"], queue["dead"]), (0, 1, 0), "the agent's queue")
     same(_times(world, identifier), 1, "times that it stands in the feed")
-    return "the connection was cut: the submission waited at the agent, sealed on disk; then it was restored: delivered, once"
+    return "the connection was cut: the submission waited at the agent, sealed on disk; restored: delivered, once"
 
 
 def old_provider(world: World) -> str:

@@ -180,7 +180,8 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     keyring = Keyring(settings)
     tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
     changes: list[Change] = []
-    unregistered = System(UNREGISTERED, "H14.99", Words("Hệ thống chưa đăng ký", "A system that is not registered"), {}, None)
+    title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
+    unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
     everyone = (*document.systems, unregistered)
     for system, encrypt_key in zip(everyone, encrypt_keys(len(everyone)), strict=True):
         folder = settings.identities / system.id
