@@ -1,6 +1,6 @@
-"""The keeper of the log's measure: the real one, over a folder that the measure made, until it is told to end.
+"""The keeper for the measure of the log: the real one, over a folder of the measure, until told to stop.
 
-Invariant: it sequences and signs exactly as an instance's keeper does; it delivers nothing, since there is no queue.
+Invariant: it sequences and signs exactly as an instance's keeper does. There is no queue to deliver.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keeper process, put together: sequencer, recovery, and the delivery of what is queued."""
+"""The keeper process: sequencer, recovery, and delivery of the queue."""
 
 from __future__ import annotations
 
@@ -33,21 +33,22 @@ from gateway.keeper.witnessing.chores import vouching_chores
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
+from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 
 
-def run_keeper(settings: Settings, lifeline: int | None, ready: int | None) -> None:
-    """Keep until told to stop."""
+def run_keeper(settings: Settings, inherited: Inherited) -> None:
+    """Run until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_keep(settings, lifeline, ready))
+        runner.run(_keep(settings, inherited))
 
 
-async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> None:
+async def _keep(settings: Settings, inherited: Inherited) -> None:
     clock = time.time
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
@@ -106,8 +107,8 @@ async def _keep(settings: Settings, lifeline: int | None, ready: int | None) -> 
         *vouching_chores(settings, engine, lock, fetching),
     )
     keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores, taken_up=settings.run / FOLDER)
-    child.stop_when_told(keeper.stop, lifeline)
-    child.say_ready(ready)
+    child.stop_when_told(keeper.stop, inherited.lifeline)
+    child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await keeper.run()

@@ -1,8 +1,7 @@
-"""`lgsp demo`: an instance of its own on free ports, the story of `examples.story` against it, and a clean end."""
+"""`lgsp demo`: starts an instance on free ports, runs the story of `examples.story` against it, and ends it."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from examples import story
 from gateway.commands import given, run
 from gateway.commands.output import emit
 from gateway.sandbox import live
@@ -26,8 +26,7 @@ _WITHOUT = frozenset({"truong-ha", "traffic"})  # one provider is down in the st
 
 
 def demo(as_json: bool, keep: Path | None) -> None:
-    """The result as 07-faces has it: `{"ok", "steps": [{"name", "ok", "ms", "detail"}], "audit": {"size", "verified"}}`."""
-    story = importlib.import_module("examples.story")
+    """Run and print: `{"ok", "steps": [{"name", "ok", "ms", "detail"}], "audit": {"size", "verified"}}`."""
     if keep is not None:
         given.empty_folder(keep, as_json)
     steps: list[dict[str, Any]] = []
@@ -43,13 +42,13 @@ def demo(as_json: bool, keep: Path | None) -> None:
     emit(
         result,
         as_json,
-        f"\n{sum(step['ok'] for step in steps)} of {len(steps)} steps held, {sum(step['ms'] for step in steps) / 1000:.1f} s",
+        f"\n{sum(step['ok'] for step in steps)} of {len(steps)} steps held, "
+        f"{sum(step['ms'] for step in steps) / 1000:.1f} s",
     )
 
 
-def world_of(settings: Settings) -> Any:
-    """An instance as the story sees it (`examples.story.World`)."""
-    story = importlib.import_module("examples.story")
+def world_of(settings: Settings) -> story.World:
+    """The instance in the form that the story uses."""
     command = [sys.executable, "-m", "gateway"]
     return story.World(
         data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings)
@@ -57,15 +56,15 @@ def world_of(settings: Settings) -> Any:
 
 
 def demo_settings(data: Path) -> Settings:
-    """A sandbox on free ports, with one door a core and short waits; settings of the environment do not reach it."""
+    """A sandbox on free ports, with one door a core and short waits. Settings of the environment do not apply."""
     exchange, desk = free_ports(2)
-    made = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
-    return replace(made, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
+    settings = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
+    return replace(settings, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
 
 
 @contextmanager
 def running(settings: Settings, without: frozenset[str] = _WITHOUT) -> Iterator[Settings]:
-    """The instance in processes of its own, as `lgsp up` starts it; ended when the block ends."""
+    """Run the instance in processes of its own, as `lgsp up` does, until the block ends."""
     run.ensure_instance(settings, say_progress=False)
     command = [sys.executable, "-m", "gateway", "up", "--json", "--data", str(settings.data)]
     for name in sorted(without):
