@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from gateway.audit.log import lease as leases
 from gateway.exchange.stages import Answered, Refused
 from gateway.journal.database import writing
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.vault.classes import key_id
 from tests.exchange.house import Gateway, house, operation_of
 from tests.registry.making import NOW

@@ -11,7 +11,7 @@ from contracts.base.errors import Theirs
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds
-from gateway.keeper.retention.chore import due
+from gateway.keeper.retention.destruction import due
 from gateway.keeper.retention.holds import Hold
 
 DAY = 86_400.0

@@ -23,7 +23,7 @@ from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.log.lease import Lease
-from gateway.audit.witnessing.admission import AdmissionDeadline
+from gateway.audit.witnessing.admission import AdmissionDeadline, patience
 from gateway.audit.witnessing.config import WitnessStatus, standing
 from gateway.exchange import entries
 from gateway.journal.append import append
@@ -31,7 +31,14 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.keeper.periodic import KeeperServices
+from gateway.keys.keyring import Keyring
+from gateway.settings import BadSetting, Settings
+from security.transparency.checkpoint import NoteKey
 from security.transparency.entry import Json
+
+# Up to which size of the log, and when, what is kept proves; of a log of this size, at this time.
+Prove = Callable[[Connection, int, float], tuple[int, float]]
 
 _logger: Final = logging.getLogger("lgsp.vouching")
 
@@ -58,11 +65,9 @@ class CoverageTracker:
     patience: float
     engine: Engine
     lock: FileLock | None
-    licence: AdmissionDeadline
+    admission: AdmissionDeadline
     clock: Callable[[], float]
-    prove: Callable[
-        [Connection, int, float], tuple[int, float]
-    ]  # up to which size of the log, and when: verified, from what is kept
+    prove: Prove
     file: CheckpointFile  # outside the database: how long the log was, whatever the database says
     now: WitnessStatus = field(default_factory=WitnessStatus)
     _kept: WitnessStatus = field(default_factory=WitnessStatus)
@@ -158,7 +163,7 @@ class CoverageTracker:
                 if notes:
                     append(connection, notes)
                 keep(connection, self.kind, self.now)
-        self.licence.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
+        self.admission.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
 
     def _false_claim(self, moment: float) -> list[LogRow]:
         """The table claimed more than is proved: told anew only when that had been over for as long as the patience."""
@@ -204,3 +209,26 @@ def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
     connection.execute(
         insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values)
     )
+
+
+def tracker_of(services: KeeperServices, kind: str, prove: Prove) -> CoverageTracker:
+    settings = services.settings
+    return CoverageTracker(
+        kind=kind,
+        patience=patience(settings, kind),
+        engine=services.engine,
+        lock=services.lock,
+        admission=services.admission,
+        clock=services.clock,
+        prove=prove,
+        file=CheckpointFile(settings.checkpoint_file),
+    )
+
+
+def log_key(settings: Settings) -> NoteKey:
+    """The log's public key; `BadSetting` where its file cannot be used."""
+    shown = Keyring(settings).log_vkey
+    try:
+        return NoteKey.from_text(shown.read_text("ascii").strip())
+    except (OSError, ValueError) as trouble:
+        raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None

@@ -92,30 +92,24 @@ class Authority:
 
 @dataclass(slots=True)
 class Stamps:
-    """A chore of the leading keeper."""
-
-    spell: CoverageTracker
+    tracker: CoverageTracker
     authority: Authority
     every: float
     monotonic: Callable[[], float] = time.monotonic
-    _look_at: float = 0.0
     _again_at: float = 0.0
     _wait: float = 0.0
 
     async def run_once(self, lease: Lease) -> int:
         moment = self.monotonic()
-        if moment < self._look_at:
-            return 0
-        self._look_at = moment + min(1.0, self.every / 8)
-        looked = await asyncio.to_thread(self.spell.look, lease)
+        looked = await asyncio.to_thread(self.tracker.look, lease)
         notes: list[LogRow] = []
         if (
-            looked.size > self.spell.now.size
-            and looked.at >= self.spell.now.at + self.every
+            looked.size > self.tracker.now.size
+            and looked.at >= self.tracker.now.at + self.every
             and moment >= self._again_at
         ):
             await self._stamp(lease, looked)
-        await asyncio.to_thread(self.spell.end_of_look, lease, notes)
+        await asyncio.to_thread(self.tracker.end_of_look, lease, notes)
         return 0
 
     async def _stamp(self, lease: Lease, looked: LogSnapshot) -> None:
@@ -123,13 +117,13 @@ class Stamps:
             stamped = await self.authority.stamp(looked.size, looked.note)
         except (Unreached, Unstamped) as trouble:
             self._failed()
-            self.spell.troubled({"authority": str(trouble)})
+            self.tracker.troubled({"authority": str(trouble)})
             return
         if stamped.counts:
             self._wait = 0.0
         else:
             self._failed()
-        self.spell.troubled(clock_trouble(stamped))
+        self.tracker.troubled(clock_trouble(stamped))
         await asyncio.to_thread(self._keep, lease, looked, stamped)
 
     def _failed(self) -> None:
@@ -138,12 +132,12 @@ class Stamps:
 
     def _keep(self, lease: Lease, looked: LogSnapshot, stamped: Stamped) -> None:
         if stamped.counts:
-            self.spell.reached(looked)
-        with writing(self.spell.engine, self.spell.lock) as connection:
+            self.tracker.reached(looked)
+        with writing(self.tracker.engine, self.tracker.lock) as connection:
             leases.check(connection, lease)
             store(connection, stamped)
             if stamped.counts:
-                self.spell.keep_reached(connection)
+                self.tracker.keep_reached(connection)
 
 
 def clock_trouble(stamped: Stamped) -> dict[str, str]:

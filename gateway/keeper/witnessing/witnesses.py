@@ -56,16 +56,13 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Witnesses:
-    """A chore of the leading keeper."""
-
-    spell: CoverageTracker
+    tracker: CoverageTracker
     session: aiohttp.ClientSession
     witnesses: Sequence[Witness]
     needed: int
     file: Path
     tls: ssl.SSLContext | None = None
     monotonic: Callable[[], float] = time.monotonic
-    _look_at: float = 0.0
     _offer_at: float = 0.0
     _again: dict[str, tuple[float, float]] = field(default_factory=dict)  # name -> seconds, and until when
     _held: dict[tuple[str, str], int] = field(default_factory=dict)  # (name, origin) -> size
@@ -74,18 +71,15 @@ class Witnesses:
 
     async def run_once(self, lease: Lease) -> int:
         moment = self.monotonic()
-        if moment < self._look_at:
-            return 0
-        self._look_at = moment + min(1.0, self.spell.patience / 8)
-        looked = await asyncio.to_thread(self.spell.look, lease)
+        looked = await asyncio.to_thread(self.tracker.look, lease)
         notes: list[LogRow] = []
-        if looked.size > self.spell.now.size and moment >= self._offer_at:
-            self._offer_at = moment + min(ASK_SECONDS, self.spell.patience / 4)
+        if looked.size > self.tracker.now.size and moment >= self._offer_at:
+            self._offer_at = moment + min(ASK_SECONDS, self.tracker.patience / 4)
             lines = await self._ask_all(looked, notes)
-            self.spell.troubled(self._trouble)
+            self.tracker.troubled(self._trouble)
             if len(lines) >= self.needed:
                 await asyncio.to_thread(self._keep, lease, looked, lines)
-        await asyncio.to_thread(self.spell.end_of_look, lease, notes)
+        await asyncio.to_thread(self.tracker.end_of_look, lease, notes)
         return 0
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -131,7 +125,7 @@ class Witnesses:
                     entries.note(
                         "witness-objection",
                         {"witness": name, "size": looked.size, "said": str(said)},
-                        self.spell.clock(),
+                        self.tracker.clock(),
                     )
                 )
             return None
@@ -151,7 +145,7 @@ class Witnesses:
         """Asked again later, each time a little later."""
         name = witness.key.name
         self._trouble[name] = words
-        wait = min(2 * self._again[name][0] if name in self._again else 1.0, MOST_SECONDS, self.spell.patience / 2)
+        wait = min(2 * self._again[name][0] if name in self._again else 1.0, MOST_SECONDS, self.tracker.patience / 2)
         self._again[name] = wait, self.monotonic() + wait
 
     async def _ask(self, witness: Witness, looked: LogSnapshot) -> Line:
@@ -172,7 +166,7 @@ class Witnesses:
             )
             if said.status == 200:
                 line = Line(*answered(text, said.body.decode("utf-8", "replace"), witness.key))
-                apart = line.time - self.spell.clock()
+                apart = line.time - self.tracker.clock()
                 if abs(apart) > CLOCK_SECONDS:
                     raise Unreached(f"its cosignature is of another time than ours, by {apart:+.0f} s")
                 self._held[place] = looked.size
@@ -183,22 +177,22 @@ class Witnesses:
     def _proof(self, old: int, size: int) -> tuple[bytes, ...]:
         if old in (0, size):
             return ()
-        with self.spell.engine.connect() as connection:
+        with self.tracker.engine.connect() as connection:
             return proofs.consistency(connection, old, size).hashes
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def _keep(self, lease: Lease, looked: LogSnapshot, lines: Sequence[str]) -> None:
-        note, table, spell = with_lines(looked.note, lines), tables.cosigned, self.spell
+        note, table, tracker = with_lines(looked.note, lines), tables.cosigned, self.tracker
         found = quorum(note, [each.key for each in self.witnesses], self.needed)
-        spell.reached(looked)
-        now = spell.now.at
-        with writing(spell.engine, spell.lock) as connection:
+        tracker.reached(looked)
+        now = tracker.now.at
+        with writing(tracker.engine, tracker.lock) as connection:
             leases.check(connection, lease)
             minute = now - now % _KEEP_SECONDS
             connection.execute(delete(table).where((table.c.at >= minute) | (table.c.size >= looked.size)))
             connection.execute(insert(table).values(size=looked.size, note=note, witnesses=len(found), at=now))
-            spell.keep_reached(connection)
+            tracker.keep_reached(connection)
         file = CheckpointFile(self.file)
         standing = file.read()
         if standing is not None and standing.partition("\n")[0] != looked.origin:
