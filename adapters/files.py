@@ -24,6 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
+FILES: Final = "files"  # the kind of such an endpoint in the registry document
 WORK: Final = "work"
 QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]

@@ -1,8 +1,9 @@
-"""Calling a REST component system: JSON over HTTP, signed per RFC 9421 with RFC 9530 digests (`docs/wire.md`, "When the gateway calls").
+"""Calls a REST component system: JSON over HTTP (`docs/wire.md`, "When the gateway calls").
 
-The gateway signs with its own key and names the real caller in `Lgsp-Caller`, which the signature covers. Where the contract demands it, bodies are
-encrypted for the system and for us (JWS in JWE). Invariant: an answer is read only after the signature of that very system over its status, type,
-digest and our request's signature was verified, and of an encrypted one that of its JWS too.
+Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests), JWS in JWE where the contract demands encrypted bodies.
+The gateway signs with its own key; the signed header `Lgsp-Caller` names the real caller.
+Invariant: an answer is decoded only after that very system's signature over status, type, digest and our request's signature was
+verified. Of an encrypted answer, the signature of its JWS is verified too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import aiohttp
 
 from adapters.failures import Acted, ProviderFailure, ProviderMissing
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import Endpoint, Incoming, Outgoing
+from adapters.model import AdapterKind, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -181,3 +182,6 @@ def _failed(code: str, endpoint: Endpoint, answer: HttpAnswer, **facts: Any) -> 
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure
+
+
+KIND = AdapterKind("rest", lambda use: RestAdapter(use.session, use.key, jose.Opener(use.decrypt_keys), use.clock))

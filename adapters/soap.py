@@ -1,8 +1,8 @@
-"""Calling a SOAP component system, in SOAP 1.1 or 1.2 as it is registered: WS-Security signed envelopes over HTTP (`docs/wire.md`, "When the gateway calls a SOAP system").
+"""Calls a SOAP component system, in SOAP 1.1 or 1.2 (`docs/wire.md`, "When the gateway calls a SOAP system").
 
-`wsa:MessageID` is the transfer's id, `lgsp:Caller` names the real caller; both are signed. Where the contract demands it, bodies are encrypted
-for the system and for us. Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is
-ever decoded.
+Standards: WS-Security signed envelopes over HTTP, encrypted where the contract demands it. `wsa:MessageID` is the transfer's id,
+`lgsp:Caller` names the real caller; both are signed.
+Invariant: only the verified Body of an envelope that is signed by that very system, and that relates to our message, is decoded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lxml import etree
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
-from adapters.model import Endpoint, Incoming, Outgoing
+from adapters.model import AdapterKind, Endpoint, Incoming, Option, Outgoing
 from contracts.base.errors import Failure, Theirs
 from contracts.wire import soap
 from contracts.wire.headers import media_type
@@ -57,7 +57,7 @@ class SoapAdapter:
         action = codec.soap_action(operation.name)
         content = codec.write_xml(operation.request, outgoing.message, operation.name)
         agency, _, system = outgoing.caller.partition("/")
-        now, version = self._clock(), _VERSIONS[endpoint.version]
+        now, version = self._clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         signed = sign_envelope(
             content if receiver is None else blinded(content),
@@ -116,7 +116,7 @@ class SoapAdapter:
 
     def _usual(self, endpoint: Endpoint, answer: HttpAnswer, message_id: str) -> UsualEnvelope | None:
         """The verified envelope of an answer with nothing unusual in it; whatever else came is for `_verified` to judge."""
-        version = _VERSIONS[endpoint.version]
+        version = _version(endpoint)
         if (
             answer.status != 200
             or media_type(answer.headers) not in _MEDIA[version]
@@ -130,7 +130,7 @@ class SoapAdapter:
         self, endpoint: Endpoint, answer: HttpAnswer, message_id: str, encrypted: bool
     ) -> tuple[HttpAnswer, VerifiedEnvelope, etree._Element]:
         """The envelope and the element in its verified Body; a failure for everything else that may have come."""
-        version = _VERSIONS[endpoint.version]
+        version = _version(endpoint)
         media = media_type(answer.headers)
         if media not in _MEDIA[version] or "content-encoding" in answer.headers:
             raise _plain_failure(endpoint, answer, f"not {version.media_type}")
@@ -173,6 +173,10 @@ class SoapAdapter:
         return decrypt_envelope(root, self._body_keys)
 
 
+def _version(endpoint: Endpoint) -> soap.Version:
+    return _VERSIONS[endpoint.options.get("version", soap.V11.number)]
+
+
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
     found = newest(endpoint.encrypt_keys, now, rsa.RSAPublicKey)
     if found is None:
@@ -212,3 +216,10 @@ def _failed(
     )
     failure.opened_out, failure.opened_in = answer.opened_out, answer.opened_in
     return failure
+
+
+KIND = AdapterKind(
+    "soap",
+    lambda use: SoapAdapter(use.session, use.key, BodyKeys(use.decrypt_keys), use.clock),
+    options=(Option("version", tuple(_VERSIONS)),),
+)

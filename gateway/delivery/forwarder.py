@@ -17,9 +17,8 @@ import aiohttp
 
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
-from adapters.model import Adapter, Incoming, Message, Outgoing
-from adapters.rest import RestAdapter
-from adapters.soap import SoapAdapter
+from adapters.kinds import KINDS
+from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
@@ -29,9 +28,7 @@ from gateway.journal.write import QueueRow
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from security.encryption_keys import DecryptKey
-from security.jose import Opener
 from security.keys import SigningKey
-from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"
@@ -145,10 +142,5 @@ def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
     """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
-    return Forwarder(
-        {
-            "rest": RestAdapter(session, key, Opener(decrypt), clock),
-            "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock),
-        },
-        clock,
-    )
+    services = AdapterServices(session, key, decrypt, clock)
+    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)
