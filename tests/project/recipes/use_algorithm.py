@@ -23,10 +23,11 @@ public = key.verify_key()
 assert public.algorithm == "ecdsa-p384-sha384"
 
 request = HttpRequest("POST", "https://localhost/x", {"content-type": "application/json"}, b"{}")
-signed = HttpRequest(request.method, request.url, {**request.headers, **sign_request(request, key, NOW)}, b"{}")
-verify_request(signed, {public.key_id: public}.get, NOW)
+signed = request._replace(headers={**request.headers, **sign_request(request, key, NOW)})
+keys = {public.key_id: public}
+verify_request(signed, keys.get, NOW, need=())
 try:
-    verify_request(HttpRequest("POST", "https://localhost/y", signed.headers, b"{}"), {public.key_id: public}.get, NOW)
+    verify_request(signed._replace(target_uri="https://localhost/y"), keys.get, NOW, need=())
 except Theirs as refusal:
     assert refusal.code == "signature.wrong"
 else:
