@@ -1,7 +1,6 @@
-"""Lists the kinds of adapter: how a component system is called.
+"""Lists the kinds of adapter: the ways in which a component system is called.
 
-To add a kind, write one module with an `AdapterKind` and add it here. The registry's documents and rows, the forwarder and the
-status page read this list.
+A new kind is one module with an `AdapterKind`, and its entry here. Registry documents and the forwarder read this list.
 """
 
 from __future__ import annotations

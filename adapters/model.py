@@ -1,4 +1,4 @@
-"""Declares what an adapter gets and returns; the same for every kind of component system.
+"""Declares what an adapter gets and returns, the same for every kind of component system.
 
 Invariants:
 - An adapter knows no contract and no format: it encodes and decodes by the codec that it gets.
@@ -24,8 +24,10 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a system is reached. Its keys are that system's own and no other's; `encrypt_keys` are those that bodies to it are
-    encrypted for, newest first. `options` holds those declared options of its kind that differ from their defaults."""
+    """How a system is reached. Its keys are that system's own and no other's; `encrypt_keys` are newest first.
+
+    `options` holds those declared options of its kind that differ from their defaults.
+    """
 
     system: str
     kind: str
@@ -48,7 +50,7 @@ class DropRule:
 
 @dataclass(frozen=True, slots=True)
 class DropFolder:
-    """Where a system hands in files. `folder` is a name below the instance's drop folder; whoever may write there is that system."""
+    """Where a system hands in files: `folder` is below the instance's drop folder. Who may write there is that system."""
 
     folder: str
     rules: tuple[DropRule, ...]
@@ -67,8 +69,10 @@ class Outgoing(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """The provider's verified answer, canonical, with its evidence: the exact bytes that went out and came back. Of encrypted bodies
-    it holds what the signatures cover, since nobody keeps the keys that decrypt them."""
+    """The provider's verified answer, canonical, with its evidence: the exact bytes that went out and came back.
+
+    Of encrypted bodies it also holds what the signatures cover, since the keys that decrypt them are not kept.
+    """
 
     answer: Message
     evidence_out: bytes
@@ -111,7 +115,7 @@ class AdapterServices:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A key that an endpoint of this kind may have in the registry document. Without choices it is any text; the first is the default."""
+    """A key of such an endpoint in the registry document. The first choice is the default; without choices it is any text."""
 
     name: str
     choices: tuple[str, ...] = ()

@@ -1,9 +1,9 @@
 """Calls a REST component system: JSON over HTTP (`docs/wire.md`, "When the gateway calls").
 
-Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests), JWS in JWE where the contract demands encrypted bodies.
+Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests); JWS in JWE where the contract demands encrypted bodies.
 The gateway signs with its own key; the signed header `Lgsp-Caller` names the real caller.
-Invariant: an answer is decoded only after that very system's signature over status, type, digest and our request's signature was
-verified. Of an encrypted answer, the signature of its JWS is verified too.
+Invariant: an answer is decoded only after that very system's signature over status, type, digest and our request's
+signature was verified. Of an encrypted answer, the signature of its JWS is verified too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ JSON: Final = "application/json"
 
 
 class RestAdapter:
-    """Stateless but for the shared session. `clock` gives Unix seconds."""
+    """Stateless except for the shared session. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class RestAdapter:
         )
 
     def _decrypted(self, endpoint: Endpoint, answer: HttpAnswer) -> tuple[HttpAnswer, bytes]:
-        """What the system signed and encrypted for us."""
+        """Decrypts the body, and verifies the JWS in it."""
         try:
             opened = self._opener.open(answer.body, endpoint.keys_by_id.get, self._clock())
         except Failure as trouble:
@@ -124,7 +124,7 @@ class RestAdapter:
     def _verify(
         self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]
     ) -> tuple[str | None, str]:
-        """The id of the system's key that signed this answer, or None and why not."""
+        """The id of the system's key that signed this answer; or None, and why."""
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
             return None, "not signed"
@@ -140,16 +140,16 @@ class RestAdapter:
 
 
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
-    found = newest(endpoint.encrypt_keys, now)
-    if found is None:
+    key = newest(endpoint.encrypt_keys, now)
+    if key is None:
         raise ProviderFailure(
             "provider.no-encryption-key", acted=Acted.NO, system=endpoint.system, kind="RSA, EC P-256"
         )
-    return found
+    return key
 
 
 def _failure(system: str, answer: HttpAnswer, *, signed: bool) -> ProviderFailure | ProviderMissing:
-    """A status other than 2xx. Only what the system signed counts as its word that it did not act."""
+    """For a status other than 2xx. Only a signed answer proves that the system did not act."""
     evidence: dict[str, Any] = {
         "evidence_out": answer.evidence_out,
         "evidence_in": answer.evidence_in,
