@@ -1,6 +1,6 @@
 """Handles a component system's drop folder: claims files that have settled, and puts their results beside them.
 
-    <folder>/              the system writes here; until a file is whole its name ends in .part or .tmp or begins with a dot
+    <folder>/              written by the system; an unfinished file's name ends in .part or .tmp, or begins with a dot
     <folder>/work/         claimed: <mark>~<name>, by one rename
     <folder>/accepted/     <name> with the mark in it, and its report
     <folder>/refused/      the same
@@ -66,7 +66,7 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Folder:
     """One system's folder. Not shared between threads; of several processes one locks it.
 
-    The system may write here, so all access is through folders opened once: a link in the place of accepted/ has no effect.
+    The system may write here, so the folders are opened once: a link in the place of accepted/ has no effect.
     """
 
     def __init__(self, path: Path, settle_seconds: float, monotonic: Callable[[], float]) -> None:
@@ -88,7 +88,10 @@ class Folder:
         self._open.clear()
 
     def hold(self) -> bool:
-        """Locks the folder until it is closed or the process ends; False if another process has it. `OSError` if it was replaced."""
+        """Locks the folder until it is closed or the process ends; False if another process has it.
+
+        `OSError` if it was replaced.
+        """
         if not os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._open[""])):
             raise OSError(f"{self._path} is another folder now")
         if not self._held:
@@ -144,7 +147,7 @@ class Folder:
         return again
 
     def read(self, claimed: Claimed, limit: int) -> bytes | None:
-        """The whole file; None while it is still written to. `TooLarge` over the limit, `OSError` for what is no regular file."""
+        """The whole file; None while it is still written to. `TooLarge` over the limit, `OSError` if it is no file."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(claimed.file, flags, dir_fd=self._open[WORK]), "rb") as opened:
             before = os.fstat(opened.fileno())

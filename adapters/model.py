@@ -50,7 +50,7 @@ class DropRule:
 
 @dataclass(frozen=True, slots=True)
 class DropFolder:
-    """Where a system hands in files: `folder` is below the instance's drop folder. Who may write there is that system."""
+    """Where a system hands in files: `folder` is below the instance's drop folder. Its writer is that system."""
 
     folder: str
     rules: tuple[DropRule, ...]
@@ -115,7 +115,7 @@ class AdapterServices:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A key of such an endpoint in the registry document. The first choice is the default; without choices it is any text."""
+    """A key of an endpoint in the registry document: any text, or one of the choices, of which the first is default."""
 
     name: str
     choices: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Calls a REST component system: JSON over HTTP (`docs/wire.md`, "When the gateway calls").
 
-Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests); JWS in JWE where the contract demands encrypted bodies.
-The gateway signs with its own key; the signed header `Lgsp-Caller` names the real caller.
+Standards: RFC 9421 (HTTP message signatures), RFC 9530 (digests); JWS in JWE where the contract demands encrypted
+bodies. The gateway signs with its own key; the signed header `Lgsp-Caller` names the real caller.
 Invariant: an answer is decoded only after that very system's signature over status, type, digest and our request's
 signature was verified. Of an encrypted answer, the signature of its JWS is verified too.
 """

@@ -185,7 +185,7 @@ def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:
 
 
 def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, signed: bool) -> ProviderFailure:
-    """`soap:Client` and `soap:Sender` mean that the message was refused; only a signed fault proves that nothing was done."""
+    """`soap:Client` and `soap:Sender` mean a refusal; only a signed fault proves that nothing was done."""
     text = fault.findtext("faultcode") or fault.findtext(f"{{{soap.SOAP12}}}Code/{{{soap.SOAP12}}}Value") or ""
     code = text.strip().rpartition(":")[2].partition(".")[0]
     if code in _REFUSALS:

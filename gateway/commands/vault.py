@@ -88,7 +88,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
         if clock_is_right:
             append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
     if clock_is_right:
-        clock.say(settings.vault_keys, now)
+        clock.confirm(settings.vault_keys, now)
     waiting, log = _doubted(engine, vault, now)
     with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
@@ -158,7 +158,7 @@ def hold_add(
         count = holds.add(connection, hold)
     with shown(as_json, None) as progress:
         task = progress.add_task("0 bodies")
-        holds.seal_anew(
+        holds.seal_again(
             engine,
             lock_of(engine),
             vault,
@@ -219,7 +219,7 @@ def hold_list(settings: Settings, as_json: bool) -> None:
 def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's own time."""
     with engine.connect() as connection:
-        vouched, log = clock.vouched(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+        vouched, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
     return 0 if vouched else len(destruction.due(engine, vault, now)), log
 
 

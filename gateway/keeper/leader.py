@@ -1,4 +1,4 @@
-"""The leading keeper: holds the lease, sequences the log, recovers what dead processes left, and runs the periodic tasks.
+"""Leads: holds the lease, sequences the log, recovers what dead processes left, and runs the periodic tasks.
 
 Several keepers may run; one leads. Everything that the leader writes is in a transaction that checks the lease's epoch.
 So a leader that was overtaken (paused, cut off) writes nothing.

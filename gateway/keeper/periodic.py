@@ -1,7 +1,8 @@
 """Declares what a periodic task of the leading keeper is, and collects the declarations.
 
-A task is one module in `gateway/keeper/tasks/`; its `TASK` says all that the keeper has to know of it. Nothing else lists the tasks.
-Invariant: a module in that package without a `TASK` fails when the keeper's process starts.
+A task is one module in `gateway/keeper/tasks/`. Its `TASK` says all that the keeper has to know; nothing else lists the
+tasks.
+Invariant: a module in that package without a `TASK` ends the keeper's process at its start.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PAUSE_SECONDS: Final = 0.2  # between two runs of a task that names no other int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperServices:
-    """What a task may use. `web` is for authorities and witnesses, whose answers are believed by their signatures alone."""
+    """What a task may use. `web` is for authorities and witnesses: only their signatures are trusted."""
 
     settings: Settings
     process_id: str
@@ -51,20 +52,20 @@ class KeeperServices:
     tls: ssl.SSLContext  # of calls to component systems
     web: aiohttp.ClientSession
     clock: Callable[[], float]
-    closing: AsyncExitStack  # what a task registers here is closed when the keeper ends, the last one first
+    closing: AsyncExitStack  # what a task pushes here is closed when the keeper ends, last first
 
 
 class Job(Protocol):
     """A task at work in one keeper."""
 
     async def run_once(self, lease: Lease) -> int:
-        """Does what is due; returns how much that was: unless 0, it is run again at once. Each transaction checks the lease."""
+        """Does what is due, in transactions that check the lease. Unless it returns 0, it runs again at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """The declaration. `failure` is logged when a run fails; `make` returns None where the settings ask for no such task."""
+    """The declaration. `failure` is logged when a run fails; `make` returns None if the settings need no such task."""
 
     failure: str
     make: Callable[[KeeperServices], Job | None]
@@ -82,13 +83,13 @@ class ScheduledTask(NamedTuple):
 
 def declared_tasks() -> Mapping[str, PeriodicTask]:
     """The tasks by the names of their modules."""
-    found: dict[str, PeriodicTask] = {}
+    declared: dict[str, PeriodicTask] = {}
     for module in pkgutil.iter_modules(tasks.__path__, f"{tasks.__name__}."):
         task = getattr(import_module(module.name), "TASK", None)
         if not isinstance(task, PeriodicTask):
             raise TypeError(f"{module.name} declares no TASK")
-        found[module.name.rpartition(".")[2]] = task
-    return found
+        declared[module.name.rpartition(".")[2]] = task
+    return declared
 
 
 def schedule(declared: Mapping[str, PeriodicTask], services: KeeperServices) -> list[ScheduledTask]:

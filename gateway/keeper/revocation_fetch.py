@@ -1,7 +1,8 @@
 """Fetches what an authority publishes: a list from a file or by HTTP, or an OCSP answer (RFC 6960 appendix A).
 
 What comes is believed by its signature alone, so plain HTTP is enough.
-Invariants: only an address of the registry document is asked; no redirect, proxy or cookie is followed; size and time have limits.
+Invariants: only an address of the registry document is asked; no redirect, proxy or cookie is followed; size and time
+have limits.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compares the schema and the sealed rows of the registry with what they should be, once a minute.
 
-An insider with access to the database can change both without the log. A difference is logged once while it stays the same, and
-once when it ends: in the audit log and on standard error. Doors do not wait for this; each process checks by itself
-(`gateway.registry.registry`).
+An insider with access to the database can change both without the log. A difference is logged once while it stays the
+same, and once when it ends: in the audit log and on standard error. Doors do not wait for this; each process checks by
+itself (`gateway.registry.registry`).
 """
 
 from __future__ import annotations

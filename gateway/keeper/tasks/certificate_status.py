@@ -165,14 +165,12 @@ class OutsideAuthorities:
                     changes.append(
                         {"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]}
                     )
-            what = (
-                "registry" if changes else "certificate-status"
-            )  # a status that changes no key's standing is logged too
+            what = "registry" if changes else "certificate-status"  # of a change to no key's state
             act.note(what, {"changes": changes}, now, actor=f"authority {authority.name}")
 
 
 def _listed(lists: Sequence[RevocationList], path: Sequence[x509.Certificate]) -> list[Status]:
-    """The lists' statuses of a certificate. A revoked issuing authority revokes what it issued; a good one adds nothing."""
+    """The lists' statuses of a certificate. A revoked issuing authority revokes it too; a good one adds nothing."""
     own = [status for each in lists if (status := listed(each, path[0])) is not None]
     of_issuers = [status for each in lists for issuer in path[1:-1] if (status := listed(each, issuer)) is not None]
     return own + [status for status in of_issuers if not status.good]

@@ -1,7 +1,7 @@
 """Checks whether a system that could not be reached takes connections again: TCP and TLS, no message.
 
-Without it, waiting messages are tried by chance only: after the breaker's rest (up to a minute) and their own wait (up to five).
-With it, a system that listens again is drained within about `PROBE_SECONDS`.
+Without it, messages wait for the breaker's rest (up to a minute) and for their own next try (up to five minutes). With
+it, a system that listens again is drained within about `PROBE_SECONDS`.
 Invariants:
 - Only systems that messages wait for are probed, each by one connection at a time.
 - A probe says nothing of a system's health: one message goes first, the rest after it (`breaker`, `queue.take_due`).

@@ -58,7 +58,7 @@ class OwnLists:
 
 
 def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> None:
-    """Signs the lists again that lack what is revoked now, have lived a third of their time, or are dated in the future."""
+    """Signs the lists again that are not exact, have lived a third of their time, or are dated in the future."""
     table = tables.revocation_list
     stored = {row.issuer: row for row in connection.execute(select(table))}
     keys = tables.system_key.c

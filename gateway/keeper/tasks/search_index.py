@@ -1,6 +1,6 @@
 """Fills the index of the audit search (`gateway.audit.search.index`) behind the sequencer.
 
-It takes at most a fifth of one core, and lets a few entries come together: the search reads newer entries from the log itself.
+It takes at most a fifth of one core, and indexes several entries at a time: the search reads newer ones from the log.
 """
 
 from __future__ import annotations

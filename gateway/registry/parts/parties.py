@@ -188,8 +188,9 @@ class Parties(Identities):
         item = self._mapping(path, raw, {"kind", "url", *by_option})
         kind = KINDS.get(self._text(f"{path}.kind", item.get("kind"), choice=tuple(KINDS)))
         options: dict[str, str] = {}
+        of_kind = {option.name: option for option in kind.options} if kind is not None else {}
         for name in item.keys() & by_option.keys() if kind is not None else ():
-            option = next((each for each in kind.options if each.name == name), None)
+            option = of_kind.get(name)
             if option is None:
                 expected = f"a {name} only of an endpoint of kind {by_option[name]}"
                 self._wrong(f"{path}.{name}", "key", expected, str(item[name]))
