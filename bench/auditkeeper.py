@@ -38,9 +38,7 @@ async def keep(folder: Path) -> None:
     engine = open_engine(database_url(folder))
     processes.register(engine, NAME, "keeper")
     lock = lock_of(engine)
-    keeper = Keeper(
-        engine, lock, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder)))
-    )
+    keeper = Keeper(engine, NAME, Sequencer(engine, lock, log_key(folder), CheckpointFile(checkpoint_file(folder))))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, keeper.stop)
     await keeper.run()
 

@@ -19,7 +19,7 @@ from gateway.commands.output import Exit, bad_setting, emit, fail
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation import fetch
+from gateway.keeper import revocation_fetch as fetch
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keeper.witnessing.post import Unreached, trusting
 from gateway.keeper.witnessing.stamps import Authority, Stamped, clock_trouble, store

@@ -18,9 +18,8 @@ import aiohttp
 
 import gateway.delivery.failures  # noqa: F401  (registers the codes)
 from adapters.failures import SOUND, Acted, ProviderFailure, ProviderMissing
-from adapters.model import Adapter, Incoming, Message, Outgoing
-from adapters.rest import RestAdapter
-from adapters.soap import SoapAdapter
+from adapters.kinds import KINDS
+from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
@@ -31,9 +30,7 @@ from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
-from security.jose import Opener
 from security.keys import SigningKey
-from security.wssec.decrypt import BodyKeys
 
 SOONEST: Final = 0.5  # seconds; a message put aside is first tried again after the policy's wait, but not before this
 UNREACHABLE: Final = "provider.down"
@@ -166,13 +163,6 @@ class Forwarder:
 def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
-    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with
-    its keys.
-    """
-    return Forwarder(
-        {
-            "rest": RestAdapter(session, key, Opener(decrypt), clock),
-            "soap": SoapAdapter(session, key, BodyKeys(decrypt), clock),
-        },
-        clock,
-    )
+    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
+    services = AdapterServices(session, key, decrypt, clock)
+    return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)

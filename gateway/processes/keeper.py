@@ -1,36 +1,32 @@
-"""The keeper process: sequencer, recovery, and delivery of the queue."""
+"""The main function of the keeper process: opens its services, then runs the leader loop with its periodic tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
+from typing import Final
 
 import uvloop
 
-from adapters.http import ConnectionProbe, client_context, open_session
+from adapters.http import client_context, open_session
 from contracts.base.ids import new_id
 from gateway import hardening
-from gateway.audit.log.alterations import Alterations
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
-from gateway.audit.search.index import Indexer, Indexing
+from gateway.audit.witnessing import admission
+from gateway.audit.witnessing.admission import AdmissionDeadline
 from gateway.delivery.forwarder import forwarder_over
-from gateway.delivery.recovery_probe import RecoveryProbe
-from gateway.delivery.worker import Deliverer
 from gateway.doors.http.anchors import Anchors
 from gateway.journal import processes
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
-from gateway.keeper.leader import Chore, Keeper
-from gateway.keeper.retention.chore import Retention
-from gateway.keeper.revocation import fetch
-from gateway.keeper.revocation.outside import OutsideAuthorities
-from gateway.keeper.revocation.own import OwnLists
-from gateway.keeper.witnessing.chores import vouching_chores
-from gateway.keys.authority import EmbeddedAuthority
+from gateway.keeper import revocation_fetch
+from gateway.keeper.leader import Keeper
+from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
 from gateway.keys.keyring import Keyring
 from gateway.processes import child
 from gateway.processes.table import Inherited
@@ -39,9 +35,11 @@ from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 
+_TASKS: Final = declared_tasks()
+
 
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
-    """Run until told to stop."""
+    """Runs until it is told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -77,45 +75,34 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         CheckpointFile(settings.checkpoint_file),
     )
     vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
-    deliverer = Deliverer(
+    web = revocation_fetch.open_session()
+    closing = AsyncExitStack()
+    closing.push_async_callback(session.close)
+    closing.push_async_callback(web.close)
+    services = KeeperServices(
+        settings=settings,
+        process_id=process_id,
         engine=engine,
         lock=lock,
         journal=journal,
         vault=vault,
         registry=registry,
+        seal=seal,
         forwarder=forwarder,
-        process=process_id,
+        admission=AdmissionDeadline(settings.licence_file, admission.closing(settings)),
+        tls=outgoing,
+        web=web,
         clock=clock,
+        closing=closing,
     )
-    retention = Retention(
-        engine, lock, vault, clock, seconds=settings.retention_seconds, copy_days=settings.vault_backup_days
-    )
-    fetching = fetch.open_session()
-    chores: tuple[tuple[str, Chore], ...] = (
-        (
-            "systems that were away are not looked for",
-            RecoveryProbe(engine, lock, registry, forwarder, ConnectionProbe(outgoing), clock),
-        ),
-        ("revocation lists are not made", OwnLists(engine, lock, EmbeddedAuthority(settings))),
-        ("the vault's retention is not kept", retention),
-        ("schema and registry are not looked at", Alterations(engine, lock, seal)),
-        (
-            "outside authorities are not asked",
-            OutsideAuthorities(engine, lock, fetching, settings.status_seconds, seal),
-        ),
-        ("the log is not indexed for searching", Indexing(Indexer(engine, lock))),
-        *vouching_chores(settings, engine, lock, fetching),
-    )
-    keeper = Keeper(engine, lock, process_id, sequencer, deliverer, chores=chores, taken_up=settings.run / FOLDER)
+    keeper = Keeper(engine, process_id, sequencer, schedule(_TASKS, services), in_hand=settings.run / FOLDER)
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
     try:
         await keeper.run()
     finally:
-        await deliverer.finish()
-        await session.close()
-        await fetching.close()
+        await closing.aclose()
         await asyncio.to_thread(journal.stop)
         registry.stop()
         await asyncio.to_thread(processes.end, engine, process_id)

@@ -130,7 +130,7 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
     code, done = told(vault.expire, settings, False)
     assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
-    clock.say(settings.vault_keys, time.time())
+    clock.confirm(settings.vault_keys, time.time())
     code, done = told(vault.expire, settings, False)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:

@@ -24,7 +24,7 @@ from gateway.doctor.witnessing import settings_of_vouchers, vouching
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance

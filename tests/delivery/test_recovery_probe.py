@@ -6,9 +6,9 @@ from sqlalchemy import update
 
 from adapters.http import ConnectionProbe
 from gateway.delivery.breaker import Rules
-from gateway.delivery.recovery_probe import RecoveryProbe
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
+from gateway.keeper.tasks.recovery_probe import RecoveryProbe
 from tests.delivery.posting import Post, answering
 from tests.registry.making import House
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from gateway.journal.database import writing
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.transfer import lease as leases
 from gateway.transfer.stages import Answered, Refused
 from gateway.vault.classes import key_id

@@ -34,7 +34,7 @@ def main(url: str, folder: Path, origin: str, name: str) -> None:
     sequencer = Sequencer(
         engine, lock, LogKey.open(folder / "keys" / "log.key", origin), CheckpointFile(folder / "log" / "checkpoint")
     )
-    keeper = keepers.Keeper(engine, lock, name, sequencer, monotonic=lambda: FASTER * time.monotonic())
+    keeper = keepers.Keeper(engine, name, sequencer, clocks=keepers.Clocks(monotonic=lambda: FASTER * time.monotonic()))
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
     print("up", flush=True)
     asyncio.run(keeper.run())

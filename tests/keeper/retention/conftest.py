@@ -10,7 +10,7 @@ from contracts.base.errors import Ours
 from contracts.base.ids import new_id
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.vault.vault import Vault

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.retention.holds import Hold
 from gateway.vault.vault import Vault
 
@@ -30,7 +30,7 @@ import sys
 from gateway.transfer.lease import Lease
 from gateway.journal.database import lock_of, open_engine
 from gateway.keeper.retention import holds, rows
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.vault.vault import Vault
 from pathlib import Path
 url, folder, holder, epoch, now = sys.argv[1:]

@@ -1,7 +1,9 @@
-"""What the embedded authority has revoked, as lists that others can fetch (RFC 5280 §5): one an issuer, signed anew at each change and in good time.
+"""Signs the revocation lists of the embedded authority (RFC 5280 §5): one an issuer, at each change and in good time.
 
-Invariants: a number is never used twice; a list stands in the database, so that a door serves it without holding an authority's key; a certificate stays on
-it until it has ended.
+Invariants:
+- A number is never used twice.
+- A list is in the database, so that a door serves it without holding an authority's key.
+- A certificate stays on its list until it has ended.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
+from gateway.keeper.periodic import PeriodicTask
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes.keys import UNSPECIFIED
 from gateway.registry.records import REVOKED
@@ -27,36 +30,26 @@ from gateway.transfer.lease import Lease
 from security.pki.revocation import Revoked, make_crl
 
 LASTS: Final = 3 * 86_400.0
-LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
 class OwnLists:
-    """The keeper's chore."""
-
     engine: Engine
     lock: FileLock | None
     authority: EmbeddedAuthority
     clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    _look_at: float = 0.0
     _revision: int = -1
     _until: float = 0.0
 
     async def run_once(self, lease: Lease) -> int:
-        moment = self.monotonic()
-        if moment >= self._look_at:
-            self._look_at = moment + LOOK_SECONDS
-            await asyncio.to_thread(self._look, lease)
+        await asyncio.to_thread(self._look, lease)
         return 0
 
     def _look(self, lease: Lease) -> None:
         now = self.clock()
         with self.engine.connect() as connection:
             number = revision(connection)
-        if (
-            number == self._revision and self._until - LASTS / 3 <= now < self._until
-        ):  # a clock that was put back counts as none
+        if number == self._revision and self._until - LASTS / 3 <= now < self._until:  # unless the clock was put back
             return
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
@@ -65,8 +58,7 @@ class OwnLists:
 
 
 def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> None:
-    """Make those lists anew that do not say what is revoked now, that have lived a third of their time, or that come
-    from a future that a wrong clock had us believe."""
+    """Signs the lists again that are not exact, have lived a third of their time, or are dated in the future."""
     table = tables.revocation_list
     stored = {row.issuer: row for row in connection.execute(select(table))}
     keys = tables.system_key.c
@@ -89,7 +81,7 @@ def renew(connection: Connection, authority: EmbeddedAuthority, now: float) -> N
         if (
             before is not None
             and before.this_update <= now < before.this_update + LASTS / 3
-            and _says(before.crl, own, mine)
+            and _lists_exactly(before.crl, own, mine)
         ):
             continue
         number = before.number + 1 if before is not None else 1
@@ -106,11 +98,10 @@ def stored_list(connection: Connection, issuer: str) -> bytes | None:
     return connection.scalar(select(tables.revocation_list.c.crl).where(tables.revocation_list.c.issuer == issuer))
 
 
-def _says(crl: bytes, issuer: x509.Certificate, revoked: Sequence[Revoked]) -> bool:
-    found = x509.load_der_x509_crl(crl)
-    return found.issuer == issuer.subject and {each.serial_number for each in found} == {
-        each.serial for each in revoked
-    }
+def _lists_exactly(crl: bytes, issuer: x509.Certificate, revoked: Sequence[Revoked]) -> bool:
+    stored = x509.load_der_x509_crl(crl)
+    serials = {each.serial_number for each in stored}
+    return stored.issuer == issuer.subject and serials == {each.serial for each in revoked}
 
 
 def _is_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -119,3 +110,10 @@ def _is_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except Exception:  # another name, another key
         return False
     return True
+
+
+TASK = PeriodicTask(
+    "revocation lists are not made",
+    lambda services: OwnLists(services.engine, services.lock, EmbeddedAuthority(services.settings)),
+    seconds=1.0,
+)

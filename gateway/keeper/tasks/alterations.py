@@ -1,7 +1,8 @@
-"""The keeper's look, once a minute, at what an insider with the database can do beside the log: the schema, and the rows of the registry.
+"""Compares the schema and the sealed rows of the registry with what they should be, once a minute.
 
-What is found goes into the log and to standard error, once for as long as it stays the same; that it ended is told too. The doors do not wait for this: each
-process looks by itself and takes nothing in (`gateway.registry.registry`).
+An insider with access to the database can change both without the log. A difference is logged once while it stays the
+same, and once when it ends: in the audit log and on standard error. Doors do not wait for this; each process checks by
+itself (`gateway.registry.registry`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import comparison
 from gateway.journal.write import LogRow
+from gateway.keeper.periodic import PeriodicTask
 from gateway.registry.seals.sealing import Seal
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -35,30 +37,22 @@ _logger: Final = logging.getLogger("lgsp.alterations")
 
 @dataclass(slots=True)
 class Alterations:
-    """A chore of the keeper."""
-
     engine: Engine
     lock: FileLock | None
     seal: Seal
     clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    _look_at: float = float("-inf")
-    _told: tuple[list[str], list[str]] = ([], [])
+    _logged: tuple[list[str], list[str]] = ([], [])
 
     async def run_once(self, lease: Lease) -> int:
-        moment = self.monotonic()
-        if moment >= self._look_at:
-            self._look_at = moment + SECONDS
-            await asyncio.to_thread(self.look, lease)
+        await asyncio.to_thread(self.look, lease)
         return 0
 
     def look(self, lease: Lease) -> None:
-        """Look now, and tell the log where that differs from what it was told last."""
+        """Compares, and logs the result where it differs from the one that was logged last."""
         with snapshot(self.engine) as connection:
             objects = [str(each) for each in comparison.differences(connection)]
             rows = [str(each) for each in self.seal.look(connection)[0]]
-        found = (objects, rows)
-        if found == self._told:
+        if (objects, rows) == self._logged:
             return
         for each in (*objects, *rows):
             _logger.critical("the database was altered: %s", each)
@@ -71,4 +65,11 @@ class Alterations:
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
             append(connection, [LogRow(*form.freeze(form.Note(new_id(int(now * 1000)), now, what, "keeper", facts)))])
-        self._told = found
+        self._logged = (objects, rows)
+
+
+TASK = PeriodicTask(
+    "schema and registry are not looked at",
+    lambda services: Alterations(services.engine, services.lock, services.seal),
+    SECONDS,
+)

@@ -1,7 +1,8 @@
-"""Fetching what an authority publishes: a list from a file or by HTTP, or the answer to an OCSP question (RFC 6960 appendix A).
+"""Fetches what an authority publishes: a list from a file or by HTTP, or an OCSP answer (RFC 6960 appendix A).
 
-Invariants: only an address of the registry document is asked; no redirect, proxy or cookie is followed; size and time have limits. What comes is believed by its
-signature alone, so plain HTTP will do.
+What comes is believed by its signature alone, so plain HTTP is enough.
+Invariants: only an address of the registry document is asked; no redirect, proxy or cookie is followed; size and time
+have limits.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SECONDS: Final = aiohttp.ClientTimeout(total=15, connect=5)
 
 
 class Unreachable(ValueError):
-    """Nothing came; the text says why."""
+    """No usable answer; the text says why."""
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -31,7 +32,7 @@ def open_session() -> aiohttp.ClientSession:
 
 
 async def read_list(session: aiohttp.ClientSession, address: str) -> bytes:
-    """A revocation list, from where an authority's record says."""
+    """The revocation list at an address of the authority's record."""
     if address.startswith("file:"):
         return await asyncio.to_thread(_read_file, unquote(urlsplit(address).path))
     return await _send(session, "GET", address, None, LIST_LIMIT)

@@ -1,7 +1,9 @@
-"""The keeper's round of the outside authorities: lists and OCSP answers are fetched, proved, and kept beside the keys they speak of.
+"""Asks the outside authorities for lists and OCSP answers, proves them, and keeps them with the keys they are about.
 
-Invariants: what cannot be fetched or proved changes nothing (the last word ages until the doors fail closed); a change raises the registry's revision in its own
-transaction, so that every door sees it; a key that its authority revokes is named in the audit log.
+Invariants:
+- What cannot be fetched or proved changes nothing; the last proved status ages until the doors fail closed.
+- A change raises the registry's revision in its own transaction, so that every door sees it.
+- A key that its authority revokes is named in the audit log.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from sqlalchemy import Engine, select
 
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import Unreachable, ask_responder, read_list
+from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.keeper.revocation_fetch import Unreachable, ask_responder, read_list
 from gateway.registry import standing
 from gateway.registry.changes.keys import outside
 from gateway.registry.records import ACTIVE, OutsideAuthority
@@ -31,7 +34,6 @@ from gateway.transfer.lease import Lease
 from security.pki import chains
 from security.pki.revocation import RevocationList, Status, Unproven, ask, listed, read_crl, read_ocsp
 
-LOOK_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 10.0  # before an authority is asked again that gave no word on a key
 SOONER_SECONDS: Final = 60.0  # before one is asked again whose word could not be had
 _AT_ONCE: Final = 8
@@ -39,15 +41,15 @@ _logger: Final = logging.getLogger("lgsp.revocation")
 
 
 class Round(NamedTuple):
-    """What came of asking: words by thumbprint, and what went wrong."""
+    """What the authorities answered: statuses by thumbprint, and what went wrong."""
 
-    words: dict[str, list[Status]]
+    statuses: dict[str, list[Status]]
     troubles: list[str]
 
 
 @dataclass(slots=True)
 class OutsideAuthorities:
-    """`every` is how many seconds pass between two rounds; a key that is new is asked about at once."""
+    """`every`: seconds between two rounds. A new key is asked about at once."""
 
     engine: Engine
     lock: FileLock | None
@@ -56,20 +58,16 @@ class OutsideAuthorities:
     seal: Seal | None = None
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
-    _look_at: float = 0.0
     _due: dict[str, float] = field(default_factory=dict)  # authority -> when its next round is
     _again: dict[str, float] = field(default_factory=dict)
 
     async def run_once(self, lease: Lease) -> int:
-        """A round of those authorities that are due."""
-        moment = self.monotonic()
-        if moment >= self._look_at:
-            self._look_at = moment + LOOK_SECONDS
-            await self._work(lease, self._is_due)
+        """Asks those authorities that are due."""
+        await self._work(lease, self._is_due)
         return 0
 
     async def ask_all(self) -> list[str]:
-        """A round of all, now, by whoever may write the registry; what went wrong."""
+        """Asks all of them now, for a caller that may write the registry; returns what went wrong."""
         return await self._work(None, lambda name, unknown: True)
 
     async def _work(self, lease: Lease | None, wanted: Callable[[str, bool], bool]) -> list[str]:
@@ -86,7 +84,7 @@ class OutsideAuthorities:
             if asked.troubles:
                 self._due[name] = self.monotonic() + min(self.every, SOONER_SECONDS)
             troubles += [f"{name}: {trouble}" for trouble in asked.troubles]
-            await asyncio.to_thread(self._keep, lease, authority, own, asked.words)
+            await asyncio.to_thread(self._keep, lease, authority, own, asked.statuses)
         return troubles
 
     def _is_due(self, name: str, unknown: bool) -> bool:
@@ -107,7 +105,7 @@ class OutsideAuthorities:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     async def ask(self, authority: OutsideAuthority, keys: Sequence[Mapping[str, Any]]) -> Round:
-        """What the authority says of these keys, proved."""
+        """The authority's proved statuses of these keys."""
         now, troubles = self.clock(), list[str]()
         above = x509.load_pem_x509_certificates(authority.certificates.encode("ascii"))
         lists: list[RevocationList] = []
@@ -116,14 +114,14 @@ class OutsideAuthorities:
                 lists.append(await asyncio.to_thread(read_crl, await read_list(self.session, address), above, now))
             except (Unreachable, Unproven) as trouble:
                 troubles.append(f"{address}: {trouble}")
-        words: dict[str, list[Status]] = {}
+        statuses: dict[str, list[Status]] = {}
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def one(row: Mapping[str, Any]) -> None:
-            own = words[row["thumbprint"]] = list[Status]()
+            own = statuses[row["thumbprint"]] = list[Status]()
             try:
                 path = chains.path(x509.load_pem_x509_certificate(row["certificate"].encode("ascii")), above, now)
-                own += await asyncio.to_thread(_listed, lists, path)  # a long list takes its time
+                own += await asyncio.to_thread(_listed, lists, path)  # a long list takes long
                 if authority.ocsp is not None:
                     async with turns:
                         nonce = token_bytes(16)
@@ -133,7 +131,7 @@ class OutsideAuthorities:
                 troubles.append(f"{row['key_id']} ({authority.ocsp or 'crl'}): {trouble}")
 
         await asyncio.gather(*(one(row) for row in keys))
-        return Round(words, troubles)
+        return Round(statuses, troubles)
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
@@ -142,7 +140,7 @@ class OutsideAuthorities:
         lease: Lease | None,
         authority: OutsideAuthority,
         keys: Sequence[Mapping[str, Any]],
-        words: Mapping[str, list[Status]],
+        statuses: Mapping[str, list[Status]],
     ) -> None:
         now = self.clock()
         known = {authority.name: authority}
@@ -153,7 +151,7 @@ class OutsideAuthorities:
             before, moved = standing.standings(connection), False
             for row in keys:
                 moved |= standing.remember(
-                    connection, row["thumbprint"], authority.name, words.get(row["thumbprint"], ())
+                    connection, row["thumbprint"], authority.name, statuses.get(row["thumbprint"], ())
                 )
             if not moved:
                 return
@@ -161,23 +159,26 @@ class OutsideAuthorities:
             after = standing.standings(connection)
             changes: list[Any] = []
             for row in keys:
-                was, now_is = (standing.standing(row, known, said, 0) for said in (before, after))
+                was, now_is = (standing.standing(row, known, each, 0) for each in (before, after))
                 if was.state != now_is.state:
                     how = "revoked" if now_is.state != ACTIVE else "resumed"
                     changes.append(
                         {"what": "key", "id": row["key_id"], "how": how, "fields": [authority.name, now_is.reason]}
                     )
-            what = (
-                "registry" if changes else "certificate-status"
-            )  # words on certificates that change nobody's standing are rows too
+            what = "registry" if changes else "certificate-status"  # of a change to no key's state
             act.note(what, {"changes": changes}, now, actor=f"authority {authority.name}")
 
 
 def _listed(lists: Sequence[RevocationList], path: Sequence[x509.Certificate]) -> list[Status]:
-    """What the lists say of a certificate. An issuing authority that was revoked takes along what it issued; that it was not, needs no word of its own."""
-    own = [said for said in (listed(each, path[0]) for each in lists) if said is not None]
-    return own + [
-        said
-        for said in (listed(each, issuer) for each in lists for issuer in path[1:-1])
-        if said is not None and not said.good
-    ]
+    """The lists' statuses of a certificate. A revoked issuing authority revokes it too; a good one adds nothing."""
+    own = [status for each in lists if (status := listed(each, path[0])) is not None]
+    of_issuers = [status for each in lists for issuer in path[1:-1] if (status := listed(each, issuer)) is not None]
+    return own + [status for status in of_issuers if not status.good]
+
+
+def _outside(services: KeeperServices) -> OutsideAuthorities:
+    every = services.settings.status_seconds
+    return OutsideAuthorities(services.engine, services.lock, services.web, every, services.seal)
+
+
+TASK = PeriodicTask("outside authorities are not asked", _outside, seconds=1.0)
