@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from gateway.journal import processes
-from gateway.keeper import periodic
+from gateway.keeper import periodic, tasks
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, PeriodicTask, ScheduledTask, declared_tasks, schedule
 from gateway.settings import Settings
@@ -51,20 +51,20 @@ def test_each_module_of_the_package_declares_one_task() -> None:
 
 def test_a_module_without_a_task_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "no_task.py").write_text("TASK = 'words'\n")
-    monkeypatch.setattr(periodic.tasks, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(tasks, "__path__", [str(tmp_path)])
     with pytest.raises(TypeError, match="no_task declares no TASK"):
         declared_tasks()
 
 
 def test_the_settings_say_which_tasks_there_are_and_how_often_they_run(tmp_path: Path) -> None:
     job = Job()
-    tasks = {
+    declared = {
         "one": PeriodicTask("one failed", lambda _: job),
         "none": PeriodicTask("none failed", lambda _: None),
         "paced": PeriodicTask("paced failed", lambda _: job, lambda settings: settings.retention_seconds / 2),
     }
     settings = Settings(tmp_path)
-    assert schedule(tasks, services(settings=settings)) == [
+    assert schedule(declared, services(settings=settings)) == [
         ScheduledTask("one", "one failed", periodic.PAUSE_SECONDS, job),
         ScheduledTask("paced", "paced failed", settings.retention_seconds / 2, job),
     ]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.delivery.forwarder import forwarder_over
+from gateway.delivery.worker import Delivery
 from gateway.registry.snapshot import load_snapshot
+from gateway.transfer.stages import OpenTransfer
 from tests.registry.making import ENDPOINTS, PROVINCE, House, contracts, filled, new_database, province
 
 CONTRACT, SYSTEM = "field-report/v1", "truong-ha"
@@ -50,14 +52,16 @@ async def main(folder: Path) -> None:
     forwarder = forwarder_over(session, gateway.sign, [], time.time)
     async with server:
         incoming = await forwarder.forward(
-            snapshot,
-            snapshot.systems[SYSTEM],
-            compiled,
-            operation,
-            message,
-            transfer="01935b6e-0000-7000-8000-000000000001",
-            caller="H14.5/canh-bao",
-            timeout=10.0,
+            Delivery(
+                open=OpenTransfer("01935b6e-0000-7000-8000-000000000001", None, SYSTEM),
+                snapshot=snapshot,
+                provider=snapshot.systems[SYSTEM],
+                contract=compiled,
+                operation=operation,
+                message=message,
+                caller="H14.5/canh-bao",
+            ),
+            10.0,
         )
     assert len(received) == 1 and received[0] in incoming.evidence_out
     assert incoming.key_id == f"{SYSTEM}.sign-1" and incoming.answer

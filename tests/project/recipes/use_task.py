@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from gateway.processes.keeper import run_keeper
+from gateway.processes.table import Inherited
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
 
@@ -26,6 +27,6 @@ def end_it() -> None:
 
 
 threading.Thread(target=end_it).start()
-run_keeper(settings, lifeline, None)
+run_keeper(settings, Inherited({}, lifeline=lifeline))
 holder, epoch, count = runs.read_text().split()
 assert holder.startswith("keeper-") and int(epoch) >= 1 and int(count) >= 3
