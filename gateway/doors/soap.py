@@ -30,10 +30,9 @@ from gateway.doors.errors import (
     SOAP_REPLY_ELSEWHERE,
     SOAP_UNKNOWN_BODY,
 )
-from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
-from gateway.exchange.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from gateway.journal.write import ReplayKey
+from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
 from security.wssec import verify
@@ -56,24 +55,21 @@ class SoapDoor:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
-        received, snapshot = addressed.received, addressed.snapshot
-        channel = identify(received.certificate, snapshot, received.at)
+        received, system = addressed.received, addressed.channel.system
         media = media_type(received.headers)
         version = _VERSIONS.get(media)
         if version is None:
             raise BODY_MEDIA_TYPE(got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
         opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
-        envelope = verify.verify_envelope(opened.root, snapshot.key_by_thumbprint, received.at)
-        if envelope.key.system != channel.system.id:
-            raise CHANNEL_MISMATCH(channel=channel.system.id, other=envelope.key.system, other_kind="signature")
+        envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
+        if envelope.key.system != system.id:
+            raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
         return Authenticated(
-            addressed,
-            channel.system,
-            envelope.key,
-            channel.thumbprint,
-            ReplayKey(envelope.replay_key, envelope.expires),
-            envelope.payload_digest,
-            envelope,
+            addressed=addressed,
+            key=envelope.key,
+            replay=ReplayKey(envelope.replay_key, envelope.expires),
+            payload_digest=envelope.payload_digest,
+            proof=envelope,
             reply_to=envelope.message_id,
             opened=opened.raw,
         )

@@ -23,7 +23,7 @@ from gateway.doors.http.errors import HTTP_MALFORMED
 errors.every()  # so that the phrases of every package are known
 ROOT: Final = Path(__file__).resolve().parents[2]
 # Where a call says what was found and what would have been right: its arguments of these numbers.
-SAYS: Final = {
+SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
     "contracts": {
         "Finding": (2, 4),
         "NotExpressible": (2, 4),

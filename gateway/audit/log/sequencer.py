@@ -22,7 +22,6 @@ from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.audit.errors import AUDIT_INCONSISTENT
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
@@ -31,6 +30,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Row, Statements
+from gateway.transfer import lease as leases
 from security.transparency.merkle import leaf_hash
 from security.transparency.tiles import Builder
 
@@ -144,7 +144,7 @@ class Sequencer:
         for at, (_id, transfer, phase, entry, leaf) in enumerate(pending):
             if leaf_hash(entry) != leaf:
                 raise AUDIT_INCONSISTENT(
-                    reason=f"pending entry of transfer {transfer}, {phase}, is not what was committed"
+                    reason=f"pending entry of transfer {transfer}, {phase}, is not what was committed",
                 )
             rows.append((start + at, transfer, phase, entry, leaf, now))
         try:
@@ -264,7 +264,7 @@ class Sequencer:
         signed_size, signed_root = (int(newest[0]), bytes(newest[1])) if newest is not None else (0, held.root)
         if not (size == held.edge.size == signed_size):
             raise AUDIT_INCONSISTENT(
-                reason=f"the log holds {size} entries, its tiles {held.edge.size}, its checkpoint {signed_size}"
+                reason=f"the log holds {size} entries, its tiles {held.edge.size}, its checkpoint {signed_size}",
             )
         if signed_root != held.root:
             raise AUDIT_INCONSISTENT(reason=f"the tiles of {size} entries do not give the root that was signed")
@@ -275,7 +275,7 @@ class Sequencer:
         if note is None:
             if held.edge.size:
                 raise AUDIT_INCONSISTENT(
-                    reason=f"the log holds {held.edge.size} entries, and {self._file.path} is missing"
+                    reason=f"the log holds {held.edge.size} entries, and {self._file.path} is missing",
                 )
             return True
         if note == held.outside:

@@ -29,10 +29,10 @@ from gateway.client.audit.reconciliation import BadStatement, Statement, from_js
 from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
-from gateway.exchange import entries
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
 
 BUSY_SECONDS: Final = 5
 AT_ONCE: Final = 3  # of different agencies, in this process

@@ -20,7 +20,7 @@ from contracts.codecs.cells.codec import Line, placed
 from contracts.errors import MESSAGE_INVALID
 from contracts.mapping.grid import Layout
 from contracts.wire import problems
-from gateway.exchange.stages import Receipt
+from gateway.transfer.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all
 _LAYOUT: Final = Layout("csv", delimiter=";")
