@@ -23,8 +23,8 @@ import typer
 from contracts.base.errors import KINDS, Branch, Kind, Language
 from contracts.diff.changes import CODES
 from gateway.doctor.findings import KINDS as FINDINGS
-from gateway.exchange import states
 from gateway.settings import FILE, PREFIX, Settings
+from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 ROOMS: Final = ("contracts", "security", "adapters", "gateway")

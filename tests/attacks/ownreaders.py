@@ -82,7 +82,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     "it looks something up, and hands bytes on to readers that are tried themselves": (
         "contracts.codecs.cells.codec:CellCodec.joined",
         "contracts.codecs.xmlleaf:read_absent",
-        "gateway.sample_client.soap:Fault.read",
+        "gateway.sample_client.soap_answers:Fault.read",
         "gateway.sample_client.soap:ZeepSigner.verify",
         "gateway.doors.api.audit:read_checkpoint",
         "gateway.doors.api.audit:read_consistency",

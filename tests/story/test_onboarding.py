@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.demo import demo_settings, running
+from bench.demo import demo_settings, running
 from tests.following import everywhere
 
 pytestmark = pytest.mark.server

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from contracts.base.errors import Failure
-from gateway.audit.log import lease as leases
 from gateway.audit.log import origins
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
@@ -28,6 +27,7 @@ from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
+from gateway.transfer import lease as leases
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
 from tests.attacks.audit.columns import CHECKS, columns
