@@ -21,7 +21,7 @@ from bench.load import fire_now
 from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 
 BATCH: Final = 2500
-PACKAGES: Final = "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, jwt, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
+PACKAGES: Final = "aiohttp, alembic, connexion, cryptography.x509, jsonschema_rs, joserfc.jwe, lxml.etree, sqlalchemy, typer, uvicorn, uvloop"
 
 
 @dataclass(frozen=True, slots=True)

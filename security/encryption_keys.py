@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from contracts.base.errors import Theirs
-from security.keys import MIN_RSA_BITS, load_certificate, thumbprint
+from security.algorithms import MIN_RSA_BITS
+from security.keys import load_certificate, thumbprint
 
 MAX_RSA_BITS: Final = 8192  # encrypting for a larger one costs more than any message is worth
 

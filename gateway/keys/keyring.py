@@ -25,8 +25,10 @@ from contracts.base.errors import Ours
 from gateway.keys import hardware
 from gateway.keys.key_encryption import AtRest, write_secret
 from gateway.settings import Settings
+from security import algorithms
+from security.algorithms import PublicKey
 from security.encryption_keys import DecryptKey
-from security.keys import PublicKey, SigningKey, VerifyKey, load_certificate
+from security.keys import SigningKey, VerifyKey, load_certificate
 from security.pki import authority
 from security.pki.authority import Authority
 
@@ -257,7 +259,7 @@ def prepare(
         public: PublicKey = token.private(in_token).public_key()
         content = hardware.uri(settings.pkcs11_token, in_token).encode("ascii") + b"\n"
     else:
-        private = authority.new_private(
+        private = algorithms.new_private(
             "RSA-3072" if name == "decrypt" else "P-256"
         )  # SOAP callers encrypt for no other kind
         public, content = private.public_key(), authority.private_pem(private, keyring.at_rest.password)

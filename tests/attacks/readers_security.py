@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import encryption_keys, http_signatures, jose, keys, structured_fields, tokens
+from security import algorithms, encryption_keys, http_signatures, jose, keys, structured_fields, tokens
 from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
@@ -35,7 +35,7 @@ class Known(NamedTuple):
 @cache
 def known() -> Known:
     issuer = authority.make_issuer(authority.make_root("Root", NOW - 86_400), "Signing", NOW - 86_400)
-    private, other = authority.new_private("P-256"), authority.new_private("RSA-3072")
+    private, other = algorithms.new_private("P-256"), algorithms.new_private("RSA-3072")
     certificate = authority.issue_signing(issuer, "a", private.public_key(), NOW - 3600)
     encrypting = authority.issue_encryption(issuer, "a", other.public_key(), NOW - 3600)
     return Known(
@@ -343,7 +343,7 @@ def revocations() -> Iterable[Try]:
     "security.pki.authority:read_request", "security.keys:load_certificate", "security.keys:VerifyKey.from_certificate"
 )
 def certificates() -> Iterable[Try]:
-    private = authority.new_private("P-256")
+    private = algorithms.new_private("P-256")
 
     def asked(n: int) -> bytes:
         names = [x509.DNSName(f"a{at}.example") for at in range(n)]

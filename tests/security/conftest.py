@@ -13,18 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from security.algorithms import KeyType, new_private
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey, VerifyKey
-from security.pki.authority import (
-    Authority,
-    KeyType,
-    issue_encryption,
-    issue_signing,
-    make_issuer,
-    make_root,
-    new_private,
-    private_pem,
-)
+from security.pki.authority import Authority, issue_encryption, issue_signing, make_issuer, make_root, private_pem
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 

@@ -143,7 +143,7 @@ def test_a_key_behind_a_password() -> None:
 
 def test_keys_that_may_approve() -> None:
     weak = rsa.generate_private_key(65537, 2048)
-    other = ec.generate_private_key(ec.SECP384R1())
+    other = ec.generate_private_key(ec.BrainpoolP256R1())
     for key in (weak, other):
         with pytest.raises(Theirs) as caught:
             load_public(public_pem(key.public_key()))  # type: ignore[arg-type]

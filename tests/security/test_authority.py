@@ -10,6 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from contracts.base.errors import Theirs
+from security.algorithms import new_private
 from security.pki.authority import (
     Authority,
     certificate_pem,
@@ -19,7 +20,6 @@ from security.pki.authority import (
     make_issuer,
     make_request,
     make_root,
-    new_private,
     private_pem,
     read_request,
     system_of,

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from contracts.base.errors import Theirs
+from security.algorithms import new_private
 from security.encryption_keys import DecryptKey, EncryptKey, newest
 from security.pki.authority import (
     Authority,
@@ -20,7 +21,6 @@ from security.pki.authority import (
     issue_tls,
     make_issuer,
     make_root,
-    new_private,
     private_pem,
 )
 

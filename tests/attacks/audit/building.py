@@ -38,6 +38,7 @@ from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
+from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.whole import Door, Whole, door
 from tests.audit.stamping import Authority
@@ -117,7 +118,7 @@ def build(kind: str, folder: Path) -> Whole:
 def _first(kind: str, folder: Path, now: float) -> Settings:
     url = "" if kind == "sqlite" else databases.fresh_url(kind, folder)
     settings = replace(Settings(folder / "old"), origin=ORIGIN, database=url)
-    one = sandbox.authority.new_private("RSA-3072")
+    one = new_private("RSA-3072")
     before = sandbox.encrypt_keys
     sandbox.encrypt_keys = lambda count: [one] * count  # finding a dozen takes longer than all else here
     try:

@@ -170,7 +170,7 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
 @KIND
 async def test_what_was_changed_is_not_delivered(
     post: Post, elsewhere: Provider, caplog: pytest.LogCaptureFixture
-) -> None:  # noqa: F811
+) -> None:
     """All of `CHANGES`, each to a transfer of its own; one that nobody changed goes to whom it is for."""
     other, sound = await post.put_aside(), await post.put_aside()
     ids = {name: await post.put_aside(idempotent=False) for name in CHANGES}
