@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn, Protocol
 from contracts.base.errors import Branch, Failure, Finding, Language, Words
 from contracts.base.visible import visible
 from contracts.wire.jsontext import text_of
+from gateway.settings import BadSetting
 
 
 class Exit(IntEnum):
@@ -106,10 +107,11 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
-def bad_setting(trouble: Exception, as_json: bool) -> NoReturn:
+def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
     """A setting that says something impossible, whichever command meets it."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
-    fail(Exit.USAGE, "bad-setting", f"{trouble} / thiết lập không hợp lệ", then, as_json)
+    vi = trouble.words.vi if trouble.words.vi != trouble.words.en else "thiết lập không hợp lệ"
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {vi}", then, as_json)
 
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:

@@ -35,7 +35,7 @@ from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
 from gateway.processes.supervised import Child, NotStarted
-from gateway.settings import Settings
+from gateway.settings import Settings, sources
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _FLAGS: Final = {
@@ -137,7 +137,7 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process is not None}
 
     def _fork_server(self) -> ForkServer:
-        loaded = list(dict.fromkeys((*MODULES, *(child.module for child in self.extra), CATALOGUE)))
+        loaded = list(dict.fromkeys((sources.__name__, *MODULES, *(child.module for child in self.extra), CATALOGUE)))
         return ForkServer(loaded, self.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:

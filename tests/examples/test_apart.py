@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HOUSE = {"gateway", "security", "contracts", "adapters", "bench"}
-OUTSIDE = {"lxml", "cryptography", "jwt", "zeep", "aiohttp", "requests", "yaml", "yarl"}
+OUTSIDE = {"lxml", "cryptography", "jwt", "zeep", "aiohttp", "yaml", "yarl"}
 FILES = sorted((ROOT / "examples").rglob("*.py"))
 
 
@@ -36,5 +36,4 @@ def test_imports(file: Path) -> None:
 def test_what_is_used_is_installed_with_the_product() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     names = {line.partition("=")[0].partition(">")[0].partition("[")[0].strip().lower() for line in wanted}
-    # requests comes with zeep
-    assert {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(name, name) for name in OUTSIDE - {"requests"}} <= names
+    assert {{"jwt": "pyjwt", "yaml": "pyyaml"}.get(name, name) for name in OUTSIDE} <= names

@@ -1,20 +1,22 @@
 """The settings of one instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` in the environment.
 
-Invariant: every setting is a field of `Settings` with words that say what it does; `docs/settings.md` is made from them, and nothing
-else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
+Invariants:
+- A setting is declared once, as a field of `Settings`: its type, default, bounds and words. `docs/settings.md` and the reader
+  (`gateway.settings.sources`) are made from these fields.
+- Nothing else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 import yaml
 
-from contracts.base import safeyaml
+from contracts.base.errors import Words
 
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = (
@@ -27,19 +29,27 @@ NO_INSTANCE: Final = frozenset(
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 _CREDENTIAL: Final = "credential:"
-_DIALECTS: Final = ("rfc9440", "nginx")
-_POLICIES: Final = ("off", "flagged", "closed")
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "kind": ("sandbox", "production"),
-    "edge_dialect": _DIALECTS,
-    "edge_socket_dialect": _DIALECTS,
-    "witness_policy": _POLICIES,
-    "stamp_policy": _POLICIES,
+# Variables that begin like a setting and are none.
+NOT_SETTINGS: Final[Mapping[str, str]] = {
+    "LGSP_DATA": "the data folder, where `--data` does not name one",
+    "LGSP_LANG": "language of the command line: `vi` or `en`",
+    "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
+    "LGSP_VENV": "where `./lgsp` keeps its environment",
+    "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",
+    "LGSP_TEST_ORDER": "a number: the order in which files of tests run",
+    "LGSP_TEST_SEED": "a number: what the comparison of readers draws its messages from",
 }
+Policy = Literal["off", "flagged", "closed"]
+Dialect = Literal["rfc9440", "nginx"]
+_PORT: Final = {"ge": 1, "le": 65_535}
+_COUNT: Final = {"ge": 1}
+_SOME: Final = {"gt": 0}  # of something measured
+_ANY: Final = {"ge": 0}
 
 
-def _setting(default: Any, help_en: str) -> Any:
-    return field(default=default, metadata={"help": help_en})
+def _setting(default: Any, help_en: str, bounds: Mapping[str, float] | None = None) -> Any:
+    """`bounds` are those of `pydantic.Field`: ge, gt, le."""
+    return field(default=default, metadata={"help": help_en, "bounds": bounds or {}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,15 @@ class Settings:
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
     host: str = _setting("127.0.0.1", "address that the listeners bind")
-    exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)")
-    desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)")
+    exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)
+    desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
     public_base: str = _setting(
         "",
         "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`",
     )
-    edge_port: int = _setting(0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none")
+    edge_port: int = _setting(
+        0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none", {"ge": 0, "le": 65_535}
+    )
     edge_proxies: str = _setting(
         "",
         "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, with spaces between",
@@ -64,16 +76,14 @@ class Settings:
     edge_anchors: str = _setting(
         "", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors"
     )
-    edge_dialect: Literal["rfc9440", "nginx"] = _setting(
+    edge_dialect: Dialect = _setting(
         "rfc9440", "how proxies on `edge_port` tell the client's certificate: `rfc9440` or `nginx` (operating.md)"
     )
     edge_socket: str = _setting("", "path of a Unix socket for a proxy on this machine; empty: none")
     edge_socket_group: str = _setting(
         "", "group whose members may open `edge_socket`; empty: the gateway's own user alone"
     )
-    edge_socket_dialect: Literal["rfc9440", "nginx"] = _setting(
-        "rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`"
-    )
+    edge_socket_dialect: Dialect = _setting("rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`")
     origin: str = _setting(
         "localhost/lgsp-sandbox",
         "origin line of the audit log's checkpoints (C2SP tlog-checkpoint); fixed for the life of the log",
@@ -89,78 +99,87 @@ class Settings:
     pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
-    doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core")
-    body_limit: int = _setting(5_000_000, "largest body of a request, in bytes")
-    body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds")
+    doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
+    body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
+    body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
     agency_calls: int = _setting(
-        48, "calls that one agency may have under way at once in one door process; more get 429"
+        48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT
     )
     source_calls: int = _setting(
         32,
         "requests without a registered client certificate that one address may have under way at once in one door process; more get 429",
+        _COUNT,
     )
     source_connections: int = _setting(
         64,
         "connections without a registered client certificate that one address may hold open to one door process; more are closed with 429",
+        _COUNT,
     )
     certificate_connections: int = _setting(
-        128, "connections that one client certificate may hold open to one door process; more are closed with 429"
+        128,
+        "connections that one client certificate may hold open to one door process; more are closed with 429",
+        _COUNT,
     )
     agency_connections: int = _setting(
         256,
         "connections that all certificates of one agency together may hold open to one door process; more are closed with 429",
+        _COUNT,
     )
     agency_processor: float = _setting(
         0.25,
         "processor seconds a second that the large bodies of one agency may cost one door process, saved up for 8 seconds at most; more get 429",
+        _SOME,
     )
     provider_seconds: float = _setting(
-        15.0, "time that a provider has to answer a call that somebody waits for, in seconds"
+        15.0, "time that a provider has to answer a call that somebody waits for, in seconds", _SOME
     )
-    token_seconds: int = _setting(600, "life of an access token, in seconds")
+    token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
-        300.0, "how often outside authorities are asked what they have revoked, in seconds"
+        300.0, "how often outside authorities are asked what they have revoked, in seconds", _SOME
     )
-    drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds")
+    drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,
         "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in the log; 0: never",
+        _ANY,
     )
     drops: str = _setting(
         "", "folder below which systems that hand in files have their folders; empty: `drops` in the data folder"
     )
-    file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes")
+    file_limit: int = _setting(20_000_000, "largest file that is taken from a drop folder, in bytes", _COUNT)
     file_seconds: float = _setting(
-        2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds"
+        2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds", _ANY
     )
     vault_backup: str = _setting(
         "",
         "folder for short-lived copies of the vault's keys, outside the data folder and outside what backs up the database; empty: none",
     )
-    vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days")
+    vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days", _COUNT)
     retention_seconds: float = _setting(
-        3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds"
+        3600.0, "how often the keeper looks which keys of the vault are past their retention, in seconds", _SOME
     )
     witnesses: str = _setting(
         "",
         "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it",
     )
-    witness_policy: Literal["off", "flagged", "closed"] = _setting(
+    witness_policy: Policy = _setting(
         "off",
         "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), `closed` (new transfers are refused)",
     )
-    witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint")
-    witness_seconds: float = _setting(60.0, "how long entries of the log may lack a quorum of cosignatures, in seconds")
+    witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint", _COUNT)
+    witness_seconds: float = _setting(
+        60.0, "how long entries of the log may lack a quorum of cosignatures, in seconds", _SOME
+    )
     stamp_url: str = _setting("", "address of a time-stamp authority (RFC 3161, `http` or `https`); empty: none")
     stamp_anchors: str = _setting(
         "", "file of the authorities (PEM, roots and issuers) that the time-stamp authority's certificate leads up to"
     )
-    stamp_policy: Literal["off", "flagged", "closed"] = _setting(
+    stamp_policy: Policy = _setting(
         "off", "as `witness_policy`, for time-stamps; they are overdue when entries have waited for two rounds"
     )
-    stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds")
+    stamp_seconds: float = _setting(3600.0, "how often the newest checkpoint is stamped, in seconds", _SOME)
     backup_days: int = _setting(
-        7, "days after which the doctor names the last backup as too old; 0: it does not matter"
+        7, "days after which the doctor names the last backup as too old; 0: it does not matter", _ANY
     )
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
@@ -249,7 +268,31 @@ class Settings:
 
 
 class BadSetting(ValueError):
-    """A setting that cannot be read; the text says which, where, and what would be right."""
+    """A setting that cannot be read; the words say which, where, and what would be right."""
+
+    def __init__(self, words: Words | str) -> None:
+        self.words: Final = words if isinstance(words, Words) else Words(words, words)
+        super().__init__(self.words.en)
+
+
+def expected(name: str) -> Words:
+    """What is right for a setting."""
+    item = next(each for each in fields(Settings) if each.name == name)
+    if choices := get_args(get_type_hints(Settings)[name]):
+        return Words(" hoặc ".join(choices), " or ".join(choices))
+    if isinstance(item.default, bool):
+        return Words("true hoặc false", "true or false")
+    if isinstance(item.default, str):
+        return Words("một chuỗi", "a text")
+    kind = Words("số nguyên", "a whole number") if isinstance(item.default, int) else Words("số", "a number")
+    match dict(item.metadata["bounds"]):
+        case {"ge": low, "le": high}:
+            return Words(f"{kind.vi} từ {low} đến {high}", f"{kind.en} from {low} to {high}")
+        case {"ge": low}:
+            return Words(f"{kind.vi} từ {low} trở lên", f"{kind.en}, {low} or more")
+        case {"gt": low}:
+            return Words(f"{kind.vi} lớn hơn {low}", f"{kind.en} above {low}")
+    return kind
 
 
 def default_data() -> Path:
@@ -259,31 +302,9 @@ def default_data() -> Path:
 
 def load(data: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of the instance in `data`; `BadSetting` names what is wrong and where it stands."""
-    env = os.environ if environment is None else environment
-    folder = (data or default_data()).absolute()
-    settings = Settings(folder)
-    path = folder / FILE
-    if path.exists():
-        found = _file(path) or {}
-        if not isinstance(found, dict):
-            raise BadSetting(f"{path}: expected `name: value` lines")
-        settings = _with(settings, {str(key): value for key, value in found.items()}, str(path))
-    from_env = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
-    known = {item.name for item in fields(Settings)}
-    return _with(
-        settings, {key: value for key, value in from_env.items() if key in known - {"data"}}, "the environment"
-    )
+    from gateway.settings.sources import read
 
-
-def _file(path: Path) -> Any:
-    try:
-        return safeyaml.load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
-        mark = getattr(trouble, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
-        raise BadSetting(
-            f"{where}: {getattr(trouble, 'problem', None) or trouble}; `name: value` lines in UTF-8 are expected"
-        ) from None
+    return read((data or default_data()).absolute(), os.environ if environment is None else environment)
 
 
 def save(settings: Settings) -> None:
@@ -299,40 +320,3 @@ def save(settings: Settings) -> None:
     draft.chmod(0o600)
     draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
     draft.replace(settings.data / FILE)
-
-
-def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
-    known = {item.name: type(getattr(settings, item.name)) for item in fields(Settings) if item.name != "data"}
-    taken: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise BadSetting(f"{where}: there is no setting {name!r}; the settings are {', '.join(sorted(known))}")
-        taken[name] = _read(name, value, known[name], where)
-    settings = replace(settings, **taken)
-    for name, allowed in _CHOICES.items():
-        if getattr(settings, name) not in allowed:
-            raise BadSetting(f"{where}: {name} is {getattr(settings, name)!r}; it must be {' or '.join(allowed)}")
-    if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
-        raise BadSetting(
-            f"{where}: secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere"
-        )
-    if settings.vault_copies is not None and settings.vault_copies.absolute().is_relative_to(settings.data):
-        raise BadSetting(
-            f"{where}: vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere"
-        )
-    if settings.vault_backup_days < 1:
-        raise BadSetting(f"{where}: vault_backup_days is {settings.vault_backup_days}; it must be 1 or more")
-    return settings
-
-
-def _read(name: str, value: Any, wanted: type, where: str) -> Any:
-    try:
-        if wanted is bool:
-            if isinstance(value, bool):
-                return value
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(value).lower()]
-        if wanted in (int, float):
-            return wanted(value)
-        return str(value)
-    except (KeyError, ValueError, TypeError):
-        raise BadSetting(f"{where}: {name} is {value!r}; a value of type {wanted.__name__} is expected") from None
