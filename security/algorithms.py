@@ -1,10 +1,13 @@
 """Declares the signature algorithms: what each format calls them, which keys they take, how they sign and verify.
 
-To add an algorithm, add one `Algorithm` to `_DECLARED` (and the names of its keys to `KeyType`): every format reads this table.
-Names: RFC 9421 §6.2.2 (HTTP signatures, and the registry), RFC 7518 §3.1 and RFC 8037 §3.1 (JOSE), RFC 9231 §2.3 (XML-DSig).
+To add an algorithm, add one `Algorithm` to `_DECLARED` (and the names of its keys to `KeyType`): every format reads
+this table.
+Names: RFC 9421 §6.2.2 (HTTP signatures, and the registry), RFC 7518 §3.1 and RFC 8037 §3.1 (JOSE), RFC 9231 §2.3
+(XML-DSig).
 ECDSA values are raw r||s in all three formats (RFC 9421 §3.3.4, RFC 7518 §3.4, XML-DSig 1.1 §6.4.3).
 Invariants:
-- An algorithm follows from the registered key, never from a message. The first declared one that takes a key is its default.
+- An algorithm follows from the registered key, never from a message. The first declared one that takes a key is its
+  default.
 - A weak key fits no algorithm.
 """
 
@@ -41,7 +44,7 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """One signature algorithm in all formats. `jose` and `xml` name the identifier there, and the scheme where it is another one."""
+    """One signature algorithm in all formats. `jose` and `xml`: the identifier there, and how it signs there."""
 
     name: str
     http: Scheme
@@ -60,7 +63,8 @@ class Algorithm:
         return self.xml[0] if self.xml is not None else None
 
 
-# --- schemes -----------------------------------------------------------------------------------------------------------
+# --- schemes
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _ecdsa(order: int, digest: hashes.HashAlgorithm) -> Scheme:
@@ -123,7 +127,8 @@ _RSA_KEYS: Final[Mapping[KeyType, Callable[[], PrivateKey]]] = {
     "RSA-2048": partial(_new_rsa, 2048),
 }
 
-# --- the algorithms ------------------------------------------------------------------------------------------------------
+# --- the algorithms
+# ------------------------------------------------------------------------------------------------------
 
 ECDSA_P256: Final = "ecdsa-p256-sha256"
 ED25519: Final = "ed25519"

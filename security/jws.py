@@ -1,7 +1,9 @@
 """Makes and takes apart compact JSON Web Signatures (RFC 7515) for tokens, signed bodies and approvals.
 
-Which header members a format allows, and what they must say, is that format's own rule; the algorithm is the registered key's.
-Invariant: a part is read only in its one base64url text: no padding, no other character, and the bits that no octet needs are zero.
+Which header members a format allows, and what they must say, is that format's own rule; the algorithm is the
+registered key's.
+Invariant: a part is read only in its one base64url text: no padding, no other character, and the bits that no octet
+needs are zero.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def split(text: bytes, count: int = 3) -> list[bytes]:
 
 
 def read_header(part: bytes, *, strict: bool = False) -> dict[str, Any]:
-    """The header of a split text; ValueError or RecursionError where it is no JSON object. Strict: in UTF-8, with each name once."""
+    """The header of a split text; ValueError or RecursionError where it is no object. Strict: UTF-8, each name once."""
     raw = decoded(part)
     header = json.loads(raw.decode("utf-8"), object_pairs_hook=once) if strict else json.loads(raw)
     if not isinstance(header, dict):

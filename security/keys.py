@@ -1,7 +1,8 @@
 """Signing and verifying keys, bound to X.509 certificates.
 
 One object serves the HTTP, XML and JOSE signatures (`security.algorithms`); the public key is parsed once.
-Invariant: the algorithm comes from the registered key, never from the message; weak keys cannot be made into a `VerifyKey`.
+Invariant: the algorithm comes from the registered key, never from the message; weak keys cannot be made into a
+`VerifyKey`.
 """
 
 from __future__ import annotations

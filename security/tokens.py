@@ -1,7 +1,7 @@
-"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), each a compact JWS.
+"""Tokens: client assertions (RFC 7523) and access tokens bound to a certificate (RFC 9068, RFC 8705), compact JWS.
 
-The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked here,
-against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
+The algorithm is that of the registered key; what a token's header says is only compared with it. Times are checked
+here, against the clock handed in. Whoever calls records an assertion's `jti`, so that it serves once.
 Invariant: nothing of a token is used before its signature was verified, but `kid`, which only chooses the key.
 """
 

@@ -110,8 +110,7 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
 def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
     """A setting that says something impossible, whichever command meets it."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
-    vi = trouble.words.vi if trouble.words.vi != trouble.words.en else "thiết lập không hợp lệ"
-    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {vi}", then, as_json)
+    fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:

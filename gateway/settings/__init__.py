@@ -1,7 +1,8 @@
 """The settings of one instance: defaults, then `settings.yaml` in its data folder, then `LGSP_…` in the environment.
 
 Invariants:
-- A setting is declared once, as a field of `Settings`: its type, default, bounds and words. `docs/settings.md` and the reader
+- A setting is declared once, as a field of `Settings`: its type, default, bounds and words. `docs/settings.md` and
+  the reader
   (`gateway.settings.sources`) are made from these fields.
 - Nothing else in the product reads the environment for settings. Paths inside the data folder are derived, never set.
 """
@@ -64,14 +65,16 @@ class Settings:
     desk_port: int = _setting(8080, "port of the people's listener (status page, documentation)", _PORT)
     public_base: str = _setting(
         "",
-        "public base address of the exchange listener, as signatures cover it; empty: `https://localhost:<exchange_port>`",
+        "public base address of the exchange listener, as signatures cover it; empty: "
+        "`https://localhost:<exchange_port>`",
     )
     edge_port: int = _setting(
         0, "port of the listener for proxies that prove themselves by mutual TLS; 0: none", {"ge": 0, "le": 65_535}
     )
     edge_proxies: str = _setting(
         "",
-        "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, with spaces between",
+        "proxies trusted on `edge_port`: SHA-256 thumbprints of their certificates, or `name:<DNS name>`, "
+        "with spaces between",
     )
     edge_anchors: str = _setting(
         "", "file of authorities (PEM) that issue for proxies alone; empty: the exchange's own anchors"
@@ -90,7 +93,8 @@ class Settings:
     )
     secret_file: str = _setting(
         "",
-        "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` for a credential of systemd; "
+        "file with the secret that protects keys at rest, outside the data folder; `credential:<name>` "
+        "for a credential of systemd; "
         "empty: keys lie in the clear",
     )
     pkcs11_module: str = _setting(
@@ -107,12 +111,14 @@ class Settings:
     )
     source_calls: int = _setting(
         32,
-        "requests without a registered client certificate that one address may have under way at once in one door process; more get 429",
+        "requests without a registered client certificate that one address may have under way at once in "
+        "one door process; more get 429",
         _COUNT,
     )
     source_connections: int = _setting(
         64,
-        "connections without a registered client certificate that one address may hold open to one door process; more are closed with 429",
+        "connections without a registered client certificate that one address may hold open to one door "
+        "process; more are closed with 429",
         _COUNT,
     )
     certificate_connections: int = _setting(
@@ -122,12 +128,14 @@ class Settings:
     )
     agency_connections: int = _setting(
         256,
-        "connections that all certificates of one agency together may hold open to one door process; more are closed with 429",
+        "connections that all certificates of one agency together may hold open to one door process; more "
+        "are closed with 429",
         _COUNT,
     )
     agency_processor: float = _setting(
         0.25,
-        "processor seconds a second that the large bodies of one agency may cost one door process, saved up for 8 seconds at most; more get 429",
+        "processor seconds a second that the large bodies of one agency may cost one door process, saved "
+        "up for 8 seconds at most; more get 429",
         _SOME,
     )
     provider_seconds: float = _setting(
@@ -140,7 +148,8 @@ class Settings:
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,
-        "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in the log; 0: never",
+        "seconds after which a door, desk or keeper whose event loop is silent is ended, with a trace in "
+        "the log; 0: never",
         _ANY,
     )
     drops: str = _setting(
@@ -152,7 +161,8 @@ class Settings:
     )
     vault_backup: str = _setting(
         "",
-        "folder for short-lived copies of the vault's keys, outside the data folder and outside what backs up the database; empty: none",
+        "folder for short-lived copies of the vault's keys, outside the data folder and outside what "
+        "backs up the database; empty: none",
     )
     vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days", _COUNT)
     retention_seconds: float = _setting(
@@ -160,11 +170,13 @@ class Settings:
     )
     witnesses: str = _setting(
         "",
-        "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); the address as C2SP tlog-witness names it",
+        "witnesses of the log: a file, or the lines themselves, each `address vkey` (`;` between them); "
+        "the address as C2SP tlog-witness names it",
     )
     witness_policy: Policy = _setting(
         "off",
-        "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), `closed` (new transfers are refused)",
+        "what a lack of cosignatures does: `off` (nobody is asked), `flagged` (it is shown and logged), "
+        "`closed` (new transfers are refused)",
     )
     witness_quorum: int = _setting(1, "number of witnesses that must cosign a checkpoint", _COUNT)
     witness_seconds: float = _setting(
@@ -270,9 +282,9 @@ class Settings:
 class BadSetting(ValueError):
     """A setting that cannot be read; the words say which, where, and what would be right."""
 
-    def __init__(self, words: Words | str) -> None:
-        self.words: Final = words if isinstance(words, Words) else Words(words, words)
-        super().__init__(self.words.en)
+    def __init__(self, words: Words) -> None:
+        self.words: Final = words
+        super().__init__(words.en)
 
 
 def expected(name: str) -> Words:
@@ -308,7 +320,7 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 
 
 def save(settings: Settings) -> None:
-    """Write what differs from the defaults into the data folder; for its owner alone, since the database's password may be in it."""
+    """Writes what differs from the defaults into the data folder; its owner alone reads them: a password may be there."""
     plain = Settings(settings.data)
     changed = {
         item.name: getattr(settings, item.name)

@@ -107,7 +107,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings in the environment by their names; `BadSetting` for a variable that is named like one and is none."""
+    """The settings in the environment by their names; `BadSetting` for a variable that only looks like one."""
     given: dict[str, str] = {}
     for variable, value in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:

@@ -7,6 +7,7 @@ import time
 import aiohttp
 from sqlalchemy import Connection, Engine
 
+from contracts.base.errors import Words
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.witnessing.admission import STAMPS, WITNESSES, AdmissionDeadline, closing, patience
 from gateway.audit.witnessing.config import anchors_of, witnesses_of
@@ -37,7 +38,12 @@ def vouching_chores(
     try:
         key = NoteKey.from_text(shown.read_text("ascii").strip())
     except (OSError, ValueError) as trouble:
-        raise BadSetting(f"{shown}, the log's public key, cannot be used: {trouble}") from None
+        raise BadSetting(
+            Words(
+                f"{shown}, khóa công khai của nhật ký, không dùng được: {trouble}",
+                f"{shown}, the log's public key, cannot be used: {trouble}",
+            )
+        ) from None
     file = CheckpointFile(settings.checkpoint_file)
     known, needed = [each.key for each in witnesses], settings.witness_quorum
 
