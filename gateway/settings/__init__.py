@@ -320,7 +320,7 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 
 
 def save(settings: Settings) -> None:
-    """Writes what differs from the defaults into the data folder; its owner alone reads them: a password may be there."""
+    """Writes what differs from the defaults into the data folder, for its owner alone: a password may be there."""
     plain = Settings(settings.data)
     changed = {
         item.name: getattr(settings, item.name)
