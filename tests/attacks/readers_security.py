@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import algorithms, encryption_keys, http_signatures, jose, keys, structured_fields, tokens
+from security import algorithms, encryption_keys, http_signatures, jose, jws, keys, structured_fields, tokens
 from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
@@ -152,7 +152,14 @@ def token_texts() -> Iterable[Try]:
         )
 
 
-@reader("security.jose:verify", "security.jose:Opener.decrypt", "security.jose:Opener.open")
+@reader(
+    "security.jose:verify",
+    "security.jose:Opener.decrypt",
+    "security.jose:Opener.open",
+    "security.jws:split",
+    "security.jws:read_header",
+    "security.jws:decoded",
+)
 def encrypted() -> Iterable[Try]:
     opener = jose.Opener([known().encrypt])
     receiver = known().encrypt.public_key() if hasattr(known().encrypt, "public_key") else None
@@ -164,7 +171,7 @@ def encrypted() -> Iterable[Try]:
         "a long payload": again(b"YWFh", b"YWFh.", b".YWFh"),
         "a long signature": again(b"YWFh", b"YWFh.YWFh."),
         "a header of names": lambda n: (
-            jose._encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh"
+            jws.encoded(b"{" + b",".join(b'"a%d":1' % at for at in range(n)) + b"}") + b".YWFh.YWFh"
         ),
         "five parts": again(b"YWFh", b"YWFh.YWFh.YWFh.", b".YWFh"),
     }.items():
