@@ -319,6 +319,11 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
     return read((data or default_data()).absolute(), os.environ if environment is None else environment)
 
 
+def load_reader() -> None:
+    """Loads the module that reads settings, which takes longer than to read them: once for all processes."""
+    from gateway.settings import sources  # noqa: F401
+
+
 def save(settings: Settings) -> None:
     """Writes what differs from the defaults into the data folder, for its owner alone: a password may be there."""
     plain = Settings(settings.data)

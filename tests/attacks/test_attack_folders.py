@@ -18,6 +18,7 @@ from contracts.mapping.rows.expressions import Wrong, compiled
 from contracts.proof.check import check
 from gateway.commands import contracts as command
 from gateway.commands.contract_import import _files
+from gateway.registry.changes import publish as publishing
 
 SOURCE = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
 
@@ -35,6 +36,11 @@ def doubled(head: str, times: int, form: str) -> str:
 def sparse(file: Path) -> None:
     file.touch()
     os.truncate(file, 10_000_000_000)
+
+
+def many(codes: Path) -> None:
+    for number in range(2_100):
+        (codes / f"c{number}.csv").touch()
 
 
 def chained(number: int, ways: int) -> str:
@@ -56,7 +62,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "ten gigabytes": lambda at: sparse(at / "codes" / "big.csv"),
     "a name that is no UTF-8": lambda at: open(os.fsencode(at / "codes") + b"/a\xff.csv", "w").close(),
     "a name of two lines": lambda at: (at / "codes" / "a\nb.csv").touch(),
-    "many files": lambda at: [(at / "codes" / f"c{i}.csv").touch() for i in range(2_100)],
+    "many files": lambda at: many(at / "codes"),
     "aliases of aliases": lambda at: (at / "contract.yaml").write_text(doubled("[x]", 40, "[{0}, {0}, {0}]")),
     "aliases of objects": lambda at: (at / "contract.yaml").write_text(doubled("{x: y}", 40, "{{p: {0}, q: {0}}}")),
     "an alias of itself": lambda at: (at / "contract.yaml").write_text(
@@ -100,7 +106,7 @@ def test_links_and_pipes_are_left_out(folder: Path) -> None:
 def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that changes between the proof and the publishing publishes what was proved."""
     proved, sent = Bundle.from_folder(folder).digest, []
-    real = command.check_folder
+    real = check
 
     def changing(at: Path) -> Any:
         report = real(at)
@@ -110,9 +116,7 @@ def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(command, "check_folder", changing)
     monkeypatch.setattr(command, "_change", lambda settings, act, as_json: act(None))
     monkeypatch.setattr(
-        command.publishing,
-        "publish",
-        lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest)),
+        publishing, "publish", lambda connection, bundle, compiled: sent.append((bundle.digest, compiled.digest))
     )
     command.publish(Any, folder, True)  # type: ignore[arg-type]
     assert sent == [(proved, proved)]

@@ -15,12 +15,12 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import moment
 from security.transparency import entry as form
@@ -130,7 +130,7 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
     code, done = told(vault.expire, settings, False)
     assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
-    clock.say(settings.vault_keys, time.time())
+    clock.confirm(settings.vault_keys, time.time())
     code, done = told(vault.expire, settings, False)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:
@@ -194,7 +194,7 @@ def test_what_went_well_is_told_in_both_languages(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     transfer = put(settings, "request", BODY)
-    for done, said in (
+    commands: tuple[tuple[Callable[[], object], str], ...] = (
         (
             lambda: vault.hold_add(settings, "vu-an-7", REASON, [transfer], None, None, None, None, False),
             "lệnh lưu giữ vu-an-7: 0 giao dịch",
@@ -205,7 +205,8 @@ def test_what_went_well_is_told_in_both_languages(
             "15 trên 15 byte; việc đọc đã ghi vào nhật ký",
         ),
         (lambda: vault.status(settings, False), "đến nay đã hủy 0 khóa"),
-    ):
+    )
+    for done, said in commands:
         with pytest.raises(SystemExit) as end:
             done()
         assert end.value.code == 0 and f" / {said}" in capsys.readouterr().out

@@ -28,7 +28,8 @@ from gateway.journal.schema import tables
 from gateway.registry.restore_lock import WINDOW, confirm, held, held_until
 from gateway.vault.vault import Vault
 from security.transparency.checkpoint import NoteKey, open_note, verify
-from tests.backup.conftest import ORIGIN, Instance, databases, quiet
+from tests.backup.conftest import ORIGIN, Instance, quiet
+from tests.journal import databases
 
 FEED = "incident-alert/v1"
 

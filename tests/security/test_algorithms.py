@@ -24,7 +24,7 @@ from security.tokens import issue_token, make_assertion, verify_assertion, verif
 from security.wssec.fast_path import verify_usual
 from security.wssec.sign import sign_envelope
 from security.wssec.verify import verify_envelope
-from tests.security.conftest import NOW
+from tests.security.identities import NOW
 
 AUD = "https://localhost/oauth/token"
 ISSUER = make_issuer(make_root("Root", NOW - 86400), "Signing", NOW - 86400)
@@ -76,7 +76,7 @@ def test_http_signatures(pair: Made) -> None:
         claimed = signed.headers["signature-input"] + f';alg="{name}"'
         with pytest.raises(Theirs, match="signature.algorithm"):
             verify_request(
-                signed._replace(headers=signed.headers | {"signature-input": claimed}), lambda _: pair.verify, NOW
+                signed._replace(headers={**signed.headers, "signature-input": claimed}), lambda _: pair.verify, NOW
             )
 
 
@@ -97,17 +97,16 @@ def test_tokens_and_signed_bodies(pair: Made) -> None:
 @EACH
 def test_xml_signatures(pair: Made) -> None:
     content = b'<a xmlns="urn:a">1</a>'
-    words = {"action": "urn:a", "message_id": "urn:uuid:1"}
     method = ALGORITHMS[pair.sign.algorithm].xml_method
     if method is None:
         with pytest.raises(Theirs, match="signature.algorithm"):
-            sign_envelope(content, pair.sign, NOW, **words)
+            sign_envelope(content, pair.sign, NOW, action="urn:a", message_id="urn:uuid:1")
         with pytest.raises(Theirs, match="signature.algorithm"):
             pair.sign.sign_xml(b"")
         with pytest.raises(Theirs, match="signature.wrong"):
             pair.verify.verify_xml(b"", pair.sign.sign(b""))
         return
-    envelope = sign_envelope(content, pair.sign, NOW, **words)
+    envelope = sign_envelope(content, pair.sign, NOW, action="urn:a", message_id="urn:uuid:1")
     assert f'<ds:SignatureMethod Algorithm="{method}">'.encode() in envelope
     find = {pair.verify.thumbprint: pair.verify}.get
     assert verify_envelope(etree.fromstring(envelope), find, NOW).key == pair.verify
