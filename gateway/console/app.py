@@ -1,7 +1,7 @@
 """The people's listener: the status page, the contracts' documents, and the few operations that programs may call here.
 
-Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and carry a strict content policy. Invariant: this process
-reads; nothing that it serves changes anything, shows a body, or needs a key.
+Pages are rendered on the server (Starlette, Jinja2), work without JavaScript, and carry a strict content policy.
+Invariant: this process reads; nothing that it serves changes anything, shows a body, or needs a key.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""A circuit breaker a system: after failures in a row the system is left alone for a while, then tried with a single call.
+"""A circuit breaker a system: after failures in a row the system is left alone for a while, then tried with a single
+call.
 
     closed --(n failures in a row)--> open --(rest over)--> half-open --(success)--> closed
                                         ^--------------------(failure)-----'   and the rest grows, up to a cap
 
-A rest ends early for a system that could not be reached and now takes connections again (`listens`); one that answers badly rests to the end.
-Invariants: pure but for its own fields, with the clock handed in; while half-open at most one call is out; a probe that never reports
-back does not block for ever (it is counted as lost after a rest).
+A rest ends early for a system that could not be reached and now takes connections again (`listens`); one that answers
+badly rests to the end. Invariants: pure but for its own fields, with the clock handed in; while half-open at most one
+call is out; a probe that never reports back does not block for ever (it is counted as lost after a rest).
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Breaker:
         self._failures, self._rest, self._until, self._probe, self._unreachable = 0, 0.0, 0.0, None, False
 
     def listens(self, now: float) -> None:
-        """The system takes connections: if it rested since it did not, its rest is over. Whether it is well, a call must show."""
+        """The system takes connections: if it rested since it did not, its rest is over. Whether it is well, a call
+        must show."""
         if self._unreachable:
             self._until = min(self._until, now)
 

@@ -160,6 +160,7 @@ class Forwarder:
 def forwarder_over(
     session: aiohttp.ClientSession, key: SigningKey, decrypt: Sequence[DecryptKey], clock: Callable[[], float]
 ) -> Forwarder:
-    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with its keys."""
+    """A forwarder with an adapter of each kind over one session, signing with the gateway's key, and decrypting with
+    its keys."""
     services = AdapterServices(session, key, decrypt, clock)
     return Forwarder({name: kind.make(services) for name, kind in KINDS.items()}, clock)

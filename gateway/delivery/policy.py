@@ -1,7 +1,7 @@
 """When a queued message is tried again: exponential back-off with full jitter, a cap in tries and in time.
 
-The arithmetic is tenacity's (`wait_exponential`; full jitter as in its `wait_random_exponential`), the dice are handed in. Invariant: a
-pure function; the same arguments and dice give the same answer.
+The arithmetic is tenacity's (`wait_exponential`; full jitter as in its `wait_random_exponential`), the dice are handed
+in. Invariant: a pure function; the same arguments and dice give the same answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class RetryPolicy:
     def next_try(
         self, tries: int, first_at: float, now: float, rng: Random, *, retry_after: float | None = None
     ) -> float | None:
-        """The time of the next try after `tries` that failed; None to give up. A provider's Retry-After is heeded, within the caps."""
+        """The time of the next try after `tries` that failed; None to give up. A provider's Retry-After is heeded,
+        within the caps."""
         if tries >= self.tries:
             return None
         state = tenacity.RetryCallState(_STATE, None, (), {})

@@ -165,7 +165,8 @@ class Deliverer:
             caller=f"{job.row.caller_agency}/{job.row.caller_system}",
         )
 
-    # --- what is written ------------------------------------------------------------------------------------------------
+    # --- what is written
+    # ------------------------------------------------------------------------------------------------
 
     def _answered(self, job: Job, delivery: Delivery, incoming: Incoming) -> Write:
         answer = delivery.contract.codec("canonical").write_json(delivery.operation.answer, incoming.answer)

@@ -1,4 +1,5 @@
-"""The catalogue and the faces of each contract, served without a certificate: what everybody may read before they can call.
+"""The catalogue and the faces of each contract, served without a certificate: what everybody may read before they can
+call.
 
 All of it is generated from the contract in force and kept by its digest, so that serving costs a look-up.
 """
@@ -128,7 +129,8 @@ def _of_contract(snapshot: Snapshot, path: str, base: str, language: Language, a
 
 
 def _foreign(contract: CompiledContract, path: str, base: str) -> Reply | None:
-    """A format's own face: its WSDL and XSD, or its OpenAPI. The addresses that are called stay those of the contract."""
+    """A format's own face: its WSDL and XSD, or its OpenAPI. The addresses that are called stay those of the
+    contract."""
     name, _, leaf = path.partition("/")
     codec = contract.formats.get(name)
     if codec is None or name == "canonical":
@@ -211,7 +213,8 @@ def foreign_faces(each: CompiledContract) -> dict[str, str]:
 
 @lru_cache(maxsize=512)
 def _samples(each: CompiledContract) -> bytes:
-    """The folder's own samples, each with its canonical twin; then those made from the schema, valid ones and one for each broken rule."""
+    """The folder's own samples, each with its canonical twin; then those made from the schema, valid ones and one for
+    each broken rule."""
     own = [
         {
             "format": sample.format,
@@ -248,11 +251,16 @@ def _list_page(snapshot: Snapshot, language: Language) -> str:
         ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
     )
     rows = "".join(
-        f'<li><a href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> <code>{html.escape(name)}</code></li>'
+        (
+            "<li><a "
+            f'href="{ROOT}/{html.escape(name)}?lang={language}">{html.escape(each.contract.title.say(language, {}))}</a> '
+            f"<code>{html.escape(name)}</code></li>"
+        )
         for name, each in sorted(snapshot.contracts.items())
     )
     return (
-        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{title}</title>'
         f'<h1>{title}</h1><p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
         f'<p>DCAT: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a></p></html>'
     )

@@ -1,4 +1,5 @@
-"""For whom answers are encrypted: where a contract demands it, for the newest encryption key of the caller that the protocol knows.
+"""For whom answers are encrypted: where a contract demands it, for the newest encryption key of the caller that the
+protocol knows.
 
 Invariant: nothing is done for a caller whom we could not answer; it is refused first, and hears of that in clear.
 """
@@ -17,7 +18,8 @@ from security.errors import ENCRYPTION_NO_KEY
 def answers_for(
     contract: Contract, snapshot: Snapshot, caller: System, now: float, *, soap: bool = False
 ) -> EncryptKey | None:
-    """None under a contract whose bodies are signed only, and where there is no such key: JOSE encrypts for RSA and EC P-256, XML Encryption for RSA."""
+    """None under a contract whose bodies are signed only, and where there is no such key: JOSE encrypts for RSA and EC
+    P-256, XML Encryption for RSA."""
     if contract.protection == "signed":
         return None
     return newest(snapshot.encrypt_keys(caller.id), now, rsa.RSAPublicKey if soap else None)

@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz`, `/metrics`: for machines, on both listeners (Prometheus text exposition format 0.0.4).
 
-Invariants: counts and nothing else, since they are open to whoever reaches the listener; what costs the database something is asked at most
-every two seconds a process, in a thread.
+Invariants: counts and nothing else, since they are open to whoever reaches the listener; what costs the database
+something is asked at most every two seconds a process, in a thread.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Vitals:
             return replace(count(connection, self.clock()), quarantined=aside)
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether this process can do its work, and what of it cannot. A restored instance takes no calls until somebody confirms it."""
+        """Whether this process can do its work, and what of it cannot. A restored instance takes no calls until
+        somebody confirms it."""
         checks: dict[str, Any] = {"database": True, "registry": True}
         try:
             counts = await self.counts()

@@ -145,7 +145,8 @@ class RestDoor:
         return Requested(opened, message_id, operation, operation.request, content)
 
     def _opened(self, who: Authenticated) -> tuple[Authenticated, bytes]:
-        """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all else."""
+        """The body in clear; encrypted exactly where the contract says so, and signed by the same system as all
+        else."""
         received, contract, snapshot = who.received, who.addressed.contract.contract, who.snapshot
         media = media_type(received.headers)
         if contract.protection == "signed":

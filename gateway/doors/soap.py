@@ -1,7 +1,8 @@
 """The SOAP door: an envelope of SOAP 1.1 or 1.2 to a message and back, in the caller's version (docs/wire.md, SOAP).
 
-The operation is known only from the verified Body: never from SOAPAction or `action`, which nobody signs, and never from a node that the signature
-does not cover. Where the contract demands it, bodies are encrypted both ways: a request is decrypted first, and verified as it was signed.
+The operation is known only from the verified Body: never from SOAPAction or `action`, which nobody signs, and never
+from a node that the signature does not cover. Where the contract demands it, bodies are encrypted both ways: a request
+is decrypted first, and verified as it was signed.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ class SoapDoor:
         return found[0], found[1], children[0]
 
     def job(self, authorised: Authorised) -> None:
-        """None for the reader: an element is not sent to another process, and libxml2 lets go of the interpreter's lock."""
+        """None for the reader: an element is not sent to another process, and libxml2 lets go of the interpreter's
+        lock."""
 
     def decode(self, authorised: Authorised) -> Message:
         who = authorised.requested
@@ -189,7 +191,8 @@ def _action(headers: Mapping[str, str], version: wire.Version) -> str:
 
 
 def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
-    """Whoever demands of us that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3, 1.2 Part 1 §5.2)."""
+    """Whoever demands of us that a header block be understood must not be served as if it had been (SOAP 1.1 §4.2.3,
+    1.2 Part 1 §5.2)."""
     version = envelope.version
     root = envelope.body.getparent()
     for block in root if root is not None else ():
@@ -204,7 +207,8 @@ def _check_understood(envelope: verify.VerifiedEnvelope) -> None:
 
 
 def _check_reply(envelope: verify.VerifiedEnvelope) -> None:
-    """The answer goes back on the connection (WS-Addressing 1.0 Core §2.1, anonymous): nobody makes the gateway call an address of theirs."""
+    """The answer goes back on the connection (WS-Addressing 1.0 Core §2.1, anonymous): nobody makes the gateway call an
+    address of theirs."""
     for name in ("ReplyTo", "FaultTo"):
         block = envelope.headers.get(f"{{{wire.WSA}}}{name}")
         address = "" if block is None else (block.findtext(f"{{{wire.WSA}}}Address") or "").strip()

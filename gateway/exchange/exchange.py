@@ -289,7 +289,8 @@ class Exchange:
         return Answered(who, receipt, failure=repeat_answer(stood.failure or outcome.UNKNOWN, first))
 
     def _stood(self, who: Requested, first: str) -> Stood:
-        """In a thread: what stands of the transfer, held against the log and the vault in one moment of the database."""
+        """In a thread: what stands of the transfer, held against the log and the vault in one moment of the
+        database."""
         try:
             with snapshot(self.engine) as connection:
                 return stood(connection, self.vault, first, self.hash_id(who.message_id))

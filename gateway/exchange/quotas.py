@@ -1,11 +1,15 @@
-"""Quotas of grants: a cheap look before anything costly is done, and the uses that are counted in the intent's own transaction.
+"""Quotas of grants: a cheap look before anything costly is done, and the uses that are counted in the intent's own
+transaction.
 
-A call counts against every grant that lets it through and has a quota. A grant whose quota is used up is, for that window, as if it were not there: the
-decision is made anew without it, and only where none is left is the call refused, until the first of them counts anew.
-Invariants
-- Exact: a call counts when its intent is committed and only then, over all doors and restarts, since the counts are rows of that transaction.
-- A repeat of a message counts once. It gets its stored answer even where the quotas are used up meanwhile, and sees what the grants show that counted it.
-- The look only spares work: what it lets through is still counted, and what it refuses the count would have refused. A window that is full stays full.
+A call counts against every grant that lets it through and has a quota. A grant whose quota is used up is, for that
+window, as if it were not there: the decision is made anew without it, and only where none is left is the call refused,
+until the first of them counts anew. Invariants
+- Exact: a call counts when its intent is committed and only then, over all doors and restarts, since the counts are
+  rows of that transaction.
+- A repeat of a message counts once. It gets its stored answer even where the quotas are used up meanwhile, and sees
+  what the grants show that counted it.
+- The look only spares work: what it lets through is still counted, and what it refuses the count would have refused. A
+  window that is full stays full.
 """
 
 from __future__ import annotations
@@ -54,7 +58,8 @@ class Quotas:
         self._full: set[QuotaUse] = set()
 
     async def look(self, authorised: Authorised) -> Authorised:
-        """Leave out grants that are known to be used up. Refuses where none is left, unless it is a repeat of what was counted before."""
+        """Leave out grants that are known to be used up. Refuses where none is left, unless it is a repeat of what was
+        counted before."""
         if not self._full or not authorised.decision.limited:
             return authorised
         asked = asked_by(authorised.requested)
@@ -66,7 +71,8 @@ class Quotas:
         return authorised
 
     def known(self, asked: Asked, decision: Decision) -> Decision | None:
-        """The decision without the grants of which it is known already that this call would be one too many; None if no grant is left."""
+        """The decision without the grants of which it is known already that this call would be one too many; None if no
+        grant is left."""
         if not self._full:
             return decision
         return decision.without(
@@ -74,7 +80,8 @@ class Quotas:
         )
 
     def narrowed(self, asked: Asked, decision: Decision, full: UsedUp) -> Decision:
-        """The decision without the grant that the journal found to be used up, which is remembered for those that come after."""
+        """The decision without the grant that the journal found to be used up, which is remembered for those that come
+        after."""
         if len(self._full) >= _MOST:
             self._full.clear()
         self._full.add(full.use)
@@ -90,8 +97,9 @@ class Quotas:
         return decoded._replace(authorised=authorised._replace(decision=decision))
 
     async def again(self, requested: Requested, first: str, now: float) -> tuple[Authorised, tuple[QuotaUse, ...]]:
-        """What a repeat of the transfer `first` may see, and what it counts against: grants with a quota that never counted it show it nothing, and
-        only where nothing else allows it does it count against them, for the first time."""
+        """What a repeat of the transfer `first` may see, and what it counts against: grants with a quota that never
+        counted it show it nothing, and only where nothing else allows it does it count against them, for the first
+        time."""
         asked = asked_by(requested)
         decision = decide(asked)
         if (

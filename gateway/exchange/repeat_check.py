@@ -1,7 +1,8 @@
 """What stands of a transfer, for whoever repeats its message: believed only where row, log and vault agree.
 
-The answer is that of `<transfer>/answer`, whatever the row refers to. It is sealed with the leaf of its outcome, and its salted digest is the outcome's
-`out`. Invariant: one look sees one moment of the database, so that a transfer that ends meanwhile is no contradiction.
+The answer is that of `<transfer>/answer`, whatever the row refers to. It is sealed with the leaf of its outcome, and
+its salted digest is the outcome's `out`. Invariant: one look sees one moment of the database, so that a transfer that
+ends meanwhile is no contradiction.
 """
 
 from __future__ import annotations

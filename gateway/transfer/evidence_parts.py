@@ -13,7 +13,8 @@ from gateway.transfer.stages import Authenticated, Received, Requested
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import pack
 
-# The token stays in, since the signature covers it: it is bound to the certificate and expires long before anybody opens the vault.
+# The token stays in, since the signature covers it: it is bound to the certificate and expires long before anybody
+# opens the vault.
 _STATUS = "lgsp-certificate-status"  # ours: a caller's header of this name is not among those that are kept
 _HEADERS = (
     "host",

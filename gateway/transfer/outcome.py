@@ -1,7 +1,7 @@
 """Records how an open transfer goes on and how it ends, as one unit of the journal.
 
-A unit holds the change of the row, the entry of the log, the evidence and the receipt. Everybody who holds an open transfer uses this: the exchange, the queue, the recovery from dead processes, the restore
-of a backup.
+A unit holds the change of the row, the entry of the log, the evidence and the receipt. Everybody who holds an open
+transfer uses this: the exchange, the queue, the recovery from dead processes, the restore of a backup.
 Invariants
 - A step that the table of states does not hold cannot be written.
 - The columns, the entry and the receipt of an end are made from one value (`Ending`), so that they say the same.
@@ -58,7 +58,8 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
 
 
 def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
-    """The row, the entry and the receipt of a transfer that ends in the unit that begins it, since nobody else is asked."""
+    """The row, the entry and the receipt of a transfer that ends in the unit that begins it, since nobody else is
+    asked."""
     entry = entries.outcome(transfer, how)
     receipt = Receipt(transfer.id, intent=transfer.intent, outcome=entry.leaf)
     ended = row._replace(

@@ -5,11 +5,11 @@
 What connexion 3.3 leaves open is closed here:
 - an operation without `security`, or with an empty one that does not say why it is public, refuses to start;
 - a body or parameter that would go unchecked refuses to start (`api_validation`);
-- a path that it does not know reaches the inner application unauthenticated: there it is refused, as is whatever carries no routing, and
-  an operation that demands a proven system but came without one;
+- a path that it does not know reaches the inner application unauthenticated: there it is refused, as is whatever
+  carries no routing, and an operation that demands a proven system but came without one;
 - it answers a path with a slash too many by a redirect made from the Host header: switched off;
-- given several documents on one base path it never asks the middle ones: they are merged into one, and a name that two of them define
-  differently refuses to start.
+- given several documents on one base path it never asks the middle ones: they are merged into one, and a name that two
+  of them define differently refuses to start.
 Invariant: what connexion or a handler raises becomes a failure here, and an answer in the shell.
 """
 
@@ -210,7 +210,8 @@ class _Asked:
 
 
 class _Inner:
-    """Behind connexion: what arrives here without routing, or without the proof that its operation demands, is refused."""
+    """Behind connexion: what arrives here without routing, or without the proof that its operation demands, is
+    refused."""
 
     def __init__(self, services: Common, handlers: Mapping[str, Handler], proven: frozenset[str]) -> None:
         self._services = services

@@ -1,7 +1,8 @@
 """The audit log for readers, in the layout of C2SP tlog-tiles: checkpoint, tiles, entries, proofs.
 
-Invariants: hashes and checkpoints are open to everybody and may be cached, each tile for good; entries go to agencies with the role of the centre,
-and are not cached, since each reading is logged; proofs of a transfer go to its sender and its receiver.
+Invariants: hashes and checkpoints are open to everybody and may be cached, each tile for good; entries go to agencies
+with the role of the centre, and are not cached, since each reading is logged; proofs of a transfer go to its sender and
+its receiver.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from gateway.transfer import entries
 
 _OCTETS: Final = "application/octet-stream"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
-_FOR_NOW: Final = "public, max-age=3600, immutable"  # a partial tile never changes either, but nobody asks for it once the log has grown
+# a partial tile never changes either, but nobody asks for it once the log has grown
+_FOR_NOW: Final = "public, max-age=3600, immutable"
 
 
 async def read_checkpoint(services: Common, request: ApiRequest) -> Reply:
@@ -125,7 +127,8 @@ def _is_known(mark: str, header: str) -> bool:
 
 
 def _takes_gzip(header: str) -> bool:
-    """Accept-Encoding (RFC 9110 §12.5.3) as those write it who mean gzip; a bundle that is not asked for so goes as it is."""
+    """Accept-Encoding (RFC 9110 §12.5.3) as those write it who mean gzip; a bundle that is not asked for so goes as it
+    is."""
     for each in header.split(","):
         name, _, weight = each.partition(";")
         if name.strip().lower() == "gzip":
@@ -159,7 +162,8 @@ def _consistency(engine: Engine, old: int, new: int | None, origin: str | None) 
 
 
 def _inclusions(engine: Engine, transfer: str) -> list[proofs.Inclusion]:
-    """From the log that goes on, or from one that ended: a receipt stays good under the origin that it was given for."""
+    """From the log that goes on, or from one that ended: a receipt stays good under the origin that it was given
+    for."""
     with engine.connect() as connection:
         past = origins.ended(connection)
         try:

@@ -1,4 +1,5 @@
-"""What the embedded authority publishes: its revocation lists (RFC 5280 §5, RFC 2585), as the keeper signed them. A door holds no authority's key."""
+"""What the embedded authority publishes: its revocation lists (RFC 5280 §5, RFC 2585), as the keeper signed them. A
+door holds no authority's key."""
 
 from __future__ import annotations
 

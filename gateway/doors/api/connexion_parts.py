@@ -1,7 +1,7 @@
 """The parts of connexion 3.3 that serve the gateway's own APIs, imported quietly.
 
-`import connexion` always loads its own application classes, and through them Starlette's test client, which then warns about httpx: that
-is no concern of whoever starts a door.
+`import connexion` always loads its own application classes, and through them Starlette's test client, which then warns
+about httpx: that is no concern of whoever starts a door.
 """
 
 from __future__ import annotations

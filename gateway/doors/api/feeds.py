@@ -1,7 +1,9 @@
 """`/feeds/{contract}/v{major}`: pages of a contract's feed, for agencies with a grant for the operation `feed`.
 
-Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version does not have is left out; every page that holds bodies is logged, with the
-range that was read, before it leaves (05-audit: every reading of a message body). A page of a contract whose bodies are encrypted is encrypted for its reader.
+Invariants: fields that the grant does not show are masked before a page is written, and what a reader's older version
+does not have is left out; every page that holds bodies is logged, with the range that was read, before it leaves
+(05-audit: every reading of a message body). A page of a contract whose bodies are encrypted is encrypted for its
+reader.
 """
 
 from __future__ import annotations
@@ -122,7 +124,8 @@ def _page(
 
 
 def _brought_down(codec: PinnedCodec, operation: Operation, mask: Mask | None) -> Mask:
-    """The mask, and then only what the reader's older version has. An operation that it does not have is seen as an event without data."""
+    """The mask, and then only what the reader's older version has. An operation that it does not have is seen as an
+    event without data."""
     if operation.name not in codec.rest:
         return _nothing
     project = codec.projection(operation.request)

@@ -1,6 +1,7 @@
 """`GET /keys`: the gateway's own certificates, for whoever trusts their issuer (docs/wire.md, "Keys of the gateway").
 
-Invariant: a client need believe nothing that this says; it checks each certificate against an authority that it had before.
+Invariant: a client need believe nothing that this says; it checks each certificate against an authority that it had
+before.
 """
 
 from __future__ import annotations

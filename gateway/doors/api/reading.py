@@ -1,8 +1,9 @@
-"""Work of the own APIs off the event loop: reads of the database, and the making of large answers, in a few threads of their own.
+"""Work of the own APIs off the event loop: reads of the database, and the making of large answers, in a few threads of
+their own.
 
-Each agency (each source address, where nobody proved himself) has at most some of the places at once; its further calls wait for these alone, so
-that others' find a thread. A place is held until its work is done, also where the caller went away meanwhile.
-Invariant: whoever waits too long is told so, with 429 and Retry-After; nobody waits for ever.
+Each agency (each source address, where nobody proved himself) has at most some of the places at once; its further calls
+wait for these alone, so that others' find a thread. A place is held until its work is done, also where the caller went
+away meanwhile. Invariant: whoever waits too long is told so, with 429 and Retry-After; nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Readers:
     _pool: ThreadPoolExecutor | None = None
 
     async def run(self, who: tuple[str, str], work: Callable[..., T], *of: Any) -> T:
-        """What `work(*of)` gives, in a thread. `who` is `("agency", code)` or `("source", address)`; `limit.…` where its places stay taken."""
+        """What `work(*of)` gives, in a thread. `who` is `("agency", code)` or `("source", address)`; `limit.…` where
+        its places stay taken."""
         loop = asyncio.get_running_loop()
         places = self._of.setdefault(who, _Places(asyncio.Semaphore(self.each)))
         places.users += 1

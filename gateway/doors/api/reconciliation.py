@@ -1,8 +1,9 @@
 """`POST /audit/reconciliation`: an agency's own counts of a day against the log.
 
-Invariants: a system speaks for its own agency alone; nothing is compared, and nothing told, before that is clear. Each comparison is logged with its
-numbers before its answer leaves. Of one agency one is made at a time, and few in all, in threads of their own: it takes seconds where there were many
-messages. It rests as long as it works, so that the exchange goes on beside it, lets go of the database between two pages, and ends after a minute.
+Invariants: a system speaks for its own agency alone; nothing is compared, and nothing told, before that is clear. Each
+comparison is logged with its numbers before its answer leaves. Of one agency one is made at a time, and few in all, in
+threads of their own: it takes seconds where there were many messages. It rests as long as it works, so that the
+exchange goes on beside it, lets go of the database between two pages, and ends after a minute.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`/transfers/{id}`: where a transfer stands, for its sender and its receiver.
 
-Invariant: a transfer of others is answered exactly as one that does not exist. Who is a party to it, the log says: a row that says otherwise than the
-intent is not told of (`transfer.tampered`).
+Invariant: a transfer of others is answered exactly as one that does not exist. Who is a party to it, the log says: a
+row that says otherwise than the intent is not told of (`transfer.tampered`).
 """
 
 from __future__ import annotations

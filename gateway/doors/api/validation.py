@@ -1,8 +1,8 @@
 """Checking parameters, forms and JSON bodies against the documents, in place of connexion's own checks.
 
-Its own ones compile a schema for each call, quote the value that was wrong, take a parameter that the document does not know or that
-stands twice, and refuse chunked bodies. These are compiled once (jsonschema-rs) and report all findings at once, without any value.
-Invariant: an operation whose parameters or body cannot be checked here does not start.
+Its own ones compile a schema for each call, quote the value that was wrong, take a parameter that the document does not
+know or that stands twice, and refuse chunked bodies. These are compiled once (jsonschema-rs) and report all findings at
+once, without any value. Invariant: an operation whose parameters or body cannot be checked here does not start.
 """
 
 from __future__ import annotations

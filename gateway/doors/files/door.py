@@ -1,7 +1,8 @@
 """The door of dropped files: a file in a registered folder to messages, and what became of it to a report.
 
-Who: whoever may write into the folder is the system it is registered for. Intact: the SHA-256 digest of the whole file is the message id, so
-the same file dropped twice is one. All the rest (grant, log, vault, feed) is the exchange's, as for every other door.
+Who: whoever may write into the folder is the system it is registered for. Intact: the SHA-256 digest of the whole file
+is the message id, so the same file dropped twice is one. All the rest (grant, log, vault, feed) is the exchange's, as
+for every other door.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class FileDoor:
         return f"sha256:{self.digest.hex()}"
 
     def is_whole(self, addressed: Addressed) -> bool:
-        """Whether all lines of the file are one message; a format that is no table of the operation's request is a mistake of the registration."""
+        """Whether all lines of the file are one message; a format that is no table of the operation's request is a
+        mistake of the registration."""
         operation = addressed.operation
         codec = addressed.contract.formats.get(self.rule.format)
         if operation is None or not isinstance(codec, CellCodec) or operation.request not in codec.mapped:
@@ -111,7 +113,8 @@ class FileDoor:
         return codec.joined(who.request, [line.value for line in self.good if line.value is not None])
 
     def read(self, who: Requested) -> CellCodec:
-        """Read the lines; `message.invalid` if the file, or (where all or nothing is taken) any line of it, is wrong."""
+        """Read the lines; `message.invalid` if the file, or (where all or nothing is taken) any line of it, is
+        wrong."""
         codec = who.codec
         assert isinstance(codec, CellCodec)  # is_whole
         self.lines = codec.read_lines(who.request, who.received.body, who.received.at)

@@ -1,8 +1,9 @@
 """One claimed file on its way through the exchange, once, whoever carried a part of it before.
 
-What stands in the database under the file's id (and under the ids of its lines, which are made from it) tells how far it came. Where nothing
-stands it is carried like any call; where something does, that is what became of it, and only the report is made anew from the same bytes.
-Invariants: nothing is handed in twice; what is our own trouble is never told as a refusal of the file.
+What stands in the database under the file's id (and under the ids of its lines, which are made from it) tells how far
+it came. Where nothing stands it is carried like any call; where something does, that is what became of it, and only the
+report is made anew from the same bytes. Invariants: nothing is handed in twice; what is our own trouble is never told
+as a refusal of the file.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class Stood:
         return str(json.loads(self.phases["repeat"][0])["of"]) if "repeat" in self.phases else None
 
     def is_of(self, system: System, digest: bytes, message: str) -> bool:
-        """Whether this is what became of those bytes of that system (`message` is the hash of their id in the log): whoever can write into work/ can
-        give a file any mark, also that of another's transfer, or of another file."""
+        """Whether this is what became of those bytes of that system (`message` is the hash of their id in the log):
+        whoever can write into work/ can give a file any mark, also that of another's transfer, or of another file."""
         if self.row is not None and (self.row["caller_system"], self.row["payload_digest"]) != (system.id, digest):
             return False
         for entry, _ in self.phases.values():
@@ -124,8 +125,8 @@ class OneFile:
             raise NotNow(f"unexpected fault {type(fault).__name__}") from fault
 
     async def set_aside(self, deaths: int, stood: Stood) -> Told:
-        """A file at which processes died: it is refused without being read, and the log names it. What an earlier process carried of it stays, so the
-        refusal has an id of its own then."""
+        """A file at which processes died: it is refused without being read, and the log names it. What an earlier
+        process carried of it stays, so the refusal has an id of its own then."""
         failure = FILE_QUARANTINED(name=self.claimed.name, deaths=deaths)
         refusal = json.loads(stood.phases["refusal"][0]).get("failure") if "refusal" in stood.phases else failure.code
         if stood.row is not None or not stood.phases.keys() <= {"refusal", _ASIDE} or refusal != failure.code:
@@ -199,7 +200,8 @@ class OneFile:
         )
 
     async def _lines(self, told: Tell, addressed: Addressed, file: door.FileDoor, stood: Stood) -> Told:
-        """Each good line is a message of its own; the file itself is kept once, with a note in the log that the lines refer to."""
+        """Each good line is a message of its own; the file itself is kept once, with a note in the log that the lines
+        refer to."""
         reached: Reached = addressed
         try:
             reached = authenticated = file.authenticate(addressed)
@@ -255,7 +257,8 @@ class OneFile:
         return None
 
     async def _anew(self, early: Failure | None = None) -> Told:
-        """Refused before, and now it could be taken, or never carried under this id: another attempt, under another one."""
+        """Refused before, and now it could be taken, or never carried under this id: another attempt, under another
+        one."""
         self.claimed = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000)))
         return await self.carry(early, Stood())
 
@@ -267,7 +270,8 @@ class OneFile:
         return ended.receipt
 
     def _check(self, failure: Failure, receipt: Receipt) -> None:
-        """What is our own trouble is not the sender's: the file waits, and if the log has the refusal, under another id."""
+        """What is our own trouble is not the sender's: the file waits, and if the log has the refusal, under another
+        id."""
         if failure.branch is Branch.OURS or receipt.refusal is None:
             if receipt.refusal is not None:
                 self.claimed = self.folder.remark(self.claimed, new_id(int(self.exchange.clock() * 1000)))

@@ -1,7 +1,8 @@
-"""Notes which file is in hand before it is read, so that a file at which the process died is known when the next one starts.
+"""Notes which file is in hand before it is read, so that a file at which the process died is known when the next one
+starts.
 
-The note lies in the instance's own data folder: a system may write into its drop folder, `work/` too, and must not undo what is counted here. A file
-is known by the SHA-256 digest of its bytes, whatever name it is given.
+The note lies in the instance's own data folder: a system may write into its drop folder, `work/` too, and must not undo
+what is counted here. A file is known by the SHA-256 digest of its bytes, whatever name it is given.
 Invariants
 - The note of a file is synced before the file is parsed.
 - A process that ends while a file is noted counts as one death of that file; whoever lets go of it in order does not.
@@ -33,7 +34,8 @@ class InHand:
         self._load()
 
     def take(self, folder: str, file: str, digest: str) -> int:
-        """How many processes died with this file in hand; where it may be parsed, it is noted as taken up. `OSError` where that cannot be written."""
+        """How many processes died with this file in hand; where it may be parsed, it is noted as taken up. `OSError`
+        where that cannot be written."""
         count = self.deaths(digest)
         if count < MOST_DEATHS:
             self._current = {"folder": folder, "file": file, "digest": digest}
@@ -56,11 +58,13 @@ class InHand:
         return int(self._deaths[digest]["count"]) if digest in self._deaths else 0
 
     def was_at_a_death(self, folder: str, file: str) -> bool:
-        """Whether a file of that name in work/ was in hand at a death: it is taken up after all others. No more than an order rests on the name."""
+        """Whether a file of that name in work/ was in hand at a death: it is taken up after all others. No more than an
+        order rests on the name."""
         return any((each["folder"], each["file"]) == (folder, file) for each in self._deaths.values())
 
     def rests(self, folder: str) -> bool:
-        """Whether the files of a folder have to wait, because processes died at them again and again within the last hour."""
+        """Whether the files of a folder have to wait, because processes died at them again and again within the last
+        hour."""
         now = self._clock()
         recent = [at for at in self._folders.get(folder, []) if 0 <= now - at < _REMEMBERED]
         more = len(recent) - MOST_DEATHS  # than one file can bring about

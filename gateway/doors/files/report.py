@@ -1,4 +1,5 @@
-"""What became of a dropped file, told in two files beside it: JSON for programs, CSV for whoever opens it in a spreadsheet.
+"""What became of a dropped file, told in two files beside it: JSON for programs, CSV for whoever opens it in a
+spreadsheet.
 
 Lines are numbered as the sender counts them in the file. A report names kinds and rules, never a value of the file.
 """
@@ -30,7 +31,8 @@ _words = WordsFile(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that a report says. `first` is the transfer that took the same file before; `transfers` those of the lines, where each has its own."""
+    """All that a report says. `first` is the transfer that took the same file before; `transfers` those of the lines,
+    where each has its own."""
 
     file: str
     system: str
@@ -132,7 +134,8 @@ def _rule(finding: Finding) -> Words:
 
 
 def _summary(told: Told) -> tuple[str, ...]:
-    """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an empty one."""
+    """What became of the file as a whole, and what to do next; its own line, so that a report of a good file is not an
+    empty one."""
     if told.failure is not None:
         after = Words(told.failure.next("vi"), told.failure.next("en"))
         if told.failure.code == MESSAGE_INVALID.code:

@@ -1,7 +1,8 @@
 """Takes connections from a listening socket, as many as the process has descriptors for.
 
-libuv's own way at the limit is to close what it cannot hold, so that callers are reset, good ones too. Here they stay in the system's backlog until
-a place is free. Invariant: connections that are open are not touched, and nothing is tried again sooner than `_PAUSE` later.
+libuv's own way at the limit is to close what it cannot hold, so that callers are reset, good ones too. Here they stay
+in the system's backlog until a place is free. Invariant: connections that are open are not touched, and nothing is
+tried again sooner than `_PAUSE` later.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def places() -> int:
 
 
 class Acceptor:
-    """One listening socket. `open_ones` holds the connections whose handshake is done; `handshake_seconds` is what one may take."""
+    """One listening socket. `open_ones` holds the connections whose handshake is done; `handshake_seconds` is what one
+    may take."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """The authorities that handshakes understand, taken up while a door runs.
 
-A context is the same for all connections to come, so what is loaded into it holds from the next handshake on, and no connection is touched. An authority that is
-no longer trusted stays in the context until the process ends, which does no harm: a certificate counts only if it is registered, and one whose authority has
-left the registry is refused (`channel`).
+A context is the same for all connections to come, so what is loaded into it holds from the next handshake on, and no
+connection is touched. An authority that is no longer trusted stays in the context until the process ends, which does no
+harm: a certificate counts only if it is registered, and one whose authority has left the registry is refused
+(`channel`).
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ class Gone(Exception):
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand once."""
+    """Header fields by lower-case name; repeated ones are joined as RFC 9110 §5.3 says, but not those that may stand
+    once."""
     headers: dict[str, str] = {}
     if len(scope["headers"]) > MAX_HEADERS:
         raise REQUEST_TOO_MANY_HEADERS(found=len(scope["headers"]), limit=MAX_HEADERS)
@@ -66,7 +67,8 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def target_uri(scope: Scope, base: str) -> str:
-    """What `@target-uri` covers: the public base address, and path and query as they came, an empty query's `?` included."""
+    """What `@target-uri` covers: the public base address, and path and query as they came, an empty query's `?`
+    included."""
     raw = scope.get(TARGET)
     if raw is not None and raw.startswith(b"/"):
         return base + str(raw.decode("latin-1"))
@@ -84,7 +86,8 @@ async def read_body(
 ) -> bytes:
     """The whole body; `Theirs` if it is too large, encoded, or too slow, `Gone` if the caller went away.
 
-    `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then; what it raises ends the matter.
+    `admit` is asked once, as soon as it is known that the body is large (`costs.LARGE`), with the size known by then;
+    what it raises ends the matter.
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":

@@ -1,7 +1,8 @@
 """What the channel says of a caller: the client certificate, looked up in the registry on each request.
 
-Connections outlive suspensions, revocations and certificates, so nothing is remembered from the handshake but the bytes of the certificate. Where
-an authority from outside vouches for it, its last word must still hold: when that and the stated grace ran out, the door fails closed.
+Connections outlive suspensions, revocations and certificates, so nothing is remembered from the handshake but the bytes
+of the certificate. Where an authority from outside vouches for it, its last word must still hold: when that and the
+stated grace ran out, the door fails closed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The door's side of large bodies: checked in a thread, their JSON read in a process of its own (`reader.py`), all within a budget (`costs.py`).
+"""The door's side of large bodies: checked in a thread, their JSON read in a process of its own (`reader.py`), all
+within a budget (`costs.py`).
 
-The process is started when it is needed first, and ended when it has had nothing to do for a while. Where none can be started, a thread reads.
-Invariant: a reader that dies costs the job in hand, and no other call.
+The process is started when it is needed first, and ended when it has had nothing to do for a while. Where none can be
+started, a thread reads. Invariant: a reader that dies costs the job in hand, and no other call.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class NoReader(Exception):
 
 @dataclass(slots=True)
 class Reader:
-    """One process, one job at a time. `bundle_of` gives the contract of a digest; it may ask the database, in a thread."""
+    """One process, one job at a time. `bundle_of` gives the contract of a digest; it may ask the database, in a
+    thread."""
 
     bundle_of: Callable[[str], Bundle]
     _process: asyncio.subprocess.Process | None = None

@@ -1,9 +1,10 @@
 """What reading large bodies may cost: each agency has a budget of processor time in each door process.
 
-A body is costly when it is large, or holds very many values for its size. A costly one is read off the event loop, one at a time an agency,
-and its measured processor time is taken from the budget. Whoever has used up the budget waits for a while, unread, and then gets `limit.cost`.
-Invariants
-- One agency's costly bodies take no more than `share` of a processor for long, whatever they hold; the calls of others do not wait for them.
+A body is costly when it is large, or holds very many values for its size. A costly one is read off the event loop, one
+at a time an agency, and its measured processor time is taken from the budget. Whoever has used up the budget waits for
+a while, unread, and then gets `limit.cost`. Invariants
+- One agency's costly bodies take no more than `share` of a processor for long, whatever they hold; the calls of others
+  do not wait for them.
 - What is refused for its cost was not parsed.
 """
 
@@ -32,7 +33,8 @@ _SECONDS_A_SIGN: Final = 1e-6
 
 
 def is_costly(body: bytes) -> bool:
-    """Whether reading it could take the event loop more than a few milliseconds: a count in C, not a look at what it means."""
+    """Whether reading it could take the event loop more than a few milliseconds: a count in C, not a look at what it
+    means."""
     size = len(body)
     if size <= SMALL:
         return False
@@ -75,7 +77,8 @@ class Budgets:
         account.left -= size * _RECEIVING
 
     async def begin(self, agency: str) -> Turn:
-        """The turn to read a costly body: one at a time an agency, the first that came first. To be ended, whatever becomes of it."""
+        """The turn to read a costly body: one at a time an agency, the first that came first. To be ended, whatever
+        becomes of it."""
         account = self._account(agency)
         until = self.clock() + self.patience
         try:
@@ -118,7 +121,8 @@ class Budgets:
 
 
 class Turn:
-    """One agency's turn. `spend` takes processor seconds from the budget; `end` hands the turn on, once however often it is called."""
+    """One agency's turn. `spend` takes processor seconds from the budget; `end` hands the turn on, once however often
+    it is called."""
 
     __slots__ = ("_account", "_ended")
 

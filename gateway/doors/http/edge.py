@@ -1,12 +1,14 @@
 """Behind an edge: a proxy ends TLS and tells in a header field which certificate the client showed (RFC 9440).
 
-A proxy proves itself on each connection, by a certificate of its own (a named thumbprint, or a name that an authority for proxies vouches for)
-or by having opened a Unix socket whose mode keeps others out; never by its address. Two dialects of telling:
+A proxy proves itself on each connection, by a certificate of its own (a named thumbprint, or a name that an authority
+for proxies vouches for) or by having opened a Unix socket whose mode keeps others out; never by its address. Two
+dialects of telling:
     rfc9440   `Client-Cert: :<base64 of DER>:`, a structured-field byte sequence; `::`, which Caddy sends, says that there was none
     nginx     `X-SSL-Client-Cert: <PEM, URL-encoded>`, nginx's `$ssl_client_escaped_cert`
-What a proven proxy says in `X-Forwarded-For` (one address, no list) counts as the source of a request, in the log and in what is counted by source.
-Invariant: only the exact field, once, in the head of a request of a proven proxy is believed; what else looks like it never reaches a door
-(`server.py` drops it). A request without it is one of a caller without a certificate.
+What a proven proxy says in `X-Forwarded-For` (one address, no list) counts as the source of a request, in the log and
+in what is counted by source. Invariant: only the exact field, once, in the head of a request of a proven proxy is
+believed; what else looks like it never reaches a door (`server.py` drops it). A request without it is one of a caller
+without a certificate.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ DIALECTS: Final[Mapping[str, tuple[bytes, Callable[[bytes], bytes | None]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that are trusted over TLS: by thumbprint, or by a name in a certificate whose issuer the listener's context has checked."""
+    """The proxies that are trusted over TLS: by thumbprint, or by a name in a certificate whose issuer the listener's
+    context has checked."""
 
     thumbprints: frozenset[str]
     names: frozenset[str]
@@ -81,11 +84,13 @@ class Proxies:
         thumbprints = frozenset(_thumbprint(item) for item in listed if not item.startswith(_NAME))
         if not listed:
             raise BadEdge(
-                "edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List their thumbprints."
+                "edge_port is set, but edge_proxies names no proxy: nobody could be believed there. List "
+                "their thumbprints."
             )
         if names and not settings.edge_anchors:
             raise BadEdge(
-                "edge_proxies names proxies by name, which needs edge_anchors: a file of authorities that issue for proxies alone. "
+                "edge_proxies names proxies by name, which needs edge_anchors: a file of authorities "
+                "that issue for proxies alone. "
                 "The exchange's own authority also issues to systems, who could ask for such a name."
             )
         return cls(thumbprints, names)
@@ -139,7 +144,8 @@ def by_socket(_certificate: None | bytes) -> bool:
 
 
 def edge_protocol(dialect: str, admits: Admits) -> type[PeerProtocol]:
-    """The protocol of a listener for proxies. A connection carries requests of many clients, so that the certificate is each request's own."""
+    """The protocol of a listener for proxies. A connection carries requests of many clients, so that the certificate is
+    each request's own."""
     field, read = DIALECTS[dialect]
 
     class EdgeProtocol(PeerProtocol):

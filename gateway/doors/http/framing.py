@@ -1,8 +1,9 @@
 """Where a request begins and ends in the bytes of a connection (RFC 9112), found out before any of them is parsed.
 
-The parser behind it, and every application behind that, gets heads that are whole, within the limit and of the one form that the grammar has. What
-could be read in two ways is refused, also where the RFC would let a server put it right: whoever stands before this gateway may read it the other way.
-Invariant: of a connection that sent one thing that is refused, nothing more is read.
+The parser behind it, and every application behind that, gets heads that are whole, within the limit and of the one form
+that the grammar has. What could be read in two ways is refused, also where the RFC would let a server put it right:
+whoever stands before this gateway may read it the other way. Invariant: of a connection that sent one thing that is
+refused, nothing more is read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _AT_HEAD, _AT_BODY, _AT_SIZE, _AT_CHUNK, _AT_CHUNK_END, _AT_TRAILERS = range(6)
 
 
 class Malformed(Exception):
-    """What came cannot be taken. `failure` says why; `inside` a request whose head was taken already; `head` is what came of a head."""
+    """What came cannot be taken. `failure` says why; `inside` a request whose head was taken already; `head` is what
+    came of a head."""
 
     def __init__(self, failure: Failure, *, inside: bool = False, head: bytes = b"") -> None:
         super().__init__(failure.code)
@@ -69,7 +71,8 @@ class Framing:
         return self._state != _AT_HEAD
 
     def take(self, data: bytes) -> tuple[bytes, Malformed | None]:
-        """Of what has come until now, the part that may be parsed; and what stands behind it, if that cannot be taken."""
+        """Of what has come until now, the part that may be parsed; and what stands behind it, if that cannot be
+        taken."""
         if self._held:
             self._held += data
             if (
@@ -171,7 +174,8 @@ class Framing:
         self._state = _AT_SIZE if codings else _AT_BODY if self._left else _AT_HEAD
 
     def _size(self, data: bytes, at: int) -> int | None:
-        """The line with the size of a chunk. Chunks that hold less than they bring along are refused: each costs as much as a large one."""
+        """The line with the size of a chunk. Chunks that hold less than they bring along are refused: each costs as
+        much as a large one."""
         end = data.find(b"\n", at, at + _LINE) + 1
         if not end:
             if len(data) - at >= _LINE:

@@ -1,9 +1,10 @@
 """How many calls may be under way at once, counted before anything is done for one of them.
 
-Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address (of IPv6 by /64), for everybody else;
-connections by certificate and by agency, or by source address for whoever shows no registered certificate. One agency that calls a slow provider, or one address that proves
-nothing, fills its own places and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`).
-Invariant: a place that was taken is given back, whatever became of the call.
+Counted in each door process: calls by agency, for whoever shows a registered certificate, and by source address (of
+IPv6 by /64), for everybody else; connections by certificate and by agency, or by source address for whoever shows no
+registered certificate. One agency that calls a slow provider, or one address that proves nothing, fills its own places
+and nobody else's. An agency's places are fewer than the connections to one provider (`adapters/http.py`). Invariant: a
+place that was taken is given back, whatever became of the call.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ Place = tuple[str, str]  # what is counted, and whose it is
 
 @dataclass(slots=True)
 class Connections:
-    """Connections that are open: each certificate has its places, then the agency that it is registered for; else the source.
+    """Connections that are open: each certificate has its places, then the agency that it is registered for; else the
+    source.
 
     `agency_of` gives the agency of a certificate (DER) that is registered and in force.
     """
@@ -41,7 +43,8 @@ class Connections:
     _open: dict[Place, int] = field(default_factory=dict)
 
     def enter(self, certificate: bytes | None, source: str) -> tuple[Place, ...]:
-        """Takes the places; what is handed back is to be given to `leave`. `limit.connections` where one of them is not free."""
+        """Takes the places; what is handed back is to be given to `leave`. `limit.connections` where one of them is not
+        free."""
         agency = self.agency_of(certificate) if certificate else None
         last = ("source", block_of(source)) if agency is None else ("agency", agency)
         places = (("certificate", mark_of(certificate)), last) if certificate else (last,)
@@ -70,7 +73,8 @@ class Limits:
     _taken: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def enter(self, certificate: bytes | None, source: str, snapshot: Snapshot, now: float) -> tuple[str, str]:
-        """Take a place; what is handed back is to be given to `leave`. `limit.agency` or `limit.source` where all are taken."""
+        """Take a place; what is handed back is to be given to `leave`. `limit.agency` or `limit.source` where all are
+        taken."""
         key = snapshot.tls_key(mark_of(certificate)) if certificate else None
         if key is not None and key.in_force(now):
             agency = snapshot.systems[key.system].agency
@@ -88,7 +92,8 @@ class Limits:
 
 
 def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
-    """The refusal, counted, where all `most` places of `("agency", code)` or `("source", address)` are taken. `retry_after` in seconds."""
+    """The refusal, counted, where all `most` places of `("agency", code)` or `("source", address)` are taken.
+    `retry_after` in seconds."""
     kind, name = place
     count(kind)
     if kind == "agency":

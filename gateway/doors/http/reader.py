@@ -1,8 +1,9 @@
-"""A process that reads large JSON bodies for a door: `python -m gateway.doors.http.reader`, spoken to over its standard input and output.
+"""A process that reads large JSON bodies for a door: `python -m gateway.doors.http.reader`, spoken to over its standard
+input and output.
 
-Threads would not do: building and checking a message of half a million values holds the interpreter's lock for a tenth of a second at a time.
-Each message is a length (8 bytes, big-endian) and a pickle. The door sends `Job`s, and the bundle of a contract where one is missing.
-Invariants
+Threads would not do: building and checking a message of half a million values holds the interpreter's lock for a tenth
+of a second at a time. Each message is a length (8 bytes, big-endian) and a pickle. The door sends `Job`s, and the
+bundle of a contract where one is missing. Invariants
 - It holds no key and no database, and knows nothing but the job in hand and compiled contracts.
 - A job that takes longer than `JOB_SECONDS` of processor time ends the process, also in the middle of a C function.
 """
@@ -33,7 +34,8 @@ _NICE: Final = 5  # the door itself comes first
 
 
 class Job(NamedTuple):
-    """A body to be read as `message` in `format` of the contract `digest`; with an empty `digest` as JSON and no more. `at`: Unix time."""
+    """A body to be read as `message` in `format` of the contract `digest`; with an empty `digest` as JSON and no more.
+    `at`: Unix time."""
 
     raw: bytes
     digest: str = ""
@@ -43,7 +45,8 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Exactly one of `value`, `failure` (code, facts, findings) and `wanted` (a digest) says what came of it; `seconds` of processor time."""
+    """Exactly one of `value`, `failure` (code, facts, findings) and `wanted` (a digest) says what came of it; `seconds`
+    of processor time."""
 
     seconds: float
     value: Any = None

@@ -1,15 +1,17 @@
-"""The HTTP server of a listener: uvicorn with httptools, the peer's certificate in the ASGI scope, and an end that loses nothing.
+"""The HTTP server of a listener: uvicorn with httptools, the peer's certificate in the ASGI scope, and an end that
+loses nothing.
 
-- Client certificates are asked for, not required: a missing or unregistered one is refused by the door, in the caller's own protocol.
-  The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read once a connection.
+- Client certificates are asked for, not required: a missing or unregistered one is refused by the door, in the caller's
+  own protocol. The certificate stands in `scope["extensions"]["tls"]["client_cert_der"]` (DER bytes, or None), read
+  once a connection.
 - TLS 1.2 with AEAD and forward secrecy at least (RFC 9325); 1.3 is preferred.
 - A server that is told to stop closes its listener, answers `Connection: close` for a while, then ends.
-- One certificate, one agency, and one address without a registered certificate hold so many connections open, and no more; where descriptors run
-  out, others wait (`acceptor.py`).
-- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for nothing. What is no head of
-  HTTP/1.1 in its one strict form reaches no parser and no application (`framing.py`).
-- Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only the listeners of
-  `edge.py` look at them first.
+- One certificate, one agency, and one address without a registered certificate hold so many connections open, and no
+  more; where descriptors run out, others wait (`acceptor.py`).
+- A request's head has a limit in bytes and in time, as its body has in `body.py`; trailers of a chunked body count for
+  nothing. What is no head of HTTP/1.1 in its one strict form reaches no parser and no application (`framing.py`).
+- Header fields by which a proxy would tell a client's certificate (RFC 9440) are dropped, however they are spelt; only
+  the listeners of `edge.py` look at them first.
 """
 
 from __future__ import annotations
@@ -57,10 +59,12 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class OneWrite:
-    """A transport that holds an answer's head until its body comes, so that both leave in one record and one system call.
+    """A transport that holds an answer's head until its body comes, so that both leave in one record and one system
+    call.
 
-    Whoever streams gets the same with the first piece of the body. A connection whose peer is still sending is closed a little later (`stays`): at
-    once, the peer's system would throw away the answer that it has not read yet (RFC 9112 §9.6).
+    Whoever streams gets the same with the first piece of the body. A connection whose peer is still sending is closed a
+    little later (`stays`): at once, the peer's system would throw away the answer that it has not read yet (RFC 9112
+    §9.6).
     """
 
     __slots__ = ("_closing", "_head", "_stays", "_transport")
@@ -128,7 +132,8 @@ async def plain_refusal(failure: Failure, scope: Scope, _receive: Receive, send:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What all connections of one listener share. `refusing` answers what is no request that could be given to the application."""
+    """What all connections of one listener share. `refusing` answers what is no request that could be given to the
+    application."""
 
     connections: Connections
     refusing: Refusing
@@ -137,8 +142,8 @@ class Listener:
 class PeerProtocol(HttpToolsProtocol):
     """uvicorn's protocol, telling the application who the peer is, and holding limits on a request's head.
 
-    The clock of a head runs from the connection's begin, or from the first byte after an answer that was not yet a whole head; whatever
-    is left of an answered request's body has to come within the same time.
+    The clock of a head runs from the connection's begin, or from the first byte after an answer that was not yet a
+    whole head; whatever is left of an answered request's body has to come within the same time.
     """
 
     _in_head = False
@@ -216,8 +221,9 @@ class PeerProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _refuse(self, trouble: Malformed) -> None:
-        """Nothing more is read here. The application is told of a request of that address, which it is to refuse for this reason, so that it is
-        logged and answered in the caller's protocol; a request in hand, whose body is broken, ends as one whose caller went away."""
+        """Nothing more is read here. The application is told of a request of that address, which it is to refuse for
+        this reason, so that it is logged and answered in the caller's protocol; a request in hand, whose body is
+        broken, ends as one whose caller went away."""
         self._refused = True
         if trouble.inside:
             if self.cycle is not None and not self.cycle.response_complete:
@@ -235,7 +241,8 @@ class PeerProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What follows a whole request in the same connection is no HTTP: that request gets its own answer, then the connection ends."""
+        """What follows a whole request in the same connection is no HTTP: that request gets its own answer, then the
+        connection ends."""
         cycle = self.cycle
         self._refused = True
         if cycle is not None and not cycle.more_body and not cycle.response_complete:
@@ -245,7 +252,8 @@ class PeerProtocol(HttpToolsProtocol):
         super().send_400_response(msg)
 
     def _stays_a_while(self) -> bool:
-        """Whether the peer may still be sending; then what comes is read for a while, in moderation, and thrown away."""
+        """Whether the peer may still be sending; then what comes is read for a while, in moderation, and thrown
+        away."""
         if not (self._framing.in_body or self._refused):
             return False
         self._stop_head_timer()
@@ -310,7 +318,8 @@ class DrainingServer(uvicorn.Server):
         return self.force_exit or now >= self._drain_until
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, without waiting for the farewell of idle peers: a kept-alive TLS connection may take its time over it."""
+        """As uvicorn's, without waiting for the farewell of idle peers: a kept-alive TLS connection may take its time
+        over it."""
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             if cycle is None or cycle.response_complete:
@@ -330,7 +339,8 @@ class DrainingServer(uvicorn.Server):
 def tls_context(
     certificate: Path, key: Path, client_authorities: Path, password: bytes | None = None
 ) -> ssl.SSLContext:
-    """A server's context: `certificate` with its chain, and the authorities whose client certificates are understood."""
+    """A server's context: `certificate` with its chain, and the authorities whose client certificates are
+    understood."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)
@@ -352,8 +362,9 @@ def make_server(
     connections: Connections | None = None,
     refusing: Refusing = plain_refusal,
 ) -> DrainingServer:
-    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for it. `connections`:
-    how many one certificate, agency or address may hold open. `refusing`: answers what is no request that could be given to `app`."""
+    """`answer_seconds`: how long a request that was taken up may take; a server that stops waits a little longer for
+    it. `connections`: how many one certificate, agency or address may hold open. `refusing`: answers what is no request
+    that could be given to `app`."""
     config = uvicorn.Config(
         app,
         http=type(

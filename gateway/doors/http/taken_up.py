@@ -1,7 +1,9 @@
-"""Notes each request before anything of it is read, so that a door which dies over one leaves its name (`gateway.journal.taken_up`).
+"""Notes each request before anything of it is read, so that a door which dies over one leaves its name
+(`gateway.journal.taken_up`).
 
-In hand is a call from its head until the door is done with it. Recovery leaves out whatever has an entry in the log by then: its intent or its
-refusal names the caller already. A call of a fenced door stays noted, since that door could write no entry of it.
+In hand is a call from its head until the door is done with it. Recovery leaves out whatever has an entry in the log by
+then: its intent or its refusal names the caller already. A call of a fenced door stays noted, since that door could
+write no entry of it.
 """
 
 from __future__ import annotations
