@@ -1,4 +1,7 @@
-"""The words of the pages, in both languages. Invariant: every key stands in both."""
+"""The texts of the pages in both languages.
+
+Invariant: both languages have every key.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from gateway.doors.api.errors import API_REPLAYED, FEED_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
-from gateway.exchange.quotas import Asked, UsedUp, decide, refused, uses_of
+from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
@@ -42,17 +42,17 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
     if contract is None or not submitted:
         raise FEED_UNKNOWN(contract=name)
     agency = caller.system.agency
-    asked, quotas = Asked(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
-    decision = quotas.known(asked, decide(asked))
+    query, quotas = GrantQuery(snapshot, agency, contract.contract, FEED, received.at), services.exchange.quotas
+    decision = quotas.known(query, decide(query))
     if decision is None:
-        raise refused(asked)
+        raise refused(query)
     receiver = demand_key(contract.contract, snapshot, caller.system, received.at)
     while True:
         try:
             events, cursor, more = await _counted(services, request, contract, submitted, decision)
             break
         except UsedUp as full:  # once a grant at most: what it alone shows is masked, and the page written anew
-            decision = quotas.narrowed(asked, decision, full)
+            decision = quotas.narrowed(query, decision, full)
     head = (
         f'{{"contract":{json.dumps(name)},"next":{json.dumps(cursor)},"more":{"true" if more else "false"},"events":['
     )
