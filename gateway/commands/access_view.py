@@ -8,7 +8,7 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.commands import given, known
 from gateway.commands.output import emit
-from gateway.exchange.quotas import Asked, refused, used
+from gateway.exchange.quotas import GrantQuery, refused, used
 from gateway.journal.database import open_engine
 from gateway.registry.changes.matrix import Cell, cell, matrix, operations, text
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -50,7 +50,7 @@ def explain(settings: Settings, agency: str, contract: str, operation: str, at: 
         ]
         result["suspended"] = [each.id for each in suspended]
     else:
-        asked = Asked(snapshot, agency, compiled.contract, operation, now)
+        asked = GrantQuery(snapshot, agency, compiled.contract, operation, now)
         why = refused(asked) if whole.allowed else snapshot.refusal(whole, agency, compiled.contract, operation, now)
         result["reason"] = why.code.removeprefix("access.")
         result["messages"] = {

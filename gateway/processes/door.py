@@ -40,7 +40,8 @@ from gateway.doors.http.costly import Reader, Readings
 from gateway.doors.http.costs import Budgets
 from gateway.doors.http.edge import Proxies, by_socket, edge_protocol
 from gateway.doors.http.limits import Connections, Limits
-from gateway.doors.http.server import DrainingServer, PeerProtocol, make_server, tls_context
+from gateway.doors.http.peer_protocol import PeerProtocol
+from gateway.doors.http.server import DrainingServer, make_server, tls_context
 from gateway.doors.http.shell import Shell
 from gateway.doors.http.taken_up import TakenUp
 from gateway.doors.rest import RestDoor, TokenKeeper

@@ -1,8 +1,7 @@
-"""Takes connections from a listening socket, as many as the process has descriptors for.
+"""Accepts connections from a listening socket, up to the process's descriptors.
 
-libuv's own way at the limit is to close what it cannot hold, so that callers are reset, good ones too. Here they stay
-in the system's backlog until a place is free. Invariant: connections that are open are not touched, and nothing is
-tried again sooner than `_PAUSE` later.
+libuv closes connections that it cannot hold. Here they stay in the kernel's backlog until a descriptor is free.
+Invariant: open connections are not touched, and a failed accept is not retried within `_PAUSE`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from collections.abc import Callable, Sized
 from typing import Final
 
 log: Final = logging.getLogger("lgsp.acceptor")
-_AT_ONCE: Final = 8  # connections taken before others of the loop have their turn
+_AT_ONCE: Final = 8  # connections accepted in one turn of the loop
 _PAUSE: Final = 0.1  # seconds
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _MOST: Final = 65_536
-_OWN: Final = 96  # descriptors for the database, for providers, files and the reader; of a small limit a third
+_OWN: Final = 96  # descriptors for the database, providers, files and the reader; at most a third
 _TOLD_SECONDS: Final = 60.0
 
 
 def allow_descriptors() -> None:
-    """As many as this process may have without asking anybody."""
+    """Raises the soft limit of descriptors as far as the hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -36,7 +35,7 @@ def allow_descriptors() -> None:
 
 
 def places() -> int:
-    """Connections that may be open at once, which leaves descriptors for all else."""
+    """Connections that may be open at once. Leaves descriptors for everything else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         soft = _MOST
@@ -44,8 +43,9 @@ def places() -> int:
 
 
 class Acceptor:
-    """One listening socket. `open_ones` holds the connections whose handshake is done; `handshake_seconds` is what one
-    may take."""
+    """One listening socket. `open_ones` holds the connections after their handshake, which may take
+    `handshake_seconds`.
+    """
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Acceptor:
             await self._loop.connect_accepted_socket(
                 self._make, taken, ssl=self._context, ssl_handshake_timeout=seconds
             )
-        except (OSError, EOFError):  # no handshake: whoever it was is gone, too slow, or speaks no TLS of ours
+        except (OSError, EOFError):  # no handshake
             taken.close()
         except BaseException:
             taken.close()
@@ -115,7 +115,7 @@ class Acceptor:
             self._loop.add_reader(self._listener.fileno(), self._take)
 
     def close(self) -> None:
-        """No more are taken."""
+        """Stops accepting."""
         if self._closed:
             return
         self._closed = True
