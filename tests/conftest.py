@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder

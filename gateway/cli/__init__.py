@@ -19,6 +19,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     audit_search,
     audit_watch,
     backup,
+    checkout,
     client,
     client_reconcile,
     contract,
@@ -27,6 +28,7 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     identities,
     keys,
     package,
+    processes,
     registry,
     run,
     stamps,
@@ -34,14 +36,17 @@ from gateway.cli import (  # noqa: F401  (declare their commands)
     witness,
 )
 from gateway.cli.base import app
+from gateway.cli.checkout import Checkout
 from gateway.commands import stopping
 from gateway.commands.output import FULL, Exit, fail, failed
 
-__all__ = ["app", "main"]
+__all__ = ["Checkout", "app", "main"]
 
 
-def main() -> None:
-    """Run the command line. What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
+def main(extra: Checkout | None = None) -> None:
+    """Run the command line. `extra` is what a source checkout adds.
+
+    What nobody foresaw is ours: a trace for whoever mends it, exit code 3."""
     words = sys.argv[1:]
     as_json = "--json" in words
     for stream in (sys.stdout, sys.stderr):
@@ -52,7 +57,7 @@ def main() -> None:
     stopping.heed(words)
     out = sys.stdout  # the parser of the command line wraps it when nobody reads it any more, and ends with 1
     try:
-        _run(words, as_json)
+        _run(words, as_json, extra)
     except (SystemExit, OSError) as end:  # of the latter: what even the words of an error ended with
         sys.stdout = out
         cause = end.__context__ if isinstance(end.__context__, BrokenPipeError) else end
@@ -62,9 +67,9 @@ def main() -> None:
         stopping.end_unread(trouble)  # whatever it came to: nobody has read it
 
 
-def _run(words: list[str], as_json: bool) -> None:
+def _run(words: list[str], as_json: bool, extra: Checkout | None) -> None:
     try:
-        app(prog_name="lgsp")
+        app(prog_name="lgsp", obj=extra)
     except SystemExit as end:  # wrong usage: the command line's own parser has told people; programs get their object
         told = getattr(end.__context__, "format_message", None)
         if as_json and told is not None:

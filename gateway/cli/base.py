@@ -48,8 +48,6 @@ Until = Annotated[
     ),
 ]
 Shorten = Annotated[bool, typer.Option("--shorten", help="Let an end that was told already come earlier.")]
-Fd = Annotated[int, typer.Option("--fd")]
-Pipe = Annotated[int | None, typer.Option()]
 
 
 def load_settings(data: Path | None, as_json: bool = False) -> Settings:

@@ -13,11 +13,11 @@ from gateway.commands import given
 from gateway.commands.audit_origins import past_log
 from gateway.commands.output import Exit, emit, fail, not_written
 from gateway.commands.progress import progress as shown
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from security.transparency.entry import Json
 
 ACTOR = "command line"

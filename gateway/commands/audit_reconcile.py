@@ -13,12 +13,12 @@ from gateway.audit.search.reconcile import compare
 from gateway.audit.search.search import reading
 from gateway.commands import known, statement_file
 from gateway.commands.output import Exit, emit, fail
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from security.transparency.entry import keyed
 
 

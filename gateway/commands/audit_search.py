@@ -26,12 +26,12 @@ from gateway.commands import given, known
 from gateway.commands.output import Exit, emit, fail
 from gateway.commands.progress import progress as drawn
 from gateway.commands.stopping import Stopped
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from security.grants.windows import VIETNAM, civil
 from security.transparency.entry import keyed
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from contracts.base.times import rfc3339
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import open_engine, writing
-from gateway.keeper.revocation import own
+from gateway.keeper.tasks import revocation_lists
 from gateway.keys.authority import EmbeddedAuthority, Issuer
 from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.seals.sealing import Seal, changing
@@ -55,8 +55,8 @@ def renew(settings: Settings, issuer: Issuer, as_json: bool) -> None:
 
 def crl(settings: Settings, issuer: str, out: Path | None, as_json: bool) -> None:
     with writing(open_engine(settings.database_url)) as connection:
-        own.renew(connection, EmbeddedAuthority(settings), time.time())
-        found = own.stored_list(connection, issuer)
+        revocation_lists.renew(connection, EmbeddedAuthority(settings), time.time())
+        found = revocation_lists.stored_list(connection, issuer)
     if found is None:
         fail(
             Exit.USAGE,

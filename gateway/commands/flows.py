@@ -14,8 +14,6 @@ from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import text_of
 from gateway.commands.actor import actor
 from gateway.commands.output import emit
-from gateway.exchange import entries
-from gateway.exchange.states import State
 from gateway.feeds import read
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -23,6 +21,8 @@ from gateway.journal.schema import tables
 from gateway.keys.key_encryption import AtRest
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
+from gateway.transfer import entries
+from gateway.transfer.states import State
 from gateway.vault.vault import Vault
 from security.grants.windows import civil
 

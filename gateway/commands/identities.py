@@ -12,8 +12,8 @@ from gateway.commands import given, known
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.journal.database import lock_of, open_engine
-from gateway.keeper.revocation import fetch
-from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keeper import revocation_fetch as fetch
+from gateway.keeper.tasks.certificate_status import OutsideAuthorities
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.records import ACTIVE, Change, Key, Use

@@ -20,7 +20,6 @@ from contracts.base.times import rfc3339
 from gateway.commands.labels import both
 from gateway.commands.output import Exit, emit, fail
 from gateway.doctor.files import key_files
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keys import keyring as keys
@@ -28,6 +27,7 @@ from gateway.keys.key_encryption import AtRest, is_protected, replace_secret, wr
 from gateway.keys.keyring import NAMES, Keyring
 from gateway.processes.supervisor import PID, RELOADED
 from gateway.settings import Settings, save
+from gateway.transfer import entries
 from security.grants.windows import civil
 from security.keys import load_certificate
 from security.pki import authority
@@ -206,7 +206,7 @@ def protect(settings: Settings, new_secret: Path | None, as_json: bool) -> None:
             Exit.USAGE,
             "which-secret",
             what,
-            "docs/operating.md tells how. / Xem cách làm trong docs/vi/van-hanh.md.",
+            "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md.",
             as_json,
         )
     if new_secret is not None:

@@ -20,12 +20,12 @@ from gateway.audit.log.proofs import inclusions
 from gateway.commands import given
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail, not_written
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.keys.key_encryption import write_secret
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
+from gateway.transfer import entries
 from gateway.vault.vault import Vault
 from security.transparency.entry import Json
 

@@ -33,7 +33,7 @@ def listed(changes: list[Change]) -> list[Any]:
 
 
 def apply(settings: Settings, file: Path, as_json: bool) -> None:
-    told = "Name a registry document; docs/operating.md tells what one holds. / Chỉ tài liệu đăng ký; xem docs/vi/van-hanh.md."
+    told = "Name a registry document; docs/operating.md tells what one holds. / Chỉ tài liệu đăng ký; xem docs/vi/operating.md."
     text = given.content(file, told, as_json)
     snapshot = current(settings)
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
@@ -114,7 +114,7 @@ def show(settings: Settings, as_json: bool) -> None:
         "systems": systems,
         "authorities": authorities,
     }
-    nobody = "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md). / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/van-hanh.md)."
+    nobody = "Nobody is registered yet: lgsp registry apply FILE (docs/operating.md). / Chưa đăng ký ai: lgsp registry apply TỆP (docs/vi/operating.md)."
     emit(result, as_json, "\n".join(lines) or nobody)
 
 

@@ -18,7 +18,7 @@ from gateway.commands.output import Exit, bad_setting, fail, failed
 from gateway.hardening import private_files
 from gateway.journal.database import migrate, open_engine, snapshot
 from gateway.journal.schema import comparison
-from gateway.processes.supervised import NotStarted
+from gateway.processes.supervised import NotStarted, sandbox_children
 from gateway.processes.supervisor import PID, Supervisor
 from gateway.registry.restore_lock import held_until
 from gateway.registry.seals.sealing import Seal, adopt
@@ -82,7 +82,7 @@ def up(settings: Settings, as_json: bool, without: frozenset[str] = frozenset())
     supervisor = Supervisor(
         settings,
         on_ready=ready,
-        extra=live.children(settings, without) if settings.live and settings.kind == "sandbox" else (),
+        extra=sandbox_children(settings, without) if settings.live and settings.kind == "sandbox" else (),
     )
     try:
         with _alone(settings):

@@ -16,16 +16,16 @@ from gateway.audit.witnessing.config import WitnessStatus, anchors_of, standing
 from gateway.audit.witnessing.verify import write_stamp
 from gateway.commands import given
 from gateway.commands.output import Exit, bad_setting, emit, fail
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation import fetch
+from gateway.keeper import revocation_fetch as fetch
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keeper.witnessing.post import Unreached, trusting
 from gateway.keeper.witnessing.stamps import Authority, Stamped, clock_trouble, store
 from gateway.keys.keyring import Keyring
 from gateway.settings import BadSetting, Settings
+from gateway.transfer import entries
 from security.grants.windows import civil
 from security.pki.timestamp import Unstamped
 from security.transparency.entry import Json

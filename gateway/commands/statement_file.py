@@ -20,7 +20,7 @@ from gateway.commands.output import Exit, fail, told
 
 _COLUMNS: Final = (
     "The columns are system,contract,operation,direction,accepted (or message); see docs/audit-log.md. / "
-    "Các cột: system,contract,operation,direction,accepted (hoặc message); xem docs/vi/nhat-ky.md."
+    "Các cột: system,contract,operation,direction,accepted (hoặc message); xem docs/vi/audit-log.md."
 )
 
 

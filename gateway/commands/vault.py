@@ -9,7 +9,6 @@ from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.commands import given, known
 from gateway.commands.actor import actor
 from gateway.commands.output import Exit, emit, fail
@@ -17,12 +16,13 @@ from gateway.commands.progress import progress as shown
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention import chore, clock, holds
+from gateway.keeper.retention import clock, destruction, holds
 from gateway.keeper.retention import status as statuses
 from gateway.keeper.retention.holds import Hold
 from gateway.keeper.retention.status import KeyLine
 from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import civil, moment
 
@@ -74,7 +74,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: bool = False) -> None:
     engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
-    due = chore.due(engine, vault, now)
+    due = destruction.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
     told = [{"key": each.name.id, "due": rfc3339(each.since), "bodies": counts[each.name.id].bodies} for each in due]
     lines = [f"{each['key']:<34} due {civil(moment(str(each['due'])))}, {each['bodies']} bodies" for each in told]
@@ -88,7 +88,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
         if clock_is_right:
             append(connection, [holds.note("retention-clock", {"now": rfc3339(now)}, now, actor())])
     if clock_is_right:
-        clock.say(settings.vault_keys, now)
+        clock.confirm(settings.vault_keys, now)
     waiting, log = _doubted(engine, vault, now)
     with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
@@ -105,7 +105,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
         what = f"the clock says {civil(now)}, the log {civil(log)}: nothing is destroyed / đồng hồ không chắc đúng, chưa hủy gì"
         fail(Exit.NO, "clock-in-doubt", what, _LOOK, as_json)
     try:
-        work = chore.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
+        work = destruction.Retention(engine, lock_of(engine), vault, time.time, copy_days=settings.vault_backup_days)
         for _ in range(_ROUNDS):
             work.look(lease, now)
             if not work.run(lease, now):
@@ -113,7 +113,7 @@ def expire(settings: Settings, dry_run: bool, as_json: bool, clock_is_right: boo
     finally:
         with writing(engine) as connection:
             leases.give_back(connection, lease)
-    left = {each.name.id for each in chore.due(engine, vault, now)}
+    left = {each.name.id for each in destruction.due(engine, vault, now)}
     gone = [each for each in told if each["key"] not in left]
     text = "\n".join(
         [*lines, f"{len(gone)} keys destroyed, {len(left)} wait / đã hủy {len(gone)} khóa, còn {len(left)} khóa chờ"]
@@ -158,7 +158,7 @@ def hold_add(
         count = holds.add(connection, hold)
     with shown(as_json, None) as progress:
         task = progress.add_task("0 bodies")
-        holds.seal_anew(
+        holds.seal_again(
             engine,
             lock_of(engine),
             vault,
@@ -219,8 +219,8 @@ def hold_list(settings: Settings, as_json: bool) -> None:
 def _doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     """How many keys are due by a clock that neither the log, nor an authority, nor a person speaks for; and the log's own time."""
     with engine.connect() as connection:
-        vouched, log = clock.vouched(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
-    return 0 if vouched else len(chore.due(engine, vault, now)), log
+        vouched, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+    return 0 if vouched else len(destruction.due(engine, vault, now)), log
 
 
 def _vault(settings: Settings) -> Vault:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.world import World
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.sample_client.identity import Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

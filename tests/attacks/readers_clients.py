@@ -27,8 +27,7 @@ from gateway.doors.api import audit as api_audit
 from gateway.doors.api.validation import FORM, RECEIVED, Checks, Parameter, _pairs
 from gateway.doors.http import body, edge
 from gateway.feeds import cursor
-from gateway.sample_client import audit, fields, httpsig, jose, signing, wscrypt, wssec
-from gateway.sample_client import soap as soapclient
+from gateway.sample_client import audit, fields, httpsig, jose, signing, soap_answers, wscrypt, wssec
 from security.pki import authority
 from tests.attacks.readers_log import note
 from tests.attacks.readers_security import NOW, TEXTS, known
@@ -82,7 +81,7 @@ def told() -> Iterable[Try]:
             b"</l:Problem></f>",
         )
         yield Try(f"fault: {unit}", lambda raw: answers.Problem.from_fault(500, soap.parse_xml(raw)), make_, 50_000)
-        yield Try(f"sample fault: {unit}", lambda raw: soapclient.Fault.read(wssec.parse(raw)), make_, 50_000)
+        yield Try(f"sample fault: {unit}", lambda raw: soap_answers.Fault.read(wssec.parse(raw)), make_, 50_000)
         yield Try(
             f"receipt in XML: {unit}", lambda raw: answers.Receipt.from_element(soap.parse_xml(raw)), make_, 50_000
         )

@@ -15,12 +15,12 @@ from sqlalchemy import insert
 
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
 from gateway.commands import audit, audit_search, body, package, vault
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import moment
 from security.transparency import entry as form
@@ -130,7 +130,7 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
     code, done = told(vault.expire, settings, False)
     assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
-    clock.say(settings.vault_keys, time.time())
+    clock.confirm(settings.vault_keys, time.time())
     code, done = told(vault.expire, settings, False)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:

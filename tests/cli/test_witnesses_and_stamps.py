@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
@@ -22,15 +21,16 @@ from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses
 from gateway.cli import app
 from gateway.doctor import examine
 from gateway.doctor.witnessing import settings_of_vouchers, vouching
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load, save
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
 from security.transparency.cosignature import CosignerKey
 from tests.audit.stamping import Authority, verified_by_openssl
 from tests.audit.witnessing.asking import Asking, honest

@@ -15,10 +15,10 @@ from gateway.console.app import POLICY, build_desk
 from gateway.console.words import WORDS
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Counts, Vitals, metrics
-from gateway.exchange.states import State
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry.restore_lock import confirm, hold
+from gateway.transfer.states import State
 from tests.doors.api.client import Answer, World, ask
 
 ONE = "01935b6e-0000-7000-8000-000000000001"

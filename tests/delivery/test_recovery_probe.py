@@ -6,9 +6,9 @@ from sqlalchemy import update
 
 from adapters.http import ConnectionProbe
 from gateway.delivery.breaker import Rules
-from gateway.delivery.recovery_probe import RecoveryProbe
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
+from gateway.keeper.tasks.recovery_probe import RecoveryProbe
 from tests.delivery.posting import Post, answering
 from tests.registry.making import House
 
@@ -18,14 +18,14 @@ async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_com
         post.engine,
         lock_of(post.engine),
         post.registry,
-        post.deliverer._forwarder,
+        post.deliverer.forwarder,
         ConnectionProbe(post.tls),
         lambda: post.clock[0],
     )
     post.provider.script = answering(post.provider)
     port = post.provider.port
     await post.provider.stop()
-    breaker = post.deliverer._forwarder.breakers.of("truong-ha")
+    breaker = post.deliverer.forwarder.breakers.of("truong-ha")
     breaker.rules = Rules(failures=1, rest=60.0)
     transfers = [await post.put_aside(tries=2) for _ in range(3)]
     assert await post.run() == 3
@@ -52,7 +52,7 @@ async def test_a_system_that_listens_and_fails_is_knocked_at_ever_more_rarely(po
         return True
 
     knocking = RecoveryProbe(
-        post.engine, lock_of(post.engine), post.registry, post.deliverer._forwarder, knock, lambda: post.clock[0]
+        post.engine, lock_of(post.engine), post.registry, post.deliverer.forwarder, knock, lambda: post.clock[0]
     )
     transfer = await post.put_aside()
     for _ in range(300):

@@ -174,7 +174,7 @@ def live(job: dict[str, Any]) -> Steps:
         limit=8,
     )
     processes.register(engine, f"keeper-{name}", "keeper")
-    keeper = Keeper(engine, lock, f"keeper-{name}", sequencer)
+    keeper = Keeper(engine, f"keeper-{name}", sequencer)
     keeper.tick()
     journal = Journal(engine, lock, f"door-{name}")
     journal.start()

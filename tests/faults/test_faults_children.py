@@ -19,9 +19,9 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from bench.demo import demo_settings, world_of
 from examples.story.exchange import QUESTION
 from examples.story.world import World
-from gateway.commands.demo import demo_settings, world_of
 from gateway.commands.run import ensure_instance
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages

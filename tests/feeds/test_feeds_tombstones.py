@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Engine, delete, insert
 
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.feeds import read, read_raw
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 
 FEED = "incident-alert/v1"

@@ -15,12 +15,12 @@ from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from gateway.doors.http.taken_up import TRANSFER, TakenUp
-from gateway.exchange import entries
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, migrate, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.journal.taken_up import NOWHERE, SLOTS, Left, Register, left_behind
+from gateway.journal.taken_up import NOWHERE, SLOTS, Call, Left, Register, left_behind
 from gateway.keeper import recovery
+from gateway.transfer import entries
 from tests.cost import seconds
 
 PATH = "/incident-alert/v1/alerts"
@@ -40,7 +40,7 @@ def killed_with(folder: Path, *paths: str, transfer: str | None = None) -> list[
         try:
             register = Register(folder, f"door-{new_id()}", "door")
             for id, path in zip(ids, paths, strict=True):
-                register.take(id, time.time(), "192.0.2.7", "thumbprint", "POST", path, 500)
+                register.take(Call(id, time.time(), "192.0.2.7", "thumbprint", "POST", path, 500))
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
@@ -94,7 +94,7 @@ def test_a_call_that_the_log_knows_is_not_told_again(tmp_path: Path) -> None:
 
 def test_a_living_process_keeps_its_register(tmp_path: Path) -> None:
     register = Register(tmp_path, "door-1", "door")
-    slot = register.take("t", 1.0, "", "", "GET", "/", None)
+    slot = register.take(Call("t", 1.0, "", "", "GET", "/", None))
     assert not list(left_behind(tmp_path))
     register.done(slot)
     register.close()
@@ -135,7 +135,7 @@ def test_more_calls_than_slots_are_counted(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_ends_no_door(tmp_path: Path) -> None:
     (tmp_path / "taken-up").write_text("in the way")
     register = Register(tmp_path / "taken-up", "door-1", "door")
-    register.done(register.take("t", 1.0, "", "", "GET", "/", None))
+    register.done(register.take(Call("t", 1.0, "", "", "GET", "/", None)))
     register.close()
 
 

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit.log.lease import Lease
 from gateway.journal import processes
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
@@ -18,6 +17,8 @@ from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
 from gateway.keeper import recovery
 from gateway.keeper.leader import Keeper
+from gateway.keeper.periodic import ScheduledTask
+from gateway.transfer.lease import Lease
 from tests.journal.databases import intent, outcome
 
 
@@ -29,9 +30,9 @@ def idle_log(make_log: Any) -> Any:
     return log
 
 
-def keeper(log: Any, name: str = "keeper-a", delivery: Any = None, **options: Any) -> Keeper:
+def keeper(log: Any, name: str = "keeper-a", tasks: Any = (), **options: Any) -> Keeper:
     processes.register(log.engine, name, "keeper")
-    return Keeper(log.engine, lock_of(log.engine), name, log.sequencer(), delivery, **options)
+    return Keeper(log.engine, name, log.sequencer(), tasks, **options)
 
 
 def gone_pid() -> int:
@@ -219,7 +220,7 @@ def test_running_sequences_delivers_and_gives_the_lease_back(idle_log: Any) -> N
     engine, queue = idle_log.engine, Queue()
 
     async def work() -> Keeper:
-        one = keeper(idle_log, delivery=queue)
+        one = keeper(idle_log, tasks=[ScheduledTask("queue", "the queue is not delivered", 0.01, queue)])
         running = asyncio.create_task(one.run())
         for name in (new_id(), new_id()):
             idle_log.pend(name)

@@ -19,10 +19,10 @@ import pytest
 from cryptography import x509
 
 import gateway.client
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.client import Client
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import _alone
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
-from gateway.commands.demo import demo_settings, running, world_of
 from gateway.commands.run import ensure_instance
 from gateway.journal.database import open_engine
 from gateway.registry.seals.sealing import Seal
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient
+from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings

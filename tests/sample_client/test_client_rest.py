@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.sample_client import curl, rest, soap
+from gateway.sample_client.async_rest import AsyncRestClient
 from gateway.sample_client.audit import Receipt
 from gateway.sample_client.errors import BadIdentity, LogError, NoAnswer, NoProof, WrongAnswer
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import AsyncRestClient, RestClient, TokenRefused
+from gateway.sample_client.rest import RestClient, TokenRefused
 from gateway.sample_client.soap import SoapClient, ZeepSigner, zeep_transport
 from gateway.sample_client.wssec import SOAP12
 from gateway.sandbox.standins import traffic

@@ -1,7 +1,7 @@
 """Every column of every table: a plausible change of one value, and the check that notices it; or why nobody needs to.
 
 `test_attack_log_columns.py` walks this list over a whole instance on both databases, and holds it complete against the tables. The section of
-`docs/audit-log.md` is made from it: `python -m tests.attacks.audit.columns` writes it there.
+`docs/audit-log.md` is made from it: `./lgsp docs` writes it there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.attacks.audit.registrycolumns import registry
 from tests.attacks.audit.storecolumns import stores
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "audit-log.md"
-BEGINS, ENDS = "<!-- columns: python -m tests.attacks.audit.columns -->\n", "<!-- end of columns -->"
+BEGINS, ENDS = "<!-- columns: made by ./lgsp docs -->\n", "<!-- end of columns -->"
 
 
 # --- checks, by the words that people know them by ----------------------------------------------------------------------
@@ -241,11 +241,8 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def whole_page() -> str:
+    """The page with the list between its marks."""
     text = PAGE.read_text("utf-8")
     before, after = text.partition(BEGINS)[0], text.partition(ENDS)[2]
-    PAGE.write_text(f"{before}{BEGINS}{page()}{ENDS}{after}", "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return f"{before}{BEGINS}{page()}{ENDS}{after}"

@@ -19,10 +19,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.lease import Lease
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.log.tiles import root_of_edge
@@ -35,6 +33,8 @@ from gateway.journal.database import lock_of, snapshot, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write
 from gateway.journal.writer import Journal
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from security.transparency.checkpoint import NoteKey
 from security.transparency.entry import Caller, Entry, Intent, Outcome, freeze, salted
 from security.transparency.merkle import leaf_hash

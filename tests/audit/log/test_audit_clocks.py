@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
-from gateway.journal.database import lock_of, writing
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
-from gateway.keeper.leader import Keeper
+from gateway.keeper.leader import Clocks, Keeper
+from gateway.transfer import lease as leases
 from tests.journal.databases import transfer_row
 
 DAY = 86_400.0
@@ -37,9 +37,7 @@ class Machine:
             connection.execute(insert(tables.process).values(row))
         sequencer = log.sequencer()
         sequencer._clock = lambda: self.clock
-        self.keeper = Keeper(
-            log.engine, lock_of(log.engine), name, sequencer, clock=lambda: self.clock, monotonic=lambda: self.time
-        )
+        self.keeper = Keeper(log.engine, name, sequencer, clocks=Clocks(lambda: self.clock, lambda: self.time))
 
     def pass_time(self, seconds: float) -> None:
         """A tick a second, as it does by itself."""

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from contracts.base.errors import Ours
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint, size_of
 from gateway.audit.log.sequencer import Sequenced
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.transfer import lease as leases
 from security.transparency.merkle import Tree, leaf_hash
 from tests.journal.databases import log_row
 

@@ -19,6 +19,7 @@ from gateway.audit.search.search import Query
 from gateway.commands.audit_search import _cell
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.keeper.tasks.search_index import PATIENCE, Indexing
 from security.transparency import entry as form
 from tests.audit import making
 from tests.size import examples
@@ -232,7 +233,7 @@ def test_killed_in_the_middle_of_a_step_nothing_is_half_done(filled: Engine, mon
 
     for held, where in (
         (None, "gateway.journal.statements.Statements._run"),
-        (object(), "gateway.audit.log.lease.check"),
+        (object(), "gateway.transfer.lease.check"),
     ):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(where, killed)
@@ -254,22 +255,22 @@ def test_an_overtaken_keeper_indexes_nothing(log: Any) -> None:
     assert indexer.step(newer) == 20
 
 
-async def test_the_chore_waits_for_some_to_come_together_and_leaves_time_to_others(
+async def test_the_task_waits_for_some_to_come_together_and_leaves_time_to_others(
     log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "LIMIT", 40)
     now = [0.0]
-    chore = index.Indexing(Indexer(log.engine, None, limit=40), lambda: now[0])
+    task = Indexing(Indexer(log.engine, None, limit=40), lambda: now[0])
     with writing(log.engine) as connection:
         making.write(connection, LOG[:100])
-    await chore.run_once(log.lease)
+    await task.run_once(log.lease)
     assert len(rows(log.engine)) == 80  # what is left is too little
     with writing(log.engine) as connection:
         making.write(connection, LOG[100:130], 100)
-    await chore.run_once(log.lease)
+    await task.run_once(log.lease)
     assert len(rows(log.engine)) == 80
-    now[0] += index.PATIENCE
-    await chore.run_once(log.lease)
+    now[0] += PATIENCE
+    await task.run_once(log.lease)
     assert len(rows(log.engine)) == 120
 
 

@@ -68,7 +68,7 @@ async def answering(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResp
 
 @dataclass
 class Asking:
-    """The keeper's chore over a log, whose monotonic clock a test can move."""
+    """The keeper's task over a log, whose monotonic clock a test can move."""
 
     log: Any
     session: aiohttp.ClientSession
@@ -79,7 +79,7 @@ class Asking:
     clock: Clock = time.time
     moved: float = 0.0
     vkey: str = ""
-    chore: Witnesses = field(init=False)
+    task: Witnesses = field(init=False)
 
     def __post_init__(self) -> None:
         self.vkey = self.vkey or self.log.key.vkey
@@ -88,7 +88,7 @@ class Asking:
     def begin(self) -> None:
         """As a keeper that has just started: with nothing in memory."""
         engine, folder = self.log.engine, self.log.folder / "log"
-        spell = CoverageTracker(
+        tracker = CoverageTracker(
             WITNESSES,
             self.patience,
             engine,
@@ -98,8 +98,8 @@ class Asking:
             self._prove,
             CheckpointFile(folder / "checkpoint"),
         )
-        self.chore = Witnesses(
-            spell,
+        self.task = Witnesses(
+            tracker,
             self.session,
             self.witnesses,
             self.needed,
@@ -115,8 +115,8 @@ class Asking:
     async def ask(self, lease: Any = None) -> dict[str, str]:
         """A round, however short the last one is ago; what is wrong with whom."""
         self.moved += 100.0
-        await self.chore.run_once(lease or self.log.lease)
-        return dict(self.chore.spell.now.trouble or {})
+        await self.task.run_once(lease or self.log.lease)
+        return dict(self.task.tracker.now.trouble or {})
 
     @property
     def file(self) -> Path:

@@ -25,7 +25,7 @@ from gateway.audit.witnessing.config import standing
 from gateway.audit.witnessing.verify import verify_outside, write_stamp
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.post import Unreached
 from gateway.keeper.witnessing.stamps import Authority as Asked
 from security.pki import der
@@ -165,7 +165,7 @@ def test_one_byte_changed_anywhere(authority: Authority, answer: bytes, place: i
     assert found == sound and isinstance(found, Stamp)
 
 
-# --- the chore ------------------------------------------------------------------------------------------------------------
+# --- the task -------------------------------------------------------------------------------------------------------------
 
 
 async def test_openssl_accepts_the_stamps(log: Any, session: Any, authority: Authority, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ async def test_a_row_that_claims_more_than_is_stamped(log: Any, session: Any, au
         connection.execute(update(tables.vouching).values(size=2))
     await stamping.look(60.0)
     with log.engine.connect() as connection:
-        assert standing(connection, STAMPS).size == stamping.spell.now.size == 1 and len(stamping.rows()) == 1
+        assert standing(connection, STAMPS).size == stamping.tracker.now.size == 1 and len(stamping.rows()) == 1
 
 
 async def test_nobody_there(file_log: Any, session: Any, authority: Authority) -> None:
@@ -252,7 +252,7 @@ async def test_nobody_there(file_log: Any, session: Any, authority: Authority) -
     away = Asked(session, "http://127.0.0.1:1/", authority.trusted, time.time)
     with pytest.raises(Unreached):
         await away.stamp(1, "note")
-    stamping.chore.authority = away
+    stamping.task.authority = away
     assert await stamping.look() == {"authority": "no connection"}
 
 

@@ -30,7 +30,7 @@ from gateway.audit.witnessing.admission import WITNESSES, AdmissionDeadline, Gat
 from gateway.audit.witnessing.config import Witness, standing
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation.fetch import open_session
+from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.post import trusting
 from security.transparency.checkpoint import Checkpoint, sign, split_note, verify
 from security.transparency.cosignature import AddCheckpoint, CosignerKey, cosign, quorum
@@ -360,7 +360,7 @@ async def test_over_tls_with_an_authority_of_the_instance(file_log: Any, session
         assert a.witness.url.startswith("https://")
         asking = Asking(log, session, [a.witness])
         assert await asking.ask() == {"w.example/a": "its TLS certificate is not trusted"} and asking.kept() == []
-        asking.chore.tls = trusting(shown)
+        asking.task.tls = trusting(shown)
         assert await asking.ask() == {} and asking.kept()[0][0] == 3
 
 

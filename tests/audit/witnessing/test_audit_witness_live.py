@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from bench.demo import demo_settings, running
 from gateway.cli import app
-from gateway.commands.demo import demo_settings, running
 from gateway.commands.run import ensure_instance
 from gateway.doctor import examine
 from gateway.keys.keyring import Keyring

@@ -15,13 +15,15 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import Engine, select
 
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.audit.log.checkpoints import CheckpointFile, NewestCheckpoint
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.delivery.forwarder import Forwarder
-from gateway.doors.api.apis import build_apis
+from gateway.doors.api.apis import ApiApp, build_apis
 from gateway.doors.api.services import Services
+from gateway.doors.health import Health, Vitals
+from gateway.doors.http.costs import Budgets
+from gateway.doors.http.shell import Shell
 from gateway.doors.rest import RestDoor, TokenKeeper
 from gateway.exchange.exchange import Exchange
 from gateway.journal.append import append
@@ -32,6 +34,7 @@ from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.jose import Opener
@@ -180,6 +183,15 @@ class World:
             append(connection, [LogRow(each.transfer, each.phase, each.entry, each.leaf) for each in frozen])
 
 
+def served(apis: ApiApp, services: Services) -> Shell:
+    """As the exchange listener serves them."""
+    settings = services.settings
+    return Shell(
+        app=apis, registry=services.registry, base=settings.base, body_seconds=settings.body_seconds, clock=services.clock,
+        health=Health(Vitals(services.engine, services.registry, services.clock, settings.drop_root)), budgets=Budgets(1.0),
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncIterator[World]:
     now = time.time()
@@ -215,7 +227,17 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
         rest=rest, exchange=exchange, keyring=Keyring(settings), clock=time.time,
     )  # fmt: skip
     try:
-        yield World(build_apis(services), services, engine, journal, vault, identities, gateway, sequencer, lease)
+        yield World(
+            served(build_apis(services), services),
+            services,
+            engine,
+            journal,
+            vault,
+            identities,
+            gateway,
+            sequencer,
+            lease,
+        )
     finally:
         journal.stop()
         engine.dispose()

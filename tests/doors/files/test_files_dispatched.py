@@ -10,10 +10,12 @@ from sqlalchemy import select, update
 
 from adapters.failures import Acted, ProviderFailure
 from adapters.model import Incoming
+from gateway.delivery.forwarder import Forwardable
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow
 from gateway.keeper import recovery
+from gateway.transfer.stages import OpenTransfer
 from tests.doors.files.dropping import Place, changed, dropped, edited, fresh, grant
 
 REPORTS = """format: csv
@@ -38,12 +40,11 @@ class Provider:
     def is_open(self, system: str) -> bool:
         return False
 
-    def queue_row(self, transfer: str, provider: str, body_ref: str, failure: Any, now: float) -> QueueRow:
-        return QueueRow(transfer, provider, body_ref, now + 1)
+    def queue_row(self, transfer: OpenTransfer, failure: Any, now: float) -> QueueRow:
+        return QueueRow(transfer.id, transfer.provider or "", f"{transfer.id}/canonical", now + 1)
 
-    async def forward(
-        self, snapshot: Any, provider: Any, contract: Any, operation: Any, message: dict[str, Any], **rest: Any
-    ) -> Incoming:
+    async def forward(self, what: Forwardable, seconds: float) -> Incoming:
+        message, provider = what.message, what.provider
         self.asked.append(message["description"])
         if message["description"] == "KHÔNG NHẬN":
             raise ProviderFailure("provider.refused", acted=Acted.NO, system=provider.id, provider_status=422)
@@ -86,8 +87,8 @@ def test_what_was_being_forwarded_when_the_worker_died_waits_for_the_keeper(tmp_
     place = dispatching(tmp_path)
 
     class Dying(Provider):
-        async def forward(self, *given: Any, **rest: Any) -> Incoming:
-            await super().forward(*given, **rest)
+        async def forward(self, what: Forwardable, seconds: float) -> Incoming:
+            await super().forward(what, seconds)
             raise KeyboardInterrupt  # between the provider's answer and the outcome
 
     place.provider = Dying()

@@ -114,8 +114,7 @@ def test_all_addresses_of_one_network_are_one_source() -> None:
     assert not limits._taken
     floods = Floods()
     alone = [
-        floods.sum_of(_from(f"fe80::{number:x}%eth0"), SNAPSHOT, Theirs("channel.no-certificate"))
-        for number in range(3 * SINGLE)
+        floods.sum_of(_from(f"fe80::{number:x}%eth0"), Theirs("channel.no-certificate")) for number in range(3 * SINGLE)
     ]
     assert alone.count(None) == SINGLE and len(set(map(id, alone))) == 2
 
@@ -138,7 +137,7 @@ def test_each_refusal_of_a_flood_is_in_exactly_one_entry(steps: list[Any]) -> No
     for source, code, wait in steps:
         now += wait // 3
         failure = Theirs(code) if code.startswith("channel") else Theirs(code, method="GET", path="/", catalogue="")
-        found = floods.sum_of(cast(Any, type("Received", (), {"source": source, "at": float(now)})), SNAPSHOT, failure)
+        found = floods.sum_of(cast(Any, type("Received", (), {"source": source, "at": float(now)})), failure)
         if found is None:
             single += 1
         elif found.count == 1:

@@ -8,11 +8,11 @@ from sqlalchemy import Engine, insert, select
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from gateway.audit.log import lease as leases
-from gateway.audit.log.lease import Lease
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
 from gateway.vault.vault import Vault
 from tests.journal.databases import transfer_row
 

@@ -15,10 +15,10 @@ from sqlalchemy import func, select, update
 
 from contracts.base.errors import Ours
 from contracts.canonical.model import Pattern
-from gateway.audit.log import lease as leases
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import rows
+from gateway.transfer import lease as leases
 from gateway.vault.classes import KeyName, add_months, keeping, key_id
 from gateway.vault.vault import Vault
 
@@ -149,7 +149,7 @@ def test_other_processes_forget_a_destroyed_key(house: Any, monkeypatch: pytest.
         row = rows._row(connection.execute(select(*tables.vault.c).where(tables.vault.c.id == f"{old}/request")).one())
     assert door.unseal(row)
     house.vault.destroy(row.key_id, house.now)
-    assert door.forget_gone() == 1 and not door._held
+    assert door.forget_gone() == 1 and not door._cache
     with pytest.raises(Ours):
         door.unseal(row)
     another = house.transfer("request", retention="m60")

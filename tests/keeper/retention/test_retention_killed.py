@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.retention.holds import Hold
 from gateway.vault.vault import Vault
 
@@ -27,10 +27,10 @@ BODIES = 160
 # A keeper in a process of its own, with small steps, so that there are many places to be killed at.
 CHILD = """
 import sys
-from gateway.audit.log.lease import Lease
+from gateway.transfer.lease import Lease
 from gateway.journal.database import lock_of, open_engine
 from gateway.keeper.retention import holds, rows
-from gateway.keeper.retention.chore import Retention
+from gateway.keeper.retention.destruction import Retention
 from gateway.vault.vault import Vault
 from pathlib import Path
 url, folder, holder, epoch, now = sys.argv[1:]

@@ -14,13 +14,12 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
-from gateway.audit.log import lease as leases
 from gateway.doors.http.channel import identify
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
-from gateway.keeper.revocation import own
-from gateway.keeper.revocation.fetch import open_session
-from gateway.keeper.revocation.outside import OutsideAuthorities
+from gateway.keeper.revocation_fetch import open_session
+from gateway.keeper.tasks import revocation_lists
+from gateway.keeper.tasks.certificate_status import OutsideAuthorities
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import make_keys
 from gateway.registry.changes import keys
@@ -28,6 +27,7 @@ from gateway.registry.records import OutsideAuthority
 from gateway.registry.seals.revisions import raise_revision
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.settings import Settings
+from gateway.transfer import lease as leases
 from security.grants.windows import civil
 from security.keys import load_certificate
 from security.pki.authority import issue_tls, new_private
@@ -223,7 +223,7 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
 
     def renewed(now: float) -> dict[str, x509.CertificateRevocationList]:
         with writing(database) as connection:
-            own.renew(connection, authority, now)
+            revocation_lists.renew(connection, authority, now)
             return {
                 row.issuer: x509.load_der_x509_crl(row.crl)
                 for row in connection.execute(select(tables.revocation_list))
@@ -270,7 +270,7 @@ def test_a_list_from_a_clock_that_ran_ahead_is_made_anew(database: Engine, tmp_p
     settings = Settings(tmp_path / "instance")
     make_keys(settings, NOW, hosts=["localhost"])
     clock = [NOW + 300 * 86400]
-    lists = own.OwnLists(database, None, EmbeddedAuthority(settings), clock=lambda: clock[0])
+    lists = revocation_lists.OwnLists(database, None, EmbeddedAuthority(settings), clock=lambda: clock[0])
     with writing(database) as connection:
         lease = leases.take(connection, "keeper-1", clock[0])
     assert lease is not None
@@ -278,7 +278,7 @@ def test_a_list_from_a_clock_that_ran_ahead_is_made_anew(database: Engine, tmp_p
         clock[0] = now
         lists._look(lease)
         with database.connect() as connection:
-            found = x509.load_der_x509_crl(own.stored_list(connection, "tls") or b"")
+            found = x509.load_der_x509_crl(revocation_lists.stored_list(connection, "tls") or b"")
         assert found.last_update_utc.timestamp() == int(now)
 
 

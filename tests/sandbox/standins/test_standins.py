@@ -19,7 +19,8 @@ from lxml import etree
 from gateway.sample_client.errors import NoAnswer, WrongAnswer
 from gateway.sample_client.httpsig import Message, sign_request
 from gateway.sample_client.rest import RestClient
-from gateway.sample_client.soap import SoapClient, check_answer
+from gateway.sample_client.soap import SoapClient
+from gateway.sample_client.soap_answers import check_answer
 from gateway.sample_client.transport import Transport
 from gateway.sample_client.wssec import ID, LGSP, SOAP, Verified, new_envelope, parse, serialise, sign
 from gateway.sandbox.standins.base import ScriptedFault, StandIn, serving
