@@ -21,7 +21,7 @@ from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.pki import authority
 from security.pki.authority import make_request, new_private
 from security.pki.chains import Trust
-from tests.keeper.revocation.outside import Outside, new_key, pem
+from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.registry.making import NOW, PROVINCE, House, filled, province
 
 MARK = "  - id: y-te\n"
