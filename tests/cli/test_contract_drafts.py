@@ -17,6 +17,7 @@ from contracts.folder.todo_markers import MARK
 from contracts.proof.tryout import try_out
 from gateway.cli import app
 from tests.contracts import seeded
+from tests.contracts.conftest import catalogue  # noqa: F401  a fixture
 
 RUN = CliRunner()
 FIELD_REPORT = next(folder for folder in catalogue_folders() if folder.parent.name == "field-report")
@@ -158,7 +159,7 @@ def test_try_names_what_is_wrong_in_both_paths() -> None:
     assert "dt:PhieuPhanAnh/dt:LinhVuc ↔ service_code" in text
 
 
-def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContract]) -> None:
+def test_try_of_every_sample_of_the_catalogue(catalogue: dict[str, CompiledContract]) -> None:  # noqa: F811
     outcomes: Counter[str] = Counter()
     for compiled in catalogue.values():
         for sample in compiled.samples:

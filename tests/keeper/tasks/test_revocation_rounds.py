@@ -32,8 +32,8 @@ from security.algorithms import new_private
 from security.grants.windows import civil
 from security.keys import load_certificate
 from security.pki.authority import issue_tls
-from tests.keeper.revocation.outside import Outside, new_key, pem
-from tests.keeper.revocation.responder import Served
+from tests.keeper.tasks.outside import Outside, new_key, pem
+from tests.keeper.tasks.responder import Served
 from tests.registry.making import NOW
 
 GRACE = 3600.0

@@ -34,8 +34,8 @@ from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
 from tests.following import everywhere
-from tests.keeper.revocation.outside import Outside, new_key, pem
-from tests.keeper.revocation.responder import Served
+from tests.keeper.tasks.outside import Outside, new_key, pem
+from tests.keeper.tasks.responder import Served
 from tests.registry.making import PROVINCE
 
 pytestmark = pytest.mark.server
