@@ -1,61 +1,159 @@
-"""Running an instance, and the processes that it consists of."""
+"""`lgsp up`, `lgsp doctor`, and the processes that an instance consists of."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.base import Data, Fd, Json, Pipe, app, load_instance, load_settings
-from gateway.commands.output import failures_told
+from contracts.base.errors import Words
+from gateway.cli.common.options import AsJson, Data, Fd, Pipe, load_instance, load_settings
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
+from gateway.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from gateway.doctor.findings import Found
+
+top = typer.Typer()
+_RESTORED = (
+    "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận. / Restored from a backup: the doors stay closed until somebody confirms.\n"
+    "  lgsp restore confirm --data {data}"
+)
 
 
-@app.command()
+@top.command()
 def up(
     data: Data = None,
-    json: Json = False,
-    without: Annotated[list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")] = None,
+    as_json: AsJson = False,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
+    ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
-    from gateway.commands import run
+    from gateway.audit.vouched import anchors_of, witnesses_of
+    from gateway.child import private_files
+    from gateway.journal import schema
+    from gateway.journal.database import migrate, open_engine, snapshot
+    from gateway.registry.held import held_until
+    from gateway.registry.sealing import Seal, adopt
+    from gateway.sandbox import live
+    from gateway.sandbox.instance import FolderTaken, readdress
+    from gateway.supervised import NotStarted
+    from gateway.supervisor import Supervisor
 
-    with failures_told(json):
-        run.up(load_settings(data, json), json, frozenset(without or ()))
+    settings = load_settings(data, as_json)
+    left_out = frozenset(without or ())
+    names = (*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME)
+    unknown = left_out - {*names}
+    if unknown:
+        known = ", ".join(names)
+        fail(
+            Exit.USAGE,
+            "unknown-standin",
+            f"there is no stand-in {', '.join(sorted(unknown))} / không có hệ thống giả lập này",
+            f"There are / Đang có: {known}",
+            as_json,
+        )
+    try:
+        ensure_instance(settings)
+    except FolderTaken as trouble:
+        fail(
+            Exit.USAGE,
+            "folder-taken",
+            f"no instance can be made beside what lies in {trouble}"
+            f" / không tạo được phiên bản cạnh những gì đang có tại {trouble}",
+            "Name an empty folder with --data (settings.yaml may lie in it)."
+            " / Chỉ một thư mục trống bằng --data (có thể có sẵn settings.yaml).",
+            as_json,
+        )
+    try:
+        witnesses_of(settings), anchors_of(settings)
+    except BadSetting as trouble:
+        bad_setting(trouble, as_json)
+    began = time.monotonic()
+
+    def ready() -> None:
+        if as_json:
+            print(json.dumps({"ok": True, **addresses(settings)}), flush=True)
+        else:
+            _welcome(settings, time.monotonic() - began)
+
+    supervisor = Supervisor(
+        settings,
+        on_ready=ready,
+        extra=live.children(settings, left_out) if settings.live and settings.kind == "sandbox" else (),
+    )
+    try:
+        with _alone(settings):
+            engine = open_engine(settings.database_url)
+            migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
+            schema.check(engine)
+            seal = Seal.of(settings)
+            adopt(engine, seal, time.time())  # an instance of an older release
+            with snapshot(engine) as connection:
+                seal.check(connection)
+                if held_until(connection) == math.inf:
+                    _say(_RESTORED.format(data=settings.data))
+            with private_files():
+                readdress(settings)
+            supervisor.run()
+    except NotStarted as trouble:
+        failed(Exit.OURS, trouble, as_json)
+    _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 
-@app.command()
+@top.command()
 def demo(
-    json: Json = False,
-    keep: Annotated[Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")] = None,
+    as_json: AsJson = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the demo's instance in this (empty or missing) folder.")
+    ] = None,
 ) -> None:
     """Run the story end to end against an instance of its own; exit 0 only if every step held."""
     from gateway.commands import demo as command
 
-    with failures_told(json):
-        command.demo(json, keep)
+    command.demo(as_json, keep)
 
 
-@app.command()
+@top.command()
 def bench(
-    json: Json = False, quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short rounds: a minute instead of several.")] = False,
 ) -> None:
     """Measure the secured exchange against the plain stack of the same packages, in one run."""
     from gateway.commands import bench as command
 
-    command.bench(json, quick)
+    command.bench(as_json, quick)
 
 
-@app.command()
-def doctor(data: Data = None, json: Json = False) -> None:
-    """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say what is weak, why, and what to do."""
-    from gateway.commands import doctor as command
+@top.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say
+    what is weak, why, and what to do."""
+    from gateway.doctor import examine
+    from gateway.doctor.findings import KINDS
 
-    with failures_told(json):
-        command.doctor(load_instance(data, json), json)
+    settings = load_instance(data, as_json)
+    every = examine(settings, time.time)
+    grave = sum(each.kind.grave for each in every)
+    listed = [_json(each) for each in every]
+    lines = [_lines(each) for each in every]
+    lines.append(
+        f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(KINDS)} điều được xét / "
+        f"{grave} grave, {len(every) - grave} to be mended, of {len(KINDS)} things looked for"
+    )
+    emit({"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(KINDS)}, as_json, "\n".join(lines))
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def door(
     fd: Fd,
     data: Data = None,
@@ -70,7 +168,7 @@ def door(
     run_door(load_settings(data), Listeners(fd, edge_fd, edge_socket_fd), lifeline, ready)
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The people's listener, on an inherited socket."""
     from gateway.desk import run_desk
@@ -78,7 +176,7 @@ def desk(fd: Fd, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -
     run_desk(load_settings(data), fd, lifeline, ready)
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """The keeper: sequencer, delivery, recovery."""
     from gateway.commands.keep import run_keeper
@@ -86,7 +184,7 @@ def keeper(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None
     run_keeper(load_settings(data), lifeline, ready)
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """Takes up what systems drop into their folders."""
     from gateway.files.worker import run_files
@@ -94,7 +192,7 @@ def files(data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     run_files(load_settings(data), lifeline, ready)
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def standin(name: str, data: Data = None, lifeline: Pipe = None, ready: Pipe = None) -> None:
     """One stand-in system of the sandbox."""
     from gateway.sandbox import live
@@ -102,9 +200,151 @@ def standin(name: str, data: Data = None, lifeline: Pipe = None, ready: Pipe = N
     raise SystemExit(live.run_standin(load_settings(data), name, lifeline, ready))
 
 
-@app.command(hidden=True)
+@top.command(hidden=True)
 def traffic(data: Data = None, lifeline: Pipe = None, ready: Pipe = None, every: float = 3.0) -> None:
     """A little traffic of the sandbox's systems."""
     from gateway.sandbox import live
 
     raise SystemExit(live.run_traffic(load_settings(data), lifeline, ready, every))
+
+
+def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
+    """The instance of these settings, made if there is none. Progress goes to standard error."""
+    from gateway.sandbox import live
+    from gateway.sandbox.instance import make_instance
+
+    if settings.is_made:
+        return
+    if say_progress:
+        _say(
+            f"Tạo phiên bản {settings.kind} tại {settings.data} …"
+            f" / Making a {settings.kind} instance in {settings.data} …"
+        )
+    sandbox = settings.kind == "sandbox"
+    make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
+
+
+def _migrating(found: str, newest: str) -> None:
+    _say(
+        f"Đang đưa cơ sở dữ liệu từ phiên bản {found} lên {newest}; nếu bị ngắt, mọi thứ còn nguyên và làm lại lần sau. / "
+        f"Bringing the database from revision {found} to {newest}; if that is cut short, all is as it was and is done at the next start."
+    )
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches
+    nothing."""
+    import fcntl
+
+    from gateway.supervised import NotStarted
+    from gateway.supervisor import PID
+
+    settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(settings.run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotStarted(
+                Words(
+                    f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"
+                ),
+                Words(
+                    "Hãy dừng nó trước, hoặc chỉ thư mục khác bằng --data.",
+                    "Stop it first, or name another folder with --data.",
+                ),
+            ) from None
+        (settings.run / PID).unlink(missing_ok=True)  # of one that was killed: it may be somebody else's by now
+        yield
+    finally:
+        os.close(folder)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    return {
+        "exchange": settings.base,
+        "desk": settings.desk,
+        "contracts": f"{settings.base}/contracts",
+        **({"identities": str(settings.identities)} if settings.kind == "sandbox" else {}),
+        "data": str(settings.data),
+    }
+
+
+def _welcome(settings: Settings, seconds: float) -> None:
+    print(
+        f"""
+  {settings.name} · {seconds:.1f} s
+
+  Trang trạng thái / status page        {settings.desk}
+  Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
+  REST, SOAP (TLS, chứng thư/certificate) {settings.base}
+  Dữ liệu / data                        {_short(settings.data)}/
+
+{_to_try(settings) if settings.kind == "sandbox" else _what_next()}  Ctrl-C để dừng / to stop
+""",
+        flush=True,
+    )
+
+
+def _to_try(settings: Settings) -> str:
+    python, identities = _short(Path(sys.executable)), _short(settings.identities)
+    return f"""  Danh tính thử nghiệm / test identities {identities}/
+
+  Lời gọi đầu tiên / first call:
+    {python} -m examples.clients.rest --identity {identities}/y-te GET '/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3'
+
+{_plainly(settings)}"""
+
+
+def _what_next() -> str:
+    return """  Việc còn phải làm / what is left to do: lgsp doctor
+  Đăng ký đơn vị, hệ thống, cán bộ / register agencies, systems, officers: lgsp registry apply (docs/operating.md)
+
+"""
+
+
+def _plainly(settings: Settings) -> str:
+    """How a system that cannot sign calls: through the agent beside it."""
+    from gateway.sandbox import agents, live
+
+    return "".join(
+        f"  Không ký được / cannot sign (docs/agent.md): {each.local} → Lgsp-Agent-Secret: {_short(each.secret)}\n\n"
+        for each in agents.beside(settings)
+        if each.system in live.AGENTS
+    )
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _json(each: Found) -> dict[str, Any]:
+    kind = each.kind
+    told = {language: _words(each, language) for language in ("vi", "en")}
+    return {"code": kind.code, "grave": each.kind.grave, **told, "facts": each.facts}
+
+
+def _words(each: Found, language: Any) -> dict[str, str]:
+    kind, facts = each.kind, each.facts
+    return {
+        "what": kind.what.say(language, facts),
+        "why": kind.why.say(language, facts),
+        "next": kind.next.say(language, facts),
+    }
+
+
+def _lines(each: Found) -> str:
+    mark = "!!" if each.kind.grave else " ~"
+    said = [f"{mark} {each.kind.code}"]
+    for language in ("vi", "en"):
+        words = _words(each, language)
+        said.append(f"     {words['what']}. {words['why']}\n       → {words['next']}")
+    return "\n".join(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from gateway.commands.output import emit
+from gateway.cli.common.output import emit
 
 
 def bench(as_json: bool, quick: bool) -> None:

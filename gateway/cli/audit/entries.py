@@ -1,0 +1,118 @@
+"""`lgsp audit show|origins`: the entries of transfers, and the logs that there are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.base.times import rfc3339
+from gateway.cli.common import arguments
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.settings import Settings
+from security.windows import civil
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from gateway.audit import origins
+
+commands = typer.Typer()
+Origin = Annotated[
+    str | None,
+    typer.Option("--origin", help="Expected origin of the log; that of one that ended by a restore looks at that log."),
+]
+
+
+@commands.command("show")
+def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False) -> None:
+    """All entries of the transfers named, and those about them such as repeats, in the order of the log."""
+    from gateway.audit.search import reading
+    from gateway.journal.database import open_engine
+
+    # The entries of transfers, in the order given.
+    settings = load_instance(data, as_json)
+    transfers = [arguments.transfer_id(each, as_json) for each in transfers]
+    with reading(open_engine(settings.database_url)) as connection:
+        found = {transfer: entries_of(connection, transfer) for transfer in transfers}
+    missing = [transfer for transfer, entries in found.items() if not entries]
+    if missing:
+        what = f"the log holds nothing of {', '.join(missing)} / nhật ký không có gì về các giao dịch này"
+        then = (
+            "Transfer ids stand in answers as Lgsp-Transfer. / Mã giao dịch nằm trong trường Lgsp-Transfer của trả lời."
+        )
+        fail(Exit.NO, "no-such-transfer", what, then, as_json)
+    entries = [each for some in found.values() for each in some]
+    emit({"ok": True, "entries": entries}, as_json, "\n".join(json.dumps(each, ensure_ascii=False) for each in entries))
+
+
+@commands.command("origins")
+def audit_origins(data: Data = None, as_json: AsJson = False) -> None:
+    """The log that goes on, and those that ended because a restore lacked what was signed."""
+    from gateway.audit import origins
+    from gateway.journal.database import open_engine
+    from gateway.keyring import Keyring
+
+    # The log that goes on, and those that ended by a restore.
+    settings = load_instance(data, as_json)
+    with open_engine(settings.database_url).connect() as connection:
+        past = origins.ended(connection)
+    logs = [
+        {"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)} for each in past
+    ]
+    logs.append(
+        {
+            "origin": settings.origin,
+            "vkey": Keyring(settings).log_vkey.read_text("ascii").strip(),
+            "size": None,
+            "ended": None,
+        }
+    )
+    lines = [f"{each['origin']}: goes on / đang tiếp tục" for each in logs if each["ended"] is None]
+    lines[:0] = [
+        (
+            f"{each.origin}: ended {civil(each.ended)}, {each.size} entries"
+            f" / đã kết thúc lúc {civil(each.ended)}, {each.size} mục"
+        )
+        for each in past
+    ]
+    emit({"ok": True, "logs": logs}, as_json, "\n".join(lines))
+
+
+def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
+    """Of one transfer, and those about it (repeats, notes that name it): of a log that ended with its origin, then in
+    the order of the log, then those that wait for an index."""
+    from sqlalchemy import select
+
+    from gateway.audit import journey
+    from gateway.journal import tables
+
+    entry, pending, past = tables.log_entry, tables.log_pending, tables.past_entry
+    before = (
+        select(past.c.origin, past.c.idx, past.c.entry)
+        .where(past.c.transfer == transfer)
+        .order_by(past.c.origin, past.c.idx)
+    )
+    sequenced = select(entry.c.idx, entry.c.entry).where(entry.c.transfer == transfer)
+    waiting = select(pending.c.entry).where(pending.c.transfer == transfer).order_by(pending.c.id)
+    about = journey.beside(connection, transfer)
+    listed = {row.idx: json.loads(row.entry) for row in connection.execute(sequenced)}
+    listed |= {step.index: step.entry for step in about if step.index is not None}
+    return [
+        *({"origin": row.origin, "index": row.idx, **json.loads(row.entry)} for row in connection.execute(before)),
+        *({"index": index, **listed[index]} for index in sorted(listed)),
+        *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
+        *({"index": None, **step.entry} for step in about if step.index is None),
+    ]
+
+
+def past_log(engine: Engine, settings: Settings, origin: str | None) -> origins.Ended | None:
+    """The log that ended under this origin; None for the one that goes on."""
+    from gateway.audit import origins
+
+    if origin is None or origin == settings.origin:
+        return None
+    with engine.connect() as connection:
+        return origins.ended_as(connection, origin)

@@ -1,0 +1,141 @@
+"""`lgsp audit package`: the evidence of one transfer, for somebody who has nothing of the gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from contracts.base.errors import Theirs
+from gateway.cli.common import arguments
+from gateway.cli.common.actor import actor
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail, not_written
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from gateway.audit import origins
+    from gateway.audit import package as packages
+    from security.entry import Json
+
+commands = typer.Typer()
+_OUT_NEXT: Final = "Name a folder or a .zip file that is not there yet. / Chọn thư mục hoặc tệp .zip chưa có."
+
+
+@commands.command("package")
+def audit_package(
+    transfer: str,
+    out: Annotated[Path, typer.Argument(help="Folder, or a file that ends in .zip; it must not be there yet.")],
+    reason: Annotated[str, typer.Option("--reason", help="Who wants it and what for; it stands in the log.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """All of one transfer that a stranger needs to check it: messages, certificates, proofs, the checkpoint, and
+    how."""
+    from gateway.audit import origins
+    from gateway.audit import package as packages
+    from gateway.audit.reading import LEAST_REASON
+    from gateway.exchange import entries
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.keyring import Keyring
+    from gateway.vault.vault import Vault
+
+    # Noted in the log first, then written; whole or not at all.
+    settings = load_instance(data, as_json)
+    if len(reason.strip()) < LEAST_REASON:
+        raise Theirs("vault.no-reason", length=len(reason.strip()), least=LEAST_REASON)
+    if out.exists():
+        fail(Exit.USAGE, "there-already", f"{out} is there already / đã có sẵn", _OUT_NEXT, as_json)
+    transfer = arguments.transfer_id(transfer, as_json)
+    keyring, engine = Keyring(settings), open_engine(settings.database_url)
+    asked = packages.Asked(actor(), reason.strip(), time.time())
+    past = _log_of(engine, transfer)
+    facts: dict[str, Json] = {"transfer": transfer, "reason": asked.reason}
+    with writing(
+        engine
+    ) as connection:  # before a body is opened: whatever becomes of the package, it is known that it was asked for
+        append(connection, [entries.note("package", facts, asked.at, actor=asked.actor)])
+    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
+    with origins.within(engine, past.origin if past is not None else None) as connection:
+        vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
+        made = packages.make(connection, vault, keyring, transfer, asked, vkey)
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write(made, draft, out)
+        draft.rename(out)
+    except OSError as trouble:
+        not_written(out, trouble, as_json)
+    finally:
+        _remove(draft)
+    checker = hashlib.sha256(made.files["check.pyz"]).hexdigest()
+    result = {
+        "ok": True,
+        "package": str(out),
+        "transfer": transfer,
+        "entries": made.entries,
+        "files": len(made.files),
+        "missing": dict(made.missing),
+        "checker": checker,
+    }
+    lines = [
+        f"{out}: {made.entries} entries with their proofs, {len(made.files)} files in all"
+        f" / {made.entries} mục kèm bằng chứng, tổng cộng {len(made.files)} tệp",
+        *(f"  missing / còn thiếu: {part}: {why}" for part, why in made.missing.items()),
+        f"  check.pyz: sha256 {checker}",
+        "Whoever gets it needs the log's key, the authorities and that sum from elsewhere; its"
+        " README says how to check it.",
+        "Người nhận cần khóa nhật ký, các cơ quan chứng thực và mã băm trên từ nơi khác;"
+        " README.vi.md hướng dẫn cách kiểm tra.",
+    ]
+    emit(result, as_json, "\n".join(lines))
+
+
+def _log_of(engine: Engine, transfer: str) -> origins.Ended | None:
+    """The log that ended by a restore in which this transfer stands; None for the one that goes on. `audit.not-logged`
+    if it stands in none."""
+    from gateway.audit import origins
+    from gateway.audit.proofs import inclusions
+
+    with engine.connect() as connection:
+        past = origins.ended(connection)
+    for each in (None, *reversed(past)):
+        with suppress(Theirs), origins.within(engine, each.origin if each is not None else None) as connection:
+            inclusions(connection, transfer)
+            return each
+    raise Theirs("audit.not-logged", transfer=transfer)
+
+
+def _write(made: packages.Package, draft: Path, out: Path) -> None:
+    """Bodies are personal: for their owner alone."""
+    from gateway.atrest import write_secret
+    from gateway.audit import package as packages
+
+    if out.suffix == ".zip":
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(packages.as_zip(made, out.stem))
+            file.flush()
+            os.fsync(file.fileno())
+        return
+    draft.mkdir(mode=0o700)
+    for name, data in made.files.items():
+        target = draft / name
+        if not target.parent.exists():
+            target.parent.mkdir(mode=0o700)
+        write_secret(target, data)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        with suppress(OSError):  # what could not be written is not there
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""`lgsp audit reconcile`: an agency's counts of a day, from a file, against the log."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.base.errors import Policy
+from gateway.cli.common import name_checks, statement_file
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail
+
+commands = typer.Typer()
+
+
+@commands.command("reconcile")
+def audit_reconcile(
+    file: Annotated[Path, typer.Argument(help="What the agency counted: CSV, or JSON as in openapi/audit.yaml.")],
+    agency: Annotated[str, typer.Option("--agency", help="Code of the agency.")],
+    data: Data = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--day", help="The day in Vietnam, such as 2026-11-24; may be left out where the file names it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare an agency's own counts of a day with the log: its numbers in, differences out. That it was done is
+    logged."""
+    from sqlalchemy import select
+
+    from gateway.audit.reconcile import compare
+    from gateway.audit.search import reading
+    from gateway.exchange import entries
+    from gateway.journal import tables
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.keyring import Keyring
+    from security.entry import keyed
+
+    # `ok` where no line differs; that it was compared is logged first.
+    settings = load_instance(data, as_json)
+    said = statement_file.read(file, day, agency, as_json)
+    engine = open_engine(settings.database_url)
+    table, now = tables.system.c, time.time()
+    with reading(engine) as connection:
+        own = sorted(connection.execute(select(table.id).where(table.agency == agency)).scalars())
+        if not own:
+            if agency not in (names := name_checks.names(connection, "agency")):
+                name_checks.refuse("agency", agency, names, as_json)
+            what = f"agency {agency} has no systems / cơ quan không có hệ thống nào"
+            then = (
+                "`lgsp registry show` lists agencies and systems."
+                " / Xem các cơ quan và hệ thống bằng `lgsp registry show`."
+            )
+            fail(Exit.NO, "no-systems", what, then, as_json)
+        foreign = next((key.system for key in said.claims if key.system not in own), None)
+        if foreign is not None:
+            raise Policy("reconciliation.not-yours", agency=agency, named=foreign)
+        found = compare(connection, agency, own, said, partial(keyed, Keyring(settings).hash_key()), now)
+    with writing(engine) as connection:
+        append(connection, [entries.note("reconciliation", found.noted(), now, actor="command line")])
+    result = found.to_json()
+    emit({"ok": not found.differences, **result}, as_json, statement_file.text_of(result))

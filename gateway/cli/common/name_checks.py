@@ -1,0 +1,63 @@
+"""Compares names that a person gives with those that are known: a misspelt name is refused, instead of finding nothing.
+
+Known is what the registry has, and what stands in the log or the rows though the registry forgot it.
+Invariant: only reads, and looks beyond the registry only for names that it does not have.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from contracts.base.errors import KINDS
+from gateway.cli.common.output import Exit, fail
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_COLUMNS: Final = {  # where the registry has the names of a kind
+    "agency": "agency.code",
+    "system": "system.id",
+    "provider": "system.id",
+    "contract": "contract_in_force.contract",
+    "grant": "access_grant.id",
+}
+CHECKED: Final = (*_COLUMNS, "failure")
+_MOST: Final = 8
+
+
+def names(connection: Connection, what: str) -> set[str]:
+    """What the registry, or for `failure` the house itself, knows of that kind."""
+    import importlib
+    import pkgutil
+
+    from sqlalchemy import select
+
+    from gateway.journal import tables
+
+    if what != "failure":
+        table, _, column = _COLUMNS[what].partition(".")
+        return set(connection.scalars(select(tables.metadata.tables[table].c[column])))
+    for room in ("contracts", "security", "gateway"):
+        package = importlib.import_module(room)
+        for found in pkgutil.walk_packages(package.__path__, f"{room}."):
+            if found.name.endswith("failures"):
+                importlib.import_module(found.name)
+    return set(KINDS)
+
+
+def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:
+    """Wrong usage: which name nobody knows, and the nearest or some that are known. `all`: the name is a part of each
+    of them."""
+    listed = sorted(known)
+    folded = {each.lower(): each for each in listed}
+    near = (
+        listed if all else [folded[each] for each in difflib.get_close_matches(value.lower(), folded, n=3, cutoff=0.7)]
+    )
+    shown = ", ".join(near or listed[:_MOST]) + (", …" if not near and len(listed) > _MOST else "")
+    said = f"{what} {value} is known neither to the registry nor to the log / không có trong sổ đăng ký và nhật ký"
+    if all:
+        said = f"{what} {value} may be any of several / có thể là một trong nhiều tên"
+    then = f"{'Nearest / Gần nhất' if near else 'Known / Đang có'}: {shown or '–'}"
+    fail(Exit.USAGE, f"unknown-{what}", said, then, as_json)

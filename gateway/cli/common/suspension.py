@@ -1,0 +1,89 @@
+"""`lgsp registry suspend|resume` and `lgsp access suspend|resume`: with notice, and in the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contracts.base.errors import Words
+from contracts.base.times import rfc3339
+from gateway.cli.common import arguments
+from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.registry.registry import listed
+from gateway.settings import Settings
+from security.windows import civil
+
+if TYPE_CHECKING:
+    from gateway.registry import notices
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What whoever is refused reads; `shorten` lets an end that was told already come earlier."""
+
+    reason: Words
+    until: str | None
+    shorten: bool
+
+
+def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, as_json: bool) -> None:
+    from gateway.journal.database import open_engine
+    from gateway.registry import notices
+    from gateway.registry.sealing import Seal, changing
+
+    (what, name), reason = whom, notice.reason
+    now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
+    for language, text in (("vi", reason.vi), ("en", reason.en)):
+        if not text.strip():
+            empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
+            fail(
+                Exit.USAGE,
+                "no-reason",
+                empty,
+                "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.",
+                as_json,
+            )
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        connection = act.connection
+        earlier = notices.notices(connection).get((what, name))
+        changes = notices.suspend(connection, what, name, reason, now, ends, shorten=notice.shorten)
+        facts: dict[str, Any] = {"changes": listed(changes), "reason": {"vi": reason.vi, "en": reason.en}}
+        if ends is not None:
+            facts["until"] = rfc3339(ends)
+        act.note("suspended", facts, now)
+    if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
+        earlier = None
+    expected = (
+        Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
+    )
+    text = (
+        f"{what} {name}: suspended{expected.en}; running doors know within a second"
+        f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
+    )
+    if earlier is not None:
+        said = earlier.told()
+        text += (
+            f"\n  it was suspended already, since {said['since']}, {said['earlier'].en} ({said['reason'].en}): that end and reason are replaced"
+            f"\n  vốn đã bị tạm dừng từ {said['since']}, {said['earlier'].vi} ({said['reason'].vi}): thời hạn và lý do đó được thay"
+        )
+    emit({"ok": True, "changes": listed(changes), "before": None if earlier is None else _json(earlier)}, as_json, text)
+
+
+def _json(notice: notices.Notice) -> dict[str, Any]:
+    until = None if notice.until is None else rfc3339(notice.until)
+    return {"since": rfc3339(notice.since), "until": until, "reason": {"vi": notice.reason.vi, "en": notice.reason.en}}
+
+
+def resume(settings: Settings, whom: tuple[notices.What, str], as_json: bool) -> None:
+    from gateway.journal.database import open_engine
+    from gateway.registry import notices
+    from gateway.registry.sealing import Seal, changing
+
+    (what, name), now = whom, time.time()
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        changes = notices.resume(act.connection, what, name)
+        if changes:
+            act.note("resumed", {"changes": listed(changes)}, now)
+    text = "in force / có hiệu lực trở lại" if changes else "was in force / vốn đang có hiệu lực"
+    emit({"ok": True, "changes": listed(changes)}, as_json, f"{what} {name}: {text}")
